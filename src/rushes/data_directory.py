@@ -1,0 +1,93 @@
+"""The data directory of an embedded service: made if need be, and locked, so that only one service uses it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+
+from rushes.errors import StartupError
+
+
+class DataDirectory:
+    """Paths inside one data directory, and its lock."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self._lock: int | None = None
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.root / "rushes.db"
+
+    @property
+    def storage(self) -> Path:
+        """Where videos are kept."""
+        return self.root / "storage"
+
+    @property
+    def scratch(self) -> Path:
+        """Where unfinished work is put; may be emptied while nothing runs."""
+        return self.root / "scratch"
+
+    @property
+    def secret_key(self) -> Path:
+        """The key that signs links and encrypts secrets."""
+        return self.root / "secret.key"
+
+    def create(self) -> None:
+        """Make the directory, readable by its owner alone. Raises StartupError if it cannot be made or written."""
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            probe = self.root / f".writable-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as exc:
+            raise StartupError(
+                f"the data directory '{self.root}' cannot be written: {exc.strerror}; "
+                "choose another with --data-dir or correct its rights"
+            ) from exc
+
+    def lock(self, *, wait_s: float = 0) -> DataDirectory:
+        """Hold the directory until `unlock`, waiting up to `wait_s` for a command that is just migrating it.
+
+        Raises StartupError if another process holds it.
+        """
+        descriptor = os.open(self.root / "rushes.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        give_up = time.monotonic() + wait_s
+        while not _try_lock(descriptor):
+            if time.monotonic() >= give_up:
+                os.close(descriptor)
+                raise StartupError(
+                    f"the data directory '{self.root}' is in use by another rushes; "
+                    "stop that one first, or choose another directory with --data-dir"
+                )
+            threading.Event().wait(0.05)
+        self._lock = descriptor
+        return self
+
+    def unlock(self) -> None:
+        """Let the lock go."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> DataDirectory:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.unlock()
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,296 @@
+"""Every error we raise on purpose.
+
+    RushesError
+    ├── CallerError                 the request is at fault; retrying it unchanged cannot help
+    │   ├── InvalidRequest          malformed body, wrong type, value out of range
+    │   ├── UnsupportedOption       well formed, but not offered by this model (or by us)
+    │   ├── UnknownField
+    │   ├── NotAuthenticated
+    │   ├── NotFound                JobNotFound, ModelNotFound, ProviderNotFound, KeyNotFound, ...
+    │   ├── NotCancellable
+    │   ├── BodyTooLarge
+    │   ├── WrongContentType
+    │   └── NoCredentials           we hold no credential for the provider asked for
+    ├── ProviderError               the provider is at fault, or has refused
+    │   ├── ProviderRejected
+    │   ├── ContentFiltered
+    │   ├── ProviderAuth
+    │   ├── ProviderQuota           retryable
+    │   ├── ProviderUnavailable     retryable
+    │   ├── UnexpectedResponse      retryable: a paid job is not thrown away for a new word
+    │   └── SubmissionUnknown       accepted or not? Nobody can say; never resubmitted in silence
+    ├── MediaError
+    │   ├── OutputInvalid           the provider delivered something that is not a playable video
+    │   ├── OutputLost              the provider's copy is gone and we could not store ours
+    │   └── StorageUnavailable      retryable
+    ├── Overloaded                  retryable: a bounded queue of ours is full
+    ├── DatabaseUnavailable         retryable: the disk is full, read-only or broken
+    ├── LeaseLost                   another worker owns the job now; whoever sees this must stop
+    ├── JobExpired, JobStateConflict
+    └── StartupError                the service cannot start; the message says what to do
+
+Callers act on the class or its stable `code`, never on the text. `api/errors.py` maps codes to HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class RushesError(Exception):
+    """Base of all errors raised on purpose; `str(error)` is one sentence safe to show to the caller."""
+
+    code: str = "internal"
+    retryable: bool = False
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+
+# --- the caller
+
+
+class CallerError(RushesError):
+    """The request is at fault."""
+
+    code = "invalid_request"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field: its dotted name and one sentence."""
+
+    field: str
+    message: str
+
+
+class InvalidRequest(CallerError):
+    """A malformed body or a value of the wrong type or range; `fields` names each one."""
+
+    def __init__(self, message: str, fields: Sequence[FieldError] = ()) -> None:
+        super().__init__(message)
+        self.fields = tuple(fields)
+
+
+class UnsupportedOption(CallerError):
+    """An option, or a value of it, that the model does not offer; the message names what it does offer."""
+
+    code = "unsupported_option"
+
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class UnknownField(CallerError):
+    """A field that does not exist; `suggestions` are the names that come near."""
+
+    code = "unknown_field"
+
+    def __init__(self, message: str, field: str, suggestions: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.field = field
+        self.suggestions = tuple(suggestions)
+
+
+class NotAuthenticated(CallerError):
+    """No key, or one that is unknown, expired or revoked."""
+
+    code = "unauthenticated"
+
+
+class NotFound(CallerError):
+    """The named thing does not exist, or is not the caller's."""
+
+    code = "not_found"
+
+    def __init__(self, message: str, suggestions: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.suggestions = tuple(suggestions)
+
+
+class JobNotFound(NotFound):
+    """No such job in this account."""
+
+    code = "job_not_found"
+
+
+class ModelNotFound(NotFound):
+    """No such model in the catalogue."""
+
+    code = "model_not_found"
+
+
+class ProviderNotFound(NotFound):
+    """No such provider in the catalogue."""
+
+    code = "provider_not_found"
+
+
+class KeyNotFound(NotFound):
+    """No API key with this id."""
+
+    code = "key_not_found"
+
+
+class NotCancellable(CallerError):
+    """The job has left `pending`, so it can no longer be cancelled."""
+
+    code = "not_cancellable"
+
+
+class BodyTooLarge(CallerError):
+    """The request body exceeds what we read."""
+
+    code = "body_too_large"
+
+
+class WrongContentType(CallerError):
+    """The request body is not of a type that we read."""
+
+    code = "wrong_content_type"
+
+
+class NoCredentials(CallerError):
+    """Neither the service nor the caller brought a credential for the provider."""
+
+    code = "no_credentials"
+
+
+# --- the provider
+
+
+class ProviderError(RushesError):
+    """The provider failed or refused; `provider_error` is its own code or text, for support."""
+
+    code = "provider_error"
+
+    def __init__(self, message: str, *, provider_error: str | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.provider_error = provider_error
+
+
+class ProviderRejected(ProviderError):
+    """The provider refused the request or reports that it failed."""
+
+    code = "provider_rejected"
+
+
+class ContentFiltered(ProviderError):
+    """The provider's safety filter refused the prompt, the media or the result."""
+
+    code = "content_filtered"
+
+
+class ProviderAuth(ProviderError):
+    """The provider does not accept the credential."""
+
+    code = "provider_auth"
+
+
+class ProviderQuota(ProviderError):
+    """The provider's rate limit, quota or credit is used up; surely not accepted."""
+
+    code = "provider_quota"
+    retryable = True
+
+
+class ProviderUnavailable(ProviderError):
+    """The provider could not be reached or answered with a server error.
+
+    `accepted` is what we know of a submit that ended so: False if the request surely was not accepted (it never
+    left), None if nobody can say.
+    """
+
+    code = "provider_unavailable"
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        accepted: bool | None = None,
+        provider_error: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, provider_error=provider_error, retry_after_s=retry_after_s)
+        self.accepted = accepted
+
+
+class UnexpectedResponse(ProviderError):
+    """The provider said something its documentation does not know; polling goes on until the job's deadline."""
+
+    code = "unexpected_response"
+    retryable = True
+
+
+class SubmissionUnknown(ProviderError):
+    """Whether the provider accepted the submission cannot be found out."""
+
+    code = "submission_unknown"
+
+
+# --- media
+
+
+class MediaError(RushesError):
+    """Something is wrong with bytes that we fetch, store or serve."""
+
+    code = "media_error"
+
+
+class OutputInvalid(MediaError):
+    """What the provider delivered is not a playable video."""
+
+    code = "output_invalid"
+
+
+class OutputLost(MediaError):
+    """The provider's copy of a finished video is gone before we could store it."""
+
+    code = "output_lost"
+
+
+class StorageUnavailable(MediaError):
+    """Our own storage cannot take or give the bytes now."""
+
+    code = "storage_unavailable"
+    retryable = True
+
+
+# --- ourselves
+
+
+class Overloaded(RushesError):
+    """A bounded queue of ours is full; the same request may be sent again shortly."""
+
+    code = "overloaded"
+    retryable = True
+
+
+class DatabaseUnavailable(RushesError):
+    """The database cannot be written or read now; nothing was changed."""
+
+    code = "database_unavailable"
+    retryable = True
+
+
+class LeaseLost(RushesError):
+    """Another worker owns the job; nothing was written."""
+
+    code = "lease_lost"
+
+
+class JobExpired(RushesError):
+    """The job's deadline passed before it was done."""
+
+    code = "expired"
+
+
+class StartupError(RushesError):
+    """The service cannot start; the message names the cause and the remedy."""
+
+    code = "startup"

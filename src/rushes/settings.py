@@ -1,0 +1,93 @@
+"""Every setting, read once at the start; the only reader of the environment.
+
+From strongest to weakest: command-line options, `RUSHES_*` variables, `rushes.toml` in the working directory (or where
+`RUSHES_CONFIG` says), defaults. A nested name is written with two underscores: `RUSHES_PROVIDERS__GOOGLE__BASE_URL`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from rushes.errors import StartupError
+
+USUAL_KEY_VARIABLES = {"google": ("GEMINI_API_KEY", "GOOGLE_API_KEY")}
+"""Where people already have their provider keys; `RUSHES_PROVIDERS__...__API_KEY` wins over these."""
+
+
+class ProviderSettings(BaseModel):
+    """How to reach one provider. The base URL is a trusted origin, also on loopback."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str | None = None
+    api_key: SecretStr | None = None
+
+
+class Settings(BaseSettings):
+    """The service's settings; each has a default that suits one machine."""
+
+    model_config = SettingsConfigDict(env_prefix="RUSHES_", env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    data_dir: Path = Field(Path("rushes-data"), description="Where the database, the videos and the secret key live.")
+    public_url: str | None = Field(
+        None, description="What links are made from, such as https://video.example.com; else the request's Host header."
+    )
+    secret_keys: SecretStr | None = Field(
+        None,
+        description="Keys that sign links and encrypt secrets, separated by commas: the first is used, all are"
+        " accepted. Without it a key is made and kept in the data directory.",
+    )
+    link_ttl_s: int = Field(3600, ge=1, description="How long a link to a video works after it was made, in seconds.")
+    hold_s: float = Field(0, ge=0, le=3600, description="How long jobs at paid providers stay cancellable, in seconds.")
+    test_hold_s: float = Field(1, ge=0, le=3600, description="The same for animatic and for test keys.")
+    poll_interval_s: float | None = Field(
+        None,
+        gt=0,
+        description="Replaces every provider's poll interval, first-poll delay and back-off, in seconds; for tests.",
+    )
+    most_in_flight: int = Field(2000, ge=1, description="How many jobs one worker carries at once.")
+    lease_s: float = Field(15, ge=1, description="How long a silent worker keeps its jobs, in seconds.")
+    child_processes: int = Field(2, ge=1, le=64, description="How many processes draw and decode video.")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="The least that is logged.")
+    log_format: str = Field("text", pattern="^(text|json)$", description="How log lines are written.")
+    providers: dict[str, ProviderSettings] = Field(default={}, description="Per provider: base_url and api_key.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line, then environment, then the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_config_file())
+
+    def credential_variables(self, provider: str) -> tuple[str, ...]:
+        """The variables that can hold the provider's key, the one that wins first."""
+        return (f"RUSHES_PROVIDERS__{provider.upper()}__API_KEY", *USUAL_KEY_VARIABLES.get(provider, ()))
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings in force; `overrides` that are None are not given. Raises StartupError naming each wrong one."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as exc:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
+            for error in exc.errors(include_input=False, include_url=False)
+        )
+        raise StartupError(f"these settings cannot be used: {wrong}") from exc
+    except (OSError, ValueError) as exc:
+        raise StartupError(f"'{_config_file()}' cannot be read: {exc}") from exc
+
+
+def _config_file() -> Path:
+    return Path(os.environ.get("RUSHES_CONFIG", "rushes.toml"))  # noqa: TID251 - this is the one place
