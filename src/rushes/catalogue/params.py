@@ -1,0 +1,76 @@
+"""What may stand in `additional_params`: portable names are lifted out of it, reserved names are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from rushes.catalogue.wording import shown
+from rushes.errors import UnsupportedOption
+from rushes.video.request import Json
+
+PORTABLE: Final = frozenset({
+    "prompt", "model", "provider", "aspect_ratio", "resolution", "duration", "size", "n", "response_format", "seed",
+    "input_image", "reference_image", "reference_images", "last_frame", "video",
+    "generate_audio", "negative_prompt", "person_generation",
+    # Ours alone: left inside, a key would be stored with the request and an address sent to the provider.
+    "byok_api_key", "webhook_url",
+})  # fmt: skip
+
+
+def lift_portable(
+    fields: Mapping[str, Json], additional_params: Mapping[str, Json]
+) -> tuple[dict[str, Json], dict[str, Json]]:
+    """The fields with every portable name of `additional_params` among them, and the params that remain.
+
+    Works on the body as it was sent, so that what is lifted is type-checked like the rest. Null means not given.
+    Raises UnsupportedOption if a name is given in both places with different values; the values are not shown, for
+    one of them may be a key.
+    """
+    lifted = dict(fields)
+    rest: dict[str, Json] = {}
+    for name, value in additional_params.items():
+        if name not in PORTABLE:
+            rest[name] = value
+        elif value is None:
+            continue
+        elif lifted.get(name) is None:
+            lifted[name] = value
+        elif not _same(lifted[name], value):
+            raise UnsupportedOption(
+                f"{name} is given twice with different values, as a field and inside additional_params; give it once",
+                field=name,
+            )
+    return lifted, rest
+
+
+def refuse_reserved(additional_params: Mapping[str, Json], reserved: Iterable[str], *, provider: str) -> None:
+    """Make sure that `additional_params` holds none of the provider's reserved names, in any of their spellings.
+
+    Not for a job that runs on the caller's own key, where everything is theirs to decide. Raises UnsupportedOption.
+    """
+    for name in reserved:
+        if _holds(additional_params, name.split(".")):
+            raise UnsupportedOption(
+                f"additional_params {shown(name)} is ours to set for '{provider}', because it is a field of its own "
+                "or changes price, address or storage; it is accepted only with byok_api_key",
+                field="additional_params",
+            )
+
+
+def _same(one: Json, other: Json) -> bool:
+    # In Python True equals 1; in JSON it does not.
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def _holds(params: Json, path: list[str]) -> bool:
+    if not path:
+        return True
+    if not isinstance(params, Mapping):
+        return False
+    return any(_plain(name) == _plain(path[0]) and _holds(value, path[1:]) for name, value in params.items())
+
+
+def _plain(name: str) -> str:
+    # Several APIs read storageUri and storage_uri alike.
+    return name.replace("_", "").replace("-", "").lower()

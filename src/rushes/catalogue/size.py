@@ -1,0 +1,76 @@
+"""Sizes in pixels, such as `1280x720`, and the aspect ratio and resolution that they stand for."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Final
+
+from rushes.catalogue.wording import listed, shown
+from rushes.errors import FieldError, InvalidRequest, UnsupportedOption
+from rushes.video.request import VideoRequest
+
+ASPECT_RATIOS: Final = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9", "9:21")
+SHORT_SIDES: Final = {
+    360: "360p",
+    480: "480p",
+    540: "540p",
+    720: "720p",
+    768: "768p",
+    1080: "1080p",
+    1440: "1440p",
+    2160: "4k",
+}
+COMMON: Final = (
+    "1280x720", "720x1280", "1920x1080", "1080x1920", "3840x2160", "2160x3840",
+    "640x360", "360x640", "854x480", "480x854", "720x720", "1080x1080",
+)  # fmt: skip
+
+_TOLERANCE: Final = 0.01
+"""854x480 is called 16:9 by everyone, though it is 427:240; no two of our ratios come this near to each other."""
+
+
+def size_options(size: str) -> tuple[str, str]:
+    """The aspect ratio and the resolution of a size such as `1280x720`.
+
+    Raises InvalidRequest if it is not WIDTHxHEIGHT, UnsupportedOption if no model calls such a size by a name.
+    """
+    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", size)
+    if match is None:
+        message = f"size {shown(size)} is not WIDTHxHEIGHT in pixels, such as '1280x720'"
+        raise InvalidRequest(message, [FieldError("size", message)])
+    width, height = int(match[1]), int(match[2])
+    resolution = SHORT_SIDES.get(min(width, height))
+    aspect_ratio = next((name for name in ASPECT_RATIOS if _is_near(width / height, _quotient(name))), None)
+    if resolution is None or aspect_ratio is None:
+        raise UnsupportedOption(
+            f"size {shown(size)} is not offered; sizes are {listed(COMMON)} and the like", field="size"
+        )
+    return aspect_ratio, resolution
+
+
+def with_size(request: VideoRequest, size: str) -> VideoRequest:
+    """The request with the aspect ratio and the resolution that `size` stands for.
+
+    Raises UnsupportedOption if it contradicts an aspect ratio or a resolution that was given, else as `size_options`.
+    """
+    aspect_ratio, resolution = size_options(size)
+    for field, given, meant in (
+        ("aspect_ratio", request.aspect_ratio, aspect_ratio),
+        ("resolution", request.resolution, resolution),
+    ):
+        if given is not None and given != meant:
+            raise UnsupportedOption(
+                f"size {shown(size)} means {field} '{meant}', but {field} is {shown(given)}; give only one of the two",
+                field="size",
+            )
+    return dataclasses.replace(request, aspect_ratio=aspect_ratio, resolution=resolution)
+
+
+def _quotient(aspect_ratio: str) -> float:
+    width, height = aspect_ratio.split(":")
+    return int(width) / int(height)
+
+
+def _is_near(one: float, other: float) -> bool:
+    return abs(one / other - 1) < _TOLERANCE

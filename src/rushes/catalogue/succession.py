@@ -1,0 +1,64 @@
+"""How a request for a retired model becomes one that its successor can run."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from rushes.catalogue.check import complete
+from rushes.catalogue.model import Audio, Model
+from rushes.catalogue.wording import shown
+from rushes.errors import UnsupportedOption
+from rushes.video.request import VideoRequest
+
+_DEFAULTED = {
+    "aspect_ratio": "aspect_ratio",
+    "resolution": "resolution",
+    "duration_s": "duration",
+    "generate_audio": "generate_audio",
+}
+"""The options that have defaults, and what the contract calls them."""
+
+
+def complete_for(
+    asked: Model, served: Model, request: VideoRequest, *, test: bool
+) -> tuple[VideoRequest, tuple[str, ...]]:
+    """The request that `served` will run for `asked`, and a warning for each default that had to change.
+
+    What the caller gave must be offered by both, or UnsupportedOption is raised. What was left out keeps the default
+    of the model asked for; only where the successor does not offer that value, the successor's default takes over.
+    """
+    pinned = complete(asked, request, test=test)
+    if served is asked:
+        return pinned, ()
+    dropped = [
+        option
+        for option in _DEFAULTED
+        if getattr(request, option) is None and not _offers(served, option, getattr(pinned, option))
+    ]
+    left_open: dict[str, Any] = dict.fromkeys(dropped)
+    try:
+        completed = complete(served, dataclasses.replace(pinned, **left_open), test=test)
+    except UnsupportedOption as exc:
+        raise UnsupportedOption(
+            f"{exc.message} ('{served.id}' serves '{asked.id}', which is retired)", exc.field
+        ) from exc
+    warnings = tuple(
+        f"{_DEFAULTED[option]} {shown(getattr(pinned, option))}, the default of '{asked.id}', is not offered by "
+        f"'{served.id}', whose own default takes over"
+        for option in dropped
+    )
+    return completed, warnings
+
+
+def _offers(model: Model, option: str, value: object) -> bool:
+    match option:
+        case "aspect_ratio":
+            return value is None or value in model.aspect_ratios
+        case "resolution":
+            return value is None or value in model.resolutions
+        case "duration_s":
+            return value is None or value in model.durations_s
+        case _:
+            refused = {Audio.ALWAYS: False, Audio.NEVER: True}.get(model.audio)
+            return value is None or value is not refused

@@ -1,0 +1,71 @@
+"""What must hold of every entry that we ship, and of the one that the contract names."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from rushes.catalogue.check import complete
+from rushes.catalogue.choose import choose, served
+from rushes.catalogue.load import load
+from rushes.catalogue.model import Audio, Model
+from rushes.catalogue.price import estimate_usd
+from rushes.catalogue.succession import complete_for
+from rushes.video.request import InputMedia, Role, VideoRequest
+
+CATALOGUE = load()
+TODAY = date(2026, 11, 22)
+
+every_model = pytest.mark.parametrize("model", CATALOGUE.models(), ids=lambda model: f"{model.provider}/{model.id}")
+
+
+@every_model
+def test_a_bare_prompt_is_accepted_and_everything_is_pinned(model: Model) -> None:
+    completed = complete(model, VideoRequest("a kite"), test=False)
+    assert completed.duration_s is not None
+    assert completed.aspect_ratio is not None
+    assert completed.resolution is not None
+    assert completed.generate_audio is not None
+    assert estimate_usd(model, completed) is not None
+
+
+@every_model
+def test_every_combination_of_listed_values_has_a_price(model: Model) -> None:
+    sounds = {Audio.OPTIONAL: (True, False), Audio.ALWAYS: (True,), Audio.NEVER: (False,)}[model.audio]
+    for resolution in model.resolutions:
+        for audio in sounds:
+            assert model.price_usd_per_s(resolution=resolution, audio=audio) is not None
+
+
+@every_model
+def test_a_model_is_found_by_its_full_name(model: Model) -> None:
+    assert choose(CATALOGUE, f"{model.provider}/{model.id}", None) is model
+    assert choose(CATALOGUE, model.id, model.provider) is model
+
+
+@pytest.mark.parametrize("surface", ["gemini", "vertex"])
+@pytest.mark.parametrize("model", CATALOGUE.models("google"), ids=lambda model: model.id)
+def test_a_retired_model_of_google_is_served_on_both_surfaces_by_a_live_one(model: Model, surface: str) -> None:
+    if model.retired is None:
+        assert model.surfaces
+        return
+    runs = served(model, surface, TODAY, CATALOGUE)
+    assert runs is not None
+    assert runs.retired is None
+    assert surface in runs.surfaces
+    complete_for(model, runs, VideoRequest("a kite"), test=False)
+
+
+@pytest.mark.parametrize("aspect_ratio", ["16:9", "9:16", "1:1"])
+@pytest.mark.parametrize("resolution", ["720p", "1080p"])
+@pytest.mark.parametrize("role", Role)
+def test_a_test_key_may_ask_the_default_model_for_all_that_the_page_lists(
+    aspect_ratio: str, resolution: str, role: Role
+) -> None:
+    roles = (Role.INPUT_IMAGE, role) if role is Role.LAST_FRAME else (role,)
+    media = tuple(InputMedia(each, f"inputs/{each}", "image/png", 1, "00") for each in roles)
+    request = VideoRequest(
+        "a kite", aspect_ratio, resolution, negative_prompt="rain", generate_audio=False, seed=1, media=media
+    )
+    complete(choose(CATALOGUE, None, None), request, test=True)
