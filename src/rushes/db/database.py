@@ -1,0 +1,58 @@
+"""What the stores ask of a database, whichever it is.
+
+SQL is plain text in a subset that SQLite and Postgres share: named parameters (`:name`), `RETURNING`, `ON CONFLICT`,
+JSON as text, times as integer milliseconds. `FOR UPDATE [SKIP LOCKED]` is written where rows are locked; SQLite, with
+its one writer, drops it. `:now` need not be given: it is the database's own clock, so that leases compare one clock
+whatever the hosts' say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+Row = Mapping[str, Any]
+"""One row, by column name."""
+
+
+class Transaction(Protocol):
+    """One transaction under way: all of its statements happen, or none."""
+
+    async def fetch(self, sql: str, **parameters: object) -> Sequence[Row]:
+        """Run a statement and return its rows."""
+        ...
+
+    async def execute(self, sql: str, **parameters: object) -> int:
+        """Run a statement and return how many rows it changed."""
+        ...
+
+
+Write = Callable[[Transaction], Awaitable[T]]
+"""A transaction's body. It awaits nothing but its transaction, and may run again if the database asks for that."""
+
+
+class Database(Protocol):
+    """Reads and durable writes. Every method raises DatabaseUnavailable if the database cannot serve it."""
+
+    async def read(self, sql: str, **parameters: object) -> Sequence[Row]:
+        """The rows of one query, seeing every write that was answered."""
+        ...
+
+    async def write(self, body: Write[T]) -> T:
+        """Run `body` in a transaction; when this returns, it survives loss of power.
+
+        What `body` raises passes through, and nothing of it was written. Raises Overloaded if too many writes wait.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish the writes under way and let go of the files or connections."""
+        ...
+
+
+async def fetch_one(transaction: Transaction, sql: str, **parameters: object) -> Row | None:
+    """The first row of a statement, or None."""
+    rows = await transaction.fetch(sql, **parameters)
+    return rows[0] if rows else None
