@@ -1,0 +1,1 @@
+"""One file per provider behind one interface (base.py); adapters are strangers to each other."""

@@ -1,0 +1,9 @@
+"""The embedded provider: it draws an animatic, a film's first moving draft, with no key, no network and no GPU.
+
+Read adapter.py first. behaviours.py says how each model ends, order.py is what a handle holds, darkroom.py keeps
+the drawings under way; film.py and what it imports run in child processes only.
+"""
+
+from rushes.providers.animatic.adapter import Animatic
+
+__all__ = ["Animatic"]

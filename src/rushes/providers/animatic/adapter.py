@@ -1,0 +1,164 @@
+"""The adapter of the embedded provider, `animatic`.
+
+Nothing is rendered while a call waits: `submit` answers at once, children of this process draw, `poll` looks.
+Drawing is deterministic, so whoever finds no drawing under way simply starts it again from the handle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from rushes.catalogue.model import Model
+from rushes.clock import Clock
+from rushes.errors import OutputLost, ProviderRejected, ProviderUnavailable, UnsupportedOption
+from rushes.offload import Offload
+from rushes.providers.animatic.behaviours import BEHAVIOURS
+from rushes.providers.animatic.darkroom import Darkroom, Drawing, Undrawable
+from rushes.providers.animatic.order import Input, Order
+from rushes.providers.base import Credential, Provider, ReadMedia
+from rushes.video.output import Output
+from rushes.video.progress import Done, Failed, Handle, Progress, Submission, Working
+from rushes.video.request import VideoRequest
+
+T = TypeVar("T")
+
+CHUNK_BYTES = 1024 * 1024
+OUTPUT_VERSION = 1
+
+
+class Animatic(Provider):
+    """Draws what is asked for; `scratch` holds inputs and films for an hour, and is made when first needed."""
+
+    name = "animatic"
+
+    def __init__(self, offload: Offload, scratch: Path, clock: Clock, poll_interval_s: float = 0.2) -> None:
+        self._darkroom = Darkroom(offload, scratch)
+        self._clock = clock
+        self._poll_interval_s = poll_interval_s
+
+    async def submit(
+        self,
+        model: Model,
+        request: VideoRequest,
+        *,
+        attempt_id: str,
+        credential: Credential,
+        read_media: ReadMedia,
+        callback_url: str | None = None,
+    ) -> Submission:
+        """Keep the inputs, start the drawing and answer. Repeating it under one attempt id draws one film."""
+        behaviour = BEHAVIOURS.get(model.id)
+        if behaviour is None:
+            raise ProviderRejected(f"'animatic' has no model '{model.id}'; it has {', '.join(BEHAVIOURS)}")
+        order = _order(model, request, attempt_id=attempt_id, now_ms=self._clock.now_ms())
+        try:
+            order.check()
+        except UnsupportedOption as refusal:
+            raise ProviderRejected(refusal.message) from refusal
+        try:
+            order = replace(order, inputs=await self._keep_inputs(attempt_id, request, read_media))
+            if behaviour.loses_answer:
+                await self._darkroom.keep(attempt_id, "lost", b"")
+        except OSError as exc:
+            raise ProviderUnavailable("the scratch directory cannot take the inputs", accepted=False) from exc
+        if behaviour.loses_answer:
+            raise ProviderUnavailable(
+                "the model 'animatic/lost' accepts every request and loses the answer, as it is made to do",
+                accepted=None,
+            )
+        # The handle must reach the job's row even if the scratch directory fails right now; a poll looks again.
+        return Submission(order.to_handle(), await self._begin(order), provider_video_id=attempt_id)
+
+    async def _begin(self, order: Order) -> Progress:
+        try:
+            return await self._progress(order)
+        except ProviderUnavailable:
+            return Working(wait_s=self._poll_interval_s)
+
+    async def _keep_inputs(self, attempt_id: str, request: VideoRequest, read_media: ReadMedia) -> tuple[Input, ...]:
+        kept = []
+        for index, media in enumerate(request.media):
+            file = await self._darkroom.keep(attempt_id, f"input-{index}", await read_media(media))
+            kept.append(Input(role=media.role.value, file=file))
+        return tuple(kept)
+
+    async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
+        """How far the drawing is; started anew if no process here is at it."""
+        return await self._progress(Order.from_handle(handle))
+
+    async def _progress(self, order: Order) -> Progress:
+        behaviour = BEHAVIOURS[order.model]
+        if behaviour.never_ends:
+            return Working(wait_s=self._poll_interval_s)
+        elapsed_s = max(0, self._clock.now_ms() - order.started_at_ms) / 1000
+        time_fraction = min(0.99, elapsed_s / behaviour.takes_s) if behaviour.takes_s else 1.0
+        is_over = elapsed_s >= behaviour.takes_s
+        error = behaviour.ending(order.attempt_id)
+        if error is not None:
+            return Failed(error) if is_over else Working(time_fraction, self._poll_interval_s)
+
+        state = await self._darkroom.develop(order)
+        if isinstance(state, Undrawable):
+            return Failed(ProviderRejected(state.reason))
+        if isinstance(state, Drawing):
+            return Working(min(state.fraction, time_fraction), self._poll_interval_s)
+        if not is_over:
+            return Working(time_fraction, self._poll_interval_s)
+        return Done(({"version": OUTPUT_VERSION, "attempt_id": order.attempt_id},))
+
+    async def find(self, attempt_id: str, *, credential: Credential) -> Submission | None:
+        """None: whatever was begun costs nothing and is asked for again by submitting, but for a lost answer.
+
+        Raises SubmissionUnknown for an attempt of the model 'lost', which cannot be told from one never made.
+        """
+        if await self._darkroom.has(attempt_id, "lost"):
+            return await super().find(attempt_id, credential=credential)
+        return None
+
+    async def fetch(self, handle: Handle, output: Output, *, credential: Credential) -> AsyncGenerator[bytes, None]:
+        """The film's bytes. Raises OutputLost if scratch was cleared; a poll then draws the same film again."""
+        attempt_id = str(output["attempt_id"])
+        path = self._darkroom.path(attempt_id, "mp4")
+        try:
+            file = await asyncio.to_thread(path.open, "rb")
+        except FileNotFoundError as exc:
+            raise OutputLost(f"the animatic of attempt '{attempt_id}' is no longer in the scratch directory") from exc
+        except OSError as exc:
+            raise ProviderUnavailable(f"the animatic of attempt '{attempt_id}' cannot be read") from exc
+        with file:
+            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                yield chunk
+
+    async def close(self) -> None:
+        """Abandon the drawings under way."""
+        await self._darkroom.close()
+
+
+def _order(model: Model, request: VideoRequest, *, attempt_id: str, now_ms: int) -> Order:
+    defaults = model.defaults
+    params = dict(request.additional_params)
+    return Order(
+        attempt_id=attempt_id,
+        started_at_ms=now_ms,
+        model=model.id,
+        prompt=request.prompt,
+        aspect_ratio=_first(request.aspect_ratio, defaults.aspect_ratio, "16:9"),
+        resolution=_first(request.resolution, defaults.resolution, "720p"),
+        duration_s=_first(request.duration_s, defaults.duration_s, 8),
+        seed=request.seed,
+        negative_prompt=request.negative_prompt,
+        generate_audio=_first(request.generate_audio, defaults.generate_audio, False),
+        person_generation=request.person_generation,
+        additional_params=json.dumps(params, sort_keys=True, ensure_ascii=False) if params else "",
+    )
+
+
+def _first(given: T | None, default: T | None, otherwise: T) -> T:
+    if given is not None:
+        return given
+    return default if default is not None else otherwise

@@ -1,0 +1,106 @@
+"""The caller's pictures and clips, made to fit. A file that cannot be decoded is refused by its field's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+from PIL import Image, ImageFilter, ImageOps
+
+from rushes.errors import ProviderRejected
+from rushes.providers.animatic.planes import Planes
+from rushes.providers.animatic.sheet import FRAMES_PER_S
+
+MOST_PIXELS = 50_000_000
+LONGEST_CLIP_S = 120
+# What a caller sends is decoded as one of these or not at all: other formats can name further files or run programs.
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP")
+_VIDEO_OPTIONS = {"format_whitelist": "mov,matroska,webm,avi,mpegts,mpeg,flv", "protocol_whitelist": "file"}
+
+BACKDROP: tuple[int, int, int] = (10, 11, 14)
+
+
+def load_image(path: Path, role: str) -> Image.Image:
+    """An RGB picture the right way up. Raises ProviderRejected if it cannot be decoded or is too large."""
+    try:
+        with Image.open(path, formats=IMAGE_FORMATS) as file:
+            if file.width * file.height > MOST_PIXELS:
+                raise ProviderRejected(
+                    f"'{role}' has {file.width} x {file.height} pixels; animatic draws images of at most "
+                    f"{MOST_PIXELS // 1_000_000} megapixels"
+                )
+            file.draft("RGB", (4096, 4096))
+            return ImageOps.exif_transpose(file).convert("RGB")
+    except FileNotFoundError as exc:
+        raise _gone(role) from exc
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:
+        raise ProviderRejected(f"'{role}' is not an image that can be decoded") from exc
+
+
+def _gone(role: str) -> ProviderRejected:
+    return ProviderRejected(f"'{role}' is no longer in the scratch directory, so the animatic cannot be drawn again")
+
+
+def still(image: Image.Image, size: tuple[int, int]) -> Planes:
+    """The whole image, on a dark and blurred enlargement of itself where its ratio differs."""
+    width, height = size
+    small = ImageOps.fit(image, (max(2, width // 8), max(2, height // 8)), Image.Resampling.BILINEAR)
+    soft = small.filter(ImageFilter.GaussianBlur(max(2, width // 160))).resize(size, Image.Resampling.BILINEAR)
+    shot = Image.blend(soft, Image.new("RGB", size, BACKDROP), 0.62)
+    fitted = ImageOps.contain(image, size, Image.Resampling.BICUBIC)
+    shot.paste(fitted, ((width - fitted.width) // 2, (height - fitted.height) // 2))
+    return Planes.of(shot)
+
+
+class Clip:
+    """An input video: how many of our frames it lasts, and those frames, one in memory at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            with av.open(str(path), options=_VIDEO_OPTIONS) as container:
+                if not container.streams.video or container.duration is None:
+                    raise ProviderRejected("'video' has no video track of known length")
+                duration_s = container.duration / av.time_base
+        except FileNotFoundError as exc:
+            raise _gone("video") from exc
+        except av.FFmpegError as exc:
+            raise ProviderRejected("'video' is not a video that can be decoded") from exc
+        if duration_s > LONGEST_CLIP_S:
+            raise ProviderRejected(
+                f"'video' lasts {duration_s:.0f} s; animatic extends videos of at most {LONGEST_CLIP_S} s"
+            )
+        self.frames = max(1, round(duration_s * FRAMES_PER_S))
+
+    def pictures(self, size: tuple[int, int]) -> Iterator[Planes | None]:
+        """One for each of `frames`: the picture, or None while the one before still stands."""
+        try:
+            with av.open(str(self._path), options=_VIDEO_OPTIONS) as container:
+                yield from self._sample(container, size)
+        except av.FFmpegError as exc:
+            raise ProviderRejected("'video' is not a video that can be decoded") from exc
+
+    def _sample(self, container: av.container.InputContainer, size: tuple[int, int]) -> Iterator[Planes | None]:
+        decoded = container.decode(video=0)
+        current = next(decoded, None)
+        if current is None:
+            raise ProviderRejected("'video' has no frame that can be decoded")
+        begins_s = current.time or 0.0
+        shown, upcoming = None, next(decoded, None)
+        for index in range(self.frames):
+            at_s = begins_s + index / FRAMES_PER_S + 0.5 / FRAMES_PER_S
+            while upcoming is not None and (upcoming.time or 0.0) <= at_s:
+                current, upcoming = upcoming, next(decoded, None)
+            yield None if current is shown else _fitted(current, size)
+            shown = current
+
+
+def _fitted(frame: av.VideoFrame, size: tuple[int, int]) -> Planes:
+    image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]  # av's stub leaves its options untyped
+    if frame.rotation:
+        image = image.rotate(frame.rotation, expand=True)
+    fitted = ImageOps.contain(image, size, Image.Resampling.BILINEAR)
+    shot = Image.new("RGB", size, BACKDROP)
+    shot.paste(fitted, ((size[0] - fitted.width) // 2, (size[1] - fitted.height) // 2))
+    return Planes.of(shot)

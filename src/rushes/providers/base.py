@@ -1,0 +1,85 @@
+"""What an adapter is: two verbs it must have, three with defaults, and nothing else to implement.
+
+Every verb is given the job's pinned credential; an adapter keeps none. A handle and an output are JSON that the
+adapter alone understands: they are stored with the job, so any process can go on where another stopped.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from rushes.catalogue.model import Model
+from rushes.errors import SubmissionUnknown, UnsupportedOption
+from rushes.video.output import Output
+from rushes.video.progress import Handle, Progress, Submission
+from rushes.video.request import InputMedia, VideoRequest
+
+ReadMedia = Callable[[InputMedia], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A secret of one of the shapes its provider has. It never shows in a repr, a log or an error."""
+
+    kind: str
+    secret: str = field(repr=False)
+
+
+NO_CREDENTIAL = Credential(kind="none", secret="")
+
+
+class Provider(ABC):
+    """One upstream API. Stateless but for its HTTP client: everything a job needs is in its handle."""
+
+    name: str
+
+    @abstractmethod
+    async def submit(
+        self,
+        model: Model,
+        request: VideoRequest,
+        *,
+        attempt_id: str,
+        credential: Credential,
+        read_media: ReadMedia,
+        callback_url: str | None = None,
+    ) -> Submission:
+        """Ask for `request.n` videos and return how to find them again.
+
+        Raises ProviderRejected, ContentFiltered, ProviderAuth or ProviderQuota if surely nothing was accepted,
+        ProviderUnavailable otherwise, its `accepted` saying what is known.
+        """
+
+    @abstractmethod
+    async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
+        """How far the generation is. Safe to repeat, also after it has finished.
+
+        A generation that ended badly is a `Failed`, not an exception. Raises ProviderUnavailable, ProviderQuota or
+        UnexpectedResponse if this poll failed: the generation may be well.
+        """
+
+    async def find(self, attempt_id: str, *, credential: Credential) -> Submission | None:
+        """After a crash: the submission made under `attempt_id`, or None if surely none was accepted.
+
+        Raises SubmissionUnknown where the provider has no way to tell, which is the default.
+        """
+        raise SubmissionUnknown(
+            f"'{self.name}' offers no way to look up whether attempt '{attempt_id}' was accepted; "
+            "it may have been, and may be charged"
+        )
+
+    async def cancel(self, handle: Handle, *, credential: Credential) -> None:
+        """Stop the generation. Raises UnsupportedOption where the provider cannot, which is the default."""
+        raise UnsupportedOption(f"'{self.name}' cannot cancel a running generation", field="cancel")
+
+    @abstractmethod
+    def fetch(self, handle: Handle, output: Output, *, credential: Credential) -> AsyncGenerator[bytes, None]:
+        """The bytes of one output, in chunks of at most 1 MiB.
+
+        Raises OutputLost if the provider no longer has it, ProviderUnavailable if another try may succeed.
+        """
+
+    async def close(self) -> None:
+        """Release what the adapter holds. Called once, when the service stops."""
