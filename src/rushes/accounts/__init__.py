@@ -1,0 +1,1 @@
+"""Who may call: accounts, and the API keys that speak for them."""

@@ -1,0 +1,162 @@
+"""What a job is, the states it goes through, and which moves between them are legal.
+
+    queued ──────► submitting ─────► running ─────► storing ─────► succeeded
+      │                │  └──────────────┼─────────────▲ │
+      │                │                 │               │
+      ├─► cancelled    ├─► failed        ├─► failed      └─► failed
+      ├─► failed       └─► expired       └─► expired
+      └─► expired
+
+Callers see four words: `pending` (queued), `in_progress` (the next three), `completed` (succeeded) and `failed`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from rushes.video.output import StoredVideo
+from rushes.video.progress import Handle, estimate_percent
+from rushes.video.request import VideoRequest
+
+
+class Status(StrEnum):
+    """A job's state as callers see it; it never goes back."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class State(StrEnum):
+    """A job's state as the engine sees it; each comment says who leaves it, and how."""
+
+    QUEUED = "queued"
+    """Waits for a worker, which records its intent to submit; or for the caller, who may still cancel."""
+    SUBMITTING = "submitting"
+    """The intent is recorded, so the provider may have been called. The worker leaves it when an answer is recorded;
+    after a crash it asks the provider, and submits again only what surely was not accepted."""
+    RUNNING = "running"
+    """The provider has accepted. The worker polls until it is done, or the deadline passes."""
+    STORING = "storing"
+    """The videos exist at the provider. The worker copies them until they are ours, or the provider's are gone."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    @property
+    def status(self) -> Status:
+        """The word that callers see."""
+        return _STATUS[self]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing leaves this state."""
+        return not MOVES[self]
+
+
+_STATUS = {
+    State.QUEUED: Status.PENDING,
+    State.SUBMITTING: Status.IN_PROGRESS,
+    State.RUNNING: Status.IN_PROGRESS,
+    State.STORING: Status.IN_PROGRESS,
+    State.SUCCEEDED: Status.COMPLETED,
+    State.FAILED: Status.FAILED,
+    State.CANCELLED: Status.FAILED,
+    State.EXPIRED: Status.FAILED,
+}
+
+MOVES: dict[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.SUBMITTING, State.CANCELLED, State.FAILED, State.EXPIRED}),
+    State.SUBMITTING: frozenset({State.RUNNING, State.STORING, State.FAILED, State.EXPIRED}),
+    State.RUNNING: frozenset({State.STORING, State.FAILED, State.EXPIRED}),
+    State.STORING: frozenset({State.SUCCEEDED, State.FAILED}),
+    State.SUCCEEDED: frozenset(),
+    State.FAILED: frozenset(),
+    State.CANCELLED: frozenset(),
+    State.EXPIRED: frozenset(),
+}
+"""Every legal move. The store refuses all others, in the statement that moves."""
+
+
+class AttemptState(StrEnum):
+    """How far one provider call is."""
+
+    INTENT = "intent"
+    """Recorded before the call: the provider may or may not have been asked."""
+    ACCEPTED = "accepted"
+    """The provider has it; the handle says where."""
+    STORED = "stored"
+    """Its videos are ours."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a job or an attempt failed: a stable code, one sentence, and the provider's own code if it gave one."""
+
+    code: str
+    message: str
+    provider_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call to a provider on behalf of a job; a job for several videos may need several."""
+
+    id: str
+    part: int
+    n: int
+    state: AttemptState
+    handle: Handle | None = None
+    outputs: tuple[StoredVideo, ...] = ()
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One generation, as stored. Times are milliseconds since 1970 UTC; `cost_usd` None means unknown."""
+
+    seq: int
+    id: str
+    account_id: str
+    key_id: str
+    state: State
+    provider: str
+    model: str
+    served_provider: str
+    served_model: str
+    request: VideoRequest
+    response_format: str
+    cost_usd: Decimal | None
+    usual_s: float
+    warnings: tuple[str, ...]
+    available_at: int
+    deadline_at: int
+    progress: int | None
+    problem: Problem | None
+    outputs: tuple[StoredVideo, ...]
+    provider_video_id: str | None
+    created_at: int
+    started_at: int | None
+    completed_at: int | None
+    cancelled_at: int | None
+
+    @property
+    def status(self) -> Status:
+        """The word that callers see."""
+        return self.state.status
+
+    def percent(self, now_ms: int) -> int:
+        """Progress from 0 to 100 that never falls: as reported, else estimated from the model's usual time."""
+        if self.state is State.SUCCEEDED:
+            return 100
+        if self.progress is not None:
+            return self.progress
+        if self.started_at is None:
+            return 0
+        end_ms = self.completed_at if self.completed_at is not None else now_ms
+        return estimate_percent((end_ms - self.started_at) / 1000, self.usual_s)

@@ -1,0 +1,356 @@
+"""Jobs in the database: the worker's half. Every write is fenced: it changes nothing unless the lease is still held.
+
+A worker claims jobs with a fresh lease token and keeps one heartbeat row alive. When that row runs out, its leases are
+anyone's; the next claim stamps a new token, and whatever the old worker still writes finds no row and raises LeaseLost.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rushes.db.database import Database, Row, Transaction, fetch_one
+from rushes.errors import LeaseLost
+from rushes.jobs.job import MOVES, Attempt, AttemptState, Job, Problem, State
+from rushes.jobs.store import (
+    INSERT_EVENT,
+    LEAVE_LANE,
+    count_move,
+    job_from,
+    outputs_from,
+    outputs_to_json,
+    problem_from,
+)
+from rushes.video.output import StoredVideo
+from rushes.video.progress import Handle
+
+BEAT = """
+INSERT INTO workers (id, alive_until) VALUES (:worker_id, :now + :ttl_ms)
+ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until
+"""
+
+FORGET_WORKER = "DELETE FROM workers WHERE id = :worker_id"
+
+DEAD_WORKERS = "SELECT id FROM workers WHERE alive_until < :now FOR UPDATE SKIP LOCKED"
+
+ALL_WORKERS = "SELECT id FROM workers FOR UPDATE"
+
+LEASED_JOBS = "SELECT id, state, lane FROM jobs WHERE worker_id = :worker_id FOR UPDATE"
+
+_UNLEASE = """
+UPDATE jobs SET lease = NULL, worker_id = NULL, in_slot = CASE state WHEN 'queued' THEN 0 ELSE in_slot END
+"""
+
+UNLEASE = _UNLEASE + "WHERE worker_id = :worker_id"
+
+UNLEASE_ONE = _UNLEASE + "WHERE id = :id AND lease = :lease"
+
+CLAIM_UNOWNED = """
+UPDATE jobs SET lease = :lease, worker_id = :worker_id
+WHERE seq IN (SELECT seq FROM jobs WHERE lease IS NULL AND state IN ('submitting', 'running', 'storing')
+              ORDER BY seq LIMIT :most FOR UPDATE SKIP LOCKED)
+RETURNING *
+"""
+
+OPEN_LANES = """
+SELECT lane, capacity - in_use AS free FROM lanes WHERE ready > 0 AND (capacity IS NULL OR in_use < capacity)
+"""
+
+LOCK_OPEN_LANES = OPEN_LANES + " FOR UPDATE SKIP LOCKED"
+
+CLAIM_QUEUED = """
+UPDATE jobs SET lease = :lease, worker_id = :worker_id, in_slot = 1
+WHERE seq IN (SELECT seq FROM jobs WHERE lane = :lane AND state = 'queued' AND lease IS NULL AND available_at <= :now
+              ORDER BY seq LIMIT :most FOR UPDATE SKIP LOCKED)
+RETURNING *
+"""
+
+NEXT_AVAILABLE = """
+SELECT MIN(available_at) AS at FROM jobs WHERE lane = :lane AND state = 'queued' AND lease IS NULL
+"""
+
+ATTEMPTS_OF = "SELECT * FROM attempts WHERE job_id = :job_id ORDER BY part"
+
+LOCK_LEASED = "SELECT * FROM jobs WHERE id = :id AND lease = :lease FOR UPDATE"
+
+INSERT_ATTEMPT = """
+INSERT INTO attempts (id, job_id, part, n, state, created_at) VALUES (:id, :job_id, :part, :n, 'intent', :now)
+"""
+
+ACCEPT_ATTEMPT = "UPDATE attempts SET state = 'accepted', handle = :handle WHERE id = :id AND state = 'intent'"
+
+WITHDRAW_ATTEMPT = "DELETE FROM attempts WHERE id = :id AND state = 'intent'"
+
+STORE_ATTEMPT = "UPDATE attempts SET state = 'stored', outputs = :outputs WHERE id = :id AND state = 'accepted'"
+
+FAIL_ATTEMPT = """
+UPDATE attempts SET state = 'failed', error_code = :code, error = :message, provider_error = :provider_error
+WHERE id = :id AND state IN ('intent', 'accepted')
+"""
+
+REPORT_PROGRESS = "UPDATE jobs SET progress = :percent WHERE id = :id AND lease = :lease AND progress < :percent"
+
+SET_WARNINGS = "UPDATE jobs SET warnings = :warnings WHERE id = :id AND lease = :lease"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A job that is ours to carry out until its lease is lost, with the attempts already made."""
+
+    job: Job
+    lease: str
+    attempts: tuple[Attempt, ...]
+
+
+class LeaseStore:
+    """What one worker does with jobs. Methods that take a Claimed raise LeaseLost if it is no longer ours."""
+
+    def __init__(self, database: Database, worker_id: str) -> None:
+        self._database = database
+        self._worker_id = worker_id
+
+    async def beat(self, ttl_s: float) -> None:
+        """Stay alive for another `ttl_s`."""
+
+        async def body(transaction: Transaction) -> None:
+            await transaction.execute(BEAT, worker_id=self._worker_id, ttl_ms=int(ttl_s * 1000))
+
+        await self._database.write(body)
+
+    async def release_dead(self, *, all_workers: bool = False) -> int:
+        """Take the leases from workers that stopped beating; from every one if the caller knows that none runs."""
+
+        async def body(transaction: Transaction) -> int:
+            workers = await transaction.fetch(ALL_WORKERS if all_workers else DEAD_WORKERS)
+            released = 0
+            for worker in workers:
+                released += await _release(transaction, worker["id"])
+            return released
+
+        return await self._database.write(body)
+
+    async def leave(self) -> None:
+        """Give every lease back, so that another worker can go on at once; for a worker that stops in good order."""
+
+        async def body(transaction: Transaction) -> None:
+            await _release(transaction, self._worker_id)
+
+        await self._database.write(body)
+
+    async def claim(self, most: int) -> Sequence[Claimed]:
+        """Up to `most` jobs that nobody works on: first those already begun, then queued ones whose lane has room."""
+        lease = f"{self._worker_id}.{secrets.token_hex(8)}"
+
+        async def body(transaction: Transaction) -> list[Claimed]:
+            rows: list[Row] = list(
+                await transaction.fetch(CLAIM_UNOWNED, lease=lease, worker_id=self._worker_id, most=most)
+            )
+            claimed = [Claimed(job_from(row), lease, await _attempts_of(transaction, row["id"])) for row in rows]
+            for lane in await transaction.fetch(LOCK_OPEN_LANES):
+                room = most - len(claimed)
+                if room <= 0:
+                    break
+                if lane["free"] is not None:
+                    room = min(room, lane["free"])
+                taken = await transaction.fetch(
+                    CLAIM_QUEUED, lease=lease, worker_id=self._worker_id, lane=lane["lane"], most=room
+                )
+                if taken:
+                    count = len(taken)
+                    await transaction.execute(LEAVE_LANE, lane=lane["lane"], ready=-count, in_use=count)
+                    claimed.extend(Claimed(job_from(row), lease, ()) for row in taken)
+            return claimed
+
+        return await self._database.write(body)
+
+    async def next_available_at(self) -> int | None:
+        """When the next queued job of a lane with room may be claimed, in milliseconds; None if none waits."""
+        lanes = await self._database.read(OPEN_LANES)
+        times: list[int] = []
+        for lane in lanes:
+            rows = await self._database.read(NEXT_AVAILABLE, lane=lane["lane"])
+            if rows and rows[0]["at"] is not None:
+                times.append(rows[0]["at"])
+        return min(times, default=None)
+
+    async def intend(self, claimed: Claimed, *, attempt_id: str, part: int, n: int) -> Attempt:
+        """Record that the provider is about to be called; the first intent of a job ends its `pending`."""
+
+        async def body(transaction: Transaction) -> Attempt:
+            row = await _lock(transaction, claimed)
+            if row["state"] == State.QUEUED:
+                await _move(transaction, row, State.SUBMITTING, "about to be submitted")
+            await transaction.execute(INSERT_ATTEMPT, id=attempt_id, job_id=claimed.job.id, part=part, n=n)
+            return Attempt(attempt_id, part, n, AttemptState.INTENT)
+
+        return await self._database.write(body)
+
+    async def accept(self, claimed: Claimed, attempt_id: str, handle: Handle, provider_video_id: str | None) -> None:
+        """Record that the provider has accepted, and how to find the generation again."""
+
+        async def body(transaction: Transaction) -> None:
+            row = await _lock(transaction, claimed)
+            await transaction.execute(ACCEPT_ATTEMPT, id=attempt_id, handle=json.dumps(handle))
+            if row["state"] == State.SUBMITTING:
+                given = row["provider_video_id"] or provider_video_id
+                await _move(transaction, row, State.RUNNING, "accepted by the provider", provider_video_id=given)
+
+        await self._database.write(body)
+
+    async def withdraw(self, claimed: Claimed, attempt_id: str) -> None:
+        """Take an intent back, because the provider surely has not accepted it."""
+
+        async def body(transaction: Transaction) -> None:
+            await _lock(transaction, claimed)
+            await transaction.execute(WITHDRAW_ATTEMPT, id=attempt_id)
+
+        await self._database.write(body)
+
+    async def report(self, claimed: Claimed, percent: int) -> None:
+        """Record the provider's own progress, if it has risen."""
+
+        async def body(transaction: Transaction) -> None:
+            await transaction.execute(REPORT_PROGRESS, id=claimed.job.id, lease=claimed.lease, percent=percent)
+
+        await self._database.write(body)
+
+    async def warn(self, claimed: Claimed, warning: str) -> None:
+        """Add a warning to the job, once."""
+
+        async def body(transaction: Transaction) -> None:
+            row = await _lock(transaction, claimed)
+            warnings = json.loads(row["warnings"])
+            if warning not in warnings:
+                await transaction.execute(
+                    SET_WARNINGS, id=row["id"], lease=row["lease"], warnings=json.dumps([*warnings, warning])
+                )
+
+        await self._database.write(body)
+
+    async def begin_storing(self, claimed: Claimed) -> None:
+        """Record that the videos exist; the lane's slot is free for the next job from here on."""
+
+        async def body(transaction: Transaction) -> None:
+            row = await _lock(transaction, claimed)
+            if row["state"] != State.STORING:
+                await _move(transaction, row, State.STORING, "finished at the provider")
+
+        await self._database.write(body)
+
+    async def keep(self, claimed: Claimed, attempt_id: str, outputs: Sequence[StoredVideo]) -> None:
+        """Record that an attempt's videos are in our storage."""
+
+        async def body(transaction: Transaction) -> None:
+            await _lock(transaction, claimed)
+            await transaction.execute(STORE_ATTEMPT, id=attempt_id, outputs=outputs_to_json(outputs))
+
+        await self._database.write(body)
+
+    async def fail_attempt(self, claimed: Claimed, attempt_id: str, problem: Problem) -> None:
+        """Record that an attempt has failed for good."""
+
+        async def body(transaction: Transaction) -> None:
+            await _lock(transaction, claimed)
+            await transaction.execute(
+                FAIL_ATTEMPT,
+                id=attempt_id,
+                code=problem.code,
+                message=problem.message,
+                provider_error=problem.provider_error,
+            )
+
+        await self._database.write(body)
+
+    async def put_back(self, claimed: Claimed) -> None:
+        """Give one job's lease back, for the next claim to go on with."""
+
+        async def body(transaction: Transaction) -> None:
+            row = await _lock(transaction, claimed)
+            if row["state"] == State.QUEUED:
+                await transaction.execute(LEAVE_LANE, lane=row["lane"], ready=1, in_use=-1)
+            await transaction.execute(UNLEASE_ONE, id=row["id"], lease=claimed.lease)
+
+        await self._database.write(body)
+
+    async def succeed(self, claimed: Claimed, outputs: Sequence[StoredVideo], cause: str) -> None:
+        """Finish the job with its videos; the last write of its life."""
+        await self._finish(claimed, State.SUCCEEDED, cause, outputs=outputs_to_json(outputs))
+
+    async def fail(self, claimed: Claimed, state: State, problem: Problem) -> None:
+        """Finish the job as failed or expired."""
+        await self._finish(
+            claimed,
+            state,
+            problem.code,
+            error_code=problem.code,
+            error=problem.message,
+            provider_error=problem.provider_error,
+        )
+
+    async def _finish(self, claimed: Claimed, state: State, cause: str, **columns: object) -> None:
+        async def body(transaction: Transaction) -> None:
+            row = await _lock(transaction, claimed)
+            await _move(transaction, row, state, cause, **columns)
+
+        await self._database.write(body)
+
+
+async def _lock(transaction: Transaction, claimed: Claimed) -> Row:
+    row = await fetch_one(transaction, LOCK_LEASED, id=claimed.job.id, lease=claimed.lease)
+    if row is None:
+        raise LeaseLost(f"job '{claimed.job.id}' is no longer leased to this worker")
+    return row
+
+
+async def _move(transaction: Transaction, row: Row, to: State, cause: str, **columns: object) -> None:
+    """The one function that moves a leased job; its row must be locked by this transaction."""
+    was = State(row["state"])
+    if to not in MOVES[was]:
+        raise ValueError(f"job '{row['id']}' cannot move from {was} to {to}")
+    sets = ["state = :to", "status = :status", *(f"{column} = :{column}" for column in columns)]
+    if was is State.QUEUED and to is State.SUBMITTING:
+        sets.append("started_at = :now")
+    leaves_lane = row["in_slot"] and (to is State.STORING or to.is_final)
+    if leaves_lane:
+        sets.append("in_slot = 0")
+        await transaction.execute(LEAVE_LANE, lane=row["lane"], ready=0, in_use=-1)
+    if to.is_final:
+        sets.append("lease = NULL, worker_id = NULL, completed_at = :now")
+    await transaction.execute(
+        f"UPDATE jobs SET {', '.join(sets)} WHERE id = :id AND lease = :lease",  # noqa: S608 - fixed texts only
+        id=row["id"],
+        lease=row["lease"],
+        to=to,
+        status=to.status,
+        **columns,
+    )
+    await count_move(transaction, row["account_id"], was.status, to.status)
+    await transaction.execute(INSERT_EVENT, job_id=row["id"], state=to, cause=cause)
+
+
+async def _release(transaction: Transaction, worker_id: str) -> int:
+    jobs = await transaction.fetch(LEASED_JOBS, worker_id=worker_id)
+    for job in jobs:
+        if job["state"] == State.QUEUED:
+            await transaction.execute(LEAVE_LANE, lane=job["lane"], ready=1, in_use=-1)
+    await transaction.execute(UNLEASE, worker_id=worker_id)
+    await transaction.execute(FORGET_WORKER, worker_id=worker_id)
+    return len(jobs)
+
+
+async def _attempts_of(transaction: Transaction, job_id: str) -> tuple[Attempt, ...]:
+    rows = await transaction.fetch(ATTEMPTS_OF, job_id=job_id)
+    return tuple(
+        Attempt(
+            id=row["id"],
+            part=row["part"],
+            n=row["n"],
+            state=AttemptState(row["state"]),
+            handle=None if row["handle"] is None else json.loads(row["handle"]),
+            outputs=outputs_from(row["outputs"]),
+            problem=problem_from(row),
+        )
+        for row in rows
+    )

@@ -1,0 +1,276 @@
+"""Jobs in the database: what callers read and change, each in one transaction. The worker's half is in leases.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from rushes.db.database import Database, Row, Transaction, fetch_one
+from rushes.errors import JobNotFound, NotCancellable
+from rushes.jobs.job import Job, Problem, State, Status
+from rushes.video.output import StoredVideo
+from rushes.video.request import VideoRequest
+
+INSERT_JOB = """
+INSERT INTO jobs (id, account_id, key_id, state, status, provider, model, served_provider, served_model, request,
+                  response_format, cost_usd, usual_s, warnings, lane, available_at, deadline_at, progress, created_at)
+VALUES (:id, :account_id, :key_id, 'queued', 'pending', :provider, :model, :served_provider, :served_model, :request,
+        :response_format, :cost_usd, :usual_s, :warnings, :lane, :now + :hold_ms, :now + :deadline_ms, :progress, :now)
+RETURNING *
+"""
+
+ENTER_LANE = """
+INSERT INTO lanes (lane, capacity, ready, in_use) VALUES (:lane, :capacity, 1, 0)
+ON CONFLICT (lane) DO UPDATE SET ready = lanes.ready + 1, capacity = excluded.capacity
+"""
+
+LEAVE_LANE = "UPDATE lanes SET ready = ready + :ready, in_use = in_use + :in_use WHERE lane = :lane"
+
+COUNT_ONE = """
+INSERT INTO job_counts (account_id, status, jobs) VALUES (:account_id, :status, :change)
+ON CONFLICT (account_id, status) DO UPDATE SET jobs = job_counts.jobs + excluded.jobs
+"""
+
+INSERT_EVENT = "INSERT INTO job_events (job_id, at, state, cause) VALUES (:job_id, :now, :state, :cause)"
+
+GET_JOB = "SELECT * FROM jobs WHERE id = :id AND account_id = :account_id"
+
+GET_ANY_JOB = "SELECT * FROM jobs WHERE id = :id"
+
+LOCK_JOB = GET_JOB + " FOR UPDATE"
+
+COUNT_JOBS = "SELECT status, jobs FROM job_counts WHERE account_id = :account_id"
+
+CANCEL_QUEUED = """
+UPDATE jobs SET state = 'cancelled', status = 'failed', cancelled_at = :now, completed_at = :now, lease = NULL,
+                worker_id = NULL, in_slot = 0, error_code = 'cancelled', error = :error
+WHERE id = :id AND state = 'queued'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What is pinned when a job is accepted. `lane_capacity` None means no limit of ours."""
+
+    id: str
+    account_id: str
+    key_id: str
+    provider: str
+    model: str
+    served_provider: str
+    served_model: str
+    request: VideoRequest
+    response_format: str
+    cost_usd: Decimal | None
+    usual_s: float
+    reports_progress: bool
+    warnings: tuple[str, ...]
+    lane: str
+    lane_capacity: int | None
+    hold_s: float
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Which of an account's jobs; every given condition holds. After is inclusive, before is not."""
+
+    limit: int
+    skip: int = 0
+    before_seq: int | None = None
+    status: Status | None = None
+    model: str | None = None
+    provider: str | None = None
+    created_after_ms: int | None = None
+    created_before_ms: int | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Whether the number of all matching jobs is kept: with no filter, or by status alone."""
+        given = (self.model, self.provider, self.created_after_ms, self.created_before_ms)
+        return all(value is None for value in given)
+
+
+class JobStore:
+    """What callers do with jobs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, new: NewJob) -> Job:
+        """Store a queued job; when this returns it survives loss of power."""
+
+        async def body(transaction: Transaction) -> Job:
+            rows = await transaction.fetch(
+                INSERT_JOB,
+                id=new.id,
+                account_id=new.account_id,
+                key_id=new.key_id,
+                provider=new.provider,
+                model=new.model,
+                served_provider=new.served_provider,
+                served_model=new.served_model,
+                request=new.request.to_json(),
+                response_format=new.response_format,
+                cost_usd=None if new.cost_usd is None else str(new.cost_usd),
+                usual_s=new.usual_s,
+                warnings=json.dumps(new.warnings),
+                lane=new.lane,
+                hold_ms=int(new.hold_s * 1000),
+                deadline_ms=int(new.deadline_s * 1000),
+                progress=0 if new.reports_progress else None,
+            )
+            await transaction.execute(ENTER_LANE, lane=new.lane, capacity=new.lane_capacity)
+            await transaction.execute(COUNT_ONE, account_id=new.account_id, status=Status.PENDING, change=1)
+            await transaction.execute(INSERT_EVENT, job_id=new.id, state=State.QUEUED, cause="accepted")
+            return job_from(rows[0])
+
+        return await self._database.write(body)
+
+    async def get(self, account_id: str, job_id: str) -> Job:
+        """The account's job. Raises JobNotFound if it has none of this id."""
+        rows = await self._database.read(GET_JOB, id=job_id, account_id=account_id)
+        if not rows:
+            raise _no_such_job(job_id)
+        return job_from(rows[0])
+
+    async def get_any(self, job_id: str) -> Job:
+        """The job of this id, whosever it is. Raises JobNotFound."""
+        rows = await self._database.read(GET_ANY_JOB, id=job_id)
+        if not rows:
+            raise _no_such_job(job_id)
+        return job_from(rows[0])
+
+    async def list(self, account_id: str, listing: Listing) -> Sequence[Job]:
+        """The account's matching jobs, newest first."""
+        conditions = ["account_id = :account_id"]
+        if listing.before_seq is not None:
+            conditions.append("seq < :before_seq")
+        if listing.status is not None:
+            conditions.append("status = :status")
+        if listing.model is not None:
+            conditions.append("model = :model")
+        if listing.provider is not None:
+            conditions.append("provider = :provider")
+        if listing.created_after_ms is not None:
+            conditions.append("created_at >= :created_after")
+        if listing.created_before_ms is not None:
+            # Found through the index on time, so that a page deep in the past does not walk over all that is newer.
+            conditions.append(
+                "seq <= (SELECT seq FROM jobs WHERE account_id = :account_id AND created_at < :created_before"
+                " ORDER BY created_at DESC, seq DESC LIMIT 1) AND created_at < :created_before"
+            )
+        sql = f"SELECT * FROM jobs WHERE {' AND '.join(conditions)} ORDER BY seq DESC LIMIT :limit OFFSET :skip"  # noqa: S608 - fixed texts only
+        rows = await self._database.read(
+            sql,
+            account_id=account_id,
+            before_seq=listing.before_seq,
+            status=listing.status,
+            model=listing.model,
+            provider=listing.provider,
+            created_after=listing.created_after_ms,
+            created_before=listing.created_before_ms,
+            limit=listing.limit,
+            skip=listing.skip,
+        )
+        return [job_from(row) for row in rows]
+
+    async def count(self, account_id: str, status: Status | None = None) -> int:
+        """How many jobs the account has, all or in one status; read from counters, never counted."""
+        rows = await self._database.read(COUNT_JOBS, account_id=account_id)
+        return sum(row["jobs"] for row in rows if status is None or row["status"] == status)
+
+    async def cancel(self, account_id: str, job_id: str) -> Job:
+        """Cancel a queued job for good; cancelling it again is no error.
+
+        Raises JobNotFound, or NotCancellable if it has left the queue. Races the worker's intent in the database: one
+        of the two statements finds the job queued, and the other does not.
+        """
+
+        async def body(transaction: Transaction) -> Job:
+            row = await fetch_one(transaction, LOCK_JOB, id=job_id, account_id=account_id)
+            if row is None:
+                raise _no_such_job(job_id)
+            if row["state"] == State.CANCELLED:
+                return job_from(row)
+            message = "The job was cancelled before it was submitted; nothing was charged."
+            if not await transaction.execute(CANCEL_QUEUED, id=job_id, error=message):
+                raise NotCancellable(
+                    f"Only pending jobs can be cancelled; '{job_id}' is {State(row['state']).status.value}"
+                )
+            claimed = row["in_slot"]
+            await transaction.execute(
+                LEAVE_LANE, lane=row["lane"], ready=0 if claimed else -1, in_use=-1 if claimed else 0
+            )
+            await count_move(transaction, account_id, Status.PENDING, Status.FAILED)
+            await transaction.execute(
+                INSERT_EVENT, job_id=job_id, state=State.CANCELLED, cause="cancelled by the caller"
+            )
+            changed = await fetch_one(transaction, GET_JOB, id=job_id, account_id=account_id)
+            assert changed is not None
+            return job_from(changed)
+
+        return await self._database.write(body)
+
+
+async def count_move(transaction: Transaction, account_id: str, was: Status, now: Status) -> None:
+    """Keep the counters right when a job's status changes."""
+    if was is not now:
+        await transaction.execute(COUNT_ONE, account_id=account_id, status=was, change=-1)
+        await transaction.execute(COUNT_ONE, account_id=account_id, status=now, change=1)
+
+
+def job_from(row: Row) -> Job:
+    """The job that a row of `jobs` holds."""
+    return Job(
+        seq=row["seq"],
+        id=row["id"],
+        account_id=row["account_id"],
+        key_id=row["key_id"],
+        state=State(row["state"]),
+        provider=row["provider"],
+        model=row["model"],
+        served_provider=row["served_provider"],
+        served_model=row["served_model"],
+        request=VideoRequest.from_json(row["request"]),
+        response_format=row["response_format"],
+        cost_usd=None if row["cost_usd"] is None else Decimal(row["cost_usd"]),
+        usual_s=row["usual_s"],
+        warnings=tuple(json.loads(row["warnings"])),
+        available_at=row["available_at"],
+        deadline_at=row["deadline_at"],
+        progress=row["progress"],
+        problem=problem_from(row),
+        outputs=outputs_from(row["outputs"]),
+        provider_video_id=row["provider_video_id"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        completed_at=row["completed_at"],
+        cancelled_at=row["cancelled_at"],
+    )
+
+
+def problem_from(row: Row) -> Problem | None:
+    """Why the job or attempt in this row failed, if it did."""
+    if row["error_code"] is None:
+        return None
+    return Problem(row["error_code"], row["error"], row["provider_error"])
+
+
+def outputs_from(text: str | None) -> tuple[StoredVideo, ...]:
+    """The stored videos that an `outputs` column lists."""
+    if text is None:
+        return ()
+    content = json.loads(text)
+    return tuple(StoredVideo(**item) for item in content["videos"])
+
+
+def outputs_to_json(outputs: Sequence[StoredVideo]) -> str:
+    """The versioned form that an `outputs` column keeps."""
+    return json.dumps({"version": 1, "videos": [output.to_json() for output in outputs]})
+
+
+def _no_such_job(job_id: str) -> JobNotFound:
+    return JobNotFound(f"Job '{job_id}' not found")
