@@ -1,0 +1,1 @@
+"""The HTTP surfaces: they translate and delegate, nothing more."""

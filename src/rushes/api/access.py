@@ -1,0 +1,64 @@
+"""Around every request: its id, one log line, and no exception that leaves without an answer. Pure ASGI."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rushes.api.errors import problem_of
+from rushes.ids import new_id
+
+log = structlog.get_logger(__name__)
+
+QUIET_PATHS = frozenset({"/healthz", "/readyz"})
+
+
+class Access:
+    """Gives each request an id (`X-Request-Id`), logs it when it ends, and turns a stray exception into a 500."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request_id = new_id("req")
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        state["began"] = began
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            status = status or 499
+        except Exception as error:
+            log.exception("request_failed", request_id=request_id, path=scope["path"])
+            if status:
+                # The answer has begun; cutting it off is the only honest sign that it is not whole.
+                raise
+            await problem_of(Request(scope), error)(scope, receive, send_with_id)
+        finally:
+            if scope["path"] not in QUIET_PATHS:
+                # The query is left out: the signature of a link is a secret.
+                log.info(
+                    "request",
+                    request_id=request_id,
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    duration_ms=round((time.perf_counter() - began) * 1000, 1),
+                )

@@ -1,0 +1,79 @@
+"""Reading a JSON body: bounded, of the right type, an object with known fields of the right types."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import pydantic_core
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from rushes.errors import BodyTooLarge, FieldError, InvalidRequest, UnknownField, WrongContentType
+
+LARGEST_BODY_BYTES = 64 * 1024**2
+
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
+async def read_json_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object. Raises WrongContentType, BodyTooLarge (without reading it all) or InvalidRequest."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json" and not content_type.endswith("+json"):
+        raise WrongContentType(f"The body must be application/json, not '{content_type or 'of no stated type'}'")
+    text = await _read_bounded(request)
+    try:
+        content = pydantic_core.from_json(text)
+    except ValueError as exc:
+        raise InvalidRequest(f"The body is not complete, correct JSON: {exc}") from exc
+    if not isinstance(content, dict):
+        raise InvalidRequest("The body must be a JSON object")
+    return content
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str], what: str = "field") -> None:
+    """Raise UnknownField for the first name that does not exist, with those that come near."""
+    names = list(known)
+    for name in given:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=3)
+            hint = f"; did you mean {' or '.join(repr(one) for one in near)}?" if near else ""
+            raise UnknownField(f"There is no {what} '{name[:100]}'{hint}", field=name[:100], suggestions=near)
+
+
+def shaped(shape: type[Shape], content: Mapping[str, Any]) -> Shape:
+    """The content as `shape`, types and ranges checked. Raises InvalidRequest naming every field that is wrong."""
+    try:
+        return shape.model_validate(content)
+    except ValidationError as exc:
+        fields = [
+            FieldError(".".join(str(part) for part in error["loc"]), error["msg"])
+            for error in exc.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise invalid_fields(fields) from exc
+
+
+def invalid_fields(fields: list[FieldError]) -> InvalidRequest:
+    """One sentence for all that is wrong with a request."""
+    return InvalidRequest("; ".join(f"{field.field}: {field.message}" for field in fields), fields)
+
+
+async def _read_bounded(request: Request) -> bytes:
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > LARGEST_BODY_BYTES:
+        raise _too_large()
+    chunks: list[bytes] = []
+    size_bytes = 0
+    async for chunk in request.stream():
+        size_bytes += len(chunk)
+        if size_bytes > LARGEST_BODY_BYTES:
+            raise _too_large()
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large() -> BodyTooLarge:
+    return BodyTooLarge(
+        f"The body is larger than {LARGEST_BODY_BYTES // 1024**2} MiB; send large media as a URL instead"
+    )

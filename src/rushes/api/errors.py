@@ -1,0 +1,136 @@
+"""The one table from error to HTTP answer: application/problem+json as in RFC 9457."""
+
+from __future__ import annotations
+
+import math
+from http import HTTPStatus
+
+import pydantic_core
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rushes.api.body import invalid_fields
+from rushes.errors import (
+    BodyTooLarge,
+    DatabaseUnavailable,
+    FieldError,
+    InvalidRequest,
+    JobNotFound,
+    ModelNotFound,
+    NoCredentials,
+    NotAuthenticated,
+    NotCancellable,
+    NotFound,
+    Overloaded,
+    ProviderNotFound,
+    RushesError,
+    StorageUnavailable,
+    UnknownField,
+    UnsupportedOption,
+    WrongContentType,
+)
+
+PROBLEM_JSON = "application/problem+json"
+
+STATUS_OF: dict[type[RushesError], HTTPStatus] = {
+    InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
+    UnsupportedOption: HTTPStatus.BAD_REQUEST,
+    UnknownField: HTTPStatus.BAD_REQUEST,
+    NotAuthenticated: HTTPStatus.UNAUTHORIZED,
+    JobNotFound: HTTPStatus.NOT_FOUND,
+    ModelNotFound: HTTPStatus.NOT_FOUND,
+    ProviderNotFound: HTTPStatus.NOT_FOUND,
+    NotFound: HTTPStatus.NOT_FOUND,
+    NotCancellable: HTTPStatus.CONFLICT,
+    BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    NoCredentials: HTTPStatus.SERVICE_UNAVAILABLE,
+    Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    DatabaseUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+CODE_OF_STATUS = {
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.GONE: "gone",
+    HTTPStatus.FORBIDDEN: "forbidden",
+}
+
+
+def problem_of(request: Request, error: Exception) -> Response:
+    """The answer for any exception. What we did not raise on purpose becomes a 500 that shows nothing of our inside."""
+    match error:
+        case RushesError():
+            return _problem_of_ours(request, error)
+        case RequestValidationError():
+            fields = [
+                FieldError(".".join(str(part) for part in item["loc"][1:]), item["msg"]) for item in error.errors()
+            ]
+            return _problem_of_ours(request, invalid_fields(fields))
+        case HTTPException():
+            status = HTTPStatus(error.status_code)
+            detail = error.detail if error.detail != status.phrase else _DETAIL.get(status, status.description)
+            return problem(
+                request,
+                status,
+                code=CODE_OF_STATUS.get(status, status.phrase.lower().replace(" ", "_")),
+                detail=detail or status.phrase,
+                headers=dict(error.headers or {}),
+            )
+        case _:
+            return problem(
+                request,
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                code="internal",
+                detail="Something went wrong on our side. Quote the request_id when you report it.",
+            )
+
+
+_DETAIL = {
+    HTTPStatus.NOT_FOUND: "There is nothing at this address; GET /openapi.json lists what there is",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not answer this method; see the Allow header",
+}
+
+
+def problem(
+    request: Request,
+    status: HTTPStatus,
+    *,
+    code: str,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    **extra: object,
+) -> Response:
+    """One problem document."""
+    content = {
+        "type": f"urn:rushes:error:{code}",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+        "code": code,
+        "request_id": getattr(request.state, "request_id", None),
+        **extra,
+    }
+    return Response(pydantic_core.to_json(content), status_code=status.value, headers=headers, media_type=PROBLEM_JSON)
+
+
+def _problem_of_ours(request: Request, error: RushesError) -> Response:
+    status = next((STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), None)
+    if status is None:
+        return problem_of(request, RuntimeError(error.code))
+    headers: dict[str, str] = {}
+    extra: dict[str, object] = {}
+    if isinstance(error, NotAuthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    if isinstance(error, InvalidRequest):
+        extra["errors"] = [{"field": field.field, "message": field.message} for field in error.fields]
+    if isinstance(error, UnsupportedOption | UnknownField):
+        extra["errors"] = [{"field": error.field, "message": error.message}]
+    if isinstance(error, NotFound | UnknownField):
+        extra["suggestions"] = list(error.suggestions)
+    return problem(request, status, code=error.code, detail=error.message, headers=headers, **extra)

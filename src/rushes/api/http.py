@@ -1,0 +1,33 @@
+"""The HTTP application: every surface's routes, and what wraps all of them."""
+
+from __future__ import annotations
+
+from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from rushes import __version__
+from rushes.api.access import Access
+from rushes.api.errors import problem_of
+from rushes.api.native import generations, health, jobs, media
+from rushes.api.services import Services
+from rushes.errors import RushesError
+
+DESCRIPTION = "One asynchronous API in front of every video model. Authenticate with `Authorization: Bearer KEY`."
+
+
+def build_http(services: Services) -> ASGIApp:
+    """The ASGI application that serves `services`."""
+    # The documentation page is served from our own files: it works where nothing else can be reached.
+    api = FastAPIOffline(
+        title="rushes", version=__version__, description=DESCRIPTION, redoc_url=None, static_url="/docs-files"
+    )
+    api.state.services = services
+    api.include_router(health.router, tags=["service"])
+    api.include_router(media.router, tags=["media"])
+    api.include_router(generations.router, prefix="/api/v1", tags=["videos"])
+    api.include_router(jobs.router, prefix="/api/v1", tags=["videos"])
+    for kind in (RushesError, RequestValidationError, HTTPException):
+        api.add_exception_handler(kind, problem_of)
+    return Access(api)

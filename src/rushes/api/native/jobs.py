@@ -1,0 +1,101 @@
+"""Jobs: get one, list them, cancel one."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime
+from starlette.responses import Response
+
+from rushes.api.authentication import Authenticated
+from rushes.api.body import invalid_fields, refuse_unknown
+from rushes.api.native.answers import json_response, problems
+from rushes.api.native.schemas import Cancelled, JobPage, JobView, job_view
+from rushes.api.services import services_of
+from rushes.errors import FieldError
+from rushes.jobs.job import Status
+from rushes.jobs.store import Listing
+
+router = APIRouter()
+
+LIST_PARAMETERS = (
+    "limit", "skip", "cursor", "status", "model", "provider", "created_after", "created_before"
+)  # fmt: skip
+FARTHEST_SKIP = 10_000_000
+
+
+@router.get("/videos/jobs/{job_id}", summary="Get a job", response_model=JobView, responses=problems(401, 404, 503))
+async def get_job(request: Request, job_id: str, caller: Authenticated) -> Response:
+    """The job as it is now; links in it are made afresh."""
+    return json_response(job_view(request, await services_of(request).jobs.get(caller, job_id)))
+
+
+@router.get("/videos/jobs", summary="List jobs", response_model=JobPage, responses=problems(400, 401, 422, 503))
+async def list_jobs(
+    request: Request,
+    caller: Authenticated,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Most jobs to answer.")] = 20,
+    skip: Annotated[int, Query(ge=0, le=FARTHEST_SKIP, description="Jobs to pass over; prefer `cursor`.")] = 0,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+    status: Annotated[Status | None, Query(description="Only jobs in this status.")] = None,
+    model: Annotated[str | None, Query(description="Only jobs that asked for this model id.")] = None,
+    provider: Annotated[str | None, Query(description="Only jobs of this provider.")] = None,
+    created_after: Annotated[AwareDatetime | None, Query(description="Created at this time or later.")] = None,
+    created_before: Annotated[AwareDatetime | None, Query(description="Created before this time.")] = None,
+) -> Response:
+    """The caller's jobs, newest first. A page by cursor costs the same however many jobs are stored."""
+    refuse_unknown(request.query_params, LIST_PARAMETERS, "parameter")
+    listing = Listing(
+        limit=limit,
+        skip=skip,
+        before_seq=None if cursor is None else _seq_of(cursor),
+        status=status,
+        model=None if model is None else model.removeprefix(f"{provider or ''}/"),
+        provider=provider,
+        created_after_ms=_milliseconds(created_after),
+        created_before_ms=_milliseconds(created_before),
+    )
+    jobs, total = await services_of(request).jobs.list(caller, listing)
+    page = JobPage(
+        jobs=[job_view(request, job) for job in jobs],
+        total=total,
+        limit=limit,
+        skip=skip,
+        next_cursor=_cursor_of(jobs[-1].seq) if len(jobs) == limit else None,
+    )
+    return json_response(page)
+
+
+@router.post(
+    "/videos/jobs/{job_id}/cancel",
+    summary="Cancel a pending job",
+    response_model=Cancelled,
+    responses=problems(401, 404, 409, 503),
+)
+async def cancel_job(request: Request, job_id: str, caller: Authenticated) -> Response:
+    """Only a pending job can be cancelled; it is then never submitted to a provider. Again answers the same."""
+    job = await services_of(request).jobs.cancel(caller, job_id)
+    return json_response(Cancelled(job_id=job.id, status=job.status))
+
+
+def _cursor_of(seq: int) -> str:
+    return base64.urlsafe_b64encode(f"v1:{seq}".encode()).decode().rstrip("=")
+
+
+def _seq_of(cursor: str) -> int:
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+        version, _, seq = text.partition(":")
+        if version == "v1" and seq.isdecimal() and len(seq) <= 18:
+            return int(seq)
+    except (binascii.Error, ValueError):
+        pass
+    raise invalid_fields([FieldError("cursor", "is not a next_cursor that a list has answered")])
+
+
+def _milliseconds(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp() * 1000)

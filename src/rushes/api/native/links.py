@@ -1,0 +1,33 @@
+"""Links to videos that play without a header: signed, expiring, made afresh on each read."""
+
+from __future__ import annotations
+
+from starlette.requests import HTTPConnection
+
+from rushes.clock import Clock
+from rushes.jobs.job import Job
+from rushes.media.links import LinkSigner, LinkState
+
+
+class Links:
+    """Makes and checks the links. Without a public URL they carry the host that the request was sent to."""
+
+    def __init__(self, signer: LinkSigner, clock: Clock, *, ttl_s: int, public_url: str | None) -> None:
+        self._signer = signer
+        self._clock = clock
+        self._ttl_s = ttl_s
+        self._public_url = None if public_url is None else public_url.rstrip("/")
+
+    def expires_at_ms(self) -> int:
+        """When a link made now stops working; rounded so that reads of one moment give the same link."""
+        return (self._clock.now_ms() // 1000 + self._ttl_s) * 1000
+
+    def to_video(self, connection: HTTPConnection, job: Job, index: int, expires_at_ms: int) -> str:
+        """The link to a job's video."""
+        path = f"/media/{job.id}/{index}.mp4"
+        base = self._public_url or str(connection.base_url).rstrip("/")
+        return f"{base}{path}?{self._signer.sign(path, expires_at_ms // 1000)}"
+
+    def check(self, path: str, expires: str | None, signature: str | None) -> LinkState:
+        """What a link that came back is worth."""
+        return self._signer.verify(path, expires, signature, self._clock.now_ms() / 1000)

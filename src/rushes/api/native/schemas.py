@@ -1,0 +1,243 @@
+"""The shapes that the native API speaks, and how a stored job becomes one."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from rushes.api.services import services_of
+from rushes.api.times import rfc3339, rfc3339_or_none
+from rushes.jobs.job import Job, State, Status
+
+LONGEST_PROMPT = 32_000
+
+
+class GenerationBody(BaseModel):
+    """What POST /videos/generations takes. Null means not given."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    prompt: str = Field(min_length=1, max_length=LONGEST_PROMPT, description="What the video shows.")
+    model: str | None = Field(None, description="`ID` or `provider/ID`; default `veo-3.0-generate-001`.")
+    provider: str | None = Field(None, description="Provider name.")
+    aspect_ratio: str | None = Field(None, description="Such as `16:9`; the model's catalogue entry decides.")
+    resolution: str | None = Field(None, description="Such as `720p`; the model's catalogue entry decides.")
+    size: str | None = Field(None, description="Width and height, such as `1280x720`: ratio and resolution in one.")
+    duration: int | None = Field(None, ge=1, description="Seconds.")
+    n: int | None = Field(None, ge=1, le=10, description="Number of videos; default 1.")
+    response_format: Literal["url"] | None = Field(None, description="How finished videos are answered.")
+    seed: int | None = Field(None, ge=0, le=2**32 - 1, description="Repeats a result where the model can.")
+    negative_prompt: str | None = Field(None, max_length=LONGEST_PROMPT, description="What to avoid.")
+    generate_audio: bool | None = Field(None, description="Whether the video has a sound track.")
+    person_generation: str | None = Field(None, description="Which people may be shown, where the model asks.")
+    additional_params: dict[str, Any] | None = Field(None, description="The provider's own options, sent as given.")
+
+
+class Usage(BaseModel):
+    """What a job costs. Null cost means that the price is not known."""
+
+    cost: float | None
+    currency: str = "USD"
+    estimated: bool
+
+
+class Video(BaseModel):
+    """One finished video. `url` is a signed link to our copy; it plays without a header."""
+
+    url: str | None
+    video_url: str | None
+    file_size: int
+    content_type: str
+    duration: float
+    width: int
+    height: int
+    sha256: str
+    expires_at: str | None
+    url_expires_at: str | None
+    thumbnail_url: str | None
+
+
+class Result(Video):
+    """The first video, and all of them under `data`."""
+
+    data: list[Video]
+
+
+class JobView(BaseModel):
+    """One job."""
+
+    job_id: str
+    status: Status
+    progress: int = Field(ge=0, le=100)
+    provider: str
+    model: str
+    prompt: str
+    created_at: str
+    completed_at: str | None
+    result: Result | None
+    started_at: str | None
+    error: str | None
+    error_code: str | None
+    provider_error: str | None
+    cancelled_at: str | None
+    provider_video_id: str | None
+    served_model: str
+    n: int
+    usage: Usage
+    warnings: list[str]
+    request: dict[str, Any] = Field(description="The accepted options, defaults filled in.")
+
+
+class JobPage(BaseModel):
+    """Jobs, newest first. `total` is exact with no filter or by status alone, else null."""
+
+    jobs: list[JobView]
+    total: int | None
+    limit: int
+    skip: int
+    next_cursor: str | None
+
+
+class StartedJob(BaseModel):
+    """What a create answers about its job."""
+
+    job_id: str
+    status: Status
+    is_async: bool = True
+    provider_video_id: str | None = None
+    status_url: str
+
+
+class GenerationStarted(BaseModel):
+    """The envelope that a create answers with."""
+
+    request_id: str
+    created_at: str
+    duration_ms: float
+    provider: str
+    model: str
+    success: bool = True
+    message: str = "Video generation started"
+    byok_api_key: bool = False
+    job_id: str
+    status: Status
+    served_model: str
+    usage: Usage
+    data: StartedJob
+    warnings: list[str]
+
+
+class Cancelled(BaseModel):
+    """What a cancel answers."""
+
+    success: bool = True
+    job_id: str
+    status: Status
+    message: str = "Job cancelled"
+
+
+class Problem(BaseModel):
+    """application/problem+json (RFC 9457). `code` is stable; `detail` is one sentence."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str | None
+    errors: list[dict[str, str]] = []
+    suggestions: list[str] = []
+
+
+def job_view(request: Request, job: Job) -> JobView:
+    """The job as callers see it now."""
+    return JobView(
+        job_id=job.id,
+        status=job.status,
+        progress=job.percent(services_of(request).clock.now_ms()),
+        provider=job.provider,
+        model=job.model,
+        prompt=job.request.prompt,
+        created_at=rfc3339(job.created_at),
+        completed_at=rfc3339_or_none(job.completed_at),
+        result=_result(request, job),
+        started_at=rfc3339_or_none(job.started_at),
+        error=None if job.problem is None else job.problem.message,
+        error_code=None if job.problem is None else job.problem.code,
+        provider_error=None if job.problem is None else job.problem.provider_error,
+        cancelled_at=rfc3339_or_none(job.cancelled_at),
+        provider_video_id=job.provider_video_id,
+        served_model=served_model(job),
+        n=job.request.n,
+        usage=usage(job),
+        warnings=list(job.warnings),
+        request=accepted_options(job),
+    )
+
+
+def served_model(job: Job) -> str:
+    """What really ran: an id, with its provider where that is not the one asked for."""
+    if job.served_provider == job.provider:
+        return job.served_model
+    return f"{job.served_provider}/{job.served_model}"
+
+
+def usage(job: Job) -> Usage:
+    """The job's cost: an estimate until it has ended; nothing for one that was cancelled before it was submitted."""
+    if job.state is State.CANCELLED:
+        return Usage(cost=0, estimated=False)
+    return Usage(
+        cost=None if job.cost_usd is None else float(job.cost_usd),
+        estimated=job.cost_usd != 0 and job.state is not State.SUCCEEDED,
+    )
+
+
+def accepted_options(job: Job) -> dict[str, Any]:
+    """The options as the model got them, without media bytes and keys."""
+    request = job.request
+    options: dict[str, Any] = {
+        "prompt": request.prompt,
+        "model": job.model,
+        "provider": job.provider,
+        "aspect_ratio": request.aspect_ratio,
+        "resolution": request.resolution,
+        "duration": request.duration_s,
+        "n": request.n,
+        "response_format": job.response_format,
+        "seed": request.seed,
+        "negative_prompt": request.negative_prompt,
+        "generate_audio": request.generate_audio,
+        "person_generation": request.person_generation,
+        "additional_params": dict(request.additional_params),
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _result(request: Request, job: Job) -> Result | None:
+    if job.state is not State.SUCCEEDED:
+        return None
+    links = services_of(request).links
+    link_expires_at_ms = links.expires_at_ms()
+    videos = []
+    for index, stored in enumerate(job.outputs):
+        url = links.to_video(request, job, index, link_expires_at_ms)
+        videos.append(
+            Video(
+                url=url,
+                video_url=url,
+                file_size=stored.size_bytes,
+                content_type=stored.content_type,
+                duration=stored.duration_s,
+                width=stored.width,
+                height=stored.height,
+                sha256=stored.sha256,
+                expires_at=None,
+                url_expires_at=rfc3339(link_expires_at_ms),
+                thumbnail_url=None,
+            )
+        )
+    return Result(**videos[0].model_dump(), data=videos)

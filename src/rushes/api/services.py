@@ -1,0 +1,32 @@
+"""What the routes delegate to, wired in app.py."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+
+from rushes.accounts.store import AccountStore
+from rushes.api.native.links import Links
+from rushes.clock import Clock
+from rushes.jobs.service import JobService
+from rushes.media.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything an HTTP surface may use. `ready` answers None, or one sentence on what is wrong."""
+
+    accounts: AccountStore
+    jobs: JobService
+    storage: Storage
+    links: Links
+    clock: Clock
+    ready: Callable[[], Awaitable[str | None]]
+
+
+def services_of(connection: HTTPConnection) -> Services:
+    """The services behind this request."""
+    services: Services = connection.app.state.services
+    return services
