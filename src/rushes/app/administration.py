@@ -1,0 +1,42 @@
+"""What short commands work with, on a data directory whose service may or may not be running."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from rushes.accounts.store import AccountStore
+from rushes.clock import SystemClock
+from rushes.data_directory import DataDirectory
+from rushes.db.migrate import is_current, migrate_sqlite
+from rushes.db.sqlite import SqliteDatabase
+from rushes.errors import StartupError
+from rushes.settings import Settings
+
+MIGRATION_WAIT_S = 10.0
+
+
+@asynccontextmanager
+async def opened_accounts(settings: Settings) -> AsyncIterator[AccountStore]:
+    """The accounts: before, beside or after a running service. Raises StartupError."""
+    directory = DataDirectory(settings.data_dir)
+    directory.create()
+    _bring_up_to_date(directory)
+    database = SqliteDatabase(directory.database, SystemClock())
+    try:
+        yield AccountStore(database)
+    finally:
+        await database.close()
+
+
+def _bring_up_to_date(directory: DataDirectory) -> None:
+    """Migrate unless that was done; never under a running service, which may be of another release."""
+    if is_current(directory.database):
+        return
+    try:
+        with directory.lock(wait_s=MIGRATION_WAIT_S):
+            migrate_sqlite(directory.database)
+    except StartupError:
+        # A service that has just started and holds the lock may have migrated meanwhile.
+        if not is_current(directory.database):
+            raise

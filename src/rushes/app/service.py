@@ -1,0 +1,140 @@
+"""The whole service, wired."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from rushes import secret_keys
+from rushes.accounts.store import AccountStore
+from rushes.api.http import build_http
+from rushes.api.native.links import Links
+from rushes.api.services import Services
+from rushes.catalogue.load import load
+from rushes.clock import SystemClock
+from rushes.data_directory import DataDirectory
+from rushes.db.migrate import migrate_sqlite
+from rushes.db.sqlite import SqliteDatabase
+from rushes.errors import DatabaseUnavailable, NoCredentials
+from rushes.ids import new_id
+from rushes.jobs.carrying import Tools
+from rushes.jobs.job import Job
+from rushes.jobs.leases import LeaseStore
+from rushes.jobs.service import JobService, Policy
+from rushes.jobs.store import JobStore
+from rushes.jobs.worker import Worker, WorkerLimits
+from rushes.media.custody import Custody
+from rushes.media.links import LinkSigner
+from rushes.media.local import LocalStorage
+from rushes.offload import Offload
+from rushes.providers.base import NO_CREDENTIAL, ReadMedia
+from rushes.providers.registry import open_providers
+from rushes.settings import Settings
+from rushes.video.request import InputMedia
+
+LEAST_FREE_BYTES = 64 * 1024**2
+LOCK_WAIT_S = 2.0
+
+
+@asynccontextmanager
+async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
+    """The whole service in this process: API, worker and storage on one data directory, which it locks.
+
+    Raises StartupError if it cannot start. On leaving, unfinished jobs stay resumable.
+    """
+    directory = DataDirectory(settings.data_dir)
+    directory.create()
+    with directory.lock(wait_s=LOCK_WAIT_S):
+        migrate_sqlite(directory.database)
+        clock = SystemClock()
+        keys = _secret_keys(settings, directory)
+        catalogue = load()
+        database = SqliteDatabase(directory.database, clock)
+        storage = LocalStorage(directory.storage)
+        offload = Offload(settings.child_processes)
+        providers = open_providers(offload=offload, scratch=directory.scratch, clock=clock)
+        custody = Custody(storage, offload)
+        leases = LeaseStore(database, new_id("worker"))
+
+        async def tools_for(job: Job) -> Tools:
+            provider = providers.get(job.served_provider)
+            model = catalogue.find(job.served_provider, job.served_model)
+            if provider is None or model is None:
+                raise NoCredentials(f"Model '{job.served_provider}/{job.served_model}' cannot be served any more")
+            return Tools(
+                leases=leases,
+                provider=provider,
+                model=model,
+                credential=NO_CREDENTIAL,
+                read_media=_media_reader(storage),
+                custody=custody,
+                clock=clock,
+                poll_interval_s=settings.poll_interval_s,
+            )
+
+        worker = Worker(
+            leases,
+            tools_for,
+            clock,
+            WorkerLimits(most_in_flight=settings.most_in_flight, lease_s=settings.lease_s),
+        )
+        services = Services(
+            accounts=AccountStore(database),
+            jobs=JobService(
+                JobStore(database),
+                catalogue,
+                served_providers=frozenset(providers),
+                credential_names=settings.credential_variables,
+                policy=Policy(hold_s=settings.hold_s, test_hold_s=settings.test_hold_s),
+                wake=worker.wake,
+            ),
+            storage=storage,
+            links=Links(
+                LinkSigner(keys.derive("links")), clock, ttl_s=settings.link_ttl_s, public_url=settings.public_url
+            ),
+            clock=clock,
+            ready=lambda: _trouble(database, directory.root),
+        )
+        try:
+            await storage.sweep(clock.now_ms())
+            await worker.start(alone=True)
+            yield build_http(services)
+        finally:
+            await worker.stop()
+            for provider in providers.values():
+                await provider.close()
+            offload.close()
+            await database.close()
+
+
+def _media_reader(storage: LocalStorage) -> ReadMedia:
+    async def read(media: InputMedia) -> bytes:
+        return b"".join([chunk async for chunk in storage.open(media.key)])
+
+    return read
+
+
+def _secret_keys(settings: Settings, directory: DataDirectory) -> secret_keys.SecretKeys:
+    if settings.secret_keys is not None:
+        return secret_keys.parse(settings.secret_keys.get_secret_value())
+    return secret_keys.load_or_create(directory.secret_key)
+
+
+async def _trouble(database: SqliteDatabase, root: Path) -> str | None:
+    """What keeps the service from taking jobs, or None."""
+    try:
+        await database.read("SELECT 1")
+    except DatabaseUnavailable as error:
+        return error.message
+    if not os.access(root, os.W_OK):
+        return "the data directory cannot be written"
+    free_bytes = (await asyncio.to_thread(shutil.disk_usage, root)).free
+    if free_bytes < LEAST_FREE_BYTES:
+        return f"the disk of the data directory has only {free_bytes // 1024**2} MiB left"
+    return None

@@ -1,0 +1,102 @@
+"""`rushes keys`: API keys, made, listed and revoked beside a running service."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from rushes.accounts.keys import KeyRecord, Mode
+from rushes.accounts.store import AccountStore
+from rushes.cli.options import DataDir
+from rushes.settings import load_settings
+
+T = TypeVar("T")
+
+app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+
+UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option(help="What the key is for; shown in lists.")] = "default",
+    test: Annotated[
+        bool, typer.Option("--test", help="A test key: every model is drawn as an animatic, at no cost.")
+    ] = False,
+    account: Annotated[str, typer.Option(help="The account that owns the key's jobs; made if it is new.")] = "default",
+    expires: Annotated[
+        str | None, typer.Option(help="How long the key works, such as 12h, 30d or 8w; else for ever.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Make an API key. It is printed once, alone on the last line of standard output, and kept only as a hash."""
+    lifetime_s = None if expires is None else _seconds(expires)
+    mode = Mode.TEST if test else Mode.LIVE
+    record, key = _with_accounts(
+        data_dir, lambda accounts: accounts.create_key(account=account, name=name, mode=mode, lifetime_s=lifetime_s)
+    )
+    until = "" if record.expires_at is None else f", works until {_time(record.expires_at)}"
+    typer.echo(f"{record.mode} key '{record.name}' ({record.id}) of account '{record.account}'{until}", err=True)
+    typer.echo(key)
+
+
+@app.command("list")
+def list_keys(data_dir: DataDir = None) -> None:
+    """Show every key: never the key itself, but its last four characters."""
+    from rich.console import Console
+    from rich.table import Table
+
+    records = _with_accounts(data_dir, lambda accounts: accounts.list_keys())
+    table = Table("id", "account", "name", "mode", "ends in", "created", "state", box=None, pad_edge=False)
+    for record in records:
+        table.add_row(
+            record.id, record.account, record.name, record.mode, record.hint, _time(record.created_at), _state(record)
+        )
+    Console(soft_wrap=True).print(table)
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The id that `rushes keys list` shows.")],
+    data_dir: DataDir = None,
+) -> None:
+    """End a key at once, also in a running service."""
+    record = _with_accounts(data_dir, lambda accounts: accounts.revoke_key(key_id))
+    typer.echo(f"revoked '{record.name}' ({record.id})")
+
+
+def _with_accounts(data_dir: Path | None, act: Callable[[AccountStore], Awaitable[T]]) -> T:
+    from rushes.app.administration import opened_accounts
+
+    async def run() -> T:
+        async with opened_accounts(load_settings(data_dir=data_dir)) as accounts:
+            return await act(accounts)
+
+    return asyncio.run(run())
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", text)
+    if match is None:
+        raise typer.BadParameter(f"'{text}' is not a length of time such as 12h, 30d or 8w", param_hint="--expires")
+    return int(match[1]) * UNITS_S[match[2]]
+
+
+def _state(record: KeyRecord) -> str:
+    if record.revoked_at is not None:
+        return f"revoked {_time(record.revoked_at)}"
+    if record.expires_at is None:
+        return "valid"
+    return ("valid until " if record.expires_at > datetime.now(UTC).timestamp() * 1000 else "expired ") + _time(
+        record.expires_at
+    )
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

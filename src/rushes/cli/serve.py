@@ -1,0 +1,86 @@
+"""`rushes serve`: the API, the worker and the storage in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from rushes.cli.options import DataDir
+from rushes.errors import StartupError
+from rushes.settings import Settings, load_settings
+
+GRACE_S = 5
+"""How long answers under way may take to finish once the service was told to stop."""
+BACKLOG = 2048
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8080,
+    data_dir: DataDir = None,
+) -> None:
+    """Run the service until SIGINT or SIGTERM; unfinished jobs go on at the next start."""
+    import uvloop
+
+    from rushes import logs
+
+    settings = load_settings(data_dir=data_dir)
+    logs.configure(settings.log_level, settings.log_format)
+    uvloop.run(_serve(settings, host, port))
+
+
+async def _serve(settings: Settings, host: str, port: int) -> None:
+    import structlog
+    import uvicorn
+
+    from rushes.app.service import running_service
+
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            # uvicorn's own ends by raising the signal again, which would end the process before the jobs are put down.
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self.handle_exit, number, None)
+            try:
+                yield
+            finally:
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    loop.remove_signal_handler(number)
+
+    listener = _listen(host, port)
+    async with running_service(settings) as http:
+        address, bound_port = listener.getsockname()[:2]
+        structlog.get_logger(__name__).info(
+            "listening", url=f"http://{address}:{bound_port}", data_dir=str(settings.data_dir)
+        )
+        server = Server(
+            uvicorn.Config(
+                http,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_S,
+                backlog=BACKLOG,
+            )
+        )
+        await server.serve(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as exc:
+        raise StartupError(
+            f"cannot listen on {host}:{port}: {exc.strerror or exc}; choose another with --host and --port"
+        ) from exc
