@@ -7,6 +7,7 @@ are waiting, runs each in a savepoint and commits them together: one fsync for m
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import queue
 import sqlite3
@@ -106,8 +107,10 @@ class SqliteDatabase:
                 self._run_in_savepoint(pending)
             self._writer.execute("COMMIT")
         except sqlite3.Error as exc:
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
+            # A rollback can fail on the same disk; the transaction is then left to the next group's failure to end.
+            with contextlib.suppress(sqlite3.Error):
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
             for pending in group:
                 pending.error = _unavailable(exc)
         by_loop: dict[asyncio.AbstractEventLoop, list[_Pending]] = {}

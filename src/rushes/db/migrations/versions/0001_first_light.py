@@ -77,6 +77,8 @@ def upgrade() -> None:
     op.create_index("jobs_by_account_time", "jobs", ["account_id", "created_at"])
     op.create_index("jobs_queued", "jobs", ["lane", "seq"], sqlite_where=sa.text("state = 'queued' AND lease IS NULL"),
                     postgresql_where=sa.text("state = 'queued' AND lease IS NULL"))  # fmt: skip
+    op.create_index("jobs_overdue", "jobs", ["deadline_at"], sqlite_where=sa.text("state = 'queued' AND lease IS NULL"),
+                    postgresql_where=sa.text("state = 'queued' AND lease IS NULL"))  # fmt: skip
     unowned = "lease IS NULL AND state IN ('submitting', 'running', 'storing')"
     op.create_index("jobs_unowned", "jobs", ["seq"], sqlite_where=sa.text(unowned), postgresql_where=sa.text(unowned))
     op.create_index("jobs_leased", "jobs", ["worker_id"], sqlite_where=sa.text("worker_id IS NOT NULL"),

@@ -1,0 +1,114 @@
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+CREATE TABLE accounts (
+	id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (name)
+);
+CREATE TABLE api_keys (
+	id TEXT NOT NULL, 
+	account_id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	mode TEXT NOT NULL, 
+	hint TEXT NOT NULL, 
+	hash TEXT NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	expires_at BIGINT, 
+	revoked_at BIGINT, 
+	PRIMARY KEY (id), 
+	FOREIGN KEY(account_id) REFERENCES accounts (id), 
+	UNIQUE (hash)
+);
+CREATE INDEX api_keys_by_account ON api_keys (account_id);
+CREATE TABLE jobs (
+	seq INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	account_id TEXT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	status TEXT NOT NULL, 
+	provider TEXT NOT NULL, 
+	model TEXT NOT NULL, 
+	served_provider TEXT NOT NULL, 
+	served_model TEXT NOT NULL, 
+	request TEXT NOT NULL, 
+	response_format TEXT NOT NULL, 
+	cost_usd TEXT, 
+	usual_s FLOAT NOT NULL, 
+	warnings TEXT NOT NULL, 
+	lane TEXT NOT NULL, 
+	in_slot INTEGER DEFAULT '0' NOT NULL, 
+	available_at BIGINT NOT NULL, 
+	deadline_at BIGINT NOT NULL, 
+	lease TEXT, 
+	worker_id TEXT, 
+	progress INTEGER, 
+	provider_video_id TEXT, 
+	error_code TEXT, 
+	error TEXT, 
+	provider_error TEXT, 
+	outputs TEXT, 
+	created_at BIGINT NOT NULL, 
+	started_at BIGINT, 
+	completed_at BIGINT, 
+	cancelled_at BIGINT, 
+	PRIMARY KEY (seq), 
+	UNIQUE (id)
+);
+CREATE INDEX jobs_by_account ON jobs (account_id, seq);
+CREATE INDEX jobs_by_account_status ON jobs (account_id, status, seq);
+CREATE INDEX jobs_by_account_model ON jobs (account_id, model, seq);
+CREATE INDEX jobs_by_account_provider ON jobs (account_id, provider, seq);
+CREATE INDEX jobs_by_account_time ON jobs (account_id, created_at);
+CREATE INDEX jobs_queued ON jobs (lane, seq) WHERE state = 'queued' AND lease IS NULL;
+CREATE INDEX jobs_overdue ON jobs (deadline_at) WHERE state = 'queued' AND lease IS NULL;
+CREATE INDEX jobs_unowned ON jobs (seq) WHERE lease IS NULL AND state IN ('submitting', 'running', 'storing');
+CREATE INDEX jobs_leased ON jobs (worker_id) WHERE worker_id IS NOT NULL;
+CREATE TABLE attempts (
+	id TEXT NOT NULL, 
+	job_id TEXT NOT NULL, 
+	part INTEGER NOT NULL, 
+	n INTEGER NOT NULL, 
+	state TEXT NOT NULL, 
+	handle TEXT, 
+	outputs TEXT, 
+	error_code TEXT, 
+	error TEXT, 
+	provider_error TEXT, 
+	created_at BIGINT NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (job_id, part), 
+	FOREIGN KEY(job_id) REFERENCES jobs (id)
+);
+CREATE TABLE job_events (
+	seq INTEGER NOT NULL, 
+	job_id TEXT NOT NULL, 
+	at BIGINT NOT NULL, 
+	state TEXT NOT NULL, 
+	cause TEXT NOT NULL, 
+	PRIMARY KEY (seq)
+);
+CREATE INDEX job_events_by_job ON job_events (job_id, seq);
+CREATE TABLE job_counts (
+	account_id TEXT NOT NULL, 
+	status TEXT NOT NULL, 
+	jobs BIGINT NOT NULL, 
+	PRIMARY KEY (account_id, status)
+);
+CREATE TABLE lanes (
+	lane TEXT NOT NULL, 
+	capacity INTEGER, 
+	ready BIGINT NOT NULL, 
+	in_use BIGINT NOT NULL, 
+	PRIMARY KEY (lane)
+);
+CREATE TABLE workers (
+	id TEXT NOT NULL, 
+	alive_until BIGINT NOT NULL, 
+	PRIMARY KEY (id)
+);
+INSERT INTO alembic_version (version_num) VALUES ('0001');

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from rushes.db.migrate import is_current, known_versions, migrate_sqlite
+from rushes.errors import StartupError
+
+
+def run(path: Path, sql: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        rows = connection.execute(sql).fetchall()
+        connection.commit()
+        return rows
+    finally:
+        connection.close()
+
+
+def schema(path: Path) -> list[tuple[object, ...]]:
+    return run(path, "SELECT type, name, sql FROM sqlite_master ORDER BY type, name")
+
+
+def test_the_versions_known_are_those_that_alembic_finds() -> None:
+    config = Config()
+    config.set_main_option("script_location", "rushes.db:migrations")
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_current_head() == known_versions()[-1]
+    assert sorted(script.revision for script in scripts.walk_revisions()) == known_versions()
+
+
+def test_a_new_database_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "rushes.db"
+    assert not is_current(path)
+    migrate_sqlite(path)
+    assert is_current(path)
+    assert run(path, "SELECT version_num FROM alembic_version") == [(known_versions()[-1],)]
+    assert run(path, "SELECT COUNT(*) FROM jobs") == [(0,)]
+
+
+def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "rushes.db"
+    migrate_sqlite(path)
+    run(path, "INSERT INTO accounts VALUES ('acct_1', 'alice', 0)")
+    before = path.read_bytes()
+    migrate_sqlite(path)
+    assert path.read_bytes() == before
+
+
+def test_a_migration_that_breaks_off_leaves_nothing_and_can_be_done_again(tmp_path: Path) -> None:
+    path = tmp_path / "rushes.db"
+    run(path, "CREATE TABLE workers (in_the_way TEXT)")
+    before = schema(path)
+    with pytest.raises(StartupError, match="could not be brought up to date"):
+        migrate_sqlite(path)
+    assert schema(path) == before
+    run(path, "DROP TABLE workers")
+    migrate_sqlite(path)
+    assert is_current(path)
+
+
+def test_a_newer_schema_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "rushes.db"
+    migrate_sqlite(path)
+    run(path, "UPDATE alembic_version SET version_num = '9999'")
+    before = path.read_bytes()
+    assert not is_current(path)
+    with pytest.raises(StartupError, match=r"newer version of rushes .*9999"):
+        migrate_sqlite(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "rushes.db"
+    path.write_bytes(b"a diary" * 1000)
+    assert not is_current(path)
+    with pytest.raises(StartupError, match="cannot be read as a rushes database"):
+        migrate_sqlite(path)
+    assert path.read_bytes() == b"a diary" * 1000
+
+
+def test_a_directory_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(StartupError):
+        migrate_sqlite(tmp_path / "nowhere" / "rushes.db")
+
+
+@pytest.mark.parametrize("name", ["with space", "100%25", "what?", "hash#tag", "ümlaut"])
+def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    migrate_sqlite(folder / "rushes.db")
+    assert [entry.name for entry in folder.iterdir()] == ["rushes.db"]
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ("SELECT seq FROM jobs WHERE state = 'queued' AND lease IS NULL AND deadline_at <= 1 ORDER BY deadline_at",
+         "jobs_overdue"),
+        ("SELECT seq FROM jobs WHERE lane = 'a' AND state = 'queued' AND lease IS NULL ORDER BY seq", "jobs_queued"),
+        ("SELECT seq FROM jobs WHERE lease IS NULL AND state IN ('submitting', 'running', 'storing') ORDER BY seq",
+         "jobs_unowned"),
+        ("SELECT id FROM jobs WHERE worker_id = 'worker_1'", "jobs_leased"),
+        ("SELECT id FROM jobs WHERE account_id = 'a' ORDER BY seq DESC", "jobs_by_account"),
+        ("SELECT id FROM jobs WHERE account_id = 'a' AND status = 'failed' ORDER BY seq DESC",
+         "jobs_by_account_status"),
+    ],
+)  # fmt: skip
+def test_what_is_asked_all_the_time_is_found_through_an_index(tmp_path: Path, query: str, index: str) -> None:
+    path = tmp_path / "rushes.db"
+    migrate_sqlite(path)
+    plan = " ".join(str(row[-1]) for row in run(path, f"EXPLAIN QUERY PLAN {query}"))
+    assert index in plan
+    assert "TEMP B-TREE" not in plan
