@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+import zlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -27,6 +29,7 @@ from rushes.errors import (
     ProviderQuota,
     ProviderUnavailable,
     RushesError,
+    StorageUnavailable,
     SubmissionUnknown,
     UnexpectedResponse,
 )
@@ -36,8 +39,9 @@ from rushes.jobs.leases import Claimed, LeaseStore
 from rushes.jobs.schedule import backoff_s, poll_delay_s
 from rushes.media.custody import Custody
 from rushes.providers.base import Credential, Provider, ReadMedia
-from rushes.video.output import StoredVideo
+from rushes.video.output import Output, StoredVideo
 from rushes.video.progress import Done, Failed, Handle, Progress, Submission, Working
+from rushes.video.request import VideoRequest
 
 T = TypeVar("T")
 
@@ -46,6 +50,12 @@ log = structlog.get_logger(__name__)
 PROGRESS_STEP = 10
 """Reported progress is written only when it has risen by this many points: polls are not checkpoints."""
 PROGRESS_CEILING = 95
+SEEDS = 2**32
+STORING_PATIENCE_S = 48 * 3600.0
+"""How long beyond its deadline a finished video is still fetched: no provider that we know keeps one longer."""
+LAST_ANSWER_S = 8.0
+"""How long a worker that stops still waits for the answer to a submit; process managers kill after about ten."""
+UNKNOWN_ANSWER = "The provider answered in a way we do not know"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +81,23 @@ class Carrying:
         self._tools = tools
         self._log = log.bind(job_id=claimed.job.id)
         self._parts = split_into_calls(claimed.job.request.n, tools.model.n_per_call)
-        self._generating = len(self._parts)
+        self._storing_began = claimed.job.state is State.STORING
+        self._generating = set() if self._storing_began else set(range(len(self._parts)))
+        self._any_generated = self._storing_began
+        self._attempt_ids = {attempt.part: attempt.id for attempt in claimed.attempts}
         self._fractions = [0.0] * len(self._parts)
         self._reported = claimed.job.progress or 0
-        self._storing_began = claimed.job.state is State.STORING
+        self._warned_of_unknown = any(warning.startswith(UNKNOWN_ANSWER) for warning in claimed.job.warnings)
 
     async def to_its_end(self) -> None:
         """Carry the job to a final state. Raises LeaseLost if another worker has it now."""
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._make_part(part, n)) for part, n in enumerate(self._parts)]
-        except* LeaseLost as lost:
-            raise LeaseLost(f"job '{self._job.id}' was taken over") from lost
+        except ExceptionGroup as errors:
+            if errors.subgroup(LeaseLost) is not None:
+                raise LeaseLost(f"job '{self._job.id}' was taken over") from errors
+            raise
         results = [task.result() for task in tasks]
         videos = [video for result in results if not isinstance(result, Problem) for video in result]
         problems = [result for result in results if isinstance(result, Problem)]
@@ -91,8 +106,10 @@ class Carrying:
                 await self._warn(_what_is_missing(problems, len(videos)))
             await self._insist(lambda: self._leases.succeed(self._claimed, videos, "stored"))
         else:
-            problem = problems[0]
-            state = State.EXPIRED if problem.code == JobExpired.code else State.FAILED
+            # A real reason says more than that time ran out; and once there were videos, a job fails, not expires.
+            problem = next((found for found in problems if found.code != JobExpired.code), problems[0])
+            expired = problem.code == JobExpired.code and not self._storing_began
+            state = State.EXPIRED if expired else State.FAILED
             await self._insist(lambda: self._leases.fail(self._claimed, state, problem))
 
     @property
@@ -103,75 +120,98 @@ class Carrying:
         """One provider call from its intent to its stored videos, beginning where an earlier worker stopped."""
         attempt = next((found for found in self._claimed.attempts if found.part == part), None)
         if attempt is not None and attempt.state is AttemptState.STORED:
-            self._generating -= 1
+            await self._stop_generating(part, delivered=True)
             return attempt.outputs
         if attempt is not None and attempt.state is AttemptState.FAILED and attempt.problem is not None:
-            self._generating -= 1
+            await self._stop_generating(part, delivered=False)
             return attempt.problem
-        attempt_id = None if attempt is None else attempt.id
         progress: Progress
         try:
             if attempt is not None and attempt.handle is not None:
                 handle, progress = attempt.handle, Working(wait_s=0)
             else:
-                attempt_id, submission = await self._submit(part, n, attempt)
+                submission = await self._submit(part, n, attempt)
                 handle, progress = submission.handle, submission.progress
             done = await self._poll_until_done(part, handle, progress)
-            await self._finish_generating()
-            assert attempt_id is not None
-            return await self._store(part, attempt_id, handle, done)
+            await self._stop_generating(part, delivered=True)
+            return await self._store(part, handle, done)
         except (LeaseLost, DatabaseUnavailable):
             raise
         except RushesError as error:
             problem = Problem(error.code, error.message, getattr(error, "provider_error", None))
+            attempt_id = self._attempt_ids.get(part)
             self._log.info("attempt_failed", attempt_id=attempt_id, error_code=problem.code)
-            self._generating -= 1
-            failed_id = attempt_id
-            if failed_id is not None:
-                await self._insist(lambda: self._leases.fail_attempt(self._claimed, failed_id, problem))
+            if attempt_id is not None:
+                await self._insist(lambda: self._leases.fail_attempt(self._claimed, attempt_id, problem))
+            await self._stop_generating(part, delivered=False)
             return problem
+
+    async def _stop_generating(self, part: int, *, delivered: bool) -> None:
+        """When the last call has ended and any has a video, the job moves on; its lane has room for another then."""
+        self._generating.discard(part)
+        self._any_generated = self._any_generated or delivered
+        if self._any_generated and not self._generating and not self._storing_began:
+            self._storing_began = True
+            await self._insist(lambda: self._leases.begin_storing(self._claimed))
 
     # --- submit
 
-    async def _submit(self, part: int, n: int, attempt: Attempt | None) -> tuple[str, Submission]:
+    async def _submit(self, part: int, n: int, attempt: Attempt | None) -> Submission:
         """Have the provider accept, and record that it has."""
         if attempt is not None:
-            submission = await self._look_up(attempt.id)
-            if submission is not None:
-                await self._record(attempt.id, submission)
-                return attempt.id, submission
-        attempt_id = None if attempt is None else attempt.id
+            found = await self._look_up(attempt.id)
+            if found is not None:
+                await self._record(attempt.id, found)
+                return found
         failures = 0
         while True:
-            self._check_deadline()
+            self._check_time(part)
+            attempt_id = self._attempt_ids.get(part)
             if attempt_id is None:
                 attempt_id = await self._intend(part, n)
-            try:
-                submission = await self._call_submit(attempt_id, n)
-                break
-            except (ProviderQuota, ProviderUnavailable) as error:
-                surely_not_accepted = isinstance(error, ProviderQuota) or error.accepted is False
-                if surely_not_accepted:
-                    if not error.retryable:
-                        raise
-                    await self._withdraw(attempt_id)
-                    attempt_id = None
-                elif not self._tools.model.repeatable_submit:
-                    found = await self._look_up(attempt_id)
-                    if found is not None:
-                        submission = found
-                        break
-                failures += 1
-                self._log.info("submit_will_be_repeated", error_code=error.code, failures=failures)
-                await self._pause(failures, error.retry_after_s)
-        await self._record(attempt_id, submission)
-        return attempt_id, submission
+            outcome = await self._even_if_stopped(self._submit_once(part, n, attempt_id))
+            if isinstance(outcome, Submission):
+                return outcome
+            if part in self._attempt_ids:
+                found = await self._look_up(attempt_id)
+                if found is not None:
+                    await self._record(attempt_id, found)
+                    return found
+            failures += 1
+            self._log.info("submit_will_be_repeated", error_code=outcome.code, failures=failures)
+            await self._pause(part, failures, outcome.retry_after_s)
 
-    async def _call_submit(self, attempt_id: str, n: int) -> Submission:
+    async def _submit_once(self, part: int, n: int, attempt_id: str) -> Submission | RushesError:
+        """One call and the record of its answer; or the error after which another call may be right."""
+        try:
+            submission = await self._call_submit(part, n, attempt_id)
+        except (ProviderQuota, ProviderUnavailable, UnexpectedResponse, StorageUnavailable) as error:
+            if _surely_not_accepted(error):
+                await self._withdraw(part, attempt_id)
+            return error
+        await self._record(attempt_id, submission)
+        return submission
+
+    async def _even_if_stopped(self, step: Coroutine[Any, Any, T]) -> T:
+        """Do a step to its end even if this task is cancelled meanwhile: an unrecorded answer is a lost video."""
+        task = asyncio.ensure_future(step)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            limit = asyncio.ensure_future(self._tools.clock.sleep(LAST_ANSWER_S))
+            try:
+                await asyncio.wait({task, limit}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                limit.cancel()
+                task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
+
+    async def _call_submit(self, part: int, n: int, attempt_id: str) -> Submission:
         try:
             return await self._tools.provider.submit(
                 self._tools.model,
-                replace(self._job.request, n=n),
+                request_for_call(self._job.request, part, n, seeded=self._tools.model.seed),
                 attempt_id=attempt_id,
                 credential=self._tools.credential,
                 read_media=self._tools.read_media,
@@ -189,23 +229,37 @@ class Carrying:
         failures = 0
         while True:
             try:
-                return await self._tools.provider.find(attempt_id, credential=self._tools.credential)
-            except (ProviderUnavailable, ProviderQuota, UnexpectedResponse) as error:
+                return await self._call_find(attempt_id)
+            except SubmissionUnknown:
+                raise
+            except ProviderError as error:
                 failures += 1
                 if self._past_deadline():
                     raise SubmissionUnknown(
                         "The provider may have accepted the job, and could not be asked before the deadline; "
-                        "it may be charged"
+                        "it may be charged",
+                        provider_error=error.provider_error,
                     ) from error
-                await self._pause(failures, error.retry_after_s)
+                await self._rest(self._back_off_s(failures, error.retry_after_s), until_deadline=True)
+
+    async def _call_find(self, attempt_id: str) -> Submission | None:
+        try:
+            return await self._tools.provider.find(attempt_id, credential=self._tools.credential)
+        except RushesError:
+            raise
+        except Exception as exc:
+            self._log.exception("adapter_failed", verb="find")
+            raise UnexpectedResponse("the adapter could not read the provider's answer") from exc
 
     async def _intend(self, part: int, n: int) -> str:
         attempt_id = new_id("att")
         await self._insist(lambda: self._leases.intend(self._claimed, attempt_id=attempt_id, part=part, n=n))
+        self._attempt_ids[part] = attempt_id
         return attempt_id
 
-    async def _withdraw(self, attempt_id: str) -> None:
+    async def _withdraw(self, part: int, attempt_id: str) -> None:
         await self._insist(lambda: self._leases.withdraw(self._claimed, attempt_id))
+        del self._attempt_ids[part]
 
     async def _record(self, attempt_id: str, submission: Submission) -> None:
         await self._insist(
@@ -218,13 +272,13 @@ class Carrying:
         failures = 0
         while True:
             if isinstance(progress, Done):
+                if not progress.outputs:
+                    raise UnexpectedResponse("The provider says that it is done, but names no video")
                 return progress
             if isinstance(progress, Failed):
                 raise progress.error
             await self._report(part, progress)
-            await self._tools.clock.sleep(self._poll_delay_s(progress, failures))
-            if not self._storing_began:
-                self._check_deadline()
+            await self._rest(self._poll_delay_s(progress, failures), until_deadline=part in self._generating)
             try:
                 progress = await self._poll_once(handle)
                 failures = 0
@@ -232,9 +286,13 @@ class Carrying:
                 # The generation may be well and is paid for: only the deadline gives it up.
                 failures += 1
                 self._log.info("poll_failed", error_code=error.code, failures=failures)
-                if isinstance(error, UnexpectedResponse):
-                    await self._warn(f"The provider answered in a way we do not know: {error.message}")
+                if isinstance(error, UnexpectedResponse) and not self._warned_of_unknown:
+                    self._warned_of_unknown = True
+                    await self._warn(f"{UNKNOWN_ANSWER}: {error.message}")
                 progress = Working(wait_s=error.retry_after_s)
+            if isinstance(progress, Working):
+                # Only now: a job that was accepted is asked for once more, however late a restart finds it.
+                self._check_time(part)
 
     async def _poll_once(self, handle: Handle) -> Progress:
         try:
@@ -258,7 +316,7 @@ class Carrying:
         if self._tools.poll_interval_s is not None:
             return self._tools.poll_interval_s
         if failures:
-            return backoff_s(failures=failures, asked_s=progress.wait_s, chance=random.random())
+            return self._back_off_s(failures, progress.wait_s)
         return poll_delay_s(
             interval_s=self._tools.model.poll_interval_s,
             age_s=(self._tools.clock.now_ms() - self._job.created_at) / 1000,
@@ -268,35 +326,44 @@ class Carrying:
 
     # --- store
 
-    async def _finish_generating(self) -> None:
-        """The last call to finish moves the job on; from there its lane has room for another."""
-        self._generating -= 1
-        if self._generating == 0 and not self._storing_began:
-            self._storing_began = True
-            await self._insist(lambda: self._leases.begin_storing(self._claimed))
-
-    async def _store(self, part: int, attempt_id: str, handle: Handle, done: Done) -> tuple[StoredVideo, ...]:
+    async def _store(self, part: int, handle: Handle, done: Done) -> tuple[StoredVideo, ...]:
+        attempt_id = self._attempt_ids[part]
         videos: list[StoredVideo] = []
         failures = 0
         while len(videos) < len(done.outputs):
             place = len(videos)
             try:
-                chunks = self._tools.provider.fetch(handle, done.outputs[place], credential=self._tools.credential)
                 key = f"videos/{self._job.id}/{attempt_id}-{place}.mp4"
-                videos.append(await self._tools.custody.keep(key, chunks))
+                videos.append(await self._tools.custody.keep(key, self._fetch(handle, done.outputs[place])))
             except (ProviderError, MediaError) as error:
                 failures += 1
                 lost_for_good = isinstance(error, OutputLost) and failures > 1
                 if lost_for_good or not (error.retryable or isinstance(error, OutputLost)):
                     raise
                 self._log.warning("storing_will_be_repeated", error_code=error.code, failures=failures)
-                await self._pause(failures, error.retry_after_s)
+                self._check_time(part)
+                await self._pause(part, failures, error.retry_after_s)
                 # Asked again, the provider may name a fresh address for the same video.
                 done = await self._poll_until_done(part, handle, Working(wait_s=0))
-        await self._insist(lambda: self._leases.keep(self._claimed, attempt_id, videos))
         if done.missing is not None:
             await self._warn(done.missing)
+        elif len(videos) < self._parts[part]:
+            await self._warn(f"The provider delivered {len(videos)} of {self._parts[part]} videos, and did not say why")
+        await self._insist(lambda: self._leases.keep(self._claimed, attempt_id, videos))
         return tuple(videos)
+
+    async def _fetch(self, handle: Handle, output: Output) -> AsyncGenerator[bytes, None]:
+        try:
+            async with aclosing(
+                self._tools.provider.fetch(handle, output, credential=self._tools.credential)
+            ) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except RushesError:
+            raise
+        except Exception as exc:
+            self._log.exception("adapter_failed", verb="fetch")
+            raise ProviderUnavailable("the adapter failed while it was fetching the video") from exc
 
     # --- time and trouble
 
@@ -306,16 +373,27 @@ class Carrying:
     def _past_deadline(self) -> bool:
         return self._tools.clock.now_ms() >= self._job.deadline_at
 
-    def _check_deadline(self) -> None:
-        if self._past_deadline():
-            limit_s = (self._job.deadline_at - self._job.created_at) // 1000
-            raise JobExpired(f"The job was not done within its limit of {limit_s} s; it may still be charged")
+    def _check_time(self, part: int) -> None:
+        """Give up what is not finished by the deadline, and what is finished but cannot be stored long after it."""
+        if part in self._generating:
+            if self._past_deadline():
+                limit_s = (self._job.deadline_at - self._job.created_at) // 1000
+                raise JobExpired(f"The job was not done within its limit of {limit_s} s; it may still be charged")
+        elif self._tools.clock.now_ms() >= self._job.deadline_at + STORING_PATIENCE_S * 1000:
+            raise OutputLost("The video was finished at the provider, but could not be stored; it may be charged")
 
-    async def _pause(self, failures: int, asked_s: float | None) -> None:
-        delay_s = self._tools.poll_interval_s
-        if delay_s is None:
-            delay_s = backoff_s(failures=failures, asked_s=asked_s, chance=random.random())
-        await self._tools.clock.sleep(delay_s)
+    async def _pause(self, part: int, failures: int, asked_s: float | None) -> None:
+        await self._rest(self._back_off_s(failures, asked_s), until_deadline=part in self._generating)
+
+    def _back_off_s(self, failures: int, asked_s: float | None) -> float:
+        if self._tools.poll_interval_s is not None:
+            return self._tools.poll_interval_s
+        return backoff_s(failures=failures, asked_s=asked_s, chance=random.random())
+
+    async def _rest(self, delay_s: float, *, until_deadline: bool) -> None:
+        """Sleep, but not beyond the deadline where that ends the wait: the job should say `expired` on time."""
+        left_s = (self._job.deadline_at - self._tools.clock.now_ms()) / 1000
+        await self._tools.clock.sleep(min(delay_s, left_s) if until_deadline and left_s > 0 else delay_s)
 
     async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
         """Repeat a write until the database takes it: what it records has already happened."""
@@ -335,6 +413,24 @@ def split_into_calls(n: int, n_per_call: int) -> list[int]:
     return [n_per_call] * whole + ([rest] if rest else [])
 
 
+def request_for_call(request: VideoRequest, part: int, n: int, *, seeded: bool) -> VideoRequest:
+    """What the call number `part` asks for. Where the model takes seeds each call has its own, so no two draw alike.
+
+    The first call's seed is the one given, if any; the others count on from it, or from a number made of the prompt.
+    """
+    if part == 0 or not seeded:
+        return replace(request, n=n)
+    first = zlib.crc32(request.prompt.encode("utf-8", "replace")) if request.seed is None else request.seed
+    return replace(request, n=n, seed=(first + part) % SEEDS)
+
+
 def _what_is_missing(problems: Sequence[Problem], delivered: int) -> str:
     reasons = "; ".join(dict.fromkeys(f"{problem.message} ({problem.code})" for problem in problems))
     return f"{delivered} videos were delivered; {len(problems)} calls to the provider failed: {reasons}"
+
+
+def _surely_not_accepted(error: RushesError) -> bool:
+    """Whether a submit that ended so was refused or never left us; input media are read before anything is sent."""
+    if isinstance(error, ProviderUnavailable):
+        return error.accepted is False
+    return isinstance(error, (ProviderQuota, StorageUnavailable))

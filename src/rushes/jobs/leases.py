@@ -37,6 +37,8 @@ DEAD_WORKERS = "SELECT id FROM workers WHERE alive_until < :now FOR UPDATE SKIP 
 
 ALL_WORKERS = "SELECT id FROM workers FOR UPDATE"
 
+ALIVE = "SELECT id FROM workers WHERE id = :worker_id AND alive_until >= :now FOR UPDATE"
+
 LEASED_JOBS = "SELECT id, state, lane FROM jobs WHERE worker_id = :worker_id FOR UPDATE"
 
 _UNLEASE = """
@@ -71,12 +73,23 @@ NEXT_AVAILABLE = """
 SELECT MIN(available_at) AS at FROM jobs WHERE lane = :lane AND state = 'queued' AND lease IS NULL
 """
 
+OVERDUE = """
+SELECT seq FROM jobs WHERE state = 'queued' AND lease IS NULL AND deadline_at <= :now ORDER BY deadline_at LIMIT :most
+"""
+
+EXPIRE_OVERDUE = f"""
+UPDATE jobs SET state = 'expired', status = 'failed', completed_at = :now, error_code = 'expired', error = :error
+WHERE seq IN ({OVERDUE} FOR UPDATE SKIP LOCKED)
+RETURNING id, account_id, lane
+"""  # noqa: S608 - fixed texts only
+
 ATTEMPTS_OF = "SELECT * FROM attempts WHERE job_id = :job_id ORDER BY part"
 
 LOCK_LEASED = "SELECT * FROM jobs WHERE id = :id AND lease = :lease FOR UPDATE"
 
 INSERT_ATTEMPT = """
 INSERT INTO attempts (id, job_id, part, n, state, created_at) VALUES (:id, :job_id, :part, :n, 'intent', :now)
+ON CONFLICT (id) DO NOTHING
 """
 
 ACCEPT_ATTEMPT = "UPDATE attempts SET state = 'accepted', handle = :handle WHERE id = :id AND state = 'intent'"
@@ -140,10 +153,15 @@ class LeaseStore:
         await self._database.write(body)
 
     async def claim(self, most: int) -> Sequence[Claimed]:
-        """Up to `most` jobs that nobody works on: first those already begun, then queued ones whose lane has room."""
+        """Up to `most` jobs that nobody works on: first those already begun, then queued ones whose lane has room.
+
+        None while our heartbeat has run out: a lease without one would never be taken from us, should we die.
+        """
         lease = f"{self._worker_id}.{secrets.token_hex(8)}"
 
         async def body(transaction: Transaction) -> list[Claimed]:
+            if await fetch_one(transaction, ALIVE, worker_id=self._worker_id) is None:
+                return []
             rows: list[Row] = list(
                 await transaction.fetch(CLAIM_UNOWNED, lease=lease, worker_id=self._worker_id, most=most)
             )
@@ -162,6 +180,22 @@ class LeaseStore:
                     await transaction.execute(LEAVE_LANE, lane=lane["lane"], ready=-count, in_use=count)
                     claimed.extend(Claimed(job_from(row), lease, ()) for row in taken)
             return claimed
+
+        return await self._database.write(body)
+
+    async def expire_overdue(self, most: int) -> int:
+        """End up to `most` jobs that waited in the queue beyond their deadline, and say how many they were."""
+        if not await self._database.read(OVERDUE, most=1):
+            return 0
+
+        async def body(transaction: Transaction) -> int:
+            error = "The job was not started within its time limit, because others were before it; nothing was charged"
+            expired = await transaction.fetch(EXPIRE_OVERDUE, most=most, error=error)
+            for job in expired:
+                await transaction.execute(LEAVE_LANE, lane=job["lane"], ready=-1, in_use=0)
+                await count_move(transaction, job["account_id"], State.QUEUED.status, State.EXPIRED.status)
+                await transaction.execute(INSERT_EVENT, job_id=job["id"], state=State.EXPIRED, cause="expired")
+            return len(expired)
 
         return await self._database.write(body)
 
@@ -212,6 +246,7 @@ class LeaseStore:
         """Record the provider's own progress, if it has risen."""
 
         async def body(transaction: Transaction) -> None:
+            await _lock(transaction, claimed)
             await transaction.execute(REPORT_PROGRESS, id=claimed.job.id, lease=claimed.lease, percent=percent)
 
         await self._database.write(body)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import JobNotFound, NotCancellable
 from rushes.jobs.job import Job, Problem, State, Status
@@ -273,4 +274,4 @@ def outputs_to_json(outputs: Sequence[StoredVideo]) -> str:
 
 
 def _no_such_job(job_id: str) -> JobNotFound:
-    return JobNotFound(f"Job '{job_id}' not found")
+    return JobNotFound(f"Job {shown(job_id)} not found")

@@ -52,4 +52,4 @@ def estimate_percent(elapsed_s: float, usual_s: float) -> int:
     """Progress in percent for a provider that reports none: linear in its usual time, at most 95."""
     if usual_s <= 0:
         return ESTIMATE_CEILING
-    return max(0, min(ESTIMATE_CEILING, int(100 * elapsed_s / usual_s)))
+    return int(max(0.0, min(ESTIMATE_CEILING, 100 * elapsed_s / usual_s)))

@@ -1,0 +1,132 @@
+"""The databases that the stores' contract suites run on. A new one adds one harness to HARNESSES."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from rushes.db.database import Database
+from rushes.db.sqlite import SqliteDatabase
+from rushes.jobs.job import Job
+from rushes.jobs.leases import Claimed, LeaseStore
+from rushes.jobs.store import JobStore
+from tests.fixtures.clocks import ManualClock
+from tests.fixtures.databases import fresh_sqlite
+from tests.fixtures.new_jobs import ACCOUNT
+
+LEASE_S = 15.0
+
+
+class Harness(Protocol):
+    """One kind of database, migrated and empty, whose clock the test moves."""
+
+    @property
+    def database(self) -> Database:
+        """The database under test."""
+        ...
+
+    def now_ms(self) -> int:
+        """The database's time."""
+        ...
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the database's time pass."""
+        ...
+
+    async def restart(self) -> None:
+        """Close the database and open it again."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class SqliteHarness:
+    """A file."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "rushes.db"
+        self._clock = ManualClock()
+        self.database = fresh_sqlite(self._path, self._clock)
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms()
+
+    def pass_time(self, seconds: float) -> None:
+        self._clock.advance(seconds)
+
+    async def restart(self) -> None:
+        await self.database.close()
+        self.database = SqliteDatabase(self._path, self._clock)
+
+    async def close(self) -> None:
+        await self.database.close()
+
+
+HARNESSES: list[Callable[[Path], Harness]] = [SqliteHarness]
+
+
+class Desk:
+    """The stores over one harness, and looks behind them."""
+
+    def __init__(self, harness: Harness) -> None:
+        self.harness = harness
+
+    @property
+    def jobs(self) -> JobStore:
+        """The callers' half."""
+        return JobStore(self.harness.database)
+
+    def leases(self, worker_id: str = "worker_1") -> LeaseStore:
+        """One worker's half."""
+        return LeaseStore(self.harness.database, worker_id)
+
+    async def claim(self, most: int = 100, worker_id: str = "worker_1") -> dict[str, Claimed]:
+        """What a living worker can claim now, by the job's id."""
+        leases = self.leases(worker_id)
+        await leases.beat(LEASE_S)
+        return {claimed.job.id: claimed for claimed in await leases.claim(most)}
+
+    async def claim_one(self, worker_id: str = "worker_1") -> Claimed:
+        """The only job that can be claimed."""
+        (claimed,) = (await self.claim(worker_id=worker_id)).values()
+        return claimed
+
+    async def job(self, job_id: str = "job_1") -> Job:
+        """A job as its owner sees it."""
+        return await self.jobs.get(ACCOUNT, job_id)
+
+    async def rows(self, sql: str) -> list[dict[str, object]]:
+        """Rows of the database."""
+        return [dict(row) for row in await self.harness.database.read(sql)]
+
+    async def everything(self) -> dict[str, list[dict[str, object]]]:
+        """The whole content of the tables that jobs use, to show that nothing has changed."""
+        tables = ("jobs", "attempts", "job_events", "job_counts", "lanes")
+        return {table: await self.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables}
+
+    async def check_books(self) -> None:
+        """What is kept beside the jobs agrees with the jobs."""
+        kept = await self.rows("SELECT account_id, status, jobs FROM job_counts WHERE jobs <> 0 ORDER BY 1, 2")
+        real = await self.rows("SELECT account_id, status, COUNT(*) AS jobs FROM jobs GROUP BY 1, 2 ORDER BY 1, 2")
+        assert kept == real
+        lanes = await self.rows("SELECT lane, ready, in_use FROM lanes ORDER BY lane")
+        waiting = "SUM(CASE WHEN state = 'queued' AND lease IS NULL THEN 1 ELSE 0 END) AS ready"
+        holding = (
+            "SUM(CASE WHEN state IN ('submitting', 'running') OR (state = 'queued' AND lease IS NOT NULL) "
+            "THEN 1 ELSE 0 END) AS in_use"
+        )
+        assert lanes == await self.rows(f"SELECT lane, {waiting}, {holding} FROM jobs GROUP BY lane ORDER BY lane")
+        assert await self.rows("SELECT lane FROM lanes WHERE in_use > capacity") == []
+        finals = "('succeeded', 'failed', 'cancelled', 'expired')"
+        assert await self.rows(f"SELECT id FROM jobs WHERE state IN {finals} AND lease IS NOT NULL") == []
+        cancelled = "SELECT a.id FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE j.state = 'cancelled'"
+        assert await self.rows(cancelled) == []
+
+
+async def together(*calls: object) -> list[object]:
+    """The outcomes of calls made at once: answers, or errors."""
+    return list(await asyncio.gather(*calls, return_exceptions=True))  # type: ignore[call-overload]

@@ -1,0 +1,338 @@
+"""Any order of events, against a model: what callers and workers do, and the deaths and restarts between."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
+
+from rushes.errors import LeaseLost, NotCancellable
+from rushes.jobs.job import MOVES, Problem, State
+from rushes.jobs.leases import Claimed
+from rushes.jobs.store import Listing
+from tests.contract.database_harness import HARNESSES, LEASE_S, Desk
+from tests.fixtures.new_jobs import new_job
+from tests.fixtures.scripted_provider import stored_video
+
+T = TypeVar("T")
+
+LANES = {"free": None, "single": 1, "pair": 2}
+WORKERS = ["worker_1", "worker_2"]
+ACCOUNTS = ["acct_1", "acct_2"]
+ENDS = {"fail", "expire", "put_back", "succeed"}
+PROBLEM = Problem("provider_rejected", "It broke")
+
+
+class Life:
+    """The model of one job."""
+
+    def __init__(self, account_id: str, lane: str) -> None:
+        self.account_id = account_id
+        self.lane = lane
+        self.history = [State.QUEUED]
+        self.attempts: dict[str, str] = {}
+        self.progress = 0
+        self.claim: Claimed | None = None
+        self.worker_id: str | None = None
+
+    @property
+    def state(self) -> State:
+        return self.history[-1]
+
+    @property
+    def holds_a_slot(self) -> bool:
+        claimed_in_queue = self.state is State.QUEUED and self.claim is not None
+        return claimed_in_queue or self.state in (State.SUBMITTING, State.RUNNING)
+
+    def move(self, to: State) -> None:
+        self.history.append(to)
+        if to.is_final:
+            self.release()
+
+    def release(self) -> None:
+        self.claim = self.worker_id = None
+
+
+class JobStoreMachine(RuleBasedStateMachine):
+    """Does one thing after another to the store and to the model, and compares the two after each."""
+
+    claims = Bundle("claims")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = Path(tempfile.mkdtemp(prefix="rushes-machine-"))
+        self.runner = asyncio.Runner()
+        self.desk = self.wait_for(self.open())
+        self.lives: dict[str, Life] = {}
+        self.made = 0
+        self.alive: set[str] = set()
+
+    def wait_for(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(coroutine)
+
+    async def open(self) -> Desk:
+        return Desk(HARNESSES[0](self.directory))
+
+    def teardown(self) -> None:
+        self.wait_for(self.desk.harness.close())
+        self.runner.close()
+        shutil.rmtree(self.directory)
+
+    @initialize(target=claims)
+    def workers_start(self) -> MultipleResults[Claimed]:
+        """Begin in the middle of things, so that few steps lead far."""
+        for worker_id in WORKERS:
+            self.beat(worker_id)
+        for lane in LANES:
+            self.create(ACCOUNTS[0], lane)
+            self.create(ACCOUNTS[1], lane)
+        return self.claim(WORKERS[0], 4)
+
+    # Callers.
+
+    @rule(account_id=st.sampled_from(ACCOUNTS), lane=st.sampled_from(list(LANES)))
+    def create(self, account_id: str, lane: str) -> None:
+        self.made += 1
+        new = new_job(
+            self.made, account_id=account_id, lane=lane, lane_capacity=LANES[lane], reports_progress=True, deadline_s=60
+        )
+        self.wait_for(self.desk.jobs.create(new))
+        self.lives[new.id] = Life(account_id, lane)
+
+    @precondition(lambda self: self.lives)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        job_id = data.draw(st.sampled_from(sorted(self.lives)))
+        life = self.lives[job_id]
+        try:
+            self.wait_for(self.desk.jobs.cancel(life.account_id, job_id))
+        except NotCancellable:
+            assert life.state not in (State.QUEUED, State.CANCELLED)
+        else:
+            if life.state is State.QUEUED:
+                life.move(State.CANCELLED)
+            assert life.state is State.CANCELLED
+
+    # Workers.
+
+    @rule(worker_id=st.sampled_from(WORKERS))
+    def beat(self, worker_id: str) -> None:
+        self.wait_for(self.desk.leases(worker_id).beat(LEASE_S))
+        self.alive.add(worker_id)
+
+    @rule(target=claims, worker_id=st.sampled_from(WORKERS), most=st.integers(1, 4))
+    def claim(self, worker_id: str, most: int) -> MultipleResults[Claimed]:
+        claimed = list(self.wait_for(self.desk.leases(worker_id).claim(most)))
+        assert len(claimed) <= most
+        assert worker_id in self.alive or not claimed
+        for one in claimed:
+            life = self.lives[one.job.id]
+            assert life.claim is None
+            assert one.job.state is life.state
+            assert {attempt.id: attempt.state.value for attempt in one.attempts} == life.attempts
+            life.claim = one
+            life.worker_id = worker_id
+        unclaimed = [life for life in self.lives.values() if life.claim is None and not life.state.is_final]
+        if len(claimed) < most and worker_id in self.alive:
+            for life in unclaimed:
+                capacity = LANES[life.lane]
+                assert life.state is State.QUEUED
+                assert capacity is not None
+                assert sum(other.holds_a_slot for other in self.lives.values() if other.lane == life.lane) == capacity
+        return multiple(*claimed)
+
+    @rule(one=claims, steps=st.integers(1, 8), data=st.data())
+    def work(self, one: Claimed, steps: int, data: st.DataObject) -> None:
+        for _ in range(steps):
+            self.work_a_step(one, data)
+            self.the_books_are_right()
+
+    def work_a_step(self, one: Claimed, data: st.DataObject) -> None:
+        life = self.lives[one.job.id]
+        names = sorted(self.steps(life))
+        # Ends are drawn less often, or few lives would get far.
+        onward = [name for name in names if name not in ENDS]
+        step = data.draw(st.sampled_from(onward * 4 + names), label="step")
+        write, change = self.steps(life)[step]
+        try:
+            self.wait_for(write(one))
+        except LeaseLost:
+            assert life.claim is not one
+        except ValueError as error:
+            assert "cannot move" in str(error)  # noqa: PT017 - one of three outcomes, each compared with the model
+            assert life.claim is one
+            assert not self.may(life, step)
+        else:
+            assert life.claim is one
+            assert self.may(life, step)
+            change()
+
+    def may(self, life: Life, step: str) -> bool:
+        """Whether the table of moves allows what a step does to the job's state."""
+        to = {"succeed": State.SUCCEEDED, "fail": State.FAILED, "expire": State.EXPIRED}.get(step)
+        if step == "begin_storing":
+            return life.state is State.STORING or State.STORING in MOVES[life.state]
+        return to is None or to in MOVES[life.state]
+
+    def steps(self, life: Life) -> dict[str, tuple[Any, Any]]:
+        """What a worker may try next, each with what it changes in the model."""
+        leases = self.desk.leases(life.worker_id or WORKERS[0])
+        number = len(life.attempts)
+        new_id = f"att_{self.made}_{sum(len(other.attempts) for other in self.lives.values())}_{id(life) % 9973}"
+        intents = [key for key, state in life.attempts.items() if state == "intent"]
+        accepted = [key for key, state in life.attempts.items() if state == "accepted"]
+        percent = (life.progress + 37) % 96
+
+        def intend() -> None:
+            if life.state is State.QUEUED:
+                life.move(State.SUBMITTING)
+            life.attempts[new_id] = "intent"
+
+        def accept() -> None:
+            life.attempts[intents[0]] = "accepted"
+            if life.state is State.SUBMITTING:
+                life.move(State.RUNNING)
+
+        def begin_storing() -> None:
+            if life.state is not State.STORING:
+                life.move(State.STORING)
+
+        steps: dict[str, tuple[Any, Any]] = {
+            "report": (
+                lambda one: leases.report(one, percent),
+                lambda: setattr(life, "progress", max(life.progress, percent)),
+            ),
+            "begin_storing": (leases.begin_storing, begin_storing),
+            "put_back": (leases.put_back, life.release),
+            "succeed": (
+                lambda one: leases.succeed(one, [stored_video()], "stored"),
+                lambda: life.move(State.SUCCEEDED),
+            ),
+            "fail": (lambda one: leases.fail(one, State.FAILED, PROBLEM), lambda: life.move(State.FAILED)),
+            "expire": (lambda one: leases.fail(one, State.EXPIRED, PROBLEM), lambda: life.move(State.EXPIRED)),
+        }
+        if number < 3 and life.state in (State.QUEUED, State.SUBMITTING, State.RUNNING) and not intents:
+            part = self.next_part(life)
+            steps["intend"] = (lambda one: leases.intend(one, attempt_id=new_id, part=part, n=1), intend)
+        if intents:
+            steps["accept"] = (lambda one: leases.accept(one, intents[0], {"name": "a"}, None), accept)
+            steps["withdraw"] = (lambda one: leases.withdraw(one, intents[0]), lambda: life.attempts.pop(intents[0]))
+        if accepted:
+            steps["keep"] = (
+                lambda one: leases.keep(one, accepted[0], [stored_video()]),
+                lambda: life.attempts.update({accepted[0]: "stored"}),
+            )
+        if intents or accepted:
+            failed_id = (intents + accepted)[0]
+            steps["fail_attempt"] = (
+                lambda one: leases.fail_attempt(one, failed_id, PROBLEM),
+                lambda: life.attempts.update({failed_id: "failed"}),
+            )
+        return steps
+
+    def next_part(self, life: Life) -> int:
+        # A withdrawn attempt was the last one, because no other is made while an intent is open.
+        return len(life.attempts)
+
+    # Deaths and restarts.
+
+    @rule(worker_id=st.sampled_from(WORKERS))
+    def leave(self, worker_id: str) -> None:
+        self.wait_for(self.desk.leases(worker_id).leave())
+        self.releases(worker_id)
+
+    @rule(seconds=st.sampled_from([1, 8, 20, 61]), survivor=st.sampled_from(WORKERS))
+    def time_passes(self, seconds: int, survivor: str) -> None:
+        """One worker shows that it is alive all the time; the other dies if its heartbeat runs out."""
+        self.desk.harness.pass_time(seconds)
+        self.beat(survivor)
+        dead = {str(row["id"]) for row in self.wait_for(self.desk.rows("SELECT id FROM workers"))}
+        self.wait_for(self.desk.leases(survivor).release_dead())
+        dead -= {str(row["id"]) for row in self.wait_for(self.desk.rows("SELECT id FROM workers"))}
+        assert survivor not in dead
+        assert seconds <= LEASE_S or dead == self.alive - {survivor}
+        for worker_id in dead:
+            self.releases(worker_id)
+
+    @rule(most=st.integers(1, 3))
+    def expire_overdue(self, most: int) -> None:
+        self.wait_for(self.desk.leases().expire_overdue(most))
+        rows = self.wait_for(self.desk.rows("SELECT id FROM jobs WHERE state = 'expired'"))
+        for row in rows:
+            life = self.lives[str(row["id"])]
+            if life.state is not State.EXPIRED:
+                assert life.state is State.QUEUED
+                assert life.claim is None
+                life.move(State.EXPIRED)
+
+    @rule()
+    def restart(self) -> None:
+        self.wait_for(self.desk.harness.restart())
+        self.wait_for(self.desk.leases().release_dead(all_workers=True))
+        for worker_id in WORKERS:
+            self.releases(worker_id)
+        assert self.wait_for(self.desk.rows("SELECT id FROM jobs WHERE lease IS NOT NULL")) == []
+
+    def releases(self, worker_id: str) -> None:
+        self.alive.discard(worker_id)
+        for life in self.lives.values():
+            if life.worker_id == worker_id:
+                life.release()
+
+    # What always holds.
+
+    @invariant()
+    def the_books_are_right(self) -> None:
+        self.wait_for(self.desk.check_books())
+
+    @invariant()
+    def jobs_are_as_the_model_says(self) -> None:
+        for account_id in ACCOUNTS:
+            jobs = self.wait_for(self.desk.jobs.list(account_id, Listing(limit=1000)))
+            assert [(job.id, job.state, job.progress) for job in reversed(jobs)] == [
+                (job_id, life.state, life.progress)
+                for job_id, life in self.lives.items()
+                if life.account_id == account_id
+            ]
+            assert self.wait_for(self.desk.jobs.count(account_id)) == len(jobs)
+
+    @invariant()
+    def events_tell_the_exact_history(self) -> None:
+        told: dict[str, list[str]] = {}
+        for row in self.wait_for(self.desk.rows("SELECT job_id, state FROM job_events ORDER BY seq")):
+            told.setdefault(str(row["job_id"]), []).append(str(row["state"]))
+        assert told == {job_id: [state.value for state in life.history] for job_id, life in self.lives.items()}
+        for history in (life.history for life in self.lives.values()):
+            assert all(to in MOVES[was] for was, to in itertools.pairwise(history))
+
+    @invariant()
+    def attempts_are_as_the_model_says(self) -> None:
+        rows = self.wait_for(self.desk.rows("SELECT id, state FROM attempts"))
+        kept = {str(row["id"]): str(row["state"]) for row in rows}
+        assert kept == {key: state for life in self.lives.values() for key, state in life.attempts.items()}
+
+
+TestJobStoreMachine = JobStoreMachine.TestCase
+TestJobStoreMachine.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)

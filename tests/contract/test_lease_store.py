@@ -1,0 +1,353 @@
+"""What the worker's half of the job store promises, over every database."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from rushes.errors import LeaseLost
+from rushes.jobs.job import AttemptState, Problem, State
+from rushes.jobs.leases import Claimed, LeaseStore
+from tests.contract.database_harness import LEASE_S, Desk, together
+from tests.fixtures.new_jobs import ACCOUNT, new_job
+from tests.fixtures.scripted_provider import stored_video
+
+PROBLEM = Problem("provider_rejected", "It broke", "13")
+
+
+async def running_job(desk: Desk, number: int = 1) -> Claimed:
+    """A claimed job with one accepted attempt, `att_1`."""
+    await desk.jobs.create(new_job(number, reports_progress=True))
+    claimed = await desk.claim_one()
+    await desk.leases().intend(claimed, attempt_id=f"att_{number}", part=0, n=1)
+    await desk.leases().accept(claimed, f"att_{number}", {"name": "a"}, "video-17")
+    return claimed
+
+
+# Claims.
+
+
+async def test_jobs_are_claimed_oldest_first_and_once(desk: Desk) -> None:
+    for number in range(5):
+        await desk.jobs.create(new_job(number))
+    assert sorted(await desk.claim(3)) == ["job_0", "job_1", "job_2"]
+    assert sorted(await desk.claim(3, "worker_2")) == ["job_3", "job_4"]
+    assert await desk.claim() == {}
+    await desk.check_books()
+
+
+async def test_claims_at_once_share_no_job(desk: Desk) -> None:
+    await together(*(desk.jobs.create(new_job(number)) for number in range(60)))
+    shares = await together(*(desk.claim(10, f"worker_{number}") for number in range(8)))
+    claimed = [job_id for share in shares for job_id in share]  # type: ignore[attr-defined]
+    assert len(claimed) == len(set(claimed)) == 60
+
+
+async def test_a_claimed_job_is_still_pending(desk: Desk) -> None:
+    await desk.jobs.create(new_job())
+    await desk.claim()
+    assert (await desk.job()).state is State.QUEUED
+    assert (await desk.job()).started_at is None
+
+
+async def test_a_held_job_is_claimed_when_its_hold_ends(desk: Desk) -> None:
+    await desk.jobs.create(new_job(hold_s=2))
+    assert await desk.leases().next_available_at() == desk.harness.now_ms() + 2000
+    desk.harness.pass_time(1.999)
+    assert await desk.claim() == {}
+    desk.harness.pass_time(0.001)
+    assert list(await desk.claim()) == ["job_1"]
+    assert await desk.leases().next_available_at() is None
+
+
+async def test_the_next_job_available_is_the_first_of_all_lanes_with_room(desk: Desk) -> None:
+    start_ms = desk.harness.now_ms()
+    await desk.jobs.create(new_job(1, lane="full", lane_capacity=1))
+    await desk.claim()
+    await desk.jobs.create(new_job(2, lane="full", lane_capacity=1, hold_s=1))
+    await desk.jobs.create(new_job(3, lane="a", hold_s=9))
+    await desk.jobs.create(new_job(4, lane="b", hold_s=5))
+    assert await desk.leases().next_available_at() == start_ms + 5000
+
+
+async def test_a_lane_never_holds_more_than_its_capacity_and_holds_up_no_other(desk: Desk) -> None:
+    for number in range(6):
+        await desk.jobs.create(new_job(f"slow_{number}", lane="slow", lane_capacity=2))
+    await desk.jobs.create(new_job("fast", lane="fast", lane_capacity=None))
+    assert sorted(await desk.claim()) == ["job_fast", "job_slow_0", "job_slow_1"]
+    assert await desk.claim() == {}
+    await desk.check_books()
+
+
+async def test_a_slot_is_free_again_when_the_videos_exist(desk: Desk) -> None:
+    for number in (1, 2):
+        await desk.jobs.create(new_job(number, lane_capacity=1))
+    claimed = await desk.claim_one()
+    await desk.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
+    await desk.leases().accept(claimed, "att_1", {}, None)
+    assert await desk.claim() == {}
+    await desk.leases().begin_storing(claimed)
+    assert list(await desk.claim()) == ["job_2"]
+    await desk.leases().succeed(claimed, [stored_video()], "stored")
+    await desk.check_books()
+
+
+async def test_a_capacity_that_was_lowered_holds_from_the_next_job_on(desk: Desk) -> None:
+    for number in range(3):
+        await desk.jobs.create(new_job(number, lane_capacity=3))
+    assert len(await desk.claim(2)) == 2
+    await desk.jobs.create(new_job(3, lane_capacity=2))
+    assert await desk.claim() == {}
+
+
+async def test_a_worker_without_a_heartbeat_claims_nothing(desk: Desk) -> None:
+    await desk.jobs.create(new_job())
+    assert await desk.leases().claim(10) == []
+    await desk.leases().beat(LEASE_S)
+    desk.harness.pass_time(LEASE_S + 0.001)
+    assert await desk.leases().claim(10) == []
+
+
+# One job's life.
+
+
+async def test_a_job_moves_with_what_is_recorded_of_it(desk: Desk) -> None:
+    leases = desk.leases()
+    await desk.jobs.create(new_job())
+    claimed = await desk.claim_one()
+    start_ms = desk.harness.now_ms()
+    await leases.intend(claimed, attempt_id="att_1", part=0, n=1)
+    assert (await desk.job()).state is State.SUBMITTING
+    assert (await desk.job()).started_at == start_ms
+    await leases.accept(claimed, "att_1", {"name": "a"}, "video-17")
+    assert (await desk.job()).state is State.RUNNING
+    assert (await desk.job()).provider_video_id == "video-17"
+    await leases.begin_storing(claimed)
+    assert (await desk.job()).state is State.STORING
+    await leases.keep(claimed, "att_1", [stored_video()])
+    desk.harness.pass_time(30)
+    await leases.succeed(claimed, [stored_video()], "stored")
+    job = await desk.job()
+    assert job.state is State.SUCCEEDED
+    assert job.completed_at == start_ms + 30_000
+    assert job.outputs == (stored_video(),)
+    events = await desk.rows("SELECT state FROM job_events ORDER BY seq")
+    assert [event["state"] for event in events] == ["queued", "submitting", "running", "storing", "succeeded"]
+    await desk.check_books()
+
+
+async def test_the_first_id_that_the_provider_gave_stays(desk: Desk) -> None:
+    claimed = await running_job(desk)
+    await desk.leases().intend(claimed, attempt_id="att_2", part=1, n=1)
+    await desk.leases().accept(claimed, "att_2", {}, "video-18")
+    assert (await desk.job()).provider_video_id == "video-17"
+
+
+async def test_an_intent_that_is_withdrawn_leaves_no_trace_but_the_status(desk: Desk) -> None:
+    await desk.jobs.create(new_job())
+    claimed = await desk.claim_one()
+    await desk.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
+    await desk.leases().withdraw(claimed, "att_1")
+    assert await desk.rows("SELECT id FROM attempts") == []
+    assert (await desk.job()).state is State.SUBMITTING
+    await desk.leases().intend(claimed, attempt_id="att_2", part=0, n=1)
+
+
+async def test_an_accepted_attempt_cannot_be_withdrawn(desk: Desk) -> None:
+    claimed = await running_job(desk)
+    await desk.leases().withdraw(claimed, "att_1")
+    assert len(await desk.rows("SELECT id FROM attempts")) == 1
+
+
+async def test_an_intent_recorded_twice_is_one(desk: Desk) -> None:
+    await desk.jobs.create(new_job())
+    claimed = await desk.claim_one()
+    for _ in range(2):
+        await desk.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
+    assert len(await desk.rows("SELECT id FROM attempts")) == 1
+
+
+async def test_reported_progress_never_falls(desk: Desk) -> None:
+    claimed = await running_job(desk)
+    seen = []
+    for percent in (10, 40, 20, 40, 90, 0):
+        await desk.leases().report(claimed, percent)
+        seen.append((await desk.job()).progress)
+    assert seen == [10, 40, 40, 40, 90, 90]
+
+
+async def test_a_warning_is_added_once_and_keeps_those_before(desk: Desk) -> None:
+    await desk.jobs.create(new_job(warnings=("First",)))
+    claimed = await desk.claim_one()
+    for warning in ("Second", "First", "Second"):
+        await desk.leases().warn(claimed, warning)
+    assert (await desk.job()).warnings == ("First", "Second")
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.EXPIRED])
+async def test_a_job_may_fail_before_it_was_submitted(desk: Desk, state: State) -> None:
+    await desk.jobs.create(new_job(lane_capacity=1))
+    claimed = await desk.claim_one()
+    await desk.leases().fail(claimed, state, PROBLEM)
+    job = await desk.job()
+    assert job.state is state
+    assert job.problem == PROBLEM
+    await desk.check_books()
+
+
+async def test_an_illegal_move_is_refused_and_changes_nothing(desk: Desk) -> None:
+    claimed = await running_job(desk)
+    before = await desk.everything()
+    with pytest.raises(ValueError, match="cannot move from running to succeeded"):
+        await desk.leases().succeed(claimed, [stored_video()], "stored")
+    assert await desk.everything() == before
+
+
+# Taking over, and the fence.
+
+WRITES: dict[str, Callable[[LeaseStore, Claimed], Awaitable[object]]] = {
+    "intend": lambda leases, claimed: leases.intend(claimed, attempt_id="att_2", part=1, n=1),
+    "accept": lambda leases, claimed: leases.accept(claimed, "att_1", {"name": "late"}, "late"),
+    "withdraw": lambda leases, claimed: leases.withdraw(claimed, "att_1"),
+    "report": lambda leases, claimed: leases.report(claimed, 90),
+    "warn": lambda leases, claimed: leases.warn(claimed, "late"),
+    "begin_storing": lambda leases, claimed: leases.begin_storing(claimed),
+    "keep": lambda leases, claimed: leases.keep(claimed, "att_1", [stored_video()]),
+    "fail_attempt": lambda leases, claimed: leases.fail_attempt(claimed, "att_1", PROBLEM),
+    "put_back": lambda leases, claimed: leases.put_back(claimed),
+    "succeed": lambda leases, claimed: leases.succeed(claimed, [stored_video()], "stored"),
+    "fail": lambda leases, claimed: leases.fail(claimed, State.FAILED, PROBLEM),
+}
+
+
+def test_every_write_with_a_lease_is_tried_against_the_fence() -> None:
+    without_lease = {"beat", "release_dead", "leave", "claim", "next_available_at", "expire_overdue"}
+    assert set(WRITES) == {name for name in vars(LeaseStore) if not name.startswith("_")} - without_lease
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("how", ["released", "taken over", "ended"])
+async def test_a_write_without_the_lease_raises_and_changes_nothing(desk: Desk, write: str, how: str) -> None:
+    claimed = await running_job(desk)
+    if how == "ended":
+        await desk.leases().fail(claimed, State.FAILED, PROBLEM)
+    else:
+        await desk.leases("worker_2").release_dead(all_workers=True)
+        if how == "taken over":
+            await desk.claim_one("worker_2")
+    before = await desk.everything()
+    with pytest.raises(LeaseLost):
+        await WRITES[write](desk.leases(), claimed)
+    assert await desk.everything() == before
+
+
+async def test_the_same_workers_next_claim_fences_its_last_one_off(desk: Desk) -> None:
+    first = await running_job(desk)
+    await desk.leases().put_back(first)
+    second = await desk.claim_one()
+    with pytest.raises(LeaseLost):
+        await desk.leases().warn(first, "late")
+    await desk.leases().warn(second, "in time")
+
+
+async def test_a_job_taken_over_comes_with_all_its_attempts(desk: Desk) -> None:
+    leases = desk.leases()
+    claimed = await running_job(desk)
+    for part, attempt_id in ((1, "att_stored"), (2, "att_failed"), (3, "att_intent")):
+        await leases.intend(claimed, attempt_id=attempt_id, part=part, n=2)
+    await leases.accept(claimed, "att_stored", {"name": "b"}, None)
+    await leases.keep(claimed, "att_stored", [stored_video()])
+    await leases.fail_attempt(claimed, "att_failed", PROBLEM)
+    await leases.leave()
+    taken = await desk.claim_one("worker_2")
+    assert [attempt.state for attempt in taken.attempts] == [
+        AttemptState.ACCEPTED,
+        AttemptState.STORED,
+        AttemptState.FAILED,
+        AttemptState.INTENT,
+    ]
+    assert taken.attempts[0].handle == {"name": "a"}
+    assert taken.attempts[1].outputs == (stored_video(),)
+    assert taken.attempts[2].problem == PROBLEM
+    assert [attempt.n for attempt in taken.attempts] == [1, 2, 2, 2]
+    assert taken.job.state is State.RUNNING
+
+
+async def test_a_living_workers_leases_are_left_alone(desk: Desk) -> None:
+    claimed = await running_job(desk)
+    desk.harness.pass_time(LEASE_S - 1)
+    assert await desk.leases("worker_2").release_dead() == 0
+    await desk.leases().beat(LEASE_S)
+    desk.harness.pass_time(LEASE_S - 1)
+    assert await desk.leases("worker_2").release_dead() == 0
+    await desk.leases().warn(claimed, "still mine")
+
+
+async def test_a_dead_workers_jobs_are_free_again(desk: Desk) -> None:
+    await desk.jobs.create(new_job("queued", lane_capacity=2))
+    await desk.jobs.create(new_job("begun", lane_capacity=2))
+    claimed = await desk.claim()
+    await desk.leases().intend(claimed["job_begun"], attempt_id="att_1", part=0, n=1)
+    desk.harness.pass_time(LEASE_S + 0.001)
+    assert await desk.leases("worker_2").release_dead() == 2
+    await desk.check_books()
+    assert sorted(await desk.claim(worker_id="worker_2")) == ["job_begun", "job_queued"]
+    await desk.check_books()
+
+
+async def test_jobs_already_begun_are_claimed_before_new_ones_even_if_their_lane_is_full(desk: Desk) -> None:
+    await desk.jobs.create(new_job(1, lane_capacity=1))
+    claimed = await desk.claim_one()
+    await desk.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
+    await desk.jobs.create(new_job(2, lane_capacity=1))
+    await desk.leases().leave()
+    assert list(await desk.claim(1, "worker_2")) == ["job_1"]
+    assert await desk.claim(1, "worker_2") == {}
+
+
+async def test_a_job_put_back_can_be_claimed_and_cancelled_again(desk: Desk) -> None:
+    for number in (1, 2):
+        await desk.jobs.create(new_job(number))
+    claimed = await desk.claim()
+    for one in claimed.values():
+        await desk.leases().put_back(one)
+    await desk.check_books()
+    await desk.jobs.cancel(ACCOUNT, "job_1")
+    assert list(await desk.claim()) == ["job_2"]
+
+
+async def test_leases_survive_a_restart_until_they_are_released(desk: Desk) -> None:
+    claimed = await running_job(desk)
+    await desk.harness.restart()
+    await desk.leases().warn(claimed, "still mine")
+    assert await desk.claim(worker_id="worker_2") == {}
+    assert await desk.leases("worker_2").release_dead(all_workers=True) == 1
+    assert list(await desk.claim(worker_id="worker_2")) == ["job_1"]
+
+
+# Jobs that nobody starts.
+
+
+async def test_queued_jobs_beyond_their_deadline_are_ended_a_batch_at_a_time(desk: Desk) -> None:
+    for number in range(5):
+        await desk.jobs.create(new_job(number, deadline_s=10 + number))
+    desk.harness.pass_time(13)
+    assert await desk.leases().expire_overdue(3) == 3
+    assert await desk.leases().expire_overdue(3) == 1
+    assert await desk.leases().expire_overdue(3) == 0
+    states = await desk.rows("SELECT state FROM jobs ORDER BY seq")
+    assert [row["state"] for row in states] == ["expired"] * 4 + ["queued"]
+    job = await desk.job("job_0")
+    assert job.problem is not None
+    assert job.problem.code == "expired"
+    assert job.completed_at == desk.harness.now_ms()
+    await desk.check_books()
+
+
+async def test_a_claimed_or_begun_job_is_not_ended_by_others(desk: Desk) -> None:
+    await running_job(desk)
+    await desk.jobs.create(new_job(2, deadline_s=10))
+    await desk.claim()
+    desk.harness.pass_time(10_000)
+    assert await desk.leases().expire_overdue(10) == 0
