@@ -41,8 +41,12 @@ class DataDirectory:
 
     def create(self) -> None:
         """Make the directory, readable by its owner alone. Raises StartupError if it cannot be made or written."""
+        for directory in (self.root, self.storage, self.scratch):
+            if directory.exists() and not directory.is_dir():
+                raise StartupError(f"'{directory}' is not a directory; move it away, or choose another --data-dir")
         try:
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for directory in (self.root, self.storage, self.scratch):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             probe = self.root / f".writable-{os.getpid()}"
             probe.touch()
             probe.unlink()
@@ -57,7 +61,11 @@ class DataDirectory:
 
         Raises StartupError if another process holds it.
         """
-        descriptor = os.open(self.root / "rushes.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path = self.root / "rushes.lock"
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise StartupError(f"the lock file '{path}' cannot be opened: {exc.strerror}") from exc
         give_up = time.monotonic() + wait_s
         while not _try_lock(descriptor):
             if time.monotonic() >= give_up:

@@ -6,17 +6,31 @@ From strongest to weakest: command-line options, `RUSHES_*` variables, `rushes.t
 
 from __future__ import annotations
 
+import difflib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from rushes.errors import StartupError
 
 USUAL_KEY_VARIABLES = {"google": ("GEMINI_API_KEY", "GOOGLE_API_KEY")}
 """Where people already have their provider keys; `RUSHES_PROVIDERS__...__API_KEY` wins over these."""
+
+
+NAMES_BESIDE_SETTINGS = frozenset({"CONFIG", "BASE_URL", "API_KEY"})
+"""What else begins with `RUSHES_`: where the settings file is, and what the commands that are clients use."""
+
+MONTH_S = 31 * 86_400
 
 
 class ProviderSettings(BaseModel):
@@ -35,23 +49,28 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("rushes-data"), description="Where the database, the videos and the secret key live.")
     public_url: str | None = Field(
-        None, description="What links are made from, such as https://video.example.com; else the request's Host header."
+        None,
+        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
+        description="What links are made from, such as https://video.example.com; else the request's Host header.",
     )
     secret_keys: SecretStr | None = Field(
         None,
         description="Keys that sign links and encrypt secrets, separated by commas: the first is used, all are"
         " accepted. Without it a key is made and kept in the data directory.",
     )
-    link_ttl_s: int = Field(3600, ge=1, description="How long a link to a video works after it was made, in seconds.")
+    link_ttl_s: int = Field(
+        3600, ge=1, le=MONTH_S, description="How long a link to a video works after it was made, in seconds."
+    )
     hold_s: float = Field(0, ge=0, le=3600, description="How long jobs at paid providers stay cancellable, in seconds.")
     test_hold_s: float = Field(1, ge=0, le=3600, description="The same for animatic and for test keys.")
     poll_interval_s: float | None = Field(
         None,
         gt=0,
+        le=3600,
         description="Replaces every provider's poll interval, first-poll delay and back-off, in seconds; for tests.",
     )
-    most_in_flight: int = Field(2000, ge=1, description="How many jobs one worker carries at once.")
-    lease_s: float = Field(15, ge=1, description="How long a silent worker keeps its jobs, in seconds.")
+    most_in_flight: int = Field(2000, ge=1, le=100_000, description="How many jobs one worker carries at once.")
+    lease_s: float = Field(15, ge=1, le=3600, description="How long a silent worker keeps its jobs, in seconds.")
     child_processes: int = Field(2, ge=1, le=64, description="How many processes draw and decode video.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="The least that is logged.")
     log_format: str = Field("text", pattern="^(text|json)$", description="How log lines are written.")
@@ -77,17 +96,47 @@ class Settings(BaseSettings):
 def load_settings(**overrides: Any) -> Settings:
     """The settings in force; `overrides` that are None are not given. Raises StartupError naming each wrong one."""
     given = {name: value for name, value in overrides.items() if value is not None}
+    if "RUSHES_CONFIG" in _environment() and not _config_file().is_file():
+        raise StartupError(f"RUSHES_CONFIG names '{_config_file()}', which is not a file")
     try:
         return Settings(**given)
     except ValidationError as exc:
         wrong = "; ".join(
-            f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
-            for error in exc.errors(include_input=False, include_url=False)
+            f"{_variable(error['loc'])}: {error['msg']}"
+            for error in exc.errors(include_input=False, include_url=False, include_context=False)
         )
         raise StartupError(f"these settings cannot be used: {wrong}") from exc
+    except SettingsError as exc:
+        # Its text names the setting and where it stands, and shows no value.
+        raise StartupError(f"the settings cannot be read: {exc}") from exc
     except (OSError, ValueError) as exc:
         raise StartupError(f"'{_config_file()}' cannot be read: {exc}") from exc
 
 
+def complaints() -> list[str]:
+    """One sentence for each `RUSHES_*` variable that no setting reads: a misspelt one must not pass in silence.
+
+    Not an error, for a variable may be meant for another release that shares the environment.
+    """
+    known = [name.upper() for name in Settings.model_fields] + sorted(NAMES_BESIDE_SETTINGS)
+    found = []
+    for variable in _environment():
+        name = variable.removeprefix("RUSHES_")
+        if name == variable or name.partition("__")[0] in known:
+            continue
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean RUSHES_{near[0]}?" if near else "rushes.example.toml lists all settings"
+        found.append(f"there is no setting {variable}, so it has no effect; {hint}")
+    return found
+
+
+def _variable(path: tuple[int | str, ...]) -> str:
+    return "RUSHES_" + "__".join(str(part) for part in path).upper()
+
+
 def _config_file() -> Path:
-    return Path(os.environ.get("RUSHES_CONFIG", "rushes.toml"))  # noqa: TID251 - this is the one place
+    return Path(_environment().get("RUSHES_CONFIG", "rushes.toml"))
+
+
+def _environment() -> Mapping[str, str]:
+    return os.environ  # noqa: TID251 - the one place that reads it

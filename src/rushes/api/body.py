@@ -24,7 +24,8 @@ async def read_json_object(request: Request) -> dict[str, Any]:
         raise WrongContentType(f"The body must be application/json, not '{content_type or 'of no stated type'}'")
     text = await _read_bounded(request)
     try:
-        content = pydantic_core.from_json(text)
+        # NaN and Infinity are Python's own, not JSON's: no provider could be sent them.
+        content = pydantic_core.from_json(text, allow_inf_nan=False)
     except ValueError as exc:
         raise InvalidRequest(f"The body is not complete, correct JSON: {exc}") from exc
     if not isinstance(content, dict):

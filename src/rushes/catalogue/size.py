@@ -26,8 +26,14 @@ COMMON: Final = (
     "640x360", "360x640", "854x480", "480x854", "720x720", "1080x1080",
 )  # fmt: skip
 
-_TOLERANCE: Final = 0.01
-"""854x480 is called 16:9 by everyone, though it is 427:240; no two of our ratios come this near to each other."""
+
+ALIASES: Final = {
+    "848x480": ("16:9", "480p"),
+    "480x848": ("9:16", "480p"),
+    "832x480": ("16:9", "480p"),
+    "480x832": ("9:16", "480p"),
+}
+"""Sizes rounded to whole blocks, as open models make them, that go by the name of the ratio they are nearest to."""
 
 
 def size_options(size: str) -> tuple[str, str]:
@@ -39,9 +45,11 @@ def size_options(size: str) -> tuple[str, str]:
     if match is None:
         message = f"size {shown(size)} is not WIDTHxHEIGHT in pixels, such as '1280x720'"
         raise InvalidRequest(message, [FieldError("size", message)])
+    if size in ALIASES:
+        return ALIASES[size]
     width, height = int(match[1]), int(match[2])
     resolution = SHORT_SIDES.get(min(width, height))
-    aspect_ratio = next((name for name in ASPECT_RATIOS if _is_near(width / height, _quotient(name))), None)
+    aspect_ratio = next((name for name in ASPECT_RATIOS if _is_of_ratio(width, height, _quotient(name))), None)
     if resolution is None or aspect_ratio is None:
         raise UnsupportedOption(
             f"size {shown(size)} is not offered; sizes are {listed(COMMON)} and the like", field="size"
@@ -72,5 +80,6 @@ def _quotient(aspect_ratio: str) -> float:
     return int(width) / int(height)
 
 
-def _is_near(one: float, other: float) -> bool:
-    return abs(one / other - 1) < _TOLERANCE
+def _is_of_ratio(width: int, height: int, ratio: float) -> bool:
+    # Less than a pixel from exact: 854x480 is called 16:9 by everyone, though it is 427:240.
+    return abs(width - height * ratio) < 1 if ratio >= 1 else abs(height - width / ratio) < 1

@@ -21,6 +21,7 @@ T = TypeVar("T")
 app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 
 UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+HEADINGS = ("id", "account", "name", "mode", "ends in", "created", "state")
 
 
 @app.command()
@@ -49,16 +50,15 @@ def create(
 @app.command("list")
 def list_keys(data_dir: DataDir = None) -> None:
     """Show every key: never the key itself, but its last four characters."""
-    from rich.console import Console
-    from rich.table import Table
-
     records = _with_accounts(data_dir, lambda accounts: accounts.list_keys())
-    table = Table("id", "account", "name", "mode", "ends in", "created", "state", box=None, pad_edge=False)
-    for record in records:
-        table.add_row(
-            record.id, record.account, record.name, record.mode, record.hint, _time(record.created_at), _state(record)
-        )
-    Console(soft_wrap=True).print(table)
+    rows = [
+        (record.id, record.account, record.name, record.mode, record.hint, _time(record.created_at), _state(record))
+        for record in records
+    ]
+    # Not fitted to the terminal: an id cut short could not be revoked.
+    widths = [max(map(len, column)) for column in zip(HEADINGS, *rows, strict=True)]
+    for row in (HEADINGS, *rows):
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @app.command()

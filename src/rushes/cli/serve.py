@@ -13,7 +13,7 @@ import typer
 
 from rushes.cli.options import DataDir
 from rushes.errors import StartupError
-from rushes.settings import Settings, load_settings
+from rushes.settings import Settings, complaints, load_settings
 
 GRACE_S = 5
 """How long answers under way may take to finish once the service was told to stop."""
@@ -54,12 +54,13 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
                 for number in (signal.SIGINT, signal.SIGTERM):
                     loop.remove_signal_handler(number)
 
+    log = structlog.get_logger(__name__)
+    for complaint in complaints():
+        log.warning("unknown_setting", detail=complaint)
     listener = _listen(host, port)
     async with running_service(settings) as http:
         address, bound_port = listener.getsockname()[:2]
-        structlog.get_logger(__name__).info(
-            "listening", url=f"http://{address}:{bound_port}", data_dir=str(settings.data_dir)
-        )
+        log.info("listening", url=f"http://{address}:{bound_port}", data_dir=str(settings.data_dir))
         server = Server(
             uvicorn.Config(
                 http,

@@ -38,11 +38,12 @@ BODY_SCHEMA: dict[str, Any] = {
 async def create_generation(request: Request, caller: Authenticated) -> Response:
     """Accepts the request, answers its job at once; the work is asynchronous."""
     content = await read_json_object(request)
+    params = content.get("additional_params")
+    if isinstance(params, dict):
+        lifted, rest = lift_portable(content, params)
+        content = {**lifted, "additional_params": rest}
     refuse_unknown(content, GenerationBody.model_fields)
     body = shaped(GenerationBody, content)
-    if body.additional_params:
-        lifted, rest = lift_portable(content, body.additional_params)
-        body = shaped(GenerationBody, {**lifted, "additional_params": rest})
     asked = VideoRequest(
         prompt=body.prompt,
         aspect_ratio=body.aspect_ratio,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from rushes.api.services import services_of
@@ -33,6 +35,23 @@ class GenerationBody(BaseModel):
     generate_audio: bool | None = Field(None, description="Whether the video has a sound track.")
     person_generation: str | None = Field(None, description="Which people may be shown, where the model asks.")
     additional_params: dict[str, Any] | None = Field(None, description="The provider's own options, sent as given.")
+
+    @field_validator("prompt")
+    @classmethod
+    def _says_something(cls, prompt: str) -> str:
+        if not prompt.strip():
+            raise PydanticCustomError("blank", "Must hold more than white space")
+        return prompt
+
+    @field_validator("additional_params")
+    @classmethod
+    def _can_be_written_as_json(cls, params: dict[str, Any] | None) -> dict[str, Any] | None:
+        # Read from JSON, 1e999 is infinite, and infinity has no spelling there.
+        try:
+            json.dumps(params, allow_nan=False)
+        except ValueError as exc:
+            raise PydanticCustomError("not_finite", "Must hold no number beyond the range of a double") from exc
+        return params
 
 
 class Usage(BaseModel):
