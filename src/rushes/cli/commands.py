@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from rushes.cli import keys
+from rushes.cli.demo import demo
 from rushes.cli.serve import serve
 
 app = typer.Typer(
@@ -15,4 +16,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(serve)
+app.command()(demo)
 app.add_typer(keys.app, name="keys")

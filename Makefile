@@ -1,0 +1,64 @@
+# Everything a person or CI does here; `make` alone lists it. Needs Python 3.11+ with pip and installs the rest itself,
+# inside this folder: uv into .tools, the locked packages and rushes into .venv.
+PYTHON ?= python3
+UV := .tools/bin/uv
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+SOURCES := src tests docs README.md $(wildcard bench)
+export UV_PYTHON_DOWNLOADS := never
+# pip trusts the machine's own certificates, also where a company has added one; uv does so only when told.
+export UV_SYSTEM_CERTS ?= true
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check bench docs lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
+
+setup: .venv/.ready ## Install what is needed; every other target does it by itself
+
+demo: setup ## Make a first video: start the service, post a prompt, save the MP4
+	@$(BIN)/rushes demo
+
+run: setup ## Serve on http://127.0.0.1:8080 with ./rushes-data
+	@exec $(BIN)/rushes serve
+
+test: setup ## Run all tests
+	@$(BIN)/python -m pytest -q
+
+check: setup ## Check format, lint, types and who imports whom
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup ## Measure speed and memory on this machine
+	@if [ -e bench/__main__.py ]; then $(BIN)/python -m bench; else echo "there is no benchmark here yet"; fi
+
+docs: setup ## Regenerate the parts of the documentation that follow from the code
+	@$(BIN)/python docs/generate.py
+
+lock: $(UV) ## Pin what pyproject.toml asks for, with hashes, in the two lock files
+	@$(UV) pip compile -q pyproject.toml --universal --generate-hashes --no-header -o requirements.lock
+	@$(UV) pip compile -q pyproject.toml --universal --generate-hashes --no-header --group dev -o requirements-dev.lock
+
+clean: ## Remove what setup and the tools made (never rushes-data or demo)
+	@rm -rf .venv .tools dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find src tests docs bench -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/.ready: requirements.lock requirements-dev.lock pyproject.toml | $(UV)
+	@echo "Setting up .venv (once; a minute at most on a usual line)"
+	@$(BIN)/python -c '' 2>/dev/null || $(UV) venv -q --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
+	@$(UV) pip install -q --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-dev.lock
+	@$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q src
+	@touch $@
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "rushes needs Python 3.11 or newer, and '$(PYTHON)' is: $$($(PYTHON) --version 2>&1)"; \
+	  echo "name another one, for example: make setup PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
+	  echo "'$(PYTHON)' has no pip; on Debian and Ubuntu: apt-get install python3-pip"; exit 1; }
+	@$(PYTHON) -m pip install -q --disable-pip-version-check --no-warn-script-location --root-user-action=ignore \
+	  --upgrade --target .tools uv==$(UV_VERSION)
