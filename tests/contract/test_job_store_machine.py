@@ -103,7 +103,11 @@ class JobStoreMachine(RuleBasedStateMachine):
         for lane in LANES:
             self.create(ACCOUNTS[0], lane)
             self.create(ACCOUNTS[1], lane)
-        return self.claim(WORKERS[0], 4)
+        claimed = self.claim(WORKERS[0], 4)
+        for one, steps in zip(claimed.values, (["intend", "accept"], ["intend"], []), strict=False):
+            for step in steps:
+                self.do(one, step)
+        return claimed
 
     # Callers.
 
@@ -169,7 +173,10 @@ class JobStoreMachine(RuleBasedStateMachine):
         names = sorted(self.steps(life))
         # Ends are drawn less often, or few lives would get far.
         onward = [name for name in names if name not in ENDS]
-        step = data.draw(st.sampled_from(onward * 4 + names), label="step")
+        self.do(one, data.draw(st.sampled_from(onward * 4 + names), label="step"))
+
+    def do(self, one: Claimed, step: str) -> None:
+        life = self.lives[one.job.id]
         write, change = self.steps(life)[step]
         try:
             self.wait_for(write(one))

@@ -1,0 +1,85 @@
+"""The shapes of the native API."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from rushes.api.native.schemas import LONGEST_PROMPT, GenerationBody, accepted_options, served_model, usage
+from rushes.jobs.job import Job, State
+from rushes.video.request import VideoRequest
+
+
+def job(**changes: Any) -> Job:
+    content: dict[str, Any] = {
+        "seq": 1, "id": "job_1", "account_id": "acct_1", "key_id": "key_1", "state": State.QUEUED,
+        "provider": "google", "model": "veo", "served_provider": "google", "served_model": "veo",
+        "request": VideoRequest("a mole"), "response_format": "url", "cost_usd": Decimal("3.20"), "usual_s": 60.0,
+        "warnings": (), "available_at": 0, "deadline_at": 0, "progress": None, "problem": None, "outputs": (),
+        "provider_video_id": None, "created_at": 0, "started_at": None, "completed_at": None, "cancelled_at": None,
+    }  # fmt: skip
+    return Job(**{**content, **changes})
+
+
+@pytest.mark.parametrize("prompt", ["", " ", "\n\t", "\u00a0\u3000", "x" * (LONGEST_PROMPT + 1)])
+def test_a_prompt_that_says_nothing_or_too_much_is_refused(prompt: str) -> None:
+    with pytest.raises(ValidationError):
+        GenerationBody.model_validate({"prompt": prompt})
+
+
+@given(st.text(min_size=1).filter(lambda text: text.strip() != ""))
+def test_any_other_prompt_is_taken_as_it_is(prompt: str) -> None:
+    assert GenerationBody.model_validate({"prompt": prompt}).prompt == prompt
+
+
+def test_zero_and_false_are_given_values() -> None:
+    body = GenerationBody.model_validate({"prompt": "x", "seed": 0, "generate_audio": False, "negative_prompt": ""})
+    assert (body.seed, body.generate_audio, body.negative_prompt) == (0, False, "")
+
+
+@pytest.mark.parametrize("params", [{"x": float("inf")}, {"x": [{"y": float("nan")}]}])
+def test_params_that_json_cannot_spell_are_refused(params: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="range of a double"):
+        GenerationBody.model_validate({"prompt": "x", "additional_params": params})
+
+
+def test_the_served_model_names_its_provider_where_that_is_another() -> None:
+    assert served_model(job()) == "veo"
+    assert served_model(job(served_provider="animatic", served_model="storyboard")) == "animatic/storyboard"
+
+
+@pytest.mark.parametrize(
+    ("state", "cost_usd", "cost", "estimated"),
+    [
+        (State.QUEUED, Decimal("3.20"), 3.2, True),
+        (State.RUNNING, Decimal("3.20"), 3.2, True),
+        (State.SUCCEEDED, Decimal("3.20"), 3.2, False),
+        (State.CANCELLED, Decimal("3.20"), 0, False),
+        (State.QUEUED, Decimal(0), 0, False),
+        (State.QUEUED, None, None, True),
+    ],
+)
+def test_the_cost_says_whether_it_is_an_estimate(
+    state: State, cost_usd: Decimal | None, cost: float | None, estimated: bool
+) -> None:
+    told = usage(job(state=state, cost_usd=cost_usd))
+    assert (told.cost, told.currency, told.estimated) == (cost, "USD", estimated)
+
+
+def test_the_accepted_options_keep_zero_and_false_and_leave_out_what_was_not_given() -> None:
+    request = VideoRequest("a mole", seed=0, generate_audio=False)
+    assert accepted_options(job(request=request)) == {
+        "prompt": "a mole",
+        "model": "veo",
+        "provider": "google",
+        "n": 1,
+        "response_format": "url",
+        "seed": 0,
+        "generate_audio": False,
+        "additional_params": {},
+    }

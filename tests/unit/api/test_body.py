@@ -1,0 +1,90 @@
+"""Reading a JSON body."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict
+
+from rushes.api.body import LARGEST_BODY_BYTES, read_json_object, refuse_unknown, shaped
+from rushes.errors import BodyTooLarge, InvalidRequest, UnknownField, WrongContentType
+from tests.unit.api.asking import request_of
+
+JSON = {"Content-Type": "application/json"}
+MEBIBYTE = b" " * 1024**2
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    name: str
+    count: int = 1
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/ld+json"]
+)
+async def test_json_by_any_of_its_names_is_read(content_type: str) -> None:
+    request = request_of([b'{"a"', b": 1}"], headers={"Content-Type": content_type})
+    assert await read_json_object(request) == {"a": 1}
+
+
+async def test_a_body_of_no_stated_type_is_refused_unread() -> None:
+    with pytest.raises(WrongContentType, match="of no stated type"):
+        await read_json_object(request_of())
+
+
+async def test_an_announced_size_is_refused_unread() -> None:
+    headers = {**JSON, "Content-Length": str(LARGEST_BODY_BYTES + 1)}
+    with pytest.raises(BodyTooLarge, match="64 MiB"):
+        await read_json_object(request_of(headers=headers))
+
+
+async def test_a_body_is_read_no_further_than_its_limit() -> None:
+    limit = LARGEST_BODY_BYTES // len(MEBIBYTE)
+    request = request_of([MEBIBYTE] * (limit + 1))
+    request.scope["headers"] = request_of(headers=JSON).scope["headers"]
+    with pytest.raises(BodyTooLarge):
+        await read_json_object(request)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"1", b"null", b'{"a": NaN}', b'{"a": -Infinity}', b"\xff"])
+async def test_what_is_no_json_object_is_refused(text: bytes) -> None:
+    with pytest.raises(InvalidRequest):
+        await read_json_object(request_of([text], headers=JSON))
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.integers() | st.none() | st.booleans()))
+async def test_any_json_object_is_read_as_it_was_written(content: dict[str, Any]) -> None:
+    assert await read_json_object(request_of([json.dumps(content).encode()], headers=JSON)) == content
+
+
+def test_an_unknown_name_is_refused_with_those_that_come_near() -> None:
+    with pytest.raises(UnknownField, match="no field 'promt'; did you mean 'prompt'") as refusal:
+        refuse_unknown(["seed", "promt"], ["prompt", "seed"])
+    assert refusal.value.suggestions == ("prompt",)
+    refuse_unknown(["seed"], ["prompt", "seed"])
+
+
+def test_a_huge_unknown_name_is_shown_in_part() -> None:
+    with pytest.raises(UnknownField) as refusal:
+        refuse_unknown(["x" * 10_000], ["prompt"])
+    assert len(refusal.value.message) < 200
+
+
+def test_every_wrong_field_is_named_in_one_sentence() -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        shaped(Shape, {"name": 7, "count": "2"})
+    assert [field.field for field in refusal.value.fields] == ["name", "count"]
+    assert "name: " in refusal.value.message
+    assert "count: " in refusal.value.message
+
+
+def test_a_value_is_never_changed_to_fit() -> None:
+    for count in (True, "1", 1.0):
+        with pytest.raises(InvalidRequest):
+            shaped(Shape, {"name": "x", "count": count})

@@ -1,0 +1,95 @@
+"""The table from error to HTTP answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from starlette.exceptions import HTTPException
+
+from rushes import errors
+from rushes.api.errors import STATUS_OF, problem_of
+from rushes.errors import (
+    CallerError,
+    DatabaseUnavailable,
+    FieldError,
+    InvalidRequest,
+    JobNotFound,
+    NotAuthenticated,
+    RushesError,
+    UnknownField,
+    UnsupportedOption,
+)
+from tests.unit.api.asking import request_of
+
+
+def answered(error: Exception) -> tuple[int, dict[str, str], dict[str, Any]]:
+    response = problem_of(request_of(request_id="req_42"), error)
+    content = json.loads(bytes(response.body))
+    assert isinstance(content, dict)
+    return response.status_code, dict(response.headers), content
+
+
+def subclasses(kind: type[RushesError]) -> set[type[RushesError]]:
+    return {kind}.union(*(subclasses(child) for child in kind.__subclasses__()))
+
+
+def test_every_error_that_is_the_callers_fault_has_a_status_below_500_or_says_what_we_lack() -> None:
+    for kind in subclasses(CallerError) - {CallerError}:
+        status = next((STATUS_OF[base] for base in kind.__mro__ if base in STATUS_OF), None)
+        assert status is not None, kind
+        assert status < 500 or kind is errors.NoCredentials, kind
+
+
+def test_a_problem_has_every_field_and_the_id_of_its_request() -> None:
+    status, headers, content = answered(JobNotFound("Job 'x' not found"))
+    assert status == 404
+    assert headers["content-type"] == "application/problem+json"
+    assert content == {
+        "type": "urn:rushes:error:job_not_found",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "Job 'x' not found",
+        "code": "job_not_found",
+        "request_id": "req_42",
+        "suggestions": [],
+    }
+
+
+def test_a_401_names_its_scheme() -> None:
+    status, headers, _ = answered(NotAuthenticated("No key"))
+    assert (status, headers["www-authenticate"]) == (401, "Bearer")
+
+
+def test_what_may_be_tried_again_says_when_in_whole_seconds() -> None:
+    status, headers, _ = answered(DatabaseUnavailable("full", retry_after_s=0.2))
+    assert (status, headers["retry-after"]) == (503, "1")
+
+
+def test_wrong_fields_are_listed() -> None:
+    status, _, content = answered(InvalidRequest("n: too few", [FieldError("n", "too few")]))
+    assert (status, content["errors"]) == (422, [{"field": "n", "message": "too few"}])
+
+
+@pytest.mark.parametrize("error", [UnsupportedOption("no", field="n"), UnknownField("no", field="n")])
+def test_a_refused_option_is_a_400_that_names_its_field(error: RushesError) -> None:
+    status, _, content = answered(error)
+    assert (status, content["errors"]) == (400, [{"field": "n", "message": "no"}])
+
+
+def test_suggestions_are_passed_on() -> None:
+    assert answered(UnknownField("no", field="promt", suggestions=["prompt"]))[2]["suggestions"] == ["prompt"]
+
+
+def test_an_error_of_the_framework_keeps_its_headers() -> None:
+    status, headers, content = answered(HTTPException(405, headers={"Allow": "GET"}))
+    assert (status, headers["allow"], content["code"]) == (405, "GET", "method_not_allowed")
+    assert "Allow header" in content["detail"]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("/secret/path"), errors.LeaseLost("job_1 of worker_2")])
+def test_what_no_caller_should_see_is_a_500_without_our_inside(error: Exception) -> None:
+    status, _, content = answered(error)
+    assert (status, content["code"]) == (500, "internal")
+    assert str(error) not in json.dumps(content)
