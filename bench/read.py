@@ -1,0 +1,65 @@
+"""GET of a job against the same framework answering a constant of the same size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench import lag, load, server
+from bench.report import Report, Row, ratio, show
+from bench.stored import JOBS, create_job, finish_a_job, working_folder
+
+CONNECTIONS = 32
+ROUNDS = 5
+WARM_UP_S = 1.0
+ROUND_S = 1.5
+SHARE = 0.6
+
+
+def measure() -> Report:
+    """The report; about half a minute."""
+    with working_folder() as folder:
+        return _measure(folder)
+
+
+def _measure(folder: Path) -> Report:
+    key, finished_id = finish_a_job(folder)
+    rates: dict[str, list[float]] = {"a finished job": [], "a pending job": [], "a constant": []}
+    lags_ms, busy = [], []
+    with server.rushes(folder, **server.NO_RENDERING) as service:
+        pending_id = create_job(service.port, key)
+        finished = load.request("GET", f"{JOBS}/{finished_id}", key=key)
+        pending = load.request("GET", f"{JOBS}/{pending_id}", key=key)
+        size_bytes = len(load.call(service.port, finished).body)
+        with server.constant_app(folder / "constant", size_bytes=size_bytes) as constant:
+            sides = {
+                "a finished job": (service.port, finished),
+                "a pending job": (service.port, pending),
+                "a constant": (constant.port, load.request("GET", "/constant")),
+            }
+            for port, message in sides.values():
+                load.run(port, [message], connections=CONNECTIONS, seconds=WARM_UP_S)
+            for _ in range(ROUNDS):
+                with lag.probing(service.port) as probe:
+                    for name, (port, message) in sides.items():
+                        one = load.run(port, [message], connections=CONNECTIONS, seconds=ROUND_S)
+                        rates[name].append(one.per_second)
+                        busy.append(one.busy)
+                lags_ms.append(probe.worst_ms)
+    rows = {name: Row(f"reads of {name}", "1/s", rounds) for name, rounds in rates.items()}
+    return Report(
+        "Read",
+        f"GET at {CONNECTIONS} connections, the answer of a finished job with its signed link {size_bytes} bytes;"
+        f" {ROUNDS} rounds of {ROUND_S} s for each by turns, after {WARM_UP_S:.0f} s of warm-up."
+        " The constant comes from FastAPI on uvicorn with the same settings.",
+        [
+            *rows.values(),
+            ratio("finished job / constant", rows["a finished job"], rows["a constant"], at_least=SHARE),
+            ratio("pending job / constant", rows["a pending job"], rows["a constant"], at_least=SHARE),
+            Row("event loop's worst lag under load", "ms", lags_ms),
+            Row("load's own core", "busy", busy),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    show(measure)

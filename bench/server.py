@@ -1,0 +1,127 @@
+"""A server under measurement: a child process on the server's core, ready once it has answered."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+
+from bench.machine import SERVER_CORE
+
+RUSHES = Path(sys.executable).with_name("rushes")
+PROJECT = Path(__file__).parents[1]
+START_S = 30.0
+STOP_S = 10.0
+RETRY_S = 0.002
+"""How often a starting server is tried; the start is known no closer than this."""
+NO_RENDERING = {"RUSHES_TEST_HOLD_S": "3600"}
+"""Jobs stay queued, so that drawing them does not take part in the measurement."""
+
+
+class Server:
+    """Use it as a context: it is started on entry, and stopped on leaving however the measurement ended."""
+
+    def __init__(self, command: list[str | Path], folder: Path, settings: dict[str, str], health_path: str) -> None:
+        self._command = command
+        self._folder = folder
+        self._settings = settings
+        self._health = f"GET {health_path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = 0
+        self.start_s = 0.0
+        """From the start of the process to its first answer."""
+
+    @property
+    def process_id(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def __enter__(self) -> Server:
+        self.port = _free_port()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        log = self._folder / "server.log"
+        began = time.perf_counter()
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [*self._command, "--port", str(self.port)],
+                cwd=PROJECT,
+                env={"PATH": os.defpath, "HOME": str(self._folder), **self._settings},
+                stdout=output,
+                stderr=output,
+                preexec_fn=_use_server_core,
+            )
+        while not self._answers():
+            if self._process.poll() is not None or time.perf_counter() - began > START_S:
+                self._stop()
+                raise RuntimeError(f"the server did not start:\n{log.read_text()}")
+            time.sleep(RETRY_S)  # noqa: TID251 - nothing else runs in this process
+        self.start_s = time.perf_counter() - began
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=START_S) as connection:
+                connection.sendall(self._health)
+                return connection.recv(64).startswith(b"HTTP/1.1 200")
+        except OSError:
+            return False
+
+    def _stop(self) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def rushes(folder: Path, **settings: str) -> Server:
+    """The service itself, as people run it, on the data directory in `folder`."""
+    command: list[str | Path] = [RUSHES, "serve", "--data-dir", data_dir(folder)]
+    return Server(command, folder, settings, "/healthz")
+
+
+def constant_app(folder: Path, *, size_bytes: int = 100, file: Path | None = None) -> Server:
+    """The same framework with nothing of ours in it; see constant_app.py."""
+    command: list[str | Path] = [sys.executable, "-m", "bench.constant_app", "--bytes", str(size_bytes)]
+    if file is not None:
+        command += ["--file", file]
+    return Server(command, folder, {}, "/constant")
+
+
+def data_dir(folder: Path) -> Path:
+    """The service's data directory in a measurement's folder."""
+    return folder / "data"
+
+
+def test_key(folder: Path) -> str:
+    """A new test key of the service in `folder`, made as people make it."""
+    made = subprocess.run(
+        [RUSHES, "keys", "create", "--test", "--data-dir", data_dir(folder)],
+        env={"PATH": os.defpath, "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=START_S,
+        check=True,
+    )
+    return made.stdout.splitlines()[-1]
+
+
+def _use_server_core() -> None:
+    os.sched_setaffinity(0, {SERVER_CORE})
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port

@@ -1,0 +1,100 @@
+"""Data directories that already hold something: a finished job, many copies of it, a large video behind it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from bench import load, server
+from bench.machine import use_load_core
+
+JOBS = "/api/v1/videos/jobs"
+GENERATIONS = "/api/v1/videos/generations"
+GENERATION = json.dumps(
+    {"prompt": "A golden retriever playing in autumn leaves", "aspect_ratio": "16:9", "resolution": "720p"}
+).encode()
+SMALL_VIDEO = {"model": "animatic/storyboard", "duration": 1, "resolution": "360p", "generate_audio": False}
+DRAWING_S = 60.0
+
+COPIES = """
+WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :copies)
+INSERT INTO jobs ({columns}) SELECT {values} FROM jobs, number WHERE jobs.id = :id
+"""
+
+
+@contextmanager
+def working_folder() -> Iterator[Path]:
+    """An empty folder for one measurement, removed afterwards. It also takes this process to the load's core.
+
+    In /var/tmp, for /tmp may be in memory, where an fsync costs nothing.
+    """
+    use_load_core()
+    with tempfile.TemporaryDirectory(prefix="rushes-bench-", dir="/var/tmp") as folder:
+        yield Path(folder)
+
+
+def create_job(port: int, key: str, body: bytes = GENERATION) -> str:
+    """Post a generation and return its job's id."""
+    answer = load.call(port, load.request("POST", GENERATIONS, key=key, body=body))
+    assert answer.status == 200, answer
+    job_id: str = json.loads(answer.body)["job_id"]
+    return job_id
+
+
+def finish_a_job(folder: Path) -> tuple[str, str]:
+    """Let the service in `folder` draw one small video; returns the key and the job's id."""
+    with server.rushes(folder, RUSHES_TEST_HOLD_S="0", RUSHES_POLL_INTERVAL_S="0.05") as service:
+        key = server.test_key(folder)
+        job_id = create_job(service.port, key, json.dumps({"prompt": "a lighthouse", **SMALL_VIDEO}).encode())
+        give_up = time.monotonic() + DRAWING_S
+        while read_job(service.port, key, job_id)["status"] != "completed":
+            assert time.monotonic() < give_up, "the video was not drawn"
+            time.sleep(0.05)  # noqa: TID251 - nothing else runs in this process
+    return key, job_id
+
+
+def read_job(port: int, key: str, job_id: str) -> dict[str, object]:
+    """One job as the service answers it."""
+    answer = load.call(port, load.request("GET", f"{JOBS}/{job_id}", key=key))
+    assert answer.status == 200, answer
+    content: dict[str, object] = json.loads(answer.body)
+    return content
+
+
+def copy_job(folder: Path, job_id: str, copies: int) -> None:
+    """Store that many more jobs like this one, each a second younger than the one before."""
+    with closing(_database(folder)) as database, database:
+        columns = [row[1] for row in database.execute("PRAGMA table_info(jobs)") if row[1] != "seq"]
+        values = [
+            {"id": "'job_' || printf('%024d', n)", "created_at": "created_at + 1000 * n"}.get(column, column)
+            for column in columns
+        ]
+        database.execute(
+            COPIES.format(columns=", ".join(columns), values=", ".join(values)), {"copies": copies, "id": job_id}
+        )
+        database.execute("UPDATE job_counts SET jobs = jobs + ? WHERE status = 'completed'", [copies])
+
+
+def enlarge_video(folder: Path, job_id: str, size_bytes: int) -> Path:
+    """Put random bytes of this size in place of the job's video; returns where they are."""
+    with closing(_database(folder)) as database, database:
+        (text,) = database.execute("SELECT outputs FROM jobs WHERE id = ?", [job_id]).fetchone()
+        outputs = json.loads(text)
+        (video,) = outputs["videos"]
+        (path,) = server.data_dir(folder).rglob(Path(video["key"]).name)
+        content = os.urandom(size_bytes)
+        path.write_bytes(content)
+        video |= {"size_bytes": size_bytes, "sha256": hashlib.sha256(content).hexdigest()}
+        database.execute("UPDATE jobs SET outputs = ? WHERE id = ?", [json.dumps(outputs), job_id])
+    return path
+
+
+def _database(folder: Path) -> sqlite3.Connection:
+    return sqlite3.connect(server.data_dir(folder) / "rushes.db", timeout=5)
