@@ -40,8 +40,8 @@ def _measure(folder: Path, many: int) -> Report:
     ):
         places = {}
         for service, stored in ((small, FEW), (large, many)):
-            places[f"head of {stored:,}"] = (service.port, [_page(keys[stored])])
-            places[f"deep in {stored:,}"] = (service.port, _deep_pages(service.port, keys[stored], stored))
+            places[f"at the head of {stored:,}"] = (service.port, [_page(keys[stored])])
+            places[f"deep inside {stored:,}"] = (service.port, _deep_pages(service.port, keys[stored], stored))
         for port, messages in places.values():
             load.run(port, messages, connections=1, seconds=load.LONGEST_S, most=REQUESTS)
         for _ in range(ROUNDS):
@@ -50,9 +50,9 @@ def _measure(folder: Path, many: int) -> Report:
                     one = load.run(port, messages, connections=1, seconds=load.LONGEST_S, most=REQUESTS)
                     times_ms.setdefault(name, []).append(percentile_ms(one.latencies_s, 50))
             lags_ms.append(probe.worst_ms)
-    rows = {name: Row(f"page at the {name}", "ms", rounds) for name, rounds in times_ms.items()}
-    head, deep = f"head of {FEW:,}", f"deep in {FEW:,}"
-    many_head, many_deep = f"head of {many:,}", f"deep in {many:,}"
+    rows = {name: Row(f"page {name}", "ms", rounds) for name, rounds in times_ms.items()}
+    head, deep = f"at the head of {FEW:,}", f"deep inside {FEW:,}"
+    many_head, many_deep = f"at the head of {many:,}", f"deep inside {many:,}"
     return Report(
         "List",
         f"Pages of {PAGE} finished jobs, links included, at one connection; at the head with no cursor, deep inside by"

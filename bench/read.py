@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench import lag, load, server
+from bench.machine import computed_s
 from bench.report import Report, Row, ratio, show
 from bench.stored import JOBS, create_job, finish_a_job, working_folder
 
@@ -24,6 +25,7 @@ def measure() -> Report:
 def _measure(folder: Path) -> Report:
     key, finished_id = finish_a_job(folder)
     rates: dict[str, list[float]] = {"a finished job": [], "a pending job": [], "a constant": []}
+    costs_us: dict[str, list[float]] = {name: [] for name in rates}
     lags_ms, busy = [], []
     with server.rushes(folder, **server.NO_RENDERING) as service:
         pending_id = create_job(service.port, key)
@@ -32,17 +34,19 @@ def _measure(folder: Path) -> Report:
         size_bytes = len(load.call(service.port, finished).body)
         with server.constant_app(folder / "constant", size_bytes=size_bytes) as constant:
             sides = {
-                "a finished job": (service.port, finished),
-                "a pending job": (service.port, pending),
-                "a constant": (constant.port, load.request("GET", "/constant")),
+                "a finished job": (service, finished),
+                "a pending job": (service, pending),
+                "a constant": (constant, load.request("GET", "/constant")),
             }
-            for port, message in sides.values():
-                load.run(port, [message], connections=CONNECTIONS, seconds=WARM_UP_S)
+            for side, message in sides.values():
+                load.run(side.port, [message], connections=CONNECTIONS, seconds=WARM_UP_S)
             for _ in range(ROUNDS):
                 with lag.probing(service.port) as probe:
-                    for name, (port, message) in sides.items():
-                        one = load.run(port, [message], connections=CONNECTIONS, seconds=ROUND_S)
+                    for name, (side, message) in sides.items():
+                        before_s = computed_s(side.process_id)
+                        one = load.run(side.port, [message], connections=CONNECTIONS, seconds=ROUND_S)
                         rates[name].append(one.per_second)
+                        costs_us[name].append((computed_s(side.process_id) - before_s) * 1e6 / len(one.latencies_s))
                         busy.append(one.busy)
                 lags_ms.append(probe.worst_ms)
     rows = {name: Row(f"reads of {name}", "1/s", rounds) for name, rounds in rates.items()}
@@ -55,6 +59,7 @@ def _measure(folder: Path) -> Report:
             *rows.values(),
             ratio("finished job / constant", rows["a finished job"], rows["a constant"], at_least=SHARE),
             ratio("pending job / constant", rows["a pending job"], rows["a constant"], at_least=SHARE),
+            *(Row(f"processor time of {name}", "µs", rounds) for name, rounds in costs_us.items()),
             Row("event loop's worst lag under load", "ms", lags_ms),
             Row("load's own core", "busy", busy),
         ],

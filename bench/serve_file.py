@@ -37,23 +37,23 @@ def _measure(folder: Path) -> Report:
     ):
         link = urlsplit(_link(service.port, key, job_id))
         target = f"{link.path}?{link.query}"
-        for port, path in ((service.port, target), (constant.port, "/file")):
-            _download(port, path)
+        at_rest_mb = {one.process_id: resident_mb(one.process_id) for one in (service, constant)}
+        for one, path in ((service, target), (constant, "/file")):
+            _round(one, path)
         for _ in range(ROUNDS):
             with lag.probing(service.port) as probe:
-                rate, grown_mb = _round(service, target)
-            ours.append(rate)
-            our_growth.append(grown_mb)
+                ours.append(_round(service, target))
+            our_growth.append(peak_mb(service.process_id) - at_rest_mb[service.process_id])
             lags_ms.append(probe.worst_ms)
-            rate, grown_mb = _round(constant, "/file")
-            theirs.append(rate)
-            their_growth.append(grown_mb)
+            theirs.append(_round(constant, "/file"))
+            their_growth.append(peak_mb(constant.process_id) - at_rest_mb[constant.process_id])
     signed = Row("by signed link", "MB/s", ours)
     plain = Row("the framework's FileResponse", "MB/s", theirs)
     return Report(
         "Serve a file",
         f"{SIZE_BYTES / 1e6:.0f} MB over loopback, in the page cache; {ROUNDS} rounds of {DOWNLOADS} downloads one"
-        " after the other, by turns. Growth is the peak of the resident set over what it was before the round.",
+        " after the other, by turns. Growth is the resident set's peak in a round over what it was before the"
+        " first download.",
         [
             signed,
             plain,
@@ -71,15 +71,14 @@ def _link(port: int, key: str, job_id: str) -> str:
     return str(result["url"])
 
 
-def _round(one: server.Server, path: str) -> tuple[float, float]:
-    """MB a second, and by how many MB the server's memory rose above what it was."""
-    before_mb = resident_mb(one.process_id)
+def _round(one: server.Server, path: str) -> float:
+    """MB a second over some downloads. Afterwards the server's peak is theirs."""
     forget_peak(one.process_id)
     began = time.perf_counter()
     for _ in range(DOWNLOADS):
         _download(one.port, path)
     elapsed_s = time.perf_counter() - began
-    return DOWNLOADS * SIZE_BYTES / 1e6 / elapsed_s, peak_mb(one.process_id) - before_mb
+    return DOWNLOADS * SIZE_BYTES / 1e6 / elapsed_s
 
 
 def _download(port: int, path: str) -> None:

@@ -102,7 +102,7 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**given)
     except ValidationError as exc:
         wrong = "; ".join(
-            f"{_variable(error['loc'])}: {error['msg']}"
+            f"{_names_of(error['loc'])}: {error['msg']}"
             for error in exc.errors(include_input=False, include_url=False, include_context=False)
         )
         raise StartupError(f"these settings cannot be used: {wrong}") from exc
@@ -130,8 +130,9 @@ def complaints() -> list[str]:
     return found
 
 
-def _variable(path: tuple[int | str, ...]) -> str:
-    return "RUSHES_" + "__".join(str(part) for part in path).upper()
+def _names_of(path: tuple[int | str, ...]) -> str:
+    names = [str(part) for part in path]
+    return f"{'.'.join(names)} (RUSHES_{'__'.join(names).upper()})"
 
 
 def _config_file() -> Path:
