@@ -45,11 +45,12 @@ def _measure(folder: Path, many: int) -> Report:
         for port, messages in places.values():
             load.run(port, messages, connections=1, seconds=load.LONGEST_S, most=REQUESTS)
         for _ in range(ROUNDS):
-            with lag.probing(large.port) as probe:
-                for name, (port, messages) in places.items():
+            for name, (port, messages) in places.items():
+                with lag.probing(port) as probe:
                     one = load.run(port, messages, connections=1, seconds=load.LONGEST_S, most=REQUESTS)
-                    times_ms.setdefault(name, []).append(percentile_ms(one.latencies_s, 50))
-            lags_ms.append(probe.worst_ms)
+                times_ms.setdefault(name, []).append(percentile_ms(one.latencies_s, 50))
+                if port == large.port:
+                    lags_ms.append(probe.worst_ms)
     rows = {name: Row(f"page {name}", "ms", rounds) for name, rounds in times_ms.items()}
     head, deep = f"at the head of {FEW:,}", f"deep inside {FEW:,}"
     many_head, many_deep = f"at the head of {many:,}", f"deep inside {many:,}"

@@ -65,7 +65,7 @@ LOCK_OPEN_LANES = OPEN_LANES + " FOR UPDATE SKIP LOCKED"
 CLAIM_QUEUED = """
 UPDATE jobs SET lease = :lease, worker_id = :worker_id, in_slot = 1
 WHERE seq IN (SELECT seq FROM jobs WHERE lane = :lane AND state = 'queued' AND lease IS NULL AND available_at <= :now
-              ORDER BY seq LIMIT :most FOR UPDATE SKIP LOCKED)
+              ORDER BY available_at, seq LIMIT :most FOR UPDATE SKIP LOCKED)
 RETURNING *
 """
 

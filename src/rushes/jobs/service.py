@@ -31,7 +31,7 @@ class Policy:
 
 
 class JobService:
-    """The caller's side of jobs. `wake` tells the worker that there may be something to do."""
+    """The caller's side of jobs. `wake` tells the worker in how many seconds there may be something to do."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class JobService:
         served_providers: frozenset[str],
         credential_names: Callable[[str], tuple[str, ...]],
         policy: Policy,
-        wake: Callable[[], None],
+        wake: Callable[[float], None],
     ) -> None:
         self._store = store
         self._catalogue = catalogue
@@ -63,6 +63,7 @@ class JobService:
         completed = complete(asked, request, test=test)
         served, warnings = self._serve(asked, test)
         free = served.provider == ANIMATIC
+        hold_s = self._policy.test_hold_s if free else self._policy.hold_s
         job = await self._store.create(
             NewJob(
                 id=new_id("job"),
@@ -80,11 +81,11 @@ class JobService:
                 warnings=warnings,
                 lane=f"{served.provider}/{served.id}",
                 lane_capacity=served.concurrency,
-                hold_s=self._policy.test_hold_s if free else self._policy.hold_s,
+                hold_s=hold_s,
                 deadline_s=served.deadline_s,
             )
         )
-        self._wake()
+        self._wake(hold_s)
         return job
 
     async def get(self, caller: Caller, job_id: str) -> Job:
@@ -108,7 +109,7 @@ class JobService:
     async def cancel(self, caller: Caller, job_id: str) -> Job:
         """Cancel a pending job; again is no error. Raises JobNotFound or NotCancellable."""
         job = await self._store.cancel(caller.account_id, job_id)
-        self._wake()
+        self._wake(0)
         return job
 
     def _serve(self, asked: Model, test: bool) -> tuple[Model, tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -48,6 +49,7 @@ class Worker:
         self._clock = clock
         self._limits = limits
         self._wake = asyncio.Event()
+        self._asleep_until_ms = 0.0
         self._jobs: set[asyncio.Task[None]] = set()
         self._alone = False
         self._last_beat_ms = 0
@@ -62,9 +64,10 @@ class Worker:
         await self._beat()
         self._loops = [asyncio.create_task(self._claim_forever()), asyncio.create_task(self._beat_forever())]
 
-    def wake(self) -> None:
-        """A job may be waiting: look now."""
-        self._wake.set()
+    def wake(self, after_s: float = 0) -> None:
+        """A job may be waiting, from `after_s` on: look then, or before."""
+        if after_s <= 0 or self._clock.now_ms() + after_s * 1000 < self._asleep_until_ms:
+            self._wake.set()
 
     @property
     def in_flight(self) -> int:
@@ -111,9 +114,13 @@ class Worker:
 
     async def _wait_for_work(self) -> None:
         wait_s = IDLE_POLL_S
-        next_at = await self._leases.next_available_at()
-        if next_at is not None and len(self._jobs) < self._limits.most_in_flight:
-            wait_s = min(wait_s, max(SHORTEST_WAIT_S, (next_at - self._clock.now_ms()) / 1000))
+        # Until we know for how long we sleep, every call to wake counts.
+        self._asleep_until_ms = math.inf
+        if len(self._jobs) < self._limits.most_in_flight:
+            next_at = await self._leases.next_available_at()
+            if next_at is not None:
+                wait_s = min(wait_s, max(SHORTEST_WAIT_S, (next_at - self._clock.now_ms()) / 1000))
+        self._asleep_until_ms = self._clock.now_ms() + wait_s * 1000
         ends = [asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(self._clock.sleep(wait_s))]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

@@ -101,7 +101,11 @@ def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> None:
     [
         ("SELECT seq FROM jobs WHERE state = 'queued' AND lease IS NULL AND deadline_at <= 1 ORDER BY deadline_at",
          "jobs_overdue"),
-        ("SELECT seq FROM jobs WHERE lane = 'a' AND state = 'queued' AND lease IS NULL ORDER BY seq", "jobs_queued"),
+        (
+            ("SELECT seq FROM jobs WHERE lane = 'a' AND state = 'queued' AND lease IS NULL AND available_at <= 5"
+            " ORDER BY available_at, seq"),
+            "jobs_queued",
+        ),
         ("SELECT seq FROM jobs WHERE lease IS NULL AND state IN ('submitting', 'running', 'storing') ORDER BY seq",
          "jobs_unowned"),
         ("SELECT id FROM jobs WHERE worker_id = 'worker_1'", "jobs_leased"),

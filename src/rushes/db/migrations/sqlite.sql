@@ -64,7 +64,7 @@ CREATE INDEX jobs_by_account_status ON jobs (account_id, status, seq);
 CREATE INDEX jobs_by_account_model ON jobs (account_id, model, seq);
 CREATE INDEX jobs_by_account_provider ON jobs (account_id, provider, seq);
 CREATE INDEX jobs_by_account_time ON jobs (account_id, created_at);
-CREATE INDEX jobs_queued ON jobs (lane, seq) WHERE state = 'queued' AND lease IS NULL;
+CREATE INDEX jobs_queued ON jobs (lane, available_at, seq) WHERE state = 'queued' AND lease IS NULL;
 CREATE INDEX jobs_overdue ON jobs (deadline_at) WHERE state = 'queued' AND lease IS NULL;
 CREATE INDEX jobs_unowned ON jobs (seq) WHERE lease IS NULL AND state IN ('submitting', 'running', 'storing');
 CREATE INDEX jobs_leased ON jobs (worker_id) WHERE worker_id IS NOT NULL;

@@ -75,10 +75,12 @@ def upgrade() -> None:
     op.create_index("jobs_by_account_model", "jobs", ["account_id", "model", "seq"])
     op.create_index("jobs_by_account_provider", "jobs", ["account_id", "provider", "seq"])
     op.create_index("jobs_by_account_time", "jobs", ["account_id", "created_at"])
-    op.create_index("jobs_queued", "jobs", ["lane", "seq"], sqlite_where=sa.text("state = 'queued' AND lease IS NULL"),
-                    postgresql_where=sa.text("state = 'queued' AND lease IS NULL"))  # fmt: skip
-    op.create_index("jobs_overdue", "jobs", ["deadline_at"], sqlite_where=sa.text("state = 'queued' AND lease IS NULL"),
-                    postgresql_where=sa.text("state = 'queued' AND lease IS NULL"))  # fmt: skip
+    queued = sa.text("state = 'queued' AND lease IS NULL")
+    # By time, so that neither a claim nor a look at when the next is due walks over jobs that are held back.
+    op.create_index(
+        "jobs_queued", "jobs", ["lane", "available_at", "seq"], sqlite_where=queued, postgresql_where=queued
+    )
+    op.create_index("jobs_overdue", "jobs", ["deadline_at"], sqlite_where=queued, postgresql_where=queued)
     unowned = "lease IS NULL AND state IN ('submitting', 'running', 'storing')"
     op.create_index("jobs_unowned", "jobs", ["seq"], sqlite_where=sa.text(unowned), postgresql_where=sa.text(unowned))
     op.create_index("jobs_leased", "jobs", ["worker_id"], sqlite_where=sa.text("worker_id IS NOT NULL"),
