@@ -7,7 +7,7 @@
     │   ├── UnknownField
     │   ├── NotAuthenticated
     │   ├── NotFound                JobNotFound, ModelNotFound, ProviderNotFound, KeyNotFound, ...
-    │   ├── NotCancellable
+    │   ├── NotCancellable, JobNotFinished, FileExpired
     │   ├── BodyTooLarge
     │   ├── WrongContentType
     │   └── NoCredentials           we hold no credential for the provider asked for
@@ -140,6 +140,18 @@ class NotCancellable(CallerError):
     """The job has left `pending`, so it can no longer be cancelled."""
 
     code = "not_cancellable"
+
+
+class JobNotFinished(CallerError):
+    """The job is not finished, so it has no videos yet and cannot be deleted."""
+
+    code = "not_finished"
+
+
+class FileExpired(CallerError):
+    """The video was kept as long as it should be, and is gone."""
+
+    code = "file_expired"
 
 
 class BodyTooLarge(CallerError):

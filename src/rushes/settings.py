@@ -31,6 +31,7 @@ NAMES_BESIDE_SETTINGS = frozenset({"CONFIG", "BASE_URL", "API_KEY"})
 """What else begins with `RUSHES_`: where the settings file is, and what the commands that are clients use."""
 
 MONTH_S = 31 * 86_400
+YEAR_S = 366 * 86_400
 
 
 class ProviderSettings(BaseModel):
@@ -60,6 +61,9 @@ class Settings(BaseSettings):
     )
     link_ttl_s: int = Field(
         3600, ge=1, le=MONTH_S, description="How long a link to a video works after it was made, in seconds."
+    )
+    retention_s: float | None = Field(
+        None, gt=0, le=100 * YEAR_S, description="How long finished videos are kept, in seconds; without it, for ever."
     )
     hold_s: float = Field(0, ge=0, le=3600, description="How long jobs at paid providers stay cancellable, in seconds.")
     test_hold_s: float = Field(1, ge=0, le=3600, description="The same for animatic and for test keys.")

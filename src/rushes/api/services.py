@@ -11,6 +11,7 @@ from rushes.accounts.store import AccountStore
 from rushes.api.native.links import Links
 from rushes.clock import Clock
 from rushes.jobs.service import JobService
+from rushes.media.poster import Posters
 from rushes.media.storage import Storage
 
 
@@ -22,6 +23,7 @@ class Services:
     jobs: JobService
     storage: Storage
     links: Links
+    posters: Posters
     clock: Clock
     ready: Callable[[], Awaitable[str | None]]
 

@@ -26,12 +26,14 @@ from rushes.ids import new_id
 from rushes.jobs.carrying import Tools
 from rushes.jobs.job import Job
 from rushes.jobs.leases import LeaseStore
+from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.jobs.service import JobService, Policy
 from rushes.jobs.store import JobStore
 from rushes.jobs.worker import Worker, WorkerLimits
 from rushes.media.custody import Custody
 from rushes.media.links import LinkSigner
 from rushes.media.local import LocalStorage
+from rushes.media.poster import Posters
 from rushes.offload import Offload
 from rushes.providers.base import NO_CREDENTIAL, ReadMedia
 from rushes.providers.registry import open_providers
@@ -58,8 +60,10 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
         database = SqliteDatabase(directory.database, clock)
         storage = LocalStorage(directory.storage)
         offload = Offload(settings.child_processes)
+        # Measuring a finished video does not queue behind drawings that take minutes.
+        media_offload = Offload(1)
         providers = open_providers(offload=offload, scratch=directory.scratch, clock=clock)
-        custody = Custody(storage, offload)
+        custody = Custody(storage, media_offload)
         leases = LeaseStore(database, new_id("worker"))
 
         async def tools_for(job: Job) -> Tools:
@@ -76,6 +80,7 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
                 custody=custody,
                 clock=clock,
                 poll_interval_s=settings.poll_interval_s,
+                retention_s=settings.retention_s,
             )
 
         worker = Worker(
@@ -98,18 +103,25 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
             links=Links(
                 LinkSigner(keys.derive("links")), clock, ttl_s=settings.link_ttl_s, public_url=settings.public_url
             ),
+            posters=Posters(storage, media_offload),
             clock=clock,
             ready=lambda: _trouble(database, directory.root),
         )
         try:
             await storage.sweep(clock.now_ms())
             await worker.start(alone=True)
-            yield build_http(services)
+            cleaning = asyncio.create_task(Cleaner(RetentionStore(database), storage, clock).run())
+            try:
+                yield build_http(services)
+            finally:
+                cleaning.cancel()
+                await asyncio.gather(cleaning, return_exceptions=True)
         finally:
             await worker.stop()
             for provider in providers.values():
                 await provider.close()
             offload.close()
+            media_offload.close()
             await database.close()
 
 

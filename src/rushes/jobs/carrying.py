@@ -60,7 +60,9 @@ UNKNOWN_ANSWER = "The provider answered in a way we do not know"
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What carrying a job out needs besides the job. `poll_interval_s` replaces every pace, for development."""
+    """What carrying a job out needs besides the job. `poll_interval_s` replaces every pace, for development;
+    `retention_s` is how long finished videos are kept, None for ever.
+    """
 
     leases: LeaseStore
     provider: Provider
@@ -70,6 +72,7 @@ class Tools:
     custody: Custody
     clock: Clock
     poll_interval_s: float | None = None
+    retention_s: float | None = None
 
 
 class Carrying:
@@ -104,7 +107,9 @@ class Carrying:
         if videos:
             if problems:
                 await self._warn(_what_is_missing(problems, len(videos)))
-            await self._insist(lambda: self._leases.succeed(self._claimed, videos, "stored"))
+            await self._insist(
+                lambda: self._leases.succeed(self._claimed, videos, "stored", files_expire_at=self._files_expire_at())
+            )
         else:
             # A real reason says more than that time ran out; and once there were videos, a job fails, not expires.
             problem = next((found for found in problems if found.code != JobExpired.code), problems[0])
@@ -366,6 +371,10 @@ class Carrying:
             raise ProviderUnavailable("the adapter failed while it was fetching the video") from exc
 
     # --- time and trouble
+
+    def _files_expire_at(self) -> int | None:
+        kept_s = self._tools.retention_s
+        return None if kept_s is None else self._tools.clock.now_ms() + int(kept_s * 1000)
 
     async def _warn(self, warning: str) -> None:
         await self._insist(lambda: self._leases.warn(self._claimed, warning))

@@ -144,11 +144,16 @@ class Job:
     started_at: int | None
     completed_at: int | None
     cancelled_at: int | None
+    files_expire_at: int | None
 
     @property
     def status(self) -> Status:
         """The word that callers see."""
         return self.state.status
+
+    def has_files(self, now_ms: int) -> bool:
+        """Whether its videos can still be had."""
+        return bool(self.outputs) and (self.files_expire_at is None or now_ms < self.files_expire_at)
 
     def percent(self, now_ms: int) -> int:
         """Progress from 0 to 100 that never falls: as reported, else estimated from the model's usual time."""

@@ -309,9 +309,13 @@ class LeaseStore:
 
         await self._database.write(body)
 
-    async def succeed(self, claimed: Claimed, outputs: Sequence[StoredVideo], cause: str) -> None:
-        """Finish the job with its videos; the last write of its life."""
-        await self._finish(claimed, State.SUCCEEDED, cause, outputs=outputs_to_json(outputs))
+    async def succeed(
+        self, claimed: Claimed, outputs: Sequence[StoredVideo], cause: str, *, files_expire_at: int | None = None
+    ) -> None:
+        """Finish the job with its videos; the last write of its life. They go at `files_expire_at`, in milliseconds."""
+        await self._finish(
+            claimed, State.SUCCEEDED, cause, outputs=outputs_to_json(outputs), files_expire_at=files_expire_at
+        )
 
     async def fail(self, claimed: Claimed, state: State, problem: Problem) -> None:
         """Finish the job as failed or expired."""

@@ -106,6 +106,10 @@ class JobService:
         """How many jobs the caller has."""
         return await self._store.count(caller.account_id, status)
 
+    async def delete(self, caller: Caller, job_id: str) -> None:
+        """Forget a finished job and its videos. Raises JobNotFound or JobNotFinished."""
+        await self._store.delete(caller.account_id, job_id)
+
     async def cancel(self, caller: Caller, job_id: str) -> Job:
         """Cancel a pending job; again is no error. Raises JobNotFound or NotCancellable."""
         job = await self._store.cancel(caller.account_id, job_id)

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one
-from rushes.errors import JobNotFound, NotCancellable
+from rushes.errors import JobNotFinished, JobNotFound, NotCancellable
 from rushes.jobs.job import Job, Problem, State, Status
 from rushes.video.output import StoredVideo
 from rushes.video.request import VideoRequest
@@ -43,6 +43,14 @@ GET_ANY_JOB = "SELECT * FROM jobs WHERE id = :id"
 LOCK_JOB = GET_JOB + " FOR UPDATE"
 
 COUNT_JOBS = "SELECT status, jobs FROM job_counts WHERE account_id = :account_id"
+
+DELETE_JOB = "DELETE FROM jobs WHERE id = :id"
+
+DELETE_ATTEMPTS = "DELETE FROM attempts WHERE job_id = :id"
+
+DELETE_EVENTS = "DELETE FROM job_events WHERE job_id = :id"
+
+DOOM_FILE = "INSERT INTO doomed_files (key) VALUES (:key) ON CONFLICT (key) DO NOTHING"
 
 CANCEL_QUEUED = """
 UPDATE jobs SET state = 'cancelled', status = 'failed', cancelled_at = :now, completed_at = :now, lease = NULL,
@@ -215,6 +223,38 @@ class JobStore:
 
         return await self._database.write(body)
 
+    async def delete(self, account_id: str, job_id: str) -> None:
+        """Forget a finished job; its files follow. Raises JobNotFound, or JobNotFinished while it has a future."""
+
+        async def body(transaction: Transaction) -> None:
+            row = await fetch_one(transaction, LOCK_JOB, id=job_id, account_id=account_id)
+            if row is None:
+                raise _no_such_job(job_id)
+            job = job_from(row)
+            if not job.state.is_final:
+                raise JobNotFinished(
+                    f"Only finished jobs can be deleted; '{job_id}' is {job.status.value}"
+                    + ("; cancel it first" if job.status is Status.PENDING else "")
+                )
+            await doom_files(transaction, job)
+            for statement in (DELETE_EVENTS, DELETE_ATTEMPTS, DELETE_JOB):
+                await transaction.execute(statement, id=job_id)
+            await transaction.execute(COUNT_ONE, account_id=account_id, status=job.status, change=-1)
+
+        await self._database.write(body)
+
+
+async def doom_files(transaction: Transaction, job: Job) -> None:
+    """Note that a job's files are to be removed from storage."""
+    for index, output in enumerate(job.outputs):
+        await transaction.execute(DOOM_FILE, key=output.key)
+        await transaction.execute(DOOM_FILE, key=poster_key(job.id, index))
+
+
+def poster_key(job_id: str, index: int) -> str:
+    """Where the poster frame of a job's video is kept, once somebody has asked for it."""
+    return f"posters/{job_id}/{index}.jpg"
+
 
 async def count_move(transaction: Transaction, account_id: str, was: Status, now: Status) -> None:
     """Keep the counters right when a job's status changes."""
@@ -250,6 +290,7 @@ def job_from(row: Row) -> Job:
         started_at=row["started_at"],
         completed_at=row["completed_at"],
         cancelled_at=row["cancelled_at"],
+        files_expire_at=row["files_expire_at"],
     )
 
 

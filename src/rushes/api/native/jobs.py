@@ -14,6 +14,7 @@ from starlette.responses import Response
 from rushes.api.authentication import Authenticated
 from rushes.api.body import invalid_fields, refuse_unknown
 from rushes.api.native.answers import json_response, problems
+from rushes.api.native.inline import InlineVideos
 from rushes.api.native.schemas import Cancelled, JobPage, JobView, job_view
 from rushes.api.services import services_of
 from rushes.errors import FieldError
@@ -31,7 +32,16 @@ FARTHEST_SKIP = 10_000_000
 @router.get("/videos/jobs/{job_id}", summary="Get a job", response_model=JobView, responses=problems(401, 404, 503))
 async def get_job(request: Request, job_id: str, caller: Authenticated) -> Response:
     """The job as it is now; links in it are made afresh."""
-    return json_response(job_view(request, await services_of(request).jobs.get(caller, job_id)))
+    services = services_of(request)
+    job = await services.jobs.get(caller, job_id)
+    if job.response_format == "b64_json" and job.has_files(services.clock.now_ms()):
+        inline = InlineVideos(services.storage, job.outputs)
+        try:
+            return await inline.response(job_view(request, job, inline).model_dump_json())
+        except FileNotFoundError:
+            # The file went between two looks; what is left to say is the job without it.
+            pass
+    return json_response(job_view(request, job))
 
 
 @router.get("/videos/jobs", summary="List jobs", response_model=JobPage, responses=problems(400, 401, 422, 503))
@@ -68,6 +78,19 @@ async def list_jobs(
         next_cursor=_cursor_of(jobs[-1].seq) if len(jobs) == limit else None,
     )
     return json_response(page)
+
+
+@router.delete(
+    "/videos/jobs/{job_id}",
+    summary="Delete a finished job",
+    status_code=204,
+    response_class=Response,
+    responses=problems(401, 404, 409, 503),
+)
+async def delete_job(request: Request, job_id: str, caller: Authenticated) -> Response:
+    """Forgets the job and removes its videos; afterwards it is 404, and gone from lists and totals."""
+    await services_of(request).jobs.delete(caller, job_id)
+    return Response(status_code=204)
 
 
 @router.post(

@@ -24,7 +24,13 @@ class Links:
 
     def to_video(self, connection: HTTPConnection, job: Job, index: int, expires_at_ms: int) -> str:
         """The link to a job's video."""
-        path = f"/media/{job.id}/{index}.mp4"
+        return self._link(connection, f"/media/{job.id}/{index}.mp4", expires_at_ms)
+
+    def to_poster(self, connection: HTTPConnection, job: Job, index: int, expires_at_ms: int) -> str:
+        """The link to a video's poster frame."""
+        return self._link(connection, f"/media/{job.id}/{index}.jpg", expires_at_ms)
+
+    def _link(self, connection: HTTPConnection, path: str, expires_at_ms: int) -> str:
         base = self._public_url or str(connection.base_url).rstrip("/")
         return f"{base}{path}?{self._signer.sign(path, expires_at_ms // 1000)}"
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
+from rushes.api.native.inline import InlineVideos
 from rushes.api.services import services_of
 from rushes.api.times import rfc3339, rfc3339_or_none
 from rushes.jobs.job import Job, State, Status
@@ -29,7 +30,7 @@ class GenerationBody(BaseModel):
     size: str | None = Field(None, description="Width and height, such as `1280x720`: ratio and resolution in one.")
     duration: int | None = Field(None, ge=1, description="Seconds.")
     n: int | None = Field(None, ge=1, le=10, description="Number of videos; default 1.")
-    response_format: Literal["url"] | None = Field(None, description="How finished videos are answered.")
+    response_format: Literal["url", "b64_json"] | None = Field(None, description="How finished videos are answered.")
     seed: int | None = Field(None, ge=0, le=2**32 - 1, description="Repeats a result where the model can.")
     negative_prompt: str | None = Field(None, max_length=LONGEST_PROMPT, description="What to avoid.")
     generate_audio: bool | None = Field(None, description="Whether the video has a sound track.")
@@ -63,7 +64,10 @@ class Usage(BaseModel):
 
 
 class Video(BaseModel):
-    """One finished video. `url` is a signed link to our copy; it plays without a header."""
+    """One finished video. `url` is a signed link to our copy; it plays without a header.
+
+    After retention the links are null. `b64_json` holds the bytes when the job asked for them, not in lists.
+    """
 
     url: str | None
     video_url: str | None
@@ -76,6 +80,7 @@ class Video(BaseModel):
     expires_at: str | None
     url_expires_at: str | None
     thumbnail_url: str | None
+    b64_json: str | None = None
 
 
 class Result(Video):
@@ -172,8 +177,8 @@ class Problem(BaseModel):
     suggestions: list[str] = []
 
 
-def job_view(request: Request, job: Job) -> JobView:
-    """The job as callers see it now."""
+def job_view(request: Request, job: Job, inline: InlineVideos | None = None) -> JobView:
+    """The job as callers see it now; with `inline`, slots stand where its videos' bytes will be."""
     return JobView(
         job_id=job.id,
         status=job.status,
@@ -183,7 +188,7 @@ def job_view(request: Request, job: Job) -> JobView:
         prompt=job.request.prompt,
         created_at=rfc3339(job.created_at),
         completed_at=rfc3339_or_none(job.completed_at),
-        result=_result(request, job),
+        result=_result(request, job, inline),
         started_at=rfc3339_or_none(job.started_at),
         error=None if job.problem is None else job.problem.message,
         error_code=None if job.problem is None else job.problem.code,
@@ -236,14 +241,16 @@ def accepted_options(job: Job) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _result(request: Request, job: Job) -> Result | None:
+def _result(request: Request, job: Job, inline: InlineVideos | None) -> Result | None:
     if job.state is not State.SUCCEEDED:
         return None
-    links = services_of(request).links
-    link_expires_at_ms = links.expires_at_ms()
+    services = services_of(request)
+    links = services.links
+    kept = job.has_files(services.clock.now_ms())
+    link_expires_at = links.expires_at_ms()
     videos = []
     for index, stored in enumerate(job.outputs):
-        url = links.to_video(request, job, index, link_expires_at_ms)
+        url = links.to_video(request, job, index, link_expires_at) if kept else None
         videos.append(
             Video(
                 url=url,
@@ -254,9 +261,10 @@ def _result(request: Request, job: Job) -> Result | None:
                 width=stored.width,
                 height=stored.height,
                 sha256=stored.sha256,
-                expires_at=None,
-                url_expires_at=rfc3339(link_expires_at_ms),
-                thumbnail_url=None,
+                expires_at=rfc3339_or_none(job.files_expire_at),
+                url_expires_at=rfc3339(link_expires_at) if kept else None,
+                thumbnail_url=links.to_poster(request, job, index, link_expires_at) if kept else None,
+                b64_json=None if inline is None else inline.slot(index),
             )
         )
     return Result(**videos[0].model_dump(), data=videos)

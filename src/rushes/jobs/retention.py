@@ -1,0 +1,91 @@
+"""Giving up files: those of jobs kept long enough, and those of deleted jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from rushes.clock import Clock
+from rushes.db.database import Database, Transaction
+from rushes.errors import RushesError
+from rushes.jobs.store import doom_files, job_from
+from rushes.media.storage import Storage
+
+log = structlog.get_logger(__name__)
+
+BATCH = 100
+PAUSE_S = 30.0
+
+DUE_JOBS = """
+SELECT * FROM jobs WHERE files_expire_at <= :now AND files_removed_at IS NULL AND files_expire_at IS NOT NULL
+ORDER BY files_expire_at LIMIT :most FOR UPDATE SKIP LOCKED
+"""
+
+FILES_REMOVED = "UPDATE jobs SET files_removed_at = :now WHERE id = :id"
+
+DOOMED_FILES = "SELECT key FROM doomed_files ORDER BY key LIMIT :most"
+
+FORGET_FILE = "DELETE FROM doomed_files WHERE key = :key"
+
+
+class RetentionStore:
+    """Which files are to go."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def expire(self, most: int) -> int:
+        """Doom the files of up to `most` jobs whose time has come; how many jobs that were."""
+
+        async def body(transaction: Transaction) -> int:
+            rows = await transaction.fetch(DUE_JOBS, most=most)
+            for row in rows:
+                await doom_files(transaction, job_from(row))
+                await transaction.execute(FILES_REMOVED, id=row["id"])
+            return len(rows)
+
+        return await self._database.write(body)
+
+    async def doomed(self, most: int) -> Sequence[str]:
+        """Up to `most` keys of files to remove."""
+        return [row["key"] for row in await self._database.read(DOOMED_FILES, most=most)]
+
+    async def forget(self, keys: Sequence[str]) -> None:
+        """Record that these files are gone."""
+
+        async def body(transaction: Transaction) -> None:
+            for key in keys:
+                await transaction.execute(FORGET_FILE, key=key)
+
+        await self._database.write(body)
+
+
+class Cleaner:
+    """Removes what is due, a batch at a time, for as long as the service runs."""
+
+    def __init__(self, store: RetentionStore, storage: Storage, clock: Clock) -> None:
+        self._store = store
+        self._storage = storage
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Clean for ever; cancel to stop. A file is forgotten only after it is gone."""
+        while True:
+            try:
+                while await self.clean():
+                    pass
+            except RushesError as error:
+                log.warning("cleaning_failed", error_code=error.code)
+            await self._clock.sleep(PAUSE_S)
+
+    async def clean(self) -> bool:
+        """One batch; whether there may be more."""
+        expired = await self._store.expire(BATCH)
+        keys = await self._store.doomed(BATCH)
+        for key in keys:
+            await self._storage.delete(key)
+        if keys:
+            await self._store.forget(keys)
+            log.info("files_removed", files=len(keys))
+        return expired == BATCH or len(keys) == BATCH
