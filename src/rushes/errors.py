@@ -10,6 +10,7 @@
     │   ├── NotCancellable, JobNotFinished, FileExpired
     │   ├── BodyTooLarge
     │   ├── WrongContentType
+    │   ├── RefusedAddress          a URL that leads where we do not go
     │   └── NoCredentials           we hold no credential for the provider asked for
     ├── ProviderError               the provider is at fault, or has refused
     │   ├── ProviderRejected
@@ -164,6 +165,12 @@ class WrongContentType(CallerError):
     """The request body is not of a type that we read."""
 
     code = "wrong_content_type"
+
+
+class RefusedAddress(CallerError):
+    """A URL that is malformed or leads to an address which is not public; the message never shows the address."""
+
+    code = "refused_address"
 
 
 class NoCredentials(CallerError):

@@ -1,0 +1,87 @@
+"""Keeps secrets out of text that others wrote: a provider's message may quote the key it was sent."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+MASK: Final = "[redacted]"
+SHORTEST_SECRET_CHARS: Final = 4
+
+KEY_SHAPED: Final = re.compile(
+    r"""
+      -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----.*?(?:-----END\ [A-Z ]*PRIVATE\ KEY-----|$)
+    | \beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?           # JSON Web Tokens
+    | \bAIza[\w-]{20,}                                 # Google API keys
+    | \bAQ\.[\w-]{20,}
+    | \bya29\.[\w.-]{20,}                              # Google access tokens
+    | \b(?:sk|pk|rk|xai|r8|hf)[-_][A-Za-z0-9_-]{16,}
+    | \bkey_[0-9a-f]{32,}
+    | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b                    # AWS key ids
+    | (?<=[?&]key=)[^&\s"']+
+    | (?<=bearer\ )[\w.~+/=-]{12,}
+    """,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+
+
+class Redactor:
+    """Replaces some secrets, in each form they may take in a message, and whatever else is shaped like a key."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST_SECRET_CHARS}
+        # The longest first: a shorter form may be part of it.
+        self._forms = sorted(forms, key=len, reverse=True)
+
+    def scrub(self, text: str) -> str:
+        """The text with every secret replaced."""
+        for form in self._forms:
+            text = text.replace(form, MASK)
+        return KEY_SHAPED.sub(MASK, text)
+
+
+def scrub(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text with these secrets, and whatever else is shaped like a key, replaced."""
+    return Redactor(secrets).scrub(text)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    for part in _parts(secret):
+        yield part
+        yield quote(part, safe="")
+        yield quote_plus(part)
+        yield json.dumps(part)[1:-1]
+        yield from _base64_forms(part.encode())
+
+
+def _parts(secret: str) -> Iterator[str]:
+    """The secret, and if it is a JSON document (a service account) what is secret in it, whole and line by line."""
+    stripped = secret.strip()
+    yield stripped
+    if not stripped.startswith("{"):
+        return
+    try:
+        document = json.loads(stripped)
+    except ValueError:
+        return
+    for name in ("private_key", "private_key_id", "client_secret", "refresh_token"):
+        value = document.get(name)
+        if isinstance(value, str):
+            yield value
+            yield from (line for line in value.splitlines() if not line.startswith("-----"))
+
+
+def _base64_forms(secret: bytes) -> Iterator[str]:
+    """What base64 makes of the secret wherever it begins in a longer text, such as the password of basic auth."""
+    for offset in range(3):
+        encoded = base64.b64encode(b"\0" * offset + secret).decode()
+        # The characters at both ends also depend on the neighbours.
+        first = (offset * 8 + 5) // 6
+        last = (offset + len(secret)) * 8 // 6
+        for form in (encoded[first:last], encoded[first:last].replace("+", "-").replace("/", "_")):
+            if len(form) >= 2 * SHORTEST_SECRET_CHARS:
+                yield form

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import base64
+import json
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rushes.net.redact import MASK, scrub
+
+SECRET = "s3cr3t/with+odd=chars &more"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        SECRET,
+        quote(SECRET, safe=""),
+        quote_plus(SECRET),
+        json.dumps(SECRET)[1:-1],
+        base64.b64encode(SECRET.encode()).decode(),
+        base64.urlsafe_b64encode(SECRET.encode()).decode(),
+    ],
+)
+def test_a_secret_is_masked_in_each_form(form: str) -> None:
+    shown = scrub(f"the key {form} is not valid", [SECRET])
+    assert form.rstrip("=")[4:-4] not in shown
+    assert shown.startswith("the key ")
+    assert shown.endswith(" is not valid")
+
+
+@given(st.text("abcdefgh0123456789-_", min_size=16, max_size=60), st.binary(max_size=9), st.binary(max_size=9))
+def test_a_secret_is_masked_wherever_base64_puts_it(secret: str, before: bytes, after: bytes) -> None:
+    whole = base64.b64encode(before + secret.encode() + after).decode()
+    shown = scrub(f"<{whole}>", [secret])
+    assert MASK in shown
+    assert shown != f"<{whole}>"
+
+
+@given(st.text(min_size=8), st.text(), st.text())
+def test_no_secret_survives(secret: str, before: str, after: str) -> None:
+    if secret.strip() and len(secret.strip()) >= 8 and secret.strip() not in MASK:
+        shown = scrub(before + secret.strip() + after, [secret])
+        assert secret.strip() not in shown.replace(MASK, "\0") or secret.strip() in MASK
+
+
+def test_the_secret_parts_of_a_service_account_are_masked_line_by_line() -> None:
+    account = json.dumps(
+        {
+            "type": "service_account",
+            "private_key_id": "0123456789abcdef",
+            "private_key": "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n-----END PRIVATE KEY-----\n",
+        }
+    )
+    shown = scrub("bad line kqhkiG9w0BAQEF of key 0123456789abcdef", [account])
+    assert shown == f"bad line {MASK} of key {MASK}"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "AIzaSyA1234567890abcdefghijklmnopqrstuv",
+        "ya29.a0AfH6SMBexampleexampleexample",
+        "sk-proj-abcdefghijklmnopqrstuvwxyz",
+        "r8_abcdefghijklmnopqrstuvwxyz012345",
+        "AKIAIOSFODNN7EXAMPLE",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N",
+    ],
+)
+def test_whatever_is_shaped_like_a_key_is_masked(key: str) -> None:
+    assert scrub(f"Incorrect API key provided: {key}.").startswith(f"Incorrect API key provided: {MASK}")
+
+
+def test_a_bearer_token_is_masked() -> None:
+    assert scrub("sent Authorization: Bearer abcdef1234567890") == f"sent Authorization: Bearer {MASK}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "models/veo-3.0-generate-001 is not found for API version v1beta",
+        "duration: minimum 3s, maximum 15s.",
+        "task-based pricing for gemini-omni-1.2-flash",
+        "",
+    ],
+)
+def test_ordinary_words_are_left_alone(text: str) -> None:
+    assert scrub(text, ["", "abc"]) == text
