@@ -8,52 +8,34 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from rushes.errors import OutputInvalid
+from rushes.media.sniff import HEAD_BYTES, VIDEO_TYPES, content_type_of, kind_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-_HEAD_BYTES = 1024
-# Old QuickTime files have no `ftyp`; they begin with one of these.
-_QUICKTIME_BOXES = {b"moov", b"mdat", b"wide", b"free", b"skip"}
-_AUDIO_BRANDS = {b"M4A ", b"M4B ", b"M4P "}
-_PICTURE_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1", b"crx "}
-_EBML = b"\x1a\x45\xdf\xa3"
 _SEGMENT = b"\x18\x53\x80\x67"
 
-_OTHER_KINDS = (
-    (b"\x89PNG", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"GIF8", "a GIF picture"),
-    (b"RIFF", "a RIFF file (AVI, WAV or WebP)"),
-    (b"ID3", "an MP3 audio file"),
-    (b"OggS", "an Ogg file"),
-    (b"fLaC", "a FLAC audio file"),
-    (b"%PDF", "a PDF"),
-    (b"PK\x03\x04", "a ZIP archive"),
-    (b"\x1f\x8b", "gzip data"),
-    (b"#EXTM3U", "a streaming playlist"),
-    (b"{", "JSON"),
-    (b"[", "JSON"),
-    (b"<?xml", "an XML document"),
-    (b"<!doctype html", "an HTML page"),
-    (b"<html", "an HTML page"),
-    (b"<", "an HTML or XML document"),
-)
+# PyAV names the decoder, of which a codec may have several.
+_CODEC_NAMES = {"libdav1d": "av1", "libaom-av1": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}
+
+MOST_PIXELS = 8192 * 8192
+"""Of one frame. A file of a few kilobytes can claim a frame that takes gigabytes to decode."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoFacts:
-    """What we measured of a video: its size as a player shows it, and how long it lasts."""
+    """What we measured of a video: its size as a player shows it, how long it lasts, and its codec ("h264")."""
 
     width: int
     height: int
     duration_s: float
     content_type: str
+    codec: str
 
 
-def probe_video(path: str) -> VideoFacts:
-    """The facts of an MP4, WebM or QuickTime file whose first frame decodes.
+def probe_video(path: str, subject: str = "The provider's file") -> VideoFacts:
+    """The facts of an MP4, WebM or QuickTime file whose first frame decodes; errors begin with `subject`.
 
     It reads a file on disk and blocks: run it in an `Offload` child, so that a crash in a codec is not ours. Storage
     that has no local files copies the video to a temporary file first. Raises OutputInvalid with a sentence that says
@@ -61,44 +43,15 @@ def probe_video(path: str) -> VideoFacts:
     """
     with open(path, "rb") as file:
         size_bytes = os.fstat(file.fileno()).st_size
-        head = file.read(_HEAD_BYTES)
-        content_type = _content_type(head)
+        head = file.read(HEAD_BYTES)
+        content_type = content_type_of(head)
+        if content_type not in VIDEO_TYPES:
+            raise OutputInvalid(f"{subject} is not a video but {kind_of(head)}.")
         is_webm = content_type == "video/webm"
         if (_webm_end(head) if is_webm else _last_box_end(file, size_bytes)) > size_bytes:
-            raise OutputInvalid("The provider's file is cut off: it is shorter than it says itself.")
+            raise OutputInvalid(f"{subject} is cut off: it is shorter than it says itself.")
         file.seek(0)
-        width, height, duration_s = _measure(file, "matroska" if is_webm else "mov")
-    return VideoFacts(width, height, duration_s, content_type)
-
-
-def _content_type(head: bytes) -> str:
-    brand = head[8:12]
-    if head[4:8] == b"ftyp" and brand not in _AUDIO_BRANDS | _PICTURE_BRANDS:
-        return "video/quicktime" if brand == b"qt  " else "video/mp4"
-    if head[4:8] in _QUICKTIME_BOXES:
-        return "video/quicktime"
-    if head.startswith(_EBML) and b"webm" in head[:64]:
-        return "video/webm"
-    raise OutputInvalid(f"The provider's file is not a video but {_other_kind(head)}.")
-
-
-def _other_kind(head: bytes) -> str:
-    if not head:
-        return "an empty file"
-    if head[4:8] == b"ftyp":
-        return "an audio file" if head[8:12] in _AUDIO_BRANDS else "a picture"
-    if head.startswith(_EBML):
-        return "a Matroska file that is not WebM"
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    for magic, kind in _OTHER_KINDS:
-        if head.startswith(magic) or start[: len(magic)].lower() == magic.lower():
-            return kind
-    try:
-        # The head may end inside a character; no character is longer than four bytes.
-        is_text = head[: max(len(head) - 3, 1)].decode("utf-8", "strict").isprintable()
-    except UnicodeDecodeError:
-        is_text = False
-    return "text" if is_text else "data of an unknown kind"
+        return _measure(file, "matroska" if is_webm else "mov", content_type, subject)
 
 
 def _last_box_end(file: BinaryIO, size_bytes: int) -> int:
@@ -129,37 +82,41 @@ def _webm_end(head: bytes) -> int:
     return 0 if is_unknown else at + 4 + length + value
 
 
-def _measure(file: BinaryIO, demuxer: str) -> tuple[int, int, float]:
+def _measure(file: BinaryIO, demuxer: str, content_type: str, subject: str) -> VideoFacts:
     import av
 
     try:
         # The demuxer is named, because others (playlists, concatenations) would open further files and addresses.
         with av.open(file, mode="r", format=demuxer) as container:
-            stream = _video_stream(container)
+            stream = _video_stream(container, subject)
+            if stream.width * stream.height > MOST_PIXELS:
+                raise OutputInvalid(
+                    f"{subject} has frames of {stream.width} x {stream.height} pixels; at most "
+                    f"{MOST_PIXELS // 1_000_000} megapixels are decoded."
+                )
             frame = next(container.decode(stream), None)
             if frame is None:
-                raise OutputInvalid("The provider's file holds no video frame.")
+                raise OutputInvalid(f"{subject} holds no video frame.")
             width, height = frame.width, frame.height
             if frame.rotation % 180 != 0:
                 width, height = height, width
             duration_s = _duration_s(container, stream)
+            codec = _CODEC_NAMES.get(stream.codec_context.name, stream.codec_context.name)
     except av.error.FFmpegError as error:
-        raise OutputInvalid(
-            f"The provider's file cannot be played ({error.strerror or type(error).__name__})."
-        ) from error
+        raise OutputInvalid(f"{subject} cannot be played ({error.strerror or type(error).__name__}).") from error
     if duration_s <= 0:
-        raise OutputInvalid("The provider's file is a video of no duration.")
-    return width, height, round(duration_s, 3)
+        raise OutputInvalid(f"{subject} is a video of no duration.")
+    return VideoFacts(width, height, round(duration_s, 3), content_type, codec)
 
 
-def _video_stream(container: InputContainer) -> VideoStream:
+def _video_stream(container: InputContainer, subject: str) -> VideoStream:
     import av
 
     cover = av.stream.Disposition.attached_pic
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]
     if not streams:
         kind = "audio alone" if container.streams.audio else "no picture and no sound"
-        raise OutputInvalid(f"The provider's file is not a video: it holds {kind}.")
+        raise OutputInvalid(f"{subject} is not a video: it holds {kind}.")
     return streams[0]
 
 
