@@ -11,6 +11,8 @@
     │   ├── BodyTooLarge
     │   ├── WrongContentType
     │   ├── RefusedAddress          a URL that leads where we do not go
+    │   ├── UnusableInput           an input file that is not what its field takes, or cannot be had
+    │   ├── InputQuotaReached       the account's input files take all the room they may
     │   └── NoCredentials           we hold no credential for the provider asked for
     ├── ProviderError               the provider is at fault, or has refused
     │   ├── ProviderRejected
@@ -171,6 +173,28 @@ class RefusedAddress(CallerError):
     """A URL that is malformed or leads to an address which is not public; the message never shows the address."""
 
     code = "refused_address"
+
+
+class UnusableInput(CallerError):
+    """An input file that is not what its field takes, or that cannot be had; `field` is the dotted name."""
+
+    code = "unusable_input"
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class RefusedInput(UnusableInput):
+    """An input's URL that leads where we do not go: what RefusedAddress says, with the field's name."""
+
+    code = RefusedAddress.code
+
+
+class InputQuotaReached(CallerError):
+    """The account's input files already take all the room they may."""
+
+    code = "input_quota"
 
 
 class NoCredentials(CallerError):

@@ -7,14 +7,16 @@ From strongest to weakest: command-line options, `RUSHES_*` variables, `rushes.t
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -41,6 +43,27 @@ class ProviderSettings(BaseModel):
 
     base_url: str | None = None
     api_key: SecretStr | None = None
+
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class NetAllow(BaseModel):
+    """Private networks that may be reached, by what for. Empty: none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    inputs: Networks = ()
+    webhooks: Networks = ()
+    results: Networks = ()
 
 
 class Settings(BaseSettings):
@@ -78,6 +101,18 @@ class Settings(BaseSettings):
     child_processes: int = Field(2, ge=1, le=64, description="How many processes draw and decode video.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="The least that is logged.")
     log_format: str = Field("text", pattern="^(text|json)$", description="How log lines are written.")
+    input_quota_bytes: int = Field(
+        2 * 1024**3, ge=1, description="How much room one account's input files may take, in bytes."
+    )
+    input_grace_s: float = Field(
+        3600, ge=0.1, description="How long an input file stays that no unfinished job needs, in seconds."
+    )
+    upload_keep_s: float = Field(86_400, ge=0.1, description="How long an upload can be referred to, in seconds.")
+    net_allow: NetAllow = Field(
+        NetAllow(),
+        description="Networks (CIDR, separated by commas) that may be reached besides the public internet, for each of"
+        " inputs, webhooks and results.",
+    )
     providers: dict[str, ProviderSettings] = Field(default={}, description="Per provider: base_url and api_key.")
 
     @classmethod

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
+import io
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -14,6 +16,9 @@ from rushes.errors import BodyTooLarge, FieldError, InvalidRequest, UnknownField
 
 LARGEST_BODY_BYTES = 64 * 1024**2
 
+PARSED_HERE_BYTES = 256 * 1024
+"""Parsing more than this takes longer than a request should wait for another's."""
+
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
@@ -24,8 +29,10 @@ async def read_json_object(request: Request) -> dict[str, Any]:
         raise WrongContentType(f"The body must be application/json, not '{content_type or 'of no stated type'}'")
     text = await _read_bounded(request)
     try:
-        # NaN and Infinity are Python's own, not JSON's: no provider could be sent them.
-        content = pydantic_core.from_json(text, allow_inf_nan=False)
+        if len(text) > PARSED_HERE_BYTES:
+            content = await asyncio.to_thread(_parsed, text)
+        else:
+            content = _parsed(text)
     except ValueError as exc:
         raise InvalidRequest(f"The body is not complete, correct JSON: {exc}") from exc
     if not isinstance(content, dict):
@@ -60,21 +67,26 @@ def invalid_fields(fields: list[FieldError]) -> InvalidRequest:
     return InvalidRequest("; ".join(f"{field.field}: {field.message}" for field in fields), fields)
 
 
+def _parsed(text: bytes) -> Any:
+    # NaN and Infinity are Python's own, not JSON's: no provider could be sent them.
+    return pydantic_core.from_json(text, allow_inf_nan=False)
+
+
 async def _read_bounded(request: Request) -> bytes:
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > LARGEST_BODY_BYTES:
         raise _too_large()
-    chunks: list[bytes] = []
-    size_bytes = 0
+    # It gives its buffer away as it is, where joining a list would hold all twice, and the event loop up.
+    text = io.BytesIO()
     async for chunk in request.stream():
-        size_bytes += len(chunk)
-        if size_bytes > LARGEST_BODY_BYTES:
+        if text.tell() + len(chunk) > LARGEST_BODY_BYTES:
             raise _too_large()
-        chunks.append(chunk)
-    return b"".join(chunks)
+        text.write(chunk)
+    return text.getvalue()
 
 
 def _too_large() -> BodyTooLarge:
     return BodyTooLarge(
-        f"The body is larger than {LARGEST_BODY_BYTES // 1024**2} MiB; send large media as a URL instead"
+        f"The body is larger than {LARGEST_BODY_BYTES // 1024**2} MiB; send large media as a URL or by "
+        "POST /api/v1/uploads"
     )

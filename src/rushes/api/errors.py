@@ -17,6 +17,7 @@ from rushes.errors import (
     DatabaseUnavailable,
     FieldError,
     FileExpired,
+    InputQuotaReached,
     InvalidRequest,
     JobNotFinished,
     JobNotFound,
@@ -31,6 +32,7 @@ from rushes.errors import (
     StorageUnavailable,
     UnknownField,
     UnsupportedOption,
+    UnusableInput,
     WrongContentType,
 )
 
@@ -40,6 +42,8 @@ STATUS_OF: dict[type[RushesError], HTTPStatus] = {
     InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnsupportedOption: HTTPStatus.BAD_REQUEST,
     UnknownField: HTTPStatus.BAD_REQUEST,
+    UnusableInput: HTTPStatus.BAD_REQUEST,
+    InputQuotaReached: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     JobNotFound: HTTPStatus.NOT_FOUND,
     ModelNotFound: HTTPStatus.NOT_FOUND,
@@ -129,11 +133,14 @@ def _problem_of_ours(request: Request, error: RushesError) -> Response:
     extra: dict[str, object] = {}
     if isinstance(error, NotAuthenticated):
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, BodyTooLarge):
+        # What is still to come will not be read.
+        headers["Connection"] = "close"
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     if isinstance(error, InvalidRequest):
         extra["errors"] = [{"field": field.field, "message": field.message} for field in error.fields]
-    if isinstance(error, UnsupportedOption | UnknownField):
+    if isinstance(error, UnsupportedOption | UnknownField | UnusableInput):
         extra["errors"] = [{"field": error.field, "message": error.message}]
     if isinstance(error, NotFound | UnknownField):
         extra["suggestions"] = list(error.suggestions)

@@ -12,6 +12,7 @@ from rushes.api.native.links import Links
 from rushes.clock import Clock
 from rushes.jobs.service import JobService
 from rushes.media.poster import Posters
+from rushes.media.inputs import Inputs
 from rushes.media.storage import Storage
 
 
@@ -21,6 +22,7 @@ class Services:
 
     accounts: AccountStore
     jobs: JobService
+    inputs: Inputs
     storage: Storage
     links: Links
     posters: Posters

@@ -30,10 +30,15 @@ from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.jobs.service import JobService, Policy
 from rushes.jobs.store import JobStore
 from rushes.jobs.worker import Worker, WorkerLimits
+from rushes.media.cleaner import InputCleaner
 from rushes.media.custody import Custody
+from rushes.media.inputs import Inputs, Terms
+from rushes.media.inspection import Inspector
 from rushes.media.links import LinkSigner
 from rushes.media.local import LocalStorage
 from rushes.media.poster import Posters
+from rushes.media.store import InputStore
+from rushes.net.client import HttpClient, Sink
 from rushes.offload import Offload
 from rushes.providers.base import NO_CREDENTIAL, ReadMedia
 from rushes.providers.registry import open_providers
@@ -64,6 +69,14 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
         media_offload = Offload(1)
         providers = open_providers(offload=offload, scratch=directory.scratch, clock=clock)
         custody = Custody(storage, media_offload)
+        http = HttpClient(allow={sink: getattr(settings.net_allow, sink.value) for sink in Sink})
+        inspector = Inspector()
+        input_store = InputStore(database)
+        terms = Terms(
+            quota_bytes=settings.input_quota_bytes, grace_s=settings.input_grace_s, upload_s=settings.upload_keep_s
+        )
+        inputs = Inputs(input_store, storage, http, inspector, terms)
+        cleaner = InputCleaner(input_store, storage, clock, grace_s=settings.input_grace_s)
         leases = LeaseStore(database, new_id("worker"))
 
         async def tools_for(job: Job) -> Tools:
@@ -94,11 +107,13 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
             jobs=JobService(
                 JobStore(database),
                 catalogue,
+                inputs,
                 served_providers=frozenset(providers),
                 credential_names=settings.credential_variables,
                 policy=Policy(hold_s=settings.hold_s, test_hold_s=settings.test_hold_s),
                 wake=worker.wake,
             ),
+            inputs=inputs,
             storage=storage,
             links=Links(
                 LinkSigner(keys.derive("links")), clock, ttl_s=settings.link_ttl_s, public_url=settings.public_url
@@ -110,6 +125,7 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
         try:
             await storage.sweep(clock.now_ms())
             await worker.start(alone=True)
+            cleaner.start()
             cleaning = asyncio.create_task(Cleaner(RetentionStore(database), storage, clock).run())
             try:
                 yield build_http(services)
@@ -118,10 +134,13 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
                 await asyncio.gather(cleaning, return_exceptions=True)
         finally:
             await worker.stop()
+            await cleaner.stop()
             for provider in providers.values():
                 await provider.close()
+            await http.close()
             offload.close()
             media_offload.close()
+            inspector.close()
             await database.close()
 
 

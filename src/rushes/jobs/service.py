@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from rushes.accounts.keys import Caller, Mode
@@ -16,6 +16,7 @@ from rushes.errors import NoCredentials
 from rushes.ids import new_id
 from rushes.jobs.job import Job, Status
 from rushes.jobs.store import JobStore, Listing, NewJob
+from rushes.media.inputs import GivenMedia, Inputs
 from rushes.video.request import VideoRequest
 
 ANIMATIC = "animatic"
@@ -37,6 +38,7 @@ class JobService:
         self,
         store: JobStore,
         catalogue: Catalogue,
+        inputs: Inputs,
         *,
         served_providers: frozenset[str],
         credential_names: Callable[[str], tuple[str, ...]],
@@ -45,23 +47,33 @@ class JobService:
     ) -> None:
         self._store = store
         self._catalogue = catalogue
+        self._inputs = inputs
         self._served_providers = served_providers
         self._credential_names = credential_names
         self._policy = policy
         self._wake = wake
 
     async def create(
-        self, caller: Caller, request: VideoRequest, *, model: str | None, provider: str | None, response_format: str
+        self,
+        caller: Caller,
+        request: VideoRequest,
+        *,
+        media: Sequence[GivenMedia] = (),
+        model: str | None,
+        provider: str | None,
+        response_format: str,
     ) -> Job:
         """Accept one generation: choose the model, check and complete the options, pin the price, store the job.
 
-        Raises ModelNotFound, ProviderNotFound, UnsupportedOption, InvalidRequest or NoCredentials; nothing is stored
-        then.
+        `media` is taken in last: nothing is decoded or fetched for a request that is refused anyway. Raises
+        ModelNotFound, ProviderNotFound, UnsupportedOption, InvalidRequest, NoCredentials or what `Inputs.take` raises;
+        no job is stored then.
         """
         asked = choose(self._catalogue, model, provider)
         test = caller.mode is Mode.TEST
-        completed = complete(asked, request, test=test)
+        completed = complete(asked, replace(request, media=tuple(item.expected() for item in media)), test=test)
         served, warnings = self._serve(asked, test)
+        completed = replace(completed, media=await self._inputs.take(caller.account_id, media))
         free = served.provider == ANIMATIC
         hold_s = self._policy.test_hold_s if free else self._policy.hold_s
         job = await self._store.create(

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one
-from rushes.errors import JobNotFinished, JobNotFound, NotCancellable
+from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableInput
 from rushes.jobs.job import Job, Problem, State, Status
 from rushes.video.output import StoredVideo
 from rushes.video.request import VideoRequest
@@ -35,6 +35,11 @@ ON CONFLICT (account_id, status) DO UPDATE SET jobs = job_counts.jobs + excluded
 """
 
 INSERT_EVENT = "INSERT INTO job_events (job_id, at, state, cause) VALUES (:job_id, :now, :state, :cause)"
+
+# Only a file that is whole and not being removed; the reference keeps it until the job has ended (media/store.py).
+NEED_INPUT = """
+INSERT INTO job_inputs (job_id, key) SELECT :job_id, key FROM inputs WHERE key = :key AND sha256 IS NOT NULL FOR UPDATE
+"""
 
 GET_JOB = "SELECT * FROM jobs WHERE id = :id AND account_id = :account_id"
 
@@ -109,7 +114,10 @@ class JobStore:
         self._database = database
 
     async def create(self, new: NewJob) -> Job:
-        """Store a queued job; when this returns it survives loss of power."""
+        """Store a queued job; when this returns it survives loss of power, and its input files are kept for it.
+
+        Raises UnusableInput if an input file is gone.
+        """
 
         async def body(transaction: Transaction) -> Job:
             rows = await transaction.fetch(
@@ -131,6 +139,11 @@ class JobStore:
                 deadline_ms=int(new.deadline_s * 1000),
                 progress=0 if new.reports_progress else None,
             )
+            for media in {media.key: media for media in new.request.media}.values():
+                if not await transaction.execute(NEED_INPUT, job_id=new.id, key=media.key):
+                    raise UnusableInput(
+                        f"{media.role}: the file was removed before the job began; send it again", media.role
+                    )
             await transaction.execute(ENTER_LANE, lane=new.lane, capacity=new.lane_capacity)
             await transaction.execute(COUNT_ONE, account_id=new.account_id, status=Status.PENDING, change=1)
             await transaction.execute(INSERT_EVENT, job_id=new.id, state=State.QUEUED, cause="accepted")

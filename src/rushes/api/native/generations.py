@@ -11,7 +11,14 @@ from starlette.responses import Response
 from rushes.api.authentication import Authenticated
 from rushes.api.body import read_json_object, refuse_unknown, shaped
 from rushes.api.native.answers import json_response, problems
-from rushes.api.native.schemas import GenerationBody, GenerationStarted, StartedJob, served_model, usage
+from rushes.api.native.schemas import (
+    GenerationBody,
+    GenerationStarted,
+    StartedJob,
+    given_media,
+    served_model,
+    usage,
+)
 from rushes.api.services import services_of
 from rushes.api.times import rfc3339
 from rushes.catalogue.params import lift_portable
@@ -59,7 +66,12 @@ async def create_generation(request: Request, caller: Authenticated) -> Response
     if body.size is not None:
         asked = with_size(asked, body.size)
     job = await services_of(request).jobs.create(
-        caller, asked, model=body.model, provider=body.provider, response_format=body.response_format or "url"
+        caller,
+        asked,
+        media=given_media(body),
+        model=body.model,
+        provider=body.provider,
+        response_format=body.response_format or "url",
     )
     status_url = f"/api/v1/videos/jobs/{job.id}"
     started = GenerationStarted(

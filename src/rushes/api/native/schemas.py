@@ -13,8 +13,11 @@ from rushes.api.native.inline import InlineVideos
 from rushes.api.services import services_of
 from rushes.api.times import rfc3339, rfc3339_or_none
 from rushes.jobs.job import Job, State, Status
+from rushes.media.inputs import GivenMedia
+from rushes.video.request import Role
 
 LONGEST_PROMPT = 32_000
+MEDIA = "Base64, a data URL, an http(s) URL, or the reference of an upload."
 
 
 class GenerationBody(BaseModel):
@@ -35,6 +38,11 @@ class GenerationBody(BaseModel):
     negative_prompt: str | None = Field(None, max_length=LONGEST_PROMPT, description="What to avoid.")
     generate_audio: bool | None = Field(None, description="Whether the video has a sound track.")
     person_generation: str | None = Field(None, description="Which people may be shown, where the model asks.")
+    input_image: str | None = Field(None, description="The opening shot. " + MEDIA)
+    last_frame: str | None = Field(None, description="The closing shot. " + MEDIA)
+    reference_image: str | None = Field(None, description="An image for style or subject. " + MEDIA)
+    reference_images: list[str] | None = Field(None, description="Several; `reference_image` counts as the first.")
+    video: str | None = Field(None, description="A video to extend. " + MEDIA)
     additional_params: dict[str, Any] | None = Field(None, description="The provider's own options, sent as given.")
 
     @field_validator("prompt")
@@ -53,6 +61,20 @@ class GenerationBody(BaseModel):
         except ValueError as exc:
             raise PydanticCustomError("not_finite", "Must hold no number beyond the range of a double") from exc
         return params
+
+
+def given_media(body: GenerationBody) -> list[GivenMedia]:
+    """The input files of a body, each with the name its errors use; references in the order given."""
+    single = (
+        (Role.INPUT_IMAGE, body.input_image),
+        (Role.LAST_FRAME, body.last_frame),
+        (Role.VIDEO, body.video),
+        (Role.REFERENCE_IMAGE, body.reference_image),
+    )
+    media = [GivenMedia(role, role.value, value) for role, value in single if value is not None]
+    for index, value in enumerate(body.reference_images or ()):
+        media.append(GivenMedia(Role.REFERENCE_IMAGE, f"reference_images.{index}", value))
+    return media
 
 
 class Usage(BaseModel):
@@ -236,6 +258,11 @@ def accepted_options(job: Job) -> dict[str, Any]:
         "negative_prompt": request.negative_prompt,
         "generate_audio": request.generate_audio,
         "person_generation": request.person_generation,
+        "media": [
+            {"role": item.role, "content_type": item.content_type, "size_bytes": item.size_bytes, "sha256": item.sha256}
+            for item in request.media
+        ]
+        or None,
         "additional_params": dict(request.additional_params),
     }
     return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,103 @@
+"""POST /uploads: large media in, a reference out that is usable wherever media is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from rushes.api.authentication import Authenticated
+from rushes.api.multipart import file_of
+from rushes.api.native.answers import json_response, problems
+from rushes.api.services import services_of
+from rushes.api.times import rfc3339
+from rushes.errors import BodyTooLarge, WrongContentType
+from rushes.media.inputs import MIB, MOST_UPLOAD_BYTES
+
+router = APIRouter()
+
+WRAPPING_BYTES = MIB
+"""How much larger than its file a multipart body may be."""
+
+_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_FORM: dict[str, Any] = {
+    "schema": {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": {"type": "string", "format": "binary"}},
+    }
+}
+BODY_SCHEMA: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/octet-stream": _BINARY,
+            "image/*": _BINARY,
+            "video/*": _BINARY,
+            "multipart/form-data": _FORM,
+        },
+    }
+}
+
+
+class Upload(BaseModel):
+    """A stored file. `content_type` is what its bytes say; `duration` is null for an image."""
+
+    upload_id: str
+    reference: str = Field(description="What to give as input_image, last_frame, reference_image or video.")
+    content_type: str
+    size_bytes: int
+    sha256: str
+    width: int
+    height: int
+    duration: float | None
+    expires_at: str
+
+
+@router.post(
+    "/uploads",
+    summary="Upload media",
+    response_model=Upload,
+    responses=problems(400, 401, 413, 415, 422, 503),
+    openapi_extra=BODY_SCHEMA,
+)
+async def upload(request: Request, caller: Authenticated) -> Response:
+    """Takes an image or a video as the body itself, or as the one file of a form; the same bytes are stored once."""
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    is_form = media_type == "multipart/form-data"
+    if not (is_form or media_type == "application/octet-stream" or media_type.startswith(("image/", "video/"))):
+        raise WrongContentType(
+            f"The body must be image/*, video/*, application/octet-stream or multipart/form-data, not "
+            f"'{media_type[:100] or 'of no stated type'}'"
+        )
+    announced = request.headers.get("content-length", "")
+    size_bytes = int(announced) if announced.isdecimal() else None
+    if size_bytes is not None and size_bytes > MOST_UPLOAD_BYTES + (WRAPPING_BYTES if is_form else 0):
+        raise BodyTooLarge(f"The body is larger than the {MOST_UPLOAD_BYTES // MIB} MiB that an upload may have")
+    body = _body(request)
+    stored = await services_of(request).inputs.upload(
+        caller.account_id, file_of(content_type, body) if is_form else body, None if is_form else size_bytes
+    )
+    return json_response(
+        Upload(
+            upload_id=stored.id,
+            reference=stored.id,
+            content_type=stored.content_type,
+            size_bytes=stored.size_bytes,
+            sha256=stored.sha256,
+            width=stored.width,
+            height=stored.height,
+            duration=stored.duration_s,
+            expires_at=rfc3339(stored.keep_until),
+        )
+    )
+
+
+async def _body(request: Request) -> AsyncGenerator[bytes, None]:
+    async for chunk in request.stream():
+        if chunk:
+            yield chunk

@@ -1,0 +1,247 @@
+"""Taking in what a caller gives a model to work from: text, URL or upload becomes a file of ours that was looked into.
+
+A file is stored once per account and content. Its key is random, not its hash: a file that is just being deleted can
+then never be mistaken for one of the same content that is just arriving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import re
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from rushes.errors import BodyTooLarge, RushesError, UnusableInput
+from rushes.ids import ALPHABET, LENGTH, new_id
+from rushes.media.encoded import EncodedFile, decode, malformed, read_data_url
+from rushes.media.inspection import Inspector
+from rushes.media.local import LocalStorage
+from rushes.media.remote import fetch
+from rushes.media.sniff import HEAD_BYTES, IMAGE_TYPES, VIDEO_TYPES, content_type_of, kind_of
+from rushes.media.store import InputStore, StoredInput, quota_reached
+from rushes.net.client import HttpClient
+from rushes.video.request import InputMedia, Role
+
+MIB = 1024**2
+MOST_IMAGE_BYTES = 20 * MIB
+MOST_VIDEO_BYTES = 256 * MIB
+MOST_UPLOAD_BYTES = 512 * MIB
+FETCH_S = 30
+UPLOAD_S = 3600
+ARRIVAL_S = 2 * UPLOAD_S
+"""A file that has not arrived by then never will: longer than any arrival is allowed to take."""
+
+UPLOAD_PREFIX = "upload"
+_REFERENCE = re.compile(rf"{UPLOAD_PREFIX}_[{ALPHABET}]{{{LENGTH}}}")
+_LOOKS_LIKE_REFERENCE = re.compile(rf"{UPLOAD_PREFIX}_\w{{0,64}}")
+_URL_HEAD_CHARS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class GivenMedia:
+    """One input as the caller gave it: base64, a data URL, an http(s) URL, or the reference of an upload."""
+
+    role: Role
+    field: str
+    value: str = dataclasses.field(repr=False)
+
+    def expected(self) -> InputMedia:
+        """What stands for it while the request is checked, before its bytes cost anything."""
+        return InputMedia(self.role, key="", content_type="", size_bytes=0, sha256="")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the operator allows: room per account, and how long a file is kept that no job needs."""
+
+    quota_bytes: int = 2 * 1024**3
+    grace_s: float = 3600
+    upload_s: float = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a file must be. `subject` begins our sentences about it; `field` is None for an upload."""
+
+    subject: str
+    field: str | None
+    types: tuple[str, ...]
+    most_video_bytes: int
+    declared_type: str | None = None
+
+    def unusable(self, trouble: str) -> UnusableInput:
+        return UnusableInput(f"{self.subject} {trouble}", self.field or "file")
+
+
+class Inputs:
+    """Every input file on its way in."""
+
+    def __init__(
+        self, store: InputStore, storage: LocalStorage, http: HttpClient, inspector: Inspector, terms: Terms
+    ) -> None:
+        self._store = store
+        self._storage = storage
+        self._http = http
+        self._inspector = inspector
+        self._terms = terms
+        self._arriving_bytes: dict[str, int] = {}
+
+    async def take(self, account_id: str, given: Sequence[GivenMedia]) -> tuple[InputMedia, ...]:
+        """Each input stored, decoded and ready to be named by a job, in the order given; all come in at once.
+
+        Raises InvalidRequest for what cannot be read at all, UnusableInput for what is not what its field takes,
+        RefusedInput for a URL where we do not go, InputQuotaReached.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._take_one(account_id, item)) for item in given]
+        except* RushesError as errors:
+            first: BaseException = errors
+            while isinstance(first, BaseExceptionGroup):
+                first = first.exceptions[0]
+            raise first from None
+        return tuple(task.result() for task in tasks)
+
+    async def upload(self, account_id: str, chunks: AsyncGenerator[bytes, None], size_bytes: int | None) -> StoredInput:
+        """Store a file to be referred to later; `size_bytes` if it is known beforehand.
+
+        Raises BodyTooLarge, UnusableInput, InputQuotaReached and whatever `chunks` raises; nothing is left then.
+        """
+        if size_bytes is not None and size_bytes > MOST_UPLOAD_BYTES:
+            raise _upload_too_large()
+        if size_bytes is not None and await self._store.total_bytes(account_id) + size_bytes > self._terms.quota_bytes:
+            raise quota_reached(self._terms.quota_bytes)
+        wanted = _Wanted("The file", None, (*IMAGE_TYPES, *VIDEO_TYPES), MOST_UPLOAD_BYTES)
+        return await self._keep(account_id, chunks, wanted, keep_s=self._terms.upload_s, within_s=UPLOAD_S)
+
+    async def _take_one(self, account_id: str, item: GivenMedia) -> InputMedia:
+        types = VIDEO_TYPES if item.role is Role.VIDEO else IMAGE_TYPES
+        name, value = item.field, item.value
+        if _LOOKS_LIKE_REFERENCE.fullmatch(value[: _URL_HEAD_CHARS * 2]):
+            return (await self._refer(account_id, name, value, types)).media(item.role)
+        declared = None
+        if value[:5].lower() == "data:":
+            encoded = read_data_url(value, name)
+            declared = encoded.declared_type
+            chunks, within_s = decode(encoded, name), None
+        elif ":" in value[:_URL_HEAD_CHARS]:
+            # Base64 has no colon, so this is a URL of some scheme; the guard says which are taken.
+            chunks, within_s = fetch(self._http, value, name), FETCH_S
+        elif value:
+            chunks, within_s = decode(EncodedFile(value), name), None
+        else:
+            raise malformed(name, "is empty; leave it out or give a file")
+        wanted = _Wanted(f"{name}: the file", name, types, MOST_VIDEO_BYTES, declared)
+        stored = await self._keep(account_id, chunks, wanted, keep_s=self._terms.grace_s, within_s=within_s)
+        return stored.media(item.role)
+
+    async def _refer(self, account_id: str, name: str, reference: str, types: Sequence[str]) -> StoredInput:
+        stored = None
+        if _REFERENCE.fullmatch(reference):
+            stored = await self._store.use(account_id, reference, keep_s=self._terms.grace_s)
+        if stored is None:
+            raise UnusableInput(f"{name}: there is no upload '{reference}', or it has expired", name)
+        if stored.content_type not in types:
+            raise UnusableInput(f"{name}: the upload '{reference}' is {stored.content_type}, {_takes(types)}", name)
+        return stored
+
+    async def _keep(
+        self,
+        account_id: str,
+        chunks: AsyncGenerator[bytes, None],
+        wanted: _Wanted,
+        *,
+        keep_s: float,
+        within_s: float | None,
+    ) -> StoredInput:
+        input_id = new_id(UPLOAD_PREFIX)
+        key = f"inputs/{account_id}/{input_id}"
+        await self._store.announce(input_id, account_id, key, keep_s=ARRIVAL_S)
+        settled: StoredInput | None = None
+        try:
+            async with (
+                asyncio.timeout(within_s),
+                aclosing(chunks),
+                aclosing(self._metered(account_id, chunks)) as metered,
+                aclosing(_checked(metered, wanted)) as checked,
+            ):
+                file = await self._storage.put(key, checked, max_bytes=wanted.most_video_bytes)
+            settled = await self._store.use_same(account_id, file.sha256, keep_s=keep_s)
+            if settled is None:
+                facts = await self._inspector.inspect(str(self._storage.path(key)), wanted.subject)
+                settled = await self._store.settle(
+                    input_id, account_id, file, facts, keep_s=keep_s, quota_bytes=self._terms.quota_bytes
+                )
+        except TimeoutError as exc:
+            raise wanted.unusable(f"was not received within {within_s} s") from exc
+        except UnusableInput as exc:
+            raise type(exc)(exc.message, wanted.field or "file") from exc
+        finally:
+            if settled is None or settled.id != input_id:
+                await asyncio.shield(self._discard(input_id, key))
+        return settled
+
+    async def _discard(self, input_id: str, key: str) -> None:
+        # What cannot be removed now has its row, and the cleaner finds it there.
+        with contextlib.suppress(RushesError):
+            await self._storage.delete(key)
+            await self._store.forget(input_id)
+
+    async def _metered(self, account_id: str, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """The chunks, as long as the account has room for them beside all else that is arriving for it."""
+        stored_bytes = await self._store.total_bytes(account_id)
+        ours = 0
+        try:
+            async for chunk in chunks:
+                ours += len(chunk)
+                arriving = self._arriving_bytes.get(account_id, 0) + len(chunk)
+                self._arriving_bytes[account_id] = arriving
+                if stored_bytes + arriving > self._terms.quota_bytes:
+                    raise quota_reached(self._terms.quota_bytes)
+                yield chunk
+        finally:
+            left = self._arriving_bytes.get(account_id, 0) - ours
+            self._arriving_bytes[account_id] = left
+            if left <= 0:
+                del self._arriving_bytes[account_id]
+
+
+async def _checked(chunks: AsyncGenerator[bytes, None], wanted: _Wanted) -> AsyncGenerator[bytes, None]:
+    """The chunks, refused as soon as they show that they are not what is wanted, or too many."""
+    head = b""
+    async for chunk in chunks:
+        head += chunk
+        if len(head) >= HEAD_BYTES:
+            break
+    most_bytes = _most_bytes(head, wanted)
+    size_bytes = len(head)
+    yield head
+    del head
+    async for chunk in chunks:
+        size_bytes += len(chunk)
+        if size_bytes > most_bytes:
+            if wanted.field is None and most_bytes == MOST_UPLOAD_BYTES:
+                raise _upload_too_large()
+            kind = "an image" if most_bytes == MOST_IMAGE_BYTES else "a video"
+            raise wanted.unusable(f"is larger than the {most_bytes // MIB} MiB that {kind} may have here")
+        yield chunk
+
+
+def _most_bytes(head: bytes, wanted: _Wanted) -> int:
+    content_type = content_type_of(head)
+    if content_type is None or content_type not in wanted.types:
+        raise wanted.unusable(f"is {kind_of(head)}, {_takes(wanted.types)}")
+    if wanted.declared_type is not None and content_type != wanted.declared_type:
+        raise wanted.unusable(f"is {content_type}, but its data URL says {wanted.declared_type[:80]!r}")
+    return MOST_IMAGE_BYTES if content_type in IMAGE_TYPES else wanted.most_video_bytes
+
+
+def _takes(types: Sequence[str]) -> str:
+    return f"and this must be one of {', '.join(types)}"
+
+
+def _upload_too_large() -> BodyTooLarge:
+    return BodyTooLarge(f"The file is larger than the {MOST_UPLOAD_BYTES // MIB} MiB that an upload may have")
