@@ -13,7 +13,6 @@ from rushes.errors import FieldError, InvalidRequest
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-MOST_HEADER_BYTES = 16 * 1024
 MOST_FIELD_BYTES = 64 * 1024
 """Parts that are no file are passed over; so much of them, and no more."""
 
@@ -72,15 +71,9 @@ class _Parts:
 
     def _field(self, data: bytes, start: int, end: int) -> None:
         self._header_name += data[start:end]
-        self._bound_header()
 
     def _value(self, data: bytes, start: int, end: int) -> None:
         self._header_value += data[start:end]
-        self._bound_header()
-
-    def _bound_header(self) -> None:
-        if len(self._header_name) + len(self._header_value) > MOST_HEADER_BYTES:
-            raise _malformed(f"a part's header is longer than {MOST_HEADER_BYTES} bytes")
 
     def _header_end(self) -> None:
         if self._header_name.lower() == b"content-disposition":

@@ -40,10 +40,9 @@ from rushes.media.poster import Posters
 from rushes.media.store import InputStore
 from rushes.net.client import HttpClient, Sink
 from rushes.offload import Offload
-from rushes.providers.base import NO_CREDENTIAL, ReadMedia
+from rushes.providers.base import NO_CREDENTIAL
 from rushes.providers.registry import open_providers
 from rushes.settings import Settings
-from rushes.video.request import InputMedia
 
 LEAST_FREE_BYTES = 64 * 1024**2
 LOCK_WAIT_S = 2.0
@@ -89,7 +88,7 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
                 provider=provider,
                 model=model,
                 credential=NO_CREDENTIAL,
-                read_media=_media_reader(storage),
+                read_media=inputs.read,
                 custody=custody,
                 clock=clock,
                 poll_interval_s=settings.poll_interval_s,
@@ -142,13 +141,6 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
             media_offload.close()
             inspector.close()
             await database.close()
-
-
-def _media_reader(storage: LocalStorage) -> ReadMedia:
-    async def read(media: InputMedia) -> bytes:
-        return b"".join([chunk async for chunk in storage.open(media.key)])
-
-    return read
 
 
 def _secret_keys(settings: Settings, directory: DataDirectory) -> secret_keys.SecretKeys:

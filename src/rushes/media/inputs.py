@@ -9,12 +9,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import io
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from rushes.errors import BodyTooLarge, RushesError, UnusableInput
+from rushes.errors import (
+    BodyTooLarge,
+    MediaError,
+    ProviderUnavailable,
+    RushesError,
+    StorageUnavailable,
+    UnusableInput,
+)
 from rushes.ids import ALPHABET, LENGTH, new_id
 from rushes.media.encoded import EncodedFile, decode, malformed, read_data_url
 from rushes.media.inspection import Inspector
@@ -29,7 +37,6 @@ MIB = 1024**2
 MOST_IMAGE_BYTES = 20 * MIB
 MOST_VIDEO_BYTES = 256 * MIB
 MOST_UPLOAD_BYTES = 512 * MIB
-FETCH_S = 30
 UPLOAD_S = 3600
 ARRIVAL_S = 2 * UPLOAD_S
 """A file that has not arrived by then never will: longer than any arrival is allowed to take."""
@@ -55,11 +62,13 @@ class GivenMedia:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the operator allows: room per account, and how long a file is kept that no job needs."""
+    """What is allowed: room per account, how long a file is kept that no job needs, and how long a URL may take."""
 
     quota_bytes: int = 2 * 1024**3
     grace_s: float = 3600
     upload_s: float = 24 * 3600
+    fetch_s: float = 30
+    """How long fetching one URL may take in all, redirects included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,24 @@ class Inputs:
         wanted = _Wanted("The file", None, (*IMAGE_TYPES, *VIDEO_TYPES), MOST_UPLOAD_BYTES)
         return await self._keep(account_id, chunks, wanted, keep_s=self._terms.upload_s, within_s=UPLOAD_S)
 
+    async def read(self, media: InputMedia) -> bytes:
+        """The bytes of an input, as a provider is sent them.
+
+        Raises ProviderUnavailable, surely not accepted, if our storage cannot give them now; MediaError if they are
+        gone.
+        """
+        # It gives its buffer away as it is; joining chunks would hold a large video twice.
+        content = io.BytesIO()
+        try:
+            async with aclosing(self._storage.open(media.key)) as chunks:
+                async for chunk in chunks:
+                    content.write(chunk)
+        except FileNotFoundError as exc:
+            raise MediaError(f"The file given as {media.role} is no longer in our storage") from exc
+        except StorageUnavailable as exc:
+            raise ProviderUnavailable(f"The file given as {media.role} cannot be read now", accepted=False) from exc
+        return content.getvalue()
+
     async def _take_one(self, account_id: str, item: GivenMedia) -> InputMedia:
         types = VIDEO_TYPES if item.role is Role.VIDEO else IMAGE_TYPES
         name, value = item.field, item.value
@@ -129,7 +156,7 @@ class Inputs:
             chunks, within_s = decode(encoded, name), None
         elif ":" in value[:_URL_HEAD_CHARS]:
             # Base64 has no colon, so this is a URL of some scheme; the guard says which are taken.
-            chunks, within_s = fetch(self._http, value, name), FETCH_S
+            chunks, within_s = fetch(self._http, value, name), self._terms.fetch_s
         elif value:
             chunks, within_s = decode(EncodedFile(value), name), None
         else:

@@ -1,0 +1,67 @@
+"""The file of a form comes out whole, wherever the body is cut into chunks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rushes.api.multipart import file_of
+from rushes.errors import InvalidRequest
+
+TYPE = "multipart/form-data; boundary=line"
+
+
+def form(*parts: tuple[str, bytes], end: bytes = b"--line--\r\n") -> bytes:
+    body = b"".join(
+        b"--line\r\nContent-Disposition: form-data; " + disposition.encode() + b"\r\n\r\n" + content + b"\r\n"
+        for disposition, content in parts
+    )
+    return body + end
+
+
+def extracted(body: bytes, piece: int = 1000, content_type: str = TYPE) -> bytes:
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        for at in range(0, len(body), piece):
+            yield body[at : at + piece]
+
+    async def collect() -> bytes:
+        return b"".join([part async for part in file_of(content_type, chunks())])
+
+    return asyncio.run(collect())
+
+
+@given(content=st.binary(max_size=200), piece=st.integers(1, 120))
+def test_the_files_bytes_are_unchanged(content: bytes, piece: int) -> None:
+    body = form(('name="purpose"', b"input"), ('name="file"; filename="a.png"', content))
+    assert extracted(body, piece) == content
+
+
+def test_a_part_named_file_needs_no_file_name() -> None:
+    assert extracted(form(('name="file"', b"abc"))) == b"abc"
+
+
+@pytest.mark.parametrize("piece", [1, 7, 10_000])
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (form(('name="purpose"', b"input")), "no file"),
+        (form(('name="file"; filename="a"', b"1"), ('name="more"; filename="b"', b"2")), "more than one"),
+        (form(('name="file"; filename="a"', b"1"), end=b""), "last boundary"),
+        (b"not a form", "told apart"),
+        (b"", "no file"),
+        (form((f'name="{"x" * 20_000}"', b"1")), "told apart"),
+        (form(('name="x"', bytes(70_000))), "larger"),
+    ],
+)
+def test_a_body_without_one_whole_file_is_refused(body: bytes, words: str, piece: int) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        extracted(body, piece)
+
+
+def test_a_form_without_a_boundary_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="boundary"):
+        extracted(b"", content_type="multipart/form-data")
