@@ -285,6 +285,19 @@ async def test_an_endless_body_is_refused_at_its_limit(
     writer.close()
 
 
+async def test_an_upload_that_is_no_media_is_refused_by_its_beginning(service: Service, key: Any) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    writer.write(
+        f"POST {UPLOADS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key.text}\r\nContent-Type: video/mp4\r\n"
+        f"Content-Length: {500 * MIB}\r\n\r\n".encode()
+        + b"%PDF-1.7".ljust(2048)
+    )
+    answer = await asyncio.wait_for(reader.read(), 5)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"a PDF" in answer
+    writer.close()
+
+
 async def test_an_upload_that_is_cut_leaves_nothing(start: Start) -> None:
     service = start()
     key = service.key()

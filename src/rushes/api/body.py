@@ -73,6 +73,7 @@ def _parsed(text: bytes) -> Any:
 
 
 async def _read_bounded(request: Request) -> bytes:
+    request.state.body_unread = True
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > LARGEST_BODY_BYTES:
         raise _too_large()
@@ -82,6 +83,7 @@ async def _read_bounded(request: Request) -> bytes:
         if text.tell() + len(chunk) > LARGEST_BODY_BYTES:
             raise _too_large()
         text.write(chunk)
+    request.state.body_unread = False
     return text.getvalue()
 
 

@@ -133,8 +133,8 @@ def _problem_of_ours(request: Request, error: RushesError) -> Response:
     extra: dict[str, object] = {}
     if isinstance(error, NotAuthenticated):
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, BodyTooLarge):
-        # What is still to come will not be read.
+    if getattr(request.state, "body_unread", False):
+        # Else the server would read what is still to come, gigabytes perhaps, to keep the connection.
         headers["Connection"] = "close"
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))

@@ -61,6 +61,7 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
         clock = SystemClock()
         keys = _secret_keys(settings, directory)
         catalogue = load()
+        http = HttpClient(allow={sink: getattr(settings.net_allow, sink.value) for sink in Sink})
         database = SqliteDatabase(directory.database, clock)
         storage = LocalStorage(directory.storage)
         offload = Offload(settings.child_processes)
@@ -68,7 +69,6 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
         media_offload = Offload(1)
         providers = open_providers(offload=offload, scratch=directory.scratch, clock=clock)
         custody = Custody(storage, media_offload)
-        http = HttpClient(allow={sink: getattr(settings.net_allow, sink.value) for sink in Sink})
         inspector = Inspector()
         input_store = InputStore(database)
         terms = Terms(

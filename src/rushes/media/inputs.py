@@ -104,6 +104,8 @@ class Inputs:
         Raises InvalidRequest for what cannot be read at all, UnusableInput for what is not what its field takes,
         RefusedInput for a URL where we do not go, InputQuotaReached.
         """
+        if not given:
+            return ()
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._take_one(account_id, item)) for item in given]

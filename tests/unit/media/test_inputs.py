@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
 from tests.fixtures.databases import fresh_sqlite
 from tests.fixtures.media import image, noise, video
 
@@ -238,7 +240,7 @@ async def test_an_empty_value_is_refused(world: World) -> None:
     assert isinstance(await refusal(world, ""), InvalidRequest)
 
 
-async def test_one_bad_input_leaves_none_of_the_request_usable_by_name(world: World) -> None:
+async def test_of_several_inputs_the_bad_one_is_named(world: World) -> None:
     with pytest.raises(InvalidRequest, match=r"reference_image\.1"):
         await world.take(image(), "!!!")
 
@@ -335,6 +337,25 @@ async def test_an_error_of_the_host_is_named(world: World) -> None:
 
     async with remote(gone, 404) as url:
         assert "'127.0.0.1' answered 404" in (await refusal(world, url)).message
+
+
+async def test_a_name_is_refused_for_the_address_it_has_when_it_is_connected_to(world: World) -> None:
+    class Rebound(AbstractResolver):
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        ) -> list[ResolveResult]:
+            return [ResolveResult(hostname=host, host="127.0.0.1", port=port, family=family, proto=0, flags=0)]
+
+        async def close(self) -> None:
+            pass
+
+    world.inputs._http = HttpClient(resolver=Rebound)
+    try:
+        error = await refusal(world, "http://images.example.com/a.png")
+    finally:
+        await world.inputs._http.close()
+    assert isinstance(error, RefusedInput)
+    assert "127.0.0.1" not in error.message
 
 
 async def test_a_host_that_is_not_there_is_named(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -107,6 +108,17 @@ async def test_a_decoder_that_does_not_come_back_is_killed(
         with pytest.raises(UnusableInput, match="too long"):
             await inspector.inspect(path, "The file")
     assert (await inspector.inspect(path, "The file")).width == 64
+
+
+def test_a_decoder_is_asked_to_stop_before_it_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "DECODE_S", 0.1)
+    monkeypatch.setattr(inspection, "_inspect_image", _hang)
+    limits = resource.getrlimit(resource.RLIMIT_DATA)
+    try:
+        with pytest.raises(UnusableInput, match="too long"):
+            inspection._inspect(stored(tmp_path, image()), "The file")
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, limits)
 
 
 def _die(path: str, subject: str) -> Facts:

@@ -94,6 +94,11 @@ def test_a_picture_turned_on_its_side_is_measured_as_shown(tmp_path: Path) -> No
     assert (facts.width, facts.height) == (48, 64)
 
 
+def test_a_frame_too_large_to_decode_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rushes.media.probe.MOST_PIXELS", 64 * 48 - 1)
+    assert "64 x 48 pixels" in refusal(draw(tmp_path / "a.mp4", "libx264"))
+
+
 def test_trailing_rubbish_does_not_make_a_video_invalid(tmp_path: Path) -> None:
     path = draw(tmp_path / "a.mp4", "libx264")
     path.write_bytes(path.read_bytes() + bytes(100))

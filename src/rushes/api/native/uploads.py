@@ -66,6 +66,7 @@ class Upload(BaseModel):
 )
 async def upload(request: Request, caller: Authenticated) -> Response:
     """Takes an image or a video as the body itself, or as the one file of a form; the same bytes are stored once."""
+    request.state.body_unread = True
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     is_form = media_type == "multipart/form-data"
@@ -101,3 +102,4 @@ async def _body(request: Request) -> AsyncGenerator[bytes, None]:
     async for chunk in request.stream():
         if chunk:
             yield chunk
+    request.state.body_unread = False
