@@ -42,6 +42,16 @@ class Inspector:
 
     async def inspect(self, path: str, subject: str) -> Facts:
         """The facts of an image or video that decodes; errors begin with `subject`. Raises UnusableInput."""
+        turn = asyncio.create_task(self._in_turn(path, subject))
+        try:
+            # A child cannot be told that its caller has gone: the turn lasts until it is done, or it would be the
+            # next file that is blamed for what this one does.
+            return await asyncio.shield(turn)
+        except asyncio.CancelledError:
+            turn.add_done_callback(_overlook)
+            raise
+
+    async def _in_turn(self, path: str, subject: str) -> Facts:
         async with self._turn:
             try:
                 async with asyncio.timeout(KILL_S):
@@ -85,6 +95,12 @@ def _inspect_video(path: str, subject: str) -> Facts:
     if facts.codec not in CODECS:
         raise UnusableInput(f"{subject} is encoded as '{facts.codec}'; a video must be one of {', '.join(CODECS)}.")
     return Facts(facts.content_type, facts.width, facts.height, facts.duration_s)
+
+
+def _overlook(turn: asyncio.Task[Facts]) -> None:
+    """Take note of an error that nobody waits for, so that it is not reported as forgotten."""
+    if not turn.cancelled():
+        turn.exception()
 
 
 class _TooLong(BaseException):

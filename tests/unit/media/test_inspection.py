@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 from collections.abc import AsyncIterator
@@ -107,6 +108,21 @@ async def test_a_decoder_that_does_not_come_back_is_killed(
         patch.setattr(inspection, "KILL_S", 1.5)
         with pytest.raises(UnusableInput, match="too long"):
             await inspector.inspect(path, "The file")
+    assert (await inspector.inspect(path, "The file")).width == 64
+
+
+async def test_a_caller_that_goes_away_leaves_its_file_to_the_child_and_nobody_else_is_blamed(
+    tmp_path: Path, inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = stored(tmp_path, image())
+    with monkeypatch.context() as patch:
+        patch.setattr(inspection, "_inspect", _die)
+        going = asyncio.create_task(inspector.inspect(path, "The file"))
+        await asyncio.sleep(0)
+        going.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await going
+        await asyncio.sleep(0)
     assert (await inspector.inspect(path, "The file")).width == 64
 
 
