@@ -28,10 +28,14 @@ LIST_KEYS = SELECT_KEYS + " ORDER BY api_keys.created_at, api_keys.id"
 
 KEY_BY_ID = SELECT_KEYS + " WHERE api_keys.id = :id"
 
-VALID_KEY = """
+_VALID_KEYS = """
 SELECT id, account_id, mode FROM api_keys
-WHERE hash = :hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
 """
+
+VALID_KEY = _VALID_KEYS + " AND hash = :hash"
+
+VALID_KEY_BY_ID = _VALID_KEYS + " AND id = :id"
 
 REVOKE_KEY = "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, :now) WHERE id = :id"
 
@@ -90,7 +94,18 @@ class AccountStore:
         rows = await self._database.read(VALID_KEY, hash=hash_key(key))
         if not rows:
             raise NotAuthenticated("This API key is not valid: it is unknown, expired or revoked")
-        return Caller(account_id=rows[0]["account_id"], key_id=rows[0]["id"], mode=Mode(rows[0]["mode"]))
+        return _caller(rows[0])
+
+    async def authenticate_by_id(self, key_id: str) -> Caller:
+        """Whoever the key of this id speaks for, as a signed token has named it. Raises NotAuthenticated likewise."""
+        rows = await self._database.read(VALID_KEY_BY_ID, id=key_id)
+        if not rows:
+            raise NotAuthenticated("The API key behind this access token has expired or was revoked")
+        return _caller(rows[0])
+
+
+def _caller(row: Row) -> Caller:
+    return Caller(account_id=row["account_id"], key_id=row["id"], mode=Mode(row["mode"]))
 
 
 def _record(row: Row) -> KeyRecord:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rushes.api.body import invalid_fields
+from rushes.api.published_words import unmistakable
 from rushes.errors import (
     BodyTooLarge,
     DatabaseUnavailable,
@@ -144,4 +145,4 @@ def _problem_of_ours(request: Request, error: RushesError) -> Response:
         extra["errors"] = [{"field": error.field, "message": error.message}]
     if isinstance(error, NotFound | UnknownField):
         extra["suggestions"] = list(error.suggestions)
-    return problem(request, status, code=error.code, detail=error.message, headers=headers, **extra)
+    return problem(request, status, code=error.code, detail=unmistakable(error), headers=headers, **extra)

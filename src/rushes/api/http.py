@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from rushes import __version__
 from rushes.api.access import Access
 from rushes.api.errors import problem_of
-from rushes.api.native import generations, health, jobs, uploads, videos
+from rushes.api.native import generations, health, jobs, models, tokens, uploads, usage, videos
 from rushes.api.services import Services
 from rushes.errors import RushesError
 
@@ -30,6 +30,9 @@ def build_http(services: Services) -> ASGIApp:
     api.include_router(jobs.router, prefix="/api/v1", tags=["videos"])
     api.include_router(videos.authenticated_router, prefix="/api/v1", tags=["videos"])
     api.include_router(uploads.router, prefix="/api/v1", tags=["media"])
+    api.include_router(models.router, prefix="/api/v1", tags=["models"])
+    api.include_router(usage.router, prefix="/api/v1", tags=["account"])
+    api.include_router(tokens.router, prefix="/api/v1", tags=["account"])
     for kind in (RushesError, RequestValidationError, HTTPException):
         api.add_exception_handler(kind, problem_of)
     return Access(api)

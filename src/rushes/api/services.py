@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
 from rushes.accounts.store import AccountStore
+from rushes.accounts.tokens import TokenSigner
 from rushes.api.native.links import Links
+from rushes.catalogue.load import Catalogue
 from rushes.clock import Clock
 from rushes.jobs.service import JobService
 from rushes.media.poster import Posters
 from rushes.media.inputs import Inputs
+from rushes.jobs.usage import UsageStore
 from rushes.media.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything an HTTP surface may use. `ready` answers None, or one sentence on what is wrong."""
+    """Everything an HTTP surface may use. `ready` answers None, or one sentence on what is wrong.
+
+    `served_surfaces` has the providers that we hold credentials for, and which of a provider's APIs is in use; None
+    where it has only one.
+    """
 
     accounts: AccountStore
+    tokens: TokenSigner
     jobs: JobService
     inputs: Inputs
+    usage: UsageStore
+    catalogue: Catalogue
+    served_surfaces: Mapping[str, str | None]
     storage: Storage
     links: Links
     posters: Posters

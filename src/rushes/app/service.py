@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from rushes import secret_keys
 from rushes.accounts.store import AccountStore
+from rushes.accounts.tokens import TokenSigner
 from rushes.api.http import build_http
 from rushes.api.native.links import Links
 from rushes.api.services import Services
@@ -29,6 +30,7 @@ from rushes.jobs.leases import LeaseStore
 from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.jobs.service import JobService, Policy
 from rushes.jobs.store import JobStore
+from rushes.jobs.usage import UsageStore
 from rushes.jobs.worker import Worker, WorkerLimits
 from rushes.media.cleaner import InputCleaner
 from rushes.media.custody import Custody
@@ -103,6 +105,7 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
         )
         services = Services(
             accounts=AccountStore(database),
+            tokens=TokenSigner(keys.derive("tokens")),
             jobs=JobService(
                 JobStore(database),
                 catalogue,
@@ -113,6 +116,9 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
                 wake=worker.wake,
             ),
             inputs=inputs,
+            usage=UsageStore(database),
+            catalogue=catalogue,
+            served_surfaces=dict.fromkeys(providers),
             storage=storage,
             links=Links(
                 LinkSigner(keys.derive("links")), clock, ttl_s=settings.link_ttl_s, public_url=settings.public_url

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from datetime import date
 
-from rushes.catalogue.load import Catalogue
+from rushes.catalogue.load import Catalogue, ProviderEntry
 from rushes.catalogue.model import Model
 from rushes.catalogue.wording import listed, shown
 from rushes.errors import FieldError, InvalidRequest, ModelNotFound, ProviderNotFound, UnsupportedOption
@@ -30,14 +30,27 @@ def choose(catalogue: Catalogue, model: str | None, provider: str | None) -> Mod
     _refuse_empty("provider", provider)
     if provider is None:
         return _choose_anywhere(catalogue, DEFAULT_MODEL if model is None else model)
-    if provider not in catalogue.providers:
-        raise ProviderNotFound(
-            f"Provider {shown(provider)} not found",
-            suggestions=_near(provider, [(name, name) for name in catalogue.providers]),
-        )
+    get_provider(catalogue, provider)
     if model is None:
         return _choose_default_at(catalogue, provider)
     return _choose_at(catalogue, provider, model)
+
+
+def get_provider(catalogue: Catalogue, name: str) -> ProviderEntry:
+    """The provider of this name. Raises ProviderNotFound with near matches."""
+    entry = catalogue.find_provider(name)
+    if entry is None:
+        raise ProviderNotFound(
+            f"Provider {shown(name)} not found",
+            suggestions=_near(name, [(known, known) for known in catalogue.providers]),
+        )
+    return entry
+
+
+def get_model(catalogue: Catalogue, provider: str, model_id: str) -> Model:
+    """One provider's model by its exact id. Raises ProviderNotFound or ModelNotFound with near matches."""
+    get_provider(catalogue, provider)
+    return _get(catalogue, provider, model_id, asked=model_id)
 
 
 def served(model: Model, surface: str | None, today: date, catalogue: Catalogue) -> Model | None:

@@ -23,6 +23,7 @@ from rushes.jobs.store import (
     outputs_to_json,
     problem_from,
 )
+from rushes.jobs.usage import count_usage
 from rushes.video.output import StoredVideo
 from rushes.video.progress import Handle
 
@@ -366,6 +367,8 @@ async def _move(transaction: Transaction, row: Row, to: State, cause: str, **col
         **columns,
     )
     await count_move(transaction, row["account_id"], was.status, to.status)
+    if to.is_final:
+        await count_usage(transaction, row, to)
     await transaction.execute(INSERT_EVENT, job_id=row["id"], state=to, cause=cause)
 
 

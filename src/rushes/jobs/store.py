@@ -11,6 +11,7 @@ from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableInput
 from rushes.jobs.job import Job, Problem, State, Status
+from rushes.jobs.usage import count_usage
 from rushes.video.output import StoredVideo
 from rushes.video.request import VideoRequest
 
@@ -146,6 +147,7 @@ class JobStore:
                     )
             await transaction.execute(ENTER_LANE, lane=new.lane, capacity=new.lane_capacity)
             await transaction.execute(COUNT_ONE, account_id=new.account_id, status=Status.PENDING, change=1)
+            await count_usage(transaction, rows[0], State.QUEUED)
             await transaction.execute(INSERT_EVENT, job_id=new.id, state=State.QUEUED, cause="accepted")
             return job_from(rows[0])
 
@@ -227,6 +229,7 @@ class JobStore:
                 LEAVE_LANE, lane=row["lane"], ready=0 if claimed else -1, in_use=-1 if claimed else 0
             )
             await count_move(transaction, account_id, Status.PENDING, Status.FAILED)
+            await count_usage(transaction, row, State.CANCELLED)
             await transaction.execute(
                 INSERT_EVENT, job_id=job_id, state=State.CANCELLED, cause="cancelled by the caller"
             )

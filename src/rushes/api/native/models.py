@@ -1,0 +1,265 @@
+"""GET /models: what can be asked for, at which price, and what really runs today."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from rushes.api.authentication import Authenticated
+from rushes.api.native.answers import json_response, problems
+from rushes.api.services import Services, services_of
+from rushes.catalogue.choose import get_model, get_provider, served
+from rushes.catalogue.load import ProviderEntry
+from rushes.catalogue.model import Audio, Model
+from rushes.video.request import Role
+
+router = APIRouter()
+
+VIDEO_GENERATION = "video_generation"
+
+
+class PriceView(BaseModel):
+    """List price of one second of output. A condition that is null matches every request; the first match counts."""
+
+    usd_per_second: float
+    resolution: str | None
+    generate_audio: bool | None
+
+
+class LimitsView(BaseModel):
+    """How much at once, and for how long."""
+
+    n: int = Field(description="Most videos in one job.")
+    prompt_characters: int
+    concurrent_jobs: int | None = Field(description="Jobs of this model that run at once; null means no limit of ours.")
+    usual_seconds: float = Field(description="How long a generation usually takes.")
+    deadline_seconds: int = Field(description="After this long a job is given up as expired.")
+
+
+class InputRuleView(BaseModel):
+    """What giving this input asks of the rest of the request."""
+
+    input: Role
+    needs: list[Role]
+    excludes: list[Role]
+    duration: list[int] = Field(description="The only durations it goes with; empty means all.")
+
+
+class ModelView(BaseModel):
+    """One model. `allowed` and `defaults` are keyed by the fields of POST /videos/generations."""
+
+    id: str
+    object: Literal["model"] = "model"
+    provider: str
+    full_id: str = Field(description="`provider/id`; works wherever a model is named.")
+    name: str
+    description: str
+    type: Literal["video_generation"] = "video_generation"
+    owned_by: str = Field(description="Who made it.")
+    created: int = Field(description="The release in seconds since 1970; 0 where it is not known.")
+    capabilities: list[str]
+    status: Literal["available", "retired"]
+    has_credentials: bool = Field(description="Whether it works without byok_api_key and without a test key.")
+    released: date | None
+    retired: date | None = Field(description="When it ends or ended at its provider.")
+    successor: str | None = Field(
+        description="The model that runs in its place once it is retired; null if none does, or while that depends on"
+        " the surface."
+    )
+    successors: dict[str, str | None] = Field(description="The same for each of the provider's surfaces.")
+    surfaces: list[str] = Field(description="Which of the provider's APIs offer it; empty where there is only one.")
+    allowed: dict[str, list[Any]] = Field(description="Every value that each option takes.")
+    defaults: dict[str, Any] = Field(description="What an option becomes when it is left out.")
+    inputs: dict[Role, int] = Field(description="How many files it takes in each role.")
+    input_rules: list[InputRuleView]
+    seed: bool
+    negative_prompt: bool
+    prices: list[PriceView] = Field(description="Empty where the price is not known.")
+    currency: str = "USD"
+    limits: LimitsView
+    source: str
+    checked: date = Field(description="When the source was last read.")
+
+
+class ProviderView(BaseModel):
+    """One provider."""
+
+    id: str
+    name: str
+    has_credentials: bool
+    capabilities: list[str] = [VIDEO_GENERATION]
+
+
+class ProviderModels(ProviderView):
+    """One provider with its models."""
+
+    models: list[ModelView]
+    total: int
+
+
+class AllModels(BaseModel):
+    """Every model of every provider."""
+
+    models: list[ModelView]
+    total: int
+    providers: list[ProviderView]
+
+
+@router.get("/models", summary="List models", response_model=AllModels, responses=problems(401, 503))
+async def list_models(request: Request, _caller: Authenticated) -> Response:
+    """Every model in the catalogue, retired ones too: they may still be asked for where a successor serves them."""
+    services = services_of(request)
+    catalogue = services.catalogue
+    models = _views(services, catalogue.models())
+    providers = [_provider(services, get_provider(catalogue, name)) for name in catalogue.providers]
+    return json_response(AllModels(models=models, total=len(models), providers=providers))
+
+
+@router.get(
+    "/models/{provider}/video_generation",
+    summary="List a provider's video models",
+    response_model=ProviderModels,
+    responses=problems(401, 404, 503),
+)
+@router.get(
+    "/models/{provider}",
+    summary="List a provider's models",
+    response_model=ProviderModels,
+    responses=problems(401, 404, 503),
+)
+async def list_provider_models(request: Request, provider: str, _caller: Authenticated) -> Response:
+    """One provider's models; all of ours generate video."""
+    services = services_of(request)
+    view = _provider(services, get_provider(services.catalogue, provider))
+    models = _views(services, services.catalogue.models(provider))
+    return json_response(ProviderModels(**view.model_dump(), models=models, total=len(models)))
+
+
+@router.get(
+    "/models/{provider}/{model_id:path}",
+    summary="Get a model",
+    response_model=ModelView,
+    responses=problems(401, 404, 503),
+)
+async def get_one_model(request: Request, provider: str, model_id: str, _caller: Authenticated) -> Response:
+    """One model; its id may contain slashes and colons."""
+    services = services_of(request)
+    return json_response(_views(services, [get_model(services.catalogue, provider, model_id)])[0])
+
+
+def _views(services: Services, models: Sequence[Model]) -> list[ModelView]:
+    today = datetime.fromtimestamp(services.clock.now_ms() / 1000, UTC).date()
+    return [model_view(services, model, today) for model in models]
+
+
+def model_view(services: Services, model: Model, today: date) -> ModelView:
+    """The model as callers see it today."""
+    retired = model.retired is not None and model.retired <= today
+    successors = {surface: _successor(services, model, surface, today) for surface in model.successors}
+    return ModelView(
+        id=model.id,
+        provider=model.provider,
+        full_id=f"{model.provider}/{model.id}",
+        name=model.name,
+        description=model.description,
+        owned_by=model.maker or model.provider,
+        created=0 if model.released is None else _seconds(model.released),
+        capabilities=capabilities(model),
+        status="retired" if retired else "available",
+        has_credentials=model.provider in services.served_surfaces,
+        released=model.released,
+        retired=model.retired,
+        successor=_successor_in_use(services, model, successors, today),
+        successors=successors,
+        surfaces=list(model.surfaces),
+        allowed=allowed(model),
+        defaults=defaults(model),
+        inputs=model.inputs,
+        input_rules=[
+            InputRuleView(
+                input=rule.role, needs=list(rule.needs), excludes=list(rule.excludes), duration=list(rule.durations_s)
+            )
+            for rule in model.input_rules
+        ],
+        seed=model.seed,
+        negative_prompt=model.negative_prompt,
+        prices=[
+            PriceView(usd_per_second=float(price.usd_per_s), resolution=price.resolution, generate_audio=price.audio)
+            for price in model.prices
+        ],
+        limits=LimitsView(
+            n=model.max_n,
+            prompt_characters=model.prompt_chars,
+            concurrent_jobs=model.concurrency,
+            usual_seconds=model.usual_s,
+            deadline_seconds=model.deadline_s,
+        ),
+        source=model.source,
+        checked=model.checked,
+    )
+
+
+def capabilities(model: Model) -> list[str]:
+    """What the model can do, in the words that model lists use."""
+    has = {
+        "text_to_video": True,
+        "image_to_video": Role.INPUT_IMAGE in model.inputs,
+        "reference_to_video": Role.REFERENCE_IMAGE in model.inputs,
+        "frame_interpolation": Role.LAST_FRAME in model.inputs,
+        "video_extension": Role.VIDEO in model.inputs,
+        "audio_generation": model.audio is not Audio.NEVER,
+    }
+    return [name for name, present in has.items() if present]
+
+
+def allowed(model: Model) -> dict[str, list[Any]]:
+    """Every value of the options that take listed values; an option with no value is not taken at all."""
+    audio = {Audio.OPTIONAL: [True, False], Audio.ALWAYS: [True], Audio.NEVER: [False]}
+    return {
+        "aspect_ratio": list(model.aspect_ratios),
+        "resolution": list(model.resolutions),
+        "duration": list(model.durations_s),
+        "generate_audio": list(audio[model.audio]),
+        "person_generation": list(model.person_generation),
+    }
+
+
+def defaults(model: Model) -> dict[str, Any]:
+    """What is pinned for options that are left out; null where the provider decides."""
+    return {
+        "aspect_ratio": model.defaults.aspect_ratio,
+        "resolution": model.defaults.resolution,
+        "duration": model.defaults.duration_s,
+        "generate_audio": model.defaults.generate_audio,
+        "n": 1,
+    }
+
+
+def _successor(services: Services, model: Model, surface: str | None, today: date) -> str | None:
+    """The model named as successor on this surface or, where that is retired as well, the one that serves it."""
+    named = model.successors.get(surface or "any", model.successors.get("any"))
+    successor = None if named is None else services.catalogue.find(model.provider, named)
+    running = None if successor is None else served(successor, surface, today, services.catalogue)
+    return None if running is None else running.id
+
+
+def _successor_in_use(services: Services, model: Model, by_surface: dict[str, str | None], today: date) -> str | None:
+    """On the surface that we use; where we use none, what all surfaces agree on."""
+    surface = services.served_surfaces.get(model.provider)
+    if surface is not None:
+        return _successor(services, model, surface, today)
+    agreed = set(by_surface.values())
+    return agreed.pop() if len(agreed) == 1 else None
+
+
+def _provider(services: Services, entry: ProviderEntry) -> ProviderView:
+    return ProviderView(id=entry.provider, name=entry.name, has_credentials=entry.provider in services.served_surfaces)
+
+
+def _seconds(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())

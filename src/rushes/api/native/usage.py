@@ -1,0 +1,102 @@
+"""GET /user/usage: how many jobs the account has started, what became of them, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from rushes.api.authentication import Authenticated
+from rushes.api.native.answers import json_response, problems
+from rushes.api.services import services_of
+from rushes.api.times import rfc3339
+from rushes.jobs.usage import ModelUsage, Usage
+
+router = APIRouter()
+
+
+class UsageView(BaseModel):
+    """Jobs and their cost in USD. A request is a job; `tokens` is always 0, for clients that divide by requests."""
+
+    requests: int
+    completed: int
+    failed: int = Field(description="Failed, cancelled and expired jobs; they cost nothing.")
+    open: int = Field(description="Jobs that have not ended; they cost nothing yet.")
+    unpriced: int = Field(description="Completed jobs whose price is not known; they are missing from the cost.")
+    cost: float
+    tokens: int = 0
+
+
+class PeriodView(UsageView):
+    """The usage of jobs started in this period."""
+
+    period_start: str
+    period_end: str
+
+
+class AccountUsage(BaseModel):
+    """What the account has used since its first job, and in this calendar month (UTC)."""
+
+    total_requests: int
+    total_cost: float
+    total_tokens: int = 0
+    currency: str = "USD"
+    total: UsageView
+    current_period: PeriodView
+    by_provider: dict[str, UsageView]
+    by_model: dict[str, UsageView]
+
+
+@router.get("/user/usage", summary="What the account has used", response_model=AccountUsage,
+            responses=problems(401, 503))  # fmt: skip
+async def get_usage(request: Request, caller: Authenticated) -> Response:
+    """Real counts and costs, kept with every job, and counted by the provider and model that were asked for."""
+    services = services_of(request)
+    start_ms, end_ms = month_of(services.clock.now_ms())
+    everything = await services.usage.read(caller.account_id)
+    month = await services.usage.read(caller.account_id, since_ms=start_ms)
+    return json_response(account_usage(everything, month, start_ms, end_ms))
+
+
+def account_usage(
+    everything: Iterable[ModelUsage], month: Iterable[ModelUsage], start_ms: int, end_ms: int
+) -> AccountUsage:
+    """The answer made of the sums per model; a period ends in its last second."""
+    total, by_provider, by_model = Usage(), dict[str, Usage](), dict[str, Usage]()
+    for item in everything:
+        total += item.usage
+        by_provider[item.provider] = by_provider.get(item.provider, Usage()) + item.usage
+        by_model[item.model] = by_model.get(item.model, Usage()) + item.usage
+    current = sum((item.usage for item in month), Usage())
+    return AccountUsage(
+        total_requests=total.jobs,
+        total_cost=float(total.cost_usd),
+        total=_view(total),
+        current_period=PeriodView(
+            **_view(current).model_dump(), period_start=rfc3339(start_ms), period_end=rfc3339(end_ms - 1)
+        ),
+        by_provider={name: _view(usage) for name, usage in by_provider.items()},
+        by_model={name: _view(usage) for name, usage in by_model.items()},
+    )
+
+
+def month_of(now_ms: int) -> tuple[int, int]:
+    """The first moment of the calendar month (UTC) that `now_ms` is in, and of the next one, in milliseconds."""
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    start = datetime(now.year, now.month, 1, tzinfo=UTC)
+    end = datetime(now.year + now.month // 12, now.month % 12 + 1, 1, tzinfo=UTC)
+    return int(start.timestamp() * 1000), int(end.timestamp() * 1000)
+
+
+def _view(usage: Usage) -> UsageView:
+    return UsageView(
+        requests=usage.jobs,
+        completed=usage.completed,
+        failed=usage.failed,
+        open=usage.open,
+        unpriced=usage.unpriced,
+        cost=float(usage.cost_usd),
+    )

@@ -1,0 +1,111 @@
+"""What an account has used: sums per day and model, kept in the transactions that accept and finish its jobs.
+
+A job counts on the day it was accepted, so that a day's finished, failed and open jobs always add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from rushes.db.database import Database, Row, Transaction
+from rushes.jobs.job import State
+
+DAY_MS = 86_400_000
+MICROUSD = 1_000_000
+
+ADD_USAGE = """
+INSERT INTO usage_rollups (account_id, day, provider, model, jobs, completed, failed, unpriced, cost_microusd)
+VALUES (:account_id, :day, :provider, :model, :jobs, :completed, :failed, :unpriced, :cost_microusd)
+ON CONFLICT (account_id, day, provider, model) DO UPDATE SET
+    jobs = usage_rollups.jobs + excluded.jobs,
+    completed = usage_rollups.completed + excluded.completed,
+    failed = usage_rollups.failed + excluded.failed,
+    unpriced = usage_rollups.unpriced + excluded.unpriced,
+    cost_microusd = usage_rollups.cost_microusd + excluded.cost_microusd
+"""
+
+SUM_USAGE = """
+SELECT provider, model, SUM(jobs) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
+       SUM(unpriced) AS unpriced, SUM(cost_microusd) AS cost_microusd
+FROM usage_rollups WHERE account_id = :account_id AND day >= :since_day
+GROUP BY provider, model ORDER BY provider, model
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Jobs accepted and what became of them. `unpriced` ones are completed, and missing from the cost."""
+
+    jobs: int = 0
+    completed: int = 0
+    failed: int = 0
+    unpriced: int = 0
+    cost_usd: Decimal = Decimal(0)
+
+    @property
+    def open(self) -> int:
+        """Jobs that have not ended."""
+        return self.jobs - self.completed - self.failed
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.jobs + other.jobs,
+            self.completed + other.completed,
+            self.failed + other.failed,
+            self.unpriced + other.unpriced,
+            self.cost_usd + other.cost_usd,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUsage:
+    """The usage of one model, as it was asked for."""
+
+    provider: str
+    model: str
+    usage: Usage
+
+
+class UsageStore:
+    """Reads the sums; a read costs the same however many jobs they count."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, account_id: str, *, since_ms: int = 0) -> Sequence[ModelUsage]:
+        """The account's usage per model, of jobs accepted since the start of the UTC day that `since_ms` is in."""
+        rows = await self._database.read(SUM_USAGE, account_id=account_id, since_day=since_ms // DAY_MS)
+        return [ModelUsage(row["provider"], row["model"], _usage(row)) for row in rows]
+
+
+async def count_usage(transaction: Transaction, job: Row, state: State) -> None:
+    """Count a job's move to `state`: its acceptance or its end, once each. Only a completed job costs anything."""
+    completed = state is State.SUCCEEDED
+    cost_usd = Decimal(0)
+    if completed and job["cost_usd"] is not None:
+        cost_usd = Decimal(job["cost_usd"])
+    await transaction.execute(
+        ADD_USAGE,
+        account_id=job["account_id"],
+        day=job["created_at"] // DAY_MS,
+        provider=job["provider"],
+        model=job["model"],
+        jobs=int(state is State.QUEUED),
+        completed=int(completed),
+        failed=int(state.is_final and not completed),
+        unpriced=int(completed and job["cost_usd"] is None),
+        cost_microusd=round(cost_usd * MICROUSD),
+    )
+
+
+def _usage(row: Row) -> Usage:
+    # Postgres sums big integers into decimals.
+    return Usage(
+        jobs=int(row["jobs"]),
+        completed=int(row["completed"]),
+        failed=int(row["failed"]),
+        unpriced=int(row["unpriced"]),
+        cost_usd=Decimal(int(row["cost_microusd"])) / MICROUSD,
+    )
