@@ -33,13 +33,15 @@ class Access:
         state["request_id"] = request_id
         state["began"] = began
         status = 0
+        whole = False
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, whole
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
+            whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         try:
             await self._app(scope, receive, send_with_id)
@@ -47,10 +49,11 @@ class Access:
             status = status or 499
         except Exception as error:
             log.exception("request_failed", request_id=request_id, path=scope["path"])
-            if status:
+            if status and not whole:
                 # The answer has begun; cutting it off is the only honest sign that it is not whole.
                 raise
-            await problem_of(Request(scope), error)(scope, receive, send_with_id)
+            if not status:
+                await problem_of(Request(scope), error)(scope, receive, send_with_id)
         finally:
             if scope["path"] not in QUIET_PATHS:
                 # The query is left out: the signature of a link is a secret.

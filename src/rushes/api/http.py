@@ -33,6 +33,7 @@ def build_http(services: Services) -> ASGIApp:
     api.include_router(models.router, prefix="/api/v1", tags=["models"])
     api.include_router(usage.router, prefix="/api/v1", tags=["account"])
     api.include_router(tokens.router, prefix="/api/v1", tags=["account"])
-    for kind in (RushesError, RequestValidationError, HTTPException):
+    # Exception too: else the framework answers a stray one in plain text before `Access` sees it.
+    for kind in (RushesError, RequestValidationError, HTTPException, Exception):
         api.add_exception_handler(kind, problem_of)
     return Access(api)
