@@ -1,4 +1,4 @@
-"""Every setting, read once at the start; the only reader of the environment.
+"""Every setting of the service, read once at the start; with client_settings.py the only reader of the environment.
 
 From strongest to weakest: command-line options, `RUSHES_*` variables, `rushes.toml` in the working directory (or where
 `RUSHES_CONFIG` says), defaults. A nested name is written with two underscores: `RUSHES_PROVIDERS__GOOGLE__BASE_URL`.

@@ -1,11 +1,14 @@
-"""The tree of commands."""
+"""The tree of commands. Each imports what it needs when it runs, so that none waits for the others' libraries."""
 
 from __future__ import annotations
 
 import typer
 
-from rushes.cli import keys
+from rushes.cli import jobs, keys
 from rushes.cli.demo import demo
+from rushes.cli.exits import EPILOG
+from rushes.cli.generate import generate
+from rushes.cli.models import models
 from rushes.cli.serve import serve
 
 app = typer.Typer(
@@ -17,4 +20,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(demo)
+app.command(epilog=EPILOG)(generate)
+app.add_typer(jobs.app, name="jobs")
+app.command(epilog=EPILOG)(models)
 app.add_typer(keys.app, name="keys")

@@ -7,14 +7,15 @@ import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from rushes.accounts.keys import KeyRecord, Mode
-from rushes.accounts.store import AccountStore
 from rushes.cli.options import DataDir
-from rushes.settings import load_settings
+
+if TYPE_CHECKING:
+    from rushes.accounts.keys import KeyRecord
+    from rushes.accounts.store import AccountStore
 
 T = TypeVar("T")
 
@@ -37,6 +38,8 @@ def create(
     data_dir: DataDir = None,
 ) -> None:
     """Make an API key. It is printed once, alone on the last line of standard output, and kept only as a hash."""
+    from rushes.accounts.keys import Mode
+
     lifetime_s = None if expires is None else _seconds(expires)
     mode = Mode.TEST if test else Mode.LIVE
     record, key = _with_accounts(
@@ -73,6 +76,7 @@ def revoke(
 
 def _with_accounts(data_dir: Path | None, act: Callable[[AccountStore], Awaitable[T]]) -> T:
     from rushes.app.administration import opened_accounts
+    from rushes.settings import load_settings
 
     async def run() -> T:
         async with opened_accounts(load_settings(data_dir=data_dir)) as accounts:

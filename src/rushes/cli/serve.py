@@ -7,13 +7,15 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rushes.cli.options import DataDir
 from rushes.errors import StartupError
-from rushes.settings import Settings, complaints, load_settings
+
+if TYPE_CHECKING:
+    from rushes.settings import Settings
 
 GRACE_S = 5
 """How long answers under way may take to finish once the service was told to stop."""
@@ -29,6 +31,7 @@ def serve(
     import uvloop
 
     from rushes import logs
+    from rushes.settings import load_settings
 
     settings = load_settings(data_dir=data_dir)
     logs.configure(settings.log_level, settings.log_format)
@@ -40,6 +43,7 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     import uvicorn
 
     from rushes.app.service import running_service
+    from rushes.settings import complaints
 
     class Server(uvicorn.Server):
         @contextmanager

@@ -1,0 +1,56 @@
+"""Running a command's work against a service, and ending with the right code when that fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from rushes.cli.exits import Exit, exit_of
+from rushes.client_settings import ClientSettings, load_client_settings
+
+if TYPE_CHECKING:
+    from rushes.client import Client
+
+T = TypeVar("T")
+
+
+def service_settings(base_url: str | None, api_key: str | None) -> ClientSettings:
+    """Which service, with which key. Ends the command if there is no key."""
+    from rushes.cli.screen import said
+
+    settings = load_client_settings(base_url, api_key)
+    if settings.api_key is None:
+        said("no API key: set RUSHES_API_KEY", ["`rushes keys create` makes one, beside the service"])
+        raise typer.Exit(Exit.NOT_ALLOWED)
+    return settings
+
+
+def call(settings: ClientSettings, act: Callable[[Client], Awaitable[T]]) -> T:
+    """What `act` returns. An error is printed and ends the command, Ctrl-C as well."""
+    try:
+        return connected(settings, act)
+    except KeyboardInterrupt:
+        raise typer.Exit(Exit.INTERRUPTED) from None
+
+
+def connected(settings: ClientSettings, act: Callable[[Client], Awaitable[T]]) -> T:
+    """The same for those who have something to say when they are interrupted: raises KeyboardInterrupt."""
+    from rushes.cli.screen import print_error
+    from rushes.client import Client, ClientError
+
+    async def run(client: Client) -> T:
+        async with client:
+            return await act(client)
+
+    try:
+        client = Client(settings.base_url, settings.api_key)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--base-url / RUSHES_BASE_URL") from exc
+    try:
+        return asyncio.run(run(client))
+    except ClientError as error:
+        print_error(error)
+        raise typer.Exit(exit_of(error)) from None

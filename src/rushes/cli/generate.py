@@ -1,0 +1,215 @@
+"""`rushes generate`: a prompt in, a video file out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rushes.cli.connection import connected, service_settings
+from rushes.cli.exits import Exit
+from rushes.cli.options import ApiKey, AsJson, BaseUrl
+from rushes.cli.saving import Destination
+from rushes.cli.watching import Watch
+
+if TYPE_CHECKING:
+    from rushes.client import Client, GenerationOptions, Started
+
+MEDIUM = "FILE|URL"
+MEDIA_PANEL = "Media"
+ENDING_PANEL = "Saving and waiting"
+
+
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What the video shows; `-` reads it from standard input.")],
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", metavar="ID", help="A model, as `rushes models` lists them.")
+    ] = None,
+    provider: Annotated[str | None, typer.Option(metavar="NAME", help="Which provider's model of that id.")] = None,
+    aspect_ratio: Annotated[str | None, typer.Option(metavar="W:H", help="Such as 16:9 or 9:16.")] = None,
+    resolution: Annotated[str | None, typer.Option(metavar="NAME", help="Such as 720p or 1080p.")] = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Ratio and resolution in one: 1280x720.")] = None,
+    duration: Annotated[int | None, typer.Option("--duration", "-d", metavar="SECONDS", help="How long it is.")] = None,
+    n: Annotated[int | None, typer.Option("--n", "-n", metavar="1-10", help="How many videos; else one.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="NUMBER", help="Repeats a result where the model can.")] = None,
+    negative_prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What to avoid.")] = None,
+    audio: Annotated[bool | None, typer.Option("--audio/--no-audio", help="With or without a sound track.")] = None,
+    person_generation: Annotated[
+        str | None, typer.Option(metavar="WHICH", help="Which people may be shown, where the model asks.")
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option(metavar=MEDIUM, rich_help_panel=MEDIA_PANEL, help="The image to begin with.")
+    ] = None,
+    last_frame: Annotated[
+        str | None, typer.Option(metavar=MEDIUM, rich_help_panel=MEDIA_PANEL, help="The image to end with.")
+    ] = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar=MEDIUM, rich_help_panel=MEDIA_PANEL, help="An image of what should appear; may be repeated."
+        ),
+    ] = None,
+    video: Annotated[
+        str | None, typer.Option(metavar=MEDIUM, rich_help_panel=MEDIA_PANEL, help="A video to extend.")
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=JSON", help="An option of the provider's own; may be repeated."),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            rich_help_panel=ENDING_PANEL,
+            metavar="PATH",
+            help="A file or folder; else a new file here, named after the prompt.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", rich_help_panel=ENDING_PANEL, help="Replace files that exist.")
+    ] = False,
+    detach: Annotated[
+        bool,
+        typer.Option(
+            "--detach",
+            "--no-wait",
+            rich_help_panel=ENDING_PANEL,
+            help="Print the job's id at once; do not wait for the video.",
+        ),
+    ] = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", min=0, rich_help_panel=ENDING_PANEL, help="Wait at most so long; the job goes on."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Make a video and save it. Its path is all that is printed to standard output."""
+    settings = service_settings(base_url, api_key)
+    given = {
+        "model": model,
+        "provider": provider,
+        "aspect_ratio": aspect_ratio,
+        "resolution": resolution,
+        "size": size,
+        "duration": duration,
+        "n": n,
+        "seed": seed,
+        "negative_prompt": negative_prompt,
+        "generate_audio": audio,
+        "person_generation": person_generation,
+        "additional_params": _parameters(param or []) or None,
+    }
+    options: Any = {name: value for name, value in given.items() if value is not None}
+    media = {"--image": image, "--last-frame": last_frame, "--video": video}
+    named = {option: [one] for option, one in media.items() if one is not None}
+    if reference:
+        named["--reference"] = reference
+    _check_files(named)
+    destination = Destination(output, replace=force)
+    if not detach:
+        destination.check(1 if n is None else n)
+    text = sys.stdin.read().strip() if prompt == "-" else prompt
+
+    async def start(client: Client) -> Started:
+        return await client.create(text, **options, **await _media(client, named))
+
+    try:
+        started = connected(settings, start)
+    except KeyboardInterrupt:
+        from rushes.cli.screen import note
+
+        note("Interrupted while the job was being made; `rushes jobs list` shows whether it was.")
+        raise typer.Exit(Exit.INTERRUPTED) from None
+    _announce(started, detached=detach)
+    if detach:
+        _print_started(started, as_json=as_json)
+        return
+    watch = Watch(
+        settings,
+        started.job_id,
+        status=started.status,
+        destination=destination,
+        timeout_s=timeout,
+        told_warnings=started.warnings,
+    )
+    watch.to_the_end(as_json=as_json, offers_cancel=True)
+
+
+def _announce(started: Started, *, detached: bool) -> None:
+    from rushes.cli.screen import note
+    from rushes.cli.wording import money
+
+    served = "" if started.served_model == started.model else f", served by {started.served_model}"
+    note(f"{started.job_id}: {started.provider}/{started.model}{served}, {money(started.cost_usd)}", "dim")
+    for warning in started.warnings:
+        note(f"warning: {warning}", "yellow")
+    if detached:
+        note(f"watch it with: rushes jobs watch {started.job_id}", "dim")
+
+
+def _print_started(started: Started, *, as_json: bool) -> None:
+    from rushes.cli.screen import print_json
+
+    if as_json:
+        print_json(started.content)
+    else:
+        print(started.job_id)
+
+
+async def _media(client: Client, named: dict[str, list[str]]) -> GenerationOptions:
+    from rushes.client.media import MediaSender
+
+    sender = MediaSender(client)
+    sent: dict[str, list[str]] = {}
+    for option, names in named.items():
+        try:
+            sent[option] = [await sender.value_of(name) for name in names]
+        except OSError as exc:
+            raise typer.BadParameter(f"'{exc.filename}' cannot be read: {exc.strerror}", param_hint=option) from exc
+    options: GenerationOptions = {}
+    if "--image" in sent:
+        options["input_image"] = sent["--image"][0]
+    if "--last-frame" in sent:
+        options["last_frame"] = sent["--last-frame"][0]
+    if "--video" in sent:
+        options["video"] = sent["--video"][0]
+    match sent.get("--reference", []):
+        case [one]:
+            options["reference_image"] = one
+        case [_, *_] as several:
+            options["reference_images"] = several
+    return options
+
+
+def _check_files(named: dict[str, list[str]]) -> None:
+    for option, names in named.items():
+        for name in names:
+            is_url = name.lower().startswith(("http://", "https://", "data:"))
+            if not is_url and not Path(name).is_file():
+                raise typer.BadParameter(f"there is no file '{name[:200]}'", param_hint=option)
+
+
+def _parameters(given: list[str]) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    for one in given:
+        name, equals, text = one.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"'{one}' is not of the form NAME=JSON", param_hint="--param")
+        if name in parameters:
+            raise typer.BadParameter(f"'{name}' is given twice", param_hint="--param")
+        try:
+            parameters[name] = json.loads(text)
+        except ValueError as exc:
+            # A bare word is meant as text; a broken list, object or string is a slip.
+            if text[:1] in ("[", "{", '"'):
+                raise typer.BadParameter(f"'{name}' is not correct JSON: {exc}", param_hint="--param") from exc
+            parameters[name] = text
+    return parameters

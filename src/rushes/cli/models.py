@@ -1,0 +1,138 @@
+"""`rushes models`: what can be asked for, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rushes.cli.connection import call, service_settings
+from rushes.cli.exits import Exit
+from rushes.cli.options import ApiKey, AsJson, BaseUrl
+from rushes.client_settings import load_client_settings
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from rushes.client import Model
+
+ROOMY_COLUMNS = 130
+
+
+def models(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Only models whose provider or id contains this.")
+    ] = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Retired models too.")] = False,
+    as_json: AsJson = False,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Show every model with what it accepts and costs. Where no service is configured: the models we ship."""
+    from rushes.cli.screen import note, output, print_json
+
+    if load_client_settings(base_url, api_key).is_configured or as_json:
+        known, content = call(service_settings(base_url, api_key), lambda client: client.list_models())
+        if as_json:
+            print_json(content)
+            return
+    else:
+        known = _shipped()
+        note("No service is configured (RUSHES_BASE_URL, RUSHES_API_KEY); these are the models that rushes ships.")
+    named = [model for model in known if name is None or name.lower() in f"{model.provider}/{model.id}".lower()]
+    shown = [model for model in named if show_all or not is_retired(model)]
+    if not named:
+        note(f"there is no model like '{name}'" if name is not None else "no models")
+        raise typer.Exit(Exit.NOT_FOUND)
+    console = output()
+    if shown:
+        console.print(_table(shown, console.width))
+    hidden = len(named) - len(shown)
+    if hidden:
+        note(f"and {hidden} retired {'model' if hidden == 1 else 'models'}: --all shows them", "dim")
+
+
+def is_retired(model: Model, today: str | None = None) -> bool:
+    """Whether its provider has ended it, so that a successor answers for it, if any; `today` as 2026-04-07."""
+    return model.retired is not None and model.retired <= (today or datetime.now(UTC).date().isoformat())
+
+
+def _table(shown: Sequence[Model], columns: int) -> Table:
+    from rich.text import Text
+
+    from rushes.cli.screen import WIDE_COLUMNS, plain_table
+    from rushes.cli.wording import printable, span
+
+    is_wide, is_roomy = columns >= WIDE_COLUMNS, columns >= ROOMY_COLUMNS
+    nice = (["RATIOS"] if is_wide else []) + (["INPUTS"] if is_roomy else [])
+    table = plain_table("MODEL", "RESOLUTION", "SECONDS", "AUDIO", "PER SECOND", *nice)
+    # Lists of values wrap, so that no column loses a figure.
+    for column in (table.columns[1], *table.columns[5:]):
+        column.no_wrap = False
+    provider = None
+    for model in shown:
+        if model.provider != provider:
+            if provider is not None:
+                table.add_row()
+            provider = model.provider
+            table.add_row(_heading(model))
+        more = [" ".join(model.aspect_ratios)] if is_wide else []
+        more += [" ".join(model.inputs).replace("_", "-")] if is_roomy else []
+        cells = (" ".join(model.resolutions), span(model.durations_s), _audio(model), price(model), *more)
+        if is_retired(model):
+            cells = (f"retired{f': {model.successor}' if model.successor else ''}",)
+        table.add_row(
+            *(Text(printable(cell)) for cell in (f"{model.id}", *cells)), style="dim" if is_retired(model) else None
+        )
+    return table
+
+
+def _heading(model: Model) -> Text:
+    from rich.text import Text
+
+    missing = "  no key" if model.has_credentials is False else ""
+    return Text.assemble((model.provider, "bold cyan"), (missing, "yellow"))
+
+
+def _audio(model: Model) -> str:
+    return "-" if model.audio == "never" else model.audio
+
+
+def price(model: Model) -> str:
+    """The list price of a second of output: one figure, or from the lowest to the highest."""
+    if not model.prices:
+        return "unknown"
+    figures = sorted({each.usd_per_s for each in model.prices})
+    low, high = figures[0], figures[-1]
+    if high == 0:
+        return "free"
+    return f"${low:g}" if low == high else f"${low:g}-{high:g}"
+
+
+def _shipped() -> tuple[Model, ...]:
+    """The catalogue inside this package, in the client's terms. Whether a service has credentials is not known."""
+    from rushes.catalogue.load import load
+    from rushes.client import Model, Price
+
+    return tuple(
+        Model(
+            id=entry.id,
+            provider=entry.provider,
+            name=entry.name,
+            aspect_ratios=entry.aspect_ratios,
+            resolutions=entry.resolutions,
+            durations_s=entry.durations_s,
+            audio=entry.audio.value,
+            inputs=tuple(role.value for role in entry.inputs),
+            prices=tuple(Price(float(one.usd_per_s), one.resolution, one.audio) for one in entry.prices),
+            retired=None if entry.retired is None else entry.retired.isoformat(),
+            successor=next(iter(entry.successors.values()), None),
+            has_credentials=None,
+            status=None,
+            content={},
+        )
+        for entry in load().models()
+    )

@@ -1,0 +1,141 @@
+"""Watching a job to its end, saving what came out, and what Ctrl-C means on the way."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from rushes.cli.connection import call, connected
+from rushes.cli.exits import Exit, exit_of
+from rushes.cli.saving import Destination
+from rushes.client_settings import ClientSettings
+
+if TYPE_CHECKING:
+    from rushes.cli.displays import Display
+    from rushes.client import Client, Job
+
+
+class Watch:
+    """One job being watched by one command."""
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        job_id: str,
+        *,
+        status: str | None,
+        destination: Destination | None,
+        timeout_s: float | None,
+        told_warnings: tuple[str, ...] = (),
+    ) -> None:
+        self._settings = settings
+        self._job_id = job_id
+        self._status = status
+        self._destination = destination
+        self._timeout_s = timeout_s
+        self._told_warnings = told_warnings
+
+    def to_the_end(self, *, as_json: bool, offers_cancel: bool) -> None:
+        """Show progress, save the videos, print their paths. Ends the command unless the job completed."""
+        from rushes.cli.displays import remark_on
+        from rushes.cli.screen import note, notes, print_json, said
+
+        try:
+            job, paths = connected(self._settings, self._follow)
+        except KeyboardInterrupt:
+            self._interrupted(offers_cancel=offers_cancel)
+        for warning in job.warnings:
+            if warning not in self._told_warnings:
+                note(f"warning: {warning}", "yellow")
+        if job.status == "failed":
+            if as_json:
+                print_json(job.content)
+            said(f"{job.error or 'the job failed'} ({job.error_code})", [f"job {job.id}"])
+            raise typer.Exit(Exit.CONFLICT if job.error_code == "cancelled" else Exit.FAILED)
+        notes().print(remark_on(job))
+        if as_json:
+            print_json(job.content)
+        for path in paths:
+            print(path, file=sys.stderr if as_json else sys.stdout)
+
+    async def _follow(self, client: Client) -> tuple[Job, list[Path]]:
+        from rushes.cli.displays import suitable_display
+
+        with suitable_display() as display:
+            async for job in client.watch(self._job_id, timeout_s=self._timeout_s, on_trouble=display.trouble):
+                self._status = job.status
+                display.show(job)
+            if job.status != "completed" or self._destination is None:
+                return job, []
+            return job, await self._save(client, job, self._destination, display)
+
+    async def _save(self, client: Client, job: Job, destination: Destination, display: Display) -> list[Path]:
+        from rushes.cli.screen import print_error, said
+        from rushes.client import ClientError, save_video
+
+        saved: list[Path] = []
+        for index, (video, path) in enumerate(zip(job.videos, destination.paths(job), strict=True)):
+
+            def on_received(received_bytes: int, index: int = index, size_bytes: int | None = video.size_bytes) -> None:
+                display.arriving(index, len(job.videos), received_bytes, size_bytes)
+
+            try:
+                await save_video(client, video, path, replace=destination.replace, on_received=on_received)
+            except (ClientError, OSError) as error:
+                display.__exit__()
+                for kept in saved:
+                    print(kept)
+                if isinstance(error, ClientError):
+                    print_error(error)
+                else:
+                    said(f"'{path}' cannot be written: {os.strerror(error.errno or 0).lower()}")
+                said(f"the video is kept by the service: rushes jobs watch {job.id} --output PATH")
+                raise typer.Exit(exit_of(error) if isinstance(error, ClientError) else Exit.FAILED) from None
+            saved.append(path)
+        return saved
+
+    def _interrupted(self, *, offers_cancel: bool) -> None:
+        from rushes.cli.screen import note
+
+        watch_again = f"watch it with: rushes jobs watch {self._job_id}"
+        if self._status == "completed":
+            note(f"Stopped while saving; the video is kept: rushes jobs watch {self._job_id} --output PATH")
+        elif self._status != "pending":
+            note(f"The job goes on; {watch_again}")
+        elif offers_cancel and sys.stdin.isatty() and sys.stderr.isatty():
+            if _wants_to_cancel():
+                self._cancel()
+            note(f"The job goes on; {watch_again}")
+        else:
+            note(f"The job is still pending and goes on; {watch_again}")
+            note(f"cancel it with: rushes jobs cancel {self._job_id}")
+        raise typer.Exit(Exit.INTERRUPTED)
+
+    def _cancel(self) -> None:
+        from rushes.cli.screen import note
+        from rushes.client import Conflict
+
+        async def cancel(client: Client) -> Job | None:
+            try:
+                await client.cancel_job(self._job_id)
+            except Conflict:
+                return await client.get_job(self._job_id)
+            return None
+
+        begun = call(self._settings, cancel)
+        if begun is None:
+            note("Cancelled before it began; nothing was spent.")
+            raise typer.Exit(Exit.CONFLICT)
+        note(f"Too late to cancel: it is {begun.status.replace('_', ' ')}.", "yellow")
+
+
+def _wants_to_cancel() -> bool:
+    try:
+        return typer.confirm("Cancel the job? It has not begun", default=False, err=True)
+    except (typer.Abort, KeyboardInterrupt, EOFError):
+        typer.echo(err=True)
+        return False

@@ -1,0 +1,181 @@
+"""One request to a service: the key, the time limits, the retries, and every failure as one of our errors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from rushes.client.errors import Refused, ServiceUnavailable, UnexpectedAnswer, Unreachable, refused
+
+CONNECT_S = 10
+ANSWER_S = 120
+"""How long a service may be silent. Long, because it fetches media given by URL before it answers."""
+LARGEST_ANSWER_BYTES = 256 * 1024**2
+RETRIES = 3
+FIRST_BACKOFF_S = 0.2
+LONGEST_BACKOFF_S = 5.0
+RETRIED_STATUS = 503
+
+
+class Http:
+    """Requests to one service. A GET that finds nobody, or is answered 503, is tried again a few times."""
+
+    def __init__(self, base_url: str, api_key: str | None) -> None:
+        self.base_url = service_url(base_url)
+        self._api_key = api_key
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Ready for requests, until `close`."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=ANSWER_S)
+        self._session = aiohttp.ClientSession(timeout=timeout)
+
+    async def close(self) -> None:
+        """End every connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The open session; it carries no key by itself."""
+        if self._session is None:
+            raise RuntimeError("use the client inside 'async with'")
+        return self._session
+
+    async def get(self, path: str, query: Mapping[str, str | int] | None = None, *, retries: int = RETRIES) -> Any:
+        """The JSON at `path`. Raises Unreachable, UnexpectedAnswer, Refused."""
+        for attempt in range(retries):
+            try:
+                return await self._once("GET", path, query=query)
+            except (Unreachable, ServiceUnavailable) as error:
+                if isinstance(error, ServiceUnavailable) and error.status != RETRIED_STATUS:
+                    raise
+                await asyncio.sleep(backoff_s(attempt, error))
+        return await self._once("GET", path, query=query)
+
+    async def send(
+        self, method: str, path: str, *, body: object = None, data: object = None, headers: Mapping[str, str] = {}
+    ) -> Any:
+        """The answer's JSON, None if it has no content. Sent once: whoever repeats it must know what that means."""
+        return await self._once(method, path, body=body, data=data, headers=headers)
+
+    async def _once(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: object = None,
+        data: object = None,
+        headers: Mapping[str, str] = {},
+    ) -> Any:
+        url = URL(self.base_url + path, encoded=True).with_query(query)
+        key = {} if self._api_key is None else {"Authorization": f"Bearer {self._api_key}"}
+        try:
+            async with self.session.request(
+                method, url, json=body, data=data, headers={**key, **headers}, allow_redirects=False
+            ) as response:
+                text = await _bounded(response)
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise Unreachable(f"cannot reach {self.base_url}: {reason(exc)}") from exc
+        return _content(self.base_url, response, text)
+
+
+def service_url(text: str) -> str:
+    """The service's address without what follows it. Raises ValueError for what cannot be one."""
+    try:
+        url = URL(text)
+        usable = url.scheme in ("http", "https") and bool(url.host) and url.user is None and not url.query_string
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(f"'{text}' is not the address of a service, such as http://127.0.0.1:8080")
+    # People copy the address from other clients' settings, where the path is part of it.
+    return text.rstrip("/").removesuffix("/api/v1").rstrip("/")
+
+
+def backoff_s(attempt: int, error: Exception | None = None) -> float:
+    """How long to wait before the next attempt: doubling, with jitter, or what the service asked for."""
+    if isinstance(error, Refused) and error.retry_after_s is not None:
+        return min(LONGEST_BACKOFF_S, error.retry_after_s)
+    # The exponent is bounded: a watch over a long outage counts far.
+    return min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(attempt, 10)) * random.uniform(0.75, 1.25)
+
+
+def reason(exc: BaseException) -> str:
+    """What a failed connection is called in plain words."""
+    match exc:
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+            return "its certificate cannot be trusted"
+        case aiohttp.ClientConnectorDNSError():
+            return "there is no host of this name"
+        case aiohttp.ClientConnectorError() if exc.os_error.strerror and exc.os_error.errno:
+            return _plain(exc.os_error)
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | ConnectionResetError():
+            return "the connection was cut"
+        case TimeoutError():
+            return "it did not answer in time"
+        case aiohttp.ClientResponseError():
+            return "it does not speak HTTP"
+        case OSError():
+            return _plain(exc)
+        case _:
+            return str(exc) or type(exc).__name__
+
+
+def _plain(exc: OSError) -> str:
+    if isinstance(exc, ConnectionRefusedError):
+        return "the connection was refused"
+    text = os.strerror(exc.errno) if exc.errno is not None and exc.errno > 0 else str(exc)
+    return text[:1].lower() + text[1:]
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    chunks: list[bytes] = []
+    size_bytes = 0
+    async for chunk in response.content.iter_any():
+        size_bytes += len(chunk)
+        if size_bytes > LARGEST_ANSWER_BYTES:
+            raise UnexpectedAnswer(f"the answer is larger than {LARGEST_ANSWER_BYTES // 1024**2} MiB")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _content(base_url: str, response: aiohttp.ClientResponse, text: bytes) -> Any:
+    status = response.status
+    if status == 204 or (status < 300 and not text):
+        return None
+    if 300 <= status < 400:
+        target = response.headers.get("Location", "elsewhere")
+        raise UnexpectedAnswer(f"{base_url} redirects to {target[:200]}; use that service's own address")
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    if status < 300:
+        if content is None:
+            raise UnexpectedAnswer(f"what answers at {base_url} is not a rushes service (it sent no JSON)")
+        return content
+    problem = content if isinstance(content, dict) else {}
+    detail = problem.get("detail")
+    suggestions = problem.get("suggestions")
+    raise refused(
+        status,
+        detail if isinstance(detail, str) else f"{base_url} answered {status} {response.reason or ''}".rstrip(),
+        code=str(problem.get("code") or f"http_{status}"),
+        request_id=problem.get("request_id") or response.headers.get("X-Request-Id"),
+        suggestions=[str(one) for one in suggestions] if isinstance(suggestions, list) else (),
+        retry_after_s=_seconds(response.headers.get("Retry-After")),
+    )
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text is not None and text.isdigit() else None
