@@ -40,10 +40,10 @@ def models(
             print_json(content)
             return
     else:
-        known = _shipped()
+        known = shipped()
         note("No service is configured (RUSHES_BASE_URL, RUSHES_API_KEY); these are the models that rushes ships.")
     named = [model for model in known if name is None or name.lower() in f"{model.provider}/{model.id}".lower()]
-    shown = [model for model in named if show_all or not is_retired(model)]
+    shown = [model for model in named if show_all or not model.is_retired]
     if not named:
         note(f"there is no model like '{name}'" if name is not None else "no models")
         raise typer.Exit(Exit.NOT_FOUND)
@@ -53,11 +53,6 @@ def models(
     hidden = len(named) - len(shown)
     if hidden:
         note(f"and {hidden} retired {'model' if hidden == 1 else 'models'}: --all shows them", "dim")
-
-
-def is_retired(model: Model, today: str | None = None) -> bool:
-    """Whether its provider has ended it, so that a successor answers for it, if any; `today` as 2026-04-07."""
-    return model.retired is not None and model.retired <= (today or datetime.now(UTC).date().isoformat())
 
 
 def _table(shown: Sequence[Model], columns: int) -> Table:
@@ -82,10 +77,10 @@ def _table(shown: Sequence[Model], columns: int) -> Table:
         more = [" ".join(model.aspect_ratios)] if is_wide else []
         more += [" ".join(model.inputs).replace("_", "-")] if is_roomy else []
         cells = (" ".join(model.resolutions), span(model.durations_s), _audio(model), price(model), *more)
-        if is_retired(model):
+        if model.is_retired:
             cells = (f"retired{f': {model.successor}' if model.successor else ''}",)
         table.add_row(
-            *(Text(printable(cell)) for cell in (f"{model.id}", *cells)), style="dim" if is_retired(model) else None
+            *(Text(printable(cell)) for cell in (f"{model.id}", *cells)), style="dim" if model.is_retired else None
         )
     return table
 
@@ -98,7 +93,11 @@ def _heading(model: Model) -> Text:
 
 
 def _audio(model: Model) -> str:
-    return "-" if model.audio == "never" else model.audio
+    match set(model.audio):
+        case values if len(values) == 2:
+            return "optional"
+        case values:
+            return "always" if True in values else "-"
 
 
 def price(model: Model) -> str:
@@ -112,11 +111,14 @@ def price(model: Model) -> str:
     return f"${low:g}" if low == high else f"${low:g}-{high:g}"
 
 
-def _shipped() -> tuple[Model, ...]:
+def shipped() -> tuple[Model, ...]:
     """The catalogue inside this package, in the client's terms. Whether a service has credentials is not known."""
     from rushes.catalogue.load import load
+    from rushes.catalogue.model import Audio
     from rushes.client import Model, Price
 
+    audio = {Audio.OPTIONAL: (True, False), Audio.ALWAYS: (True,), Audio.NEVER: (False,)}
+    today = datetime.now(UTC).date()
     return tuple(
         Model(
             id=entry.id,
@@ -125,13 +127,12 @@ def _shipped() -> tuple[Model, ...]:
             aspect_ratios=entry.aspect_ratios,
             resolutions=entry.resolutions,
             durations_s=entry.durations_s,
-            audio=entry.audio.value,
+            audio=audio[entry.audio],
             inputs=tuple(role.value for role in entry.inputs),
             prices=tuple(Price(float(one.usd_per_s), one.resolution, one.audio) for one in entry.prices),
-            retired=None if entry.retired is None else entry.retired.isoformat(),
-            successor=next(iter(entry.successors.values()), None),
+            is_retired=entry.retired is not None and entry.retired <= today,
+            successor=" or ".join(dict.fromkeys(entry.successors.values())) or None,
             has_credentials=None,
-            status=None,
             content={},
         )
         for entry in load().models()

@@ -163,36 +163,36 @@ class Model:
     aspect_ratios: tuple[str, ...]
     resolutions: tuple[str, ...]
     durations_s: tuple[int, ...]
-    audio: str
+    audio: tuple[bool, ...]
+    """Whether it can be had with a sound track, without one, or both."""
     inputs: tuple[str, ...]
     prices: tuple[Price, ...]
-    retired: str | None
+    is_retired: bool
+    """Whether its provider has ended it, so that its successor answers for it, if any."""
     successor: str | None
     has_credentials: bool | None
-    status: str | None
     content: Json = field(repr=False)
 
     @classmethod
     def from_json(cls, content: Json) -> Model:
         """The model that the service's object describes."""
-        abilities = content.get("capabilities") or {}
+        allowed = content["allowed"]
         return cls(
             id=content["id"],
             provider=content["provider"],
             name=content.get("name") or content["id"],
-            aspect_ratios=tuple(abilities.get("aspect_ratios") or ()),
-            resolutions=tuple(abilities.get("resolutions") or ()),
-            durations_s=tuple(abilities.get("durations") or ()),
-            audio=str(abilities.get("audio") or "never"),
-            inputs=tuple(abilities.get("inputs") or ()),
+            aspect_ratios=tuple(allowed.get("aspect_ratio") or ()),
+            resolutions=tuple(allowed.get("resolution") or ()),
+            durations_s=tuple(allowed.get("duration") or ()),
+            audio=tuple(allowed.get("generate_audio") or ()),
+            inputs=tuple(content.get("inputs") or ()),
             prices=tuple(
-                Price(float(price["usd_per_s"]), price.get("resolution"), price.get("audio"))
+                Price(float(price["usd_per_second"]), price.get("resolution"), price.get("generate_audio"))
                 for price in content.get("prices") or ()
             ),
-            retired=content.get("retired"),
+            is_retired=content.get("status") == "retired",
             successor=content.get("successor"),
             has_credentials=content.get("has_credentials"),
-            status=content.get("status"),
             content=content,
         )
 

@@ -12,7 +12,7 @@ from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
 from rushes.client.answers import Job, JobPage, Json, Model, Started, read
-from rushes.client.errors import ServiceUnavailable, UnexpectedAnswer, Unreachable, WaitedTooLong
+from rushes.client.errors import ServiceUnavailable, Unreachable, WaitedTooLong
 from rushes.client.http import Http, backoff_s
 
 FIRST_POLL_S = 0.3
@@ -168,15 +168,7 @@ class Client:
             answer = await self._http.send(
                 "POST", "/api/v1/uploads", data=file, headers={"Content-Type": "application/octet-stream"}
             )
-        return _reference(read(dict, answer))
-
-
-def _reference(answer: Json) -> str:
-    # `url` and `id` name the same upload; the first that is there is what a generation takes.
-    for name in ("reference", "url", "id"):
-        if isinstance(answer.get(name), str):
-            return str(answer[name])
-    raise UnexpectedAnswer("the service took the upload but did not say what to call it")
+        return read(lambda content: str(content["reference"]), answer)
 
 
 def _job_path(job_id: str) -> str:
