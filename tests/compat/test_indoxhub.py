@@ -15,6 +15,7 @@ import indoxhub  # type: ignore[import-untyped]  # the package has no type marke
 import pytest
 import requests
 from indoxhub import Client
+
 from tests.fixtures.service import Key, Service
 
 QUICK: dict[str, Any] = {"model": "animatic/storyboard", "duration": 1, "resolution": "360p", "generate_audio": False}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.fixtures.service import Key, Service
 
 RUSHES = Path(sys.executable).with_name("rushes")

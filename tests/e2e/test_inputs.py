@@ -17,6 +17,7 @@ import av
 import pytest
 from aiohttp import web
 from PIL import Image
+
 from tests.e2e.conftest import Start
 from tests.fixtures.media import image, noise, pixel_bomb, video
 from tests.fixtures.service import Client, Service

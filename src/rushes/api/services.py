@@ -13,9 +13,9 @@ from rushes.api.native.links import Links
 from rushes.catalogue.load import Catalogue
 from rushes.clock import Clock
 from rushes.jobs.service import JobService
-from rushes.media.poster import Posters
-from rushes.media.inputs import Inputs
 from rushes.jobs.usage import UsageStore
+from rushes.media.inputs import Inputs
+from rushes.media.poster import Posters
 from rushes.media.storage import Storage
 
 

@@ -159,8 +159,12 @@ class Client:
 
     async def list_models(self) -> tuple[tuple[Model, ...], Json]:
         """Every model that the service knows, and the answer itself."""
-        content = await self._http.get("/api/v1/models")
-        return read(lambda answer: tuple(Model.from_json(model) for model in answer["models"]), content), content
+        content: Any = await self._http.get("/api/v1/models")
+
+        def models_in(answer: Any) -> tuple[Model, ...]:
+            return tuple(Model.from_json(model) for provider in answer for model in provider["models"])
+
+        return read(models_in, content), content
 
     async def upload(self, path: Path) -> str:
         """Send a file to the service, as a stream; the answer is usable wherever a medium is. Raises OSError."""

@@ -81,7 +81,7 @@ SELECT seq FROM jobs WHERE state = 'queued' AND lease IS NULL AND deadline_at <=
 EXPIRE_OVERDUE = f"""
 UPDATE jobs SET state = 'expired', status = 'failed', completed_at = :now, error_code = 'expired', error = :error
 WHERE seq IN ({OVERDUE} FOR UPDATE SKIP LOCKED)
-RETURNING id, account_id, lane
+RETURNING *
 """  # noqa: S608 - fixed texts only
 
 ATTEMPTS_OF = "SELECT * FROM attempts WHERE job_id = :job_id ORDER BY part"
@@ -193,6 +193,7 @@ class LeaseStore:
             error = "The job was not started within its time limit, because others were before it; nothing was charged"
             expired = await transaction.fetch(EXPIRE_OVERDUE, most=most, error=error)
             for job in expired:
+                await count_usage(transaction, job, State.EXPIRED)
                 await transaction.execute(LEAVE_LANE, lane=job["lane"], ready=-1, in_use=0)
                 await count_move(transaction, job["account_id"], State.QUEUED.status, State.EXPIRED.status)
                 await transaction.execute(INSERT_EVENT, job_id=job["id"], state=State.EXPIRED, cause="expired")

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.client.conftest import Scripted, cuts, says
 
 from rushes.client import Client, ServiceUnavailable, Unreachable, WaitedTooLong
 from rushes.client import client as client_module
 from rushes.client.media import LARGEST_INLINE_BYTES, MediaSender
+from tests.unit.client.conftest import Scripted, cuts, says
 
 
 def job(status: str = "in_progress", progress: int = 10, **fields: Any) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from tests.unit.client.conftest import Scripted, says
 
 from rushes.client import AlreadyThere, Client, NotAllowed, NotFound, NotWhole, Video, save_video
 from rushes.client import download as download_module
+from tests.unit.client.conftest import Scripted, says
 
 BYTES = bytes(range(256)) * 5000
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 from aiohttp import web
-from tests.unit.client.conftest import Scripted, cuts, says
 
 from rushes.client import (
     BadRequest,
@@ -18,6 +17,7 @@ from rushes.client import (
     Unreachable,
 )
 from rushes.client.http import LONGEST_BACKOFF_S, backoff_s, service_url
+from tests.unit.client.conftest import Scripted, cuts, says
 
 PROBLEM = {"detail": "What happened", "code": "some_code", "request_id": "req_1", "suggestions": ["near"]}
 

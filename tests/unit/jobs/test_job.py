@@ -37,6 +37,7 @@ JOB = Job(
     started_at=None,
     completed_at=None,
     cancelled_at=None,
+    files_expire_at=None,
 )
 
 

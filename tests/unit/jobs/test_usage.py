@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fixtures.clocks import ManualClock
-from tests.fixtures.databases import fresh_sqlite
-from tests.fixtures.new_jobs import ACCOUNT, new_job
 
 from rushes.errors import NotCancellable
 from rushes.jobs.job import Problem, State
 from rushes.jobs.leases import Claimed, LeaseStore
 from rushes.jobs.store import JobStore
 from rushes.jobs.usage import DAY_MS, ModelUsage, Usage, UsageStore
+from tests.fixtures.clocks import ManualClock
+from tests.fixtures.databases import fresh_sqlite
+from tests.fixtures.new_jobs import ACCOUNT, new_job
 
 DAY_S = 86_400
 

@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
-from tests.fixtures.databases import fresh_sqlite
-from tests.fixtures.media import image, noise, video
 
 from rushes.clock import SystemClock
 from rushes.db.database import Transaction
@@ -28,6 +26,8 @@ from rushes.media.local import LocalStorage
 from rushes.media.store import InputStore, StoredInput
 from rushes.net.client import HttpClient, Sink
 from rushes.video.request import Role
+from tests.fixtures.databases import fresh_sqlite
+from tests.fixtures.media import image, noise, video
 
 NO_HEADERS: Mapping[str, str] = {}
 Handler = Callable[[web.Request], AsyncGenerator[bytes, None]]

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.fixtures.media import animation, image, pixel_bomb, video
 
 from rushes.errors import UnusableInput
 from rushes.media import inspection
 from rushes.media.inspection import Facts, Inspector
+from tests.fixtures.media import animation, image, pixel_bomb, video
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, RootModel
 from starlette.responses import Response
 
 from rushes.api.authentication import Authenticated
@@ -102,22 +102,15 @@ class ProviderModels(ProviderView):
     total: int
 
 
-class AllModels(BaseModel):
-    """Every model of every provider."""
-
-    models: list[ModelView]
-    total: int
-    providers: list[ProviderView]
+class AllModels(RootModel[list[ProviderModels]]):
+    """Every provider with its models; a list, as the published client's own example reads it."""
 
 
 @router.get("/models", summary="List models", response_model=AllModels, responses=problems(401, 503))
 async def list_models(request: Request, _caller: Authenticated) -> Response:
     """Every model in the catalogue, retired ones too: they may still be asked for where a successor serves them."""
     services = services_of(request)
-    catalogue = services.catalogue
-    models = _views(services, catalogue.models())
-    providers = [_provider(services, get_provider(catalogue, name)) for name in catalogue.providers]
-    return json_response(AllModels(models=models, total=len(models), providers=providers))
+    return json_response(AllModels([_provider_models(services, name) for name in services.catalogue.providers]))
 
 
 @router.get(
@@ -134,10 +127,7 @@ async def list_models(request: Request, _caller: Authenticated) -> Response:
 )
 async def list_provider_models(request: Request, provider: str, _caller: Authenticated) -> Response:
     """One provider's models; all of ours generate video."""
-    services = services_of(request)
-    view = _provider(services, get_provider(services.catalogue, provider))
-    models = _views(services, services.catalogue.models(provider))
-    return json_response(ProviderModels(**view.model_dump(), models=models, total=len(models)))
+    return json_response(_provider_models(services_of(request), provider))
 
 
 @router.get(
@@ -150,6 +140,12 @@ async def get_one_model(request: Request, provider: str, model_id: str, _caller:
     """One model; its id may contain slashes and colons."""
     services = services_of(request)
     return json_response(_views(services, [get_model(services.catalogue, provider, model_id)])[0])
+
+
+def _provider_models(services: Services, provider: str) -> ProviderModels:
+    view = _provider(services, get_provider(services.catalogue, provider))
+    models = _views(services, services.catalogue.models(provider))
+    return ProviderModels(**view.model_dump(), models=models, total=len(models))
 
 
 def _views(services: Services, models: Sequence[Model]) -> list[ModelView]:

@@ -55,7 +55,7 @@ CREATE TABLE jobs (
 	created_at BIGINT NOT NULL, 
 	started_at BIGINT, 
 	completed_at BIGINT, 
-	cancelled_at BIGINT, 
+	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, 
 	PRIMARY KEY (seq), 
 	UNIQUE (id)
 );
@@ -111,4 +111,49 @@ CREATE TABLE workers (
 	alive_until BIGINT NOT NULL, 
 	PRIMARY KEY (id)
 );
-INSERT INTO alembic_version (version_num) VALUES ('0001');
+CREATE TABLE inputs (
+	id TEXT NOT NULL, 
+	account_id TEXT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	sha256 TEXT, 
+	size_bytes BIGINT DEFAULT '0' NOT NULL, 
+	content_type TEXT, 
+	width INTEGER, 
+	height INTEGER, 
+	duration_s FLOAT, 
+	created_at BIGINT NOT NULL, 
+	keep_until BIGINT NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (account_id, sha256), 
+	UNIQUE ("key")
+);
+CREATE INDEX inputs_by_keep_until ON inputs (keep_until);
+CREATE TABLE job_inputs (
+	job_id TEXT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	PRIMARY KEY (job_id, "key")
+);
+CREATE INDEX job_inputs_by_key ON job_inputs ("key");
+CREATE TABLE input_totals (
+	account_id TEXT NOT NULL, 
+	size_bytes BIGINT NOT NULL, 
+	PRIMARY KEY (account_id)
+);
+CREATE INDEX jobs_files_due ON jobs (files_expire_at) WHERE files_expire_at IS NOT NULL AND files_removed_at IS NULL;
+CREATE TABLE doomed_files (
+	"key" TEXT NOT NULL, 
+	PRIMARY KEY ("key")
+);
+CREATE TABLE usage_rollups (
+	account_id TEXT NOT NULL, 
+	day INTEGER NOT NULL, 
+	provider TEXT NOT NULL, 
+	model TEXT NOT NULL, 
+	jobs BIGINT NOT NULL, 
+	completed BIGINT NOT NULL, 
+	failed BIGINT NOT NULL, 
+	unpriced BIGINT NOT NULL, 
+	cost_microusd BIGINT NOT NULL, 
+	PRIMARY KEY (account_id, day, provider, model)
+);
+INSERT INTO alembic_version (version_num) VALUES ('0004');

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from tests.fixtures.new_jobs import clip_model
 
 from rushes.api.native.models import ModelView, model_view
 from rushes.api.services import Services
 from rushes.catalogue.load import Catalogue, load
 from rushes.catalogue.model import Audio, Model
 from rushes.video.request import Role
+from tests.fixtures.new_jobs import clip_model
 
 TODAY = date(2026, 11, 22)
 SHIPPED = load()
