@@ -18,9 +18,7 @@ from dataclasses import dataclass
 from rushes.errors import (
     BodyTooLarge,
     MediaError,
-    ProviderUnavailable,
     RushesError,
-    StorageUnavailable,
     UnusableInput,
 )
 from rushes.ids import ALPHABET, LENGTH, new_id
@@ -131,8 +129,7 @@ class Inputs:
     async def read(self, media: InputMedia) -> bytes:
         """The bytes of an input, as a provider is sent them.
 
-        Raises ProviderUnavailable, surely not accepted, if our storage cannot give them now; MediaError if they are
-        gone.
+        Raises StorageUnavailable if they cannot be read now, MediaError if they are gone.
         """
         # It gives its buffer away as it is; joining chunks would hold a large video twice.
         content = io.BytesIO()
@@ -142,8 +139,6 @@ class Inputs:
                     content.write(chunk)
         except FileNotFoundError as exc:
             raise MediaError(f"The file given as {media.role} is no longer in our storage") from exc
-        except StorageUnavailable as exc:
-            raise ProviderUnavailable(f"The file given as {media.role} cannot be read now", accepted=False) from exc
         return content.getvalue()
 
     async def _take_one(self, account_id: str, item: GivenMedia) -> InputMedia:

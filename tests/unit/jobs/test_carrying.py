@@ -16,6 +16,9 @@ from rushes.errors import (
 )
 from rushes.jobs.carrying import STORING_PATIENCE_S, split_into_calls
 from rushes.jobs.job import Problem, State
+from rushes.media.inspection import Facts
+from rushes.media.storage import StoredFile
+from rushes.media.store import InputStore
 from rushes.video.progress import Done, Failed, Submission, Working
 from rushes.video.request import InputMedia, Role, VideoRequest
 from tests.fixtures.clocks import START_MS
@@ -190,6 +193,14 @@ async def test_a_request_that_never_left_is_sent_again(engine: Engine) -> None:
     assert engine.provider.asked("find") == []
 
 
+async def _stored_image(engine: Engine) -> InputMedia:
+    inputs = InputStore(engine.database)
+    await inputs.announce("upload_1", "acc", "inputs/1", keep_s=60)
+    file, facts = StoredFile("inputs/1", 5, "0" * 64), Facts("image/png", 64, 48)
+    settled = await inputs.settle("upload_1", "acc", file, facts, keep_s=60, quota_bytes=100)
+    return settled.media(Role.INPUT_IMAGE)
+
+
 async def test_our_storage_failing_while_input_is_read_is_waited_for(engine: Engine) -> None:
     troubles = [StorageUnavailable("The disk is busy")]
 
@@ -199,7 +210,7 @@ async def test_our_storage_failing_while_input_is_read_is_waited_for(engine: Eng
         return b"image"
 
     engine.read_media = read_media
-    image = InputMedia(Role.INPUT_IMAGE, "inputs/1", "image/png", 5, "0" * 64)
+    image = await _stored_image(engine)
     job = await engine.create_and_carry(request=VideoRequest(prompt="A dog", media=(image,)))
     assert job.state is State.SUCCEEDED
     assert len(engine.provider.asked("submit")) == 2
