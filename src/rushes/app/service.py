@@ -1,13 +1,14 @@
-"""The whole service, wired."""
+"""The whole service, wired: API, worker, storage and cleaners in one process."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from starlette.types import ASGIApp
 
@@ -52,32 +53,47 @@ LOCK_WAIT_S = 2.0
 
 @asynccontextmanager
 async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
-    """The whole service in this process: API, worker and storage on one data directory, which it locks.
+    """The whole service in this process, on one data directory, which it locks.
 
     Raises StartupError if it cannot start. On leaving, unfinished jobs stay resumable.
     """
-    directory = DataDirectory(settings.data_dir)
-    directory.create()
-    with directory.lock(wait_s=LOCK_WAIT_S):
+    async with AsyncExitStack() as closing:
+        directory = DataDirectory(settings.data_dir)
+        directory.create()
+        closing.enter_context(directory.lock(wait_s=LOCK_WAIT_S))
         migrate_sqlite(directory.database)
         clock = SystemClock()
         keys = _secret_keys(settings, directory)
         catalogue = load()
-        http = HttpClient(allow={sink: getattr(settings.net_allow, sink.value) for sink in Sink})
+
         database = SqliteDatabase(directory.database, clock)
-        storage = LocalStorage(directory.storage)
-        offload = Offload(settings.child_processes)
-        # Measuring a finished video does not queue behind drawings that take minutes.
-        media_offload = Offload(1)
-        providers = open_providers(offload=offload, scratch=directory.scratch, clock=clock)
-        custody = Custody(storage, media_offload)
+        closing.push_async_callback(database.close)
+        client = HttpClient(allow={sink: getattr(settings.net_allow, sink.value) for sink in Sink})
+        closing.push_async_callback(client.close)
+        drawing = Offload(settings.child_processes)
+        closing.callback(drawing.close)
+        # Of its own, so that measuring a finished video does not queue behind drawings that take minutes.
+        measuring = Offload(1)
+        closing.callback(measuring.close)
         inspector = Inspector()
+        closing.callback(inspector.close)
+
+        storage = LocalStorage(directory.storage)
+        await storage.sweep(clock.now_ms())
+        custody = Custody(storage, measuring)
         input_store = InputStore(database)
-        terms = Terms(
-            quota_bytes=settings.input_quota_bytes, grace_s=settings.input_grace_s, upload_s=settings.upload_keep_s
+        inputs = Inputs(
+            input_store,
+            storage,
+            client,
+            inspector,
+            Terms(
+                quota_bytes=settings.input_quota_bytes, grace_s=settings.input_grace_s, upload_s=settings.upload_keep_s
+            ),
         )
-        inputs = Inputs(input_store, storage, http, inspector, terms)
-        cleaner = InputCleaner(input_store, storage, clock, grace_s=settings.input_grace_s)
+        providers = open_providers(offload=drawing, scratch=directory.scratch, clock=clock)
+        for provider in providers.values():
+            closing.push_async_callback(provider.close)
         leases = LeaseStore(database, new_id("worker"))
 
         async def tools_for(job: Job) -> Tools:
@@ -123,30 +139,31 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
             links=Links(
                 LinkSigner(keys.derive("links")), clock, ttl_s=settings.link_ttl_s, public_url=settings.public_url
             ),
-            posters=Posters(storage, media_offload),
+            posters=Posters(storage, measuring),
             clock=clock,
             ready=lambda: _trouble(database, directory.root),
         )
-        try:
-            await storage.sweep(clock.now_ms())
-            await worker.start(alone=True)
-            cleaner.start()
-            cleaning = asyncio.create_task(Cleaner(RetentionStore(database), storage, clock).run())
-            try:
-                yield build_http(services)
-            finally:
-                cleaning.cancel()
-                await asyncio.gather(cleaning, return_exceptions=True)
-        finally:
-            await worker.stop()
-            await cleaner.stop()
-            for provider in providers.values():
-                await provider.close()
-            await http.close()
-            offload.close()
-            media_offload.close()
-            inspector.close()
-            await database.close()
+        closing.push_async_callback(worker.stop)
+        await worker.start(alone=True)
+        await closing.enter_async_context(
+            _in_background(
+                Cleaner(RetentionStore(database), storage, clock).run(),
+                InputCleaner(input_store, storage, clock, grace_s=settings.input_grace_s).run(),
+            )
+        )
+        yield build_http(services)
+
+
+@asynccontextmanager
+async def _in_background(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run endless loops until this is left."""
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _secret_keys(settings: Settings, directory: DataDirectory) -> secret_keys.SecretKeys:

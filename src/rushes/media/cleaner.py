@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import structlog
 
 from rushes.clock import Clock
@@ -19,25 +17,13 @@ SHORTEST_PAUSE_S = 0.2
 
 
 class InputCleaner:
-    """Cleans until it is stopped. A crash at any moment leaves a row by which the next pass goes on."""
+    """Cleans for as long as the service runs. A crash at any moment leaves a row by which the next pass goes on."""
 
     def __init__(self, store: InputStore, storage: Storage, clock: Clock, *, grace_s: float) -> None:
         self._store = store
         self._storage = storage
         self._clock = clock
         self._grace_s = grace_s
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to clean, in the background."""
-        self._task = asyncio.create_task(self._clean_forever())
-
-    async def stop(self) -> None:
-        """Stop, wherever it is."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
 
     async def clean(self) -> int:
         """One pass over everything that is due; returns how many files were removed."""
@@ -54,7 +40,8 @@ class InputCleaner:
                 removed += 1
         return removed
 
-    async def _clean_forever(self) -> None:
+    async def run(self) -> None:
+        """Clean for ever; cancel to stop."""
         while True:
             try:
                 removed = await self.clean()
