@@ -97,6 +97,7 @@ def test_the_examples_run(service: Service, page: Path, tmp_path: Path) -> None:
         "HOME": str(tmp_path),
         "RUSHES_DATA_DIR": str(service.data_dir),
         "KEY": service.key().text,
+        **({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}),
     }
     script = "\n".join(block for language, block in blocks if language == "bash")
     commands = [["bash", "-euo", "pipefail", "-c", script]]
