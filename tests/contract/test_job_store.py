@@ -10,7 +10,7 @@ import pytest
 from rushes.errors import JobNotFound, LeaseLost, NotCancellable
 from rushes.jobs.job import Problem, State, Status
 from rushes.jobs.store import Listing
-from rushes.video.request import InputMedia, Role, VideoRequest
+from rushes.video.request import VideoRequest
 from tests.contract.database_harness import Desk, together
 from tests.fixtures.new_jobs import ACCOUNT, new_job
 from tests.fixtures.scripted_provider import stored_video
@@ -26,10 +26,7 @@ async def ids(desk: Desk, listing: Listing, account_id: str = ACCOUNT) -> list[s
 
 
 async def test_what_was_asked_for_is_what_is_kept(desk: Desk) -> None:
-    image = InputMedia(Role.INPUT_IMAGE, "inputs/1", "image/png", 5, "0" * 64)
-    request = VideoRequest(
-        prompt="Ein Hund 🐕", n=2, seed=0, generate_audio=False, media=(image,), additional_params={"a": [1, None]}
-    )
+    request = VideoRequest(prompt="Ein Hund 🐕", n=2, seed=0, generate_audio=False, additional_params={"a": [1, None]})
     new = new_job(
         provider="maker",
         model="old",

@@ -16,10 +16,8 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rushes.accounts.keys import Mode
 from rushes.cli.options import DataDir
 from rushes.errors import RushesError
-from rushes.settings import load_settings
 
 if TYPE_CHECKING:
     import aiohttp
@@ -60,6 +58,8 @@ def demo(
     data_dir: DataDir = None,
 ) -> None:
     """Make a first video: start the service, make a test key, post a prompt, save the MP4, stop the service."""
+    from rushes.settings import load_settings
+
     directory = load_settings(data_dir=data_dir).data_dir
     number = _free_port(USUAL_PORT, ANY_PORT) if port is None else _free_port(port)
     try:
@@ -151,7 +151,9 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 async def _make_test_key(directory: Path) -> str:
+    from rushes.accounts.keys import Mode
     from rushes.app.administration import opened_accounts
+    from rushes.settings import load_settings
 
     async with opened_accounts(load_settings(data_dir=directory)) as accounts:
         _, key = await accounts.create_key(account="default", name="demo", mode=Mode.TEST, lifetime_s=KEY_LIFETIME_S)

@@ -144,7 +144,7 @@ class Job:
     started_at: int | None
     completed_at: int | None
     cancelled_at: int | None
-    files_expire_at: int | None
+    files_expire_at: int | None = None
 
     @property
     def status(self) -> Status:

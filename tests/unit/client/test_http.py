@@ -61,7 +61,7 @@ async def test_the_key_is_sent_as_bearer_and_shown_nowhere(server: Scripted) -> 
 
 
 async def test_a_get_is_tried_again_after_a_cut_and_a_503(server: Scripted) -> None:
-    server.script = [cuts, says(PROBLEM, 503, {"Retry-After": "0"}), says({"models": []})]
+    server.script = [cuts, says(PROBLEM, 503, {"Retry-After": "0"}), says([])]
     async with Client(server.url, "key") as client:
         models, _ = await client.list_models()
     assert models == ()

@@ -37,7 +37,6 @@ JOB = Job(
     started_at=None,
     completed_at=None,
     cancelled_at=None,
-    files_expire_at=None,
 )
 
 
