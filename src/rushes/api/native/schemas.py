@@ -102,7 +102,7 @@ class Video(BaseModel):
     expires_at: str | None
     url_expires_at: str | None
     thumbnail_url: str | None
-    b64_json: str | None = None
+    b64_json: str | None = Field(None, exclude_if=lambda value: value is None)
 
 
 class Result(Video):
