@@ -107,9 +107,10 @@ class Inputs:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._take_one(account_id, item)) for item in given]
-        except* RushesError as errors:
-            first: BaseException = errors
-            while isinstance(first, BaseExceptionGroup):
+        except ExceptionGroup as errors:
+            # Not `except*`: what is raised in there comes out as a group again on Python before 3.11.4.
+            first: Exception = errors
+            while isinstance(first, ExceptionGroup):
                 first = first.exceptions[0]
             raise first from None
         return tuple(task.result() for task in tasks)
