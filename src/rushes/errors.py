@@ -19,6 +19,7 @@
     │   ├── ContentFiltered
     │   ├── ProviderAuth
     │   ├── ProviderQuota           retryable
+    │   │   └── ProviderCreditEmpty never accepted, but a retry soon cannot help
     │   ├── ProviderUnavailable     retryable
     │   ├── UnexpectedResponse      retryable: a paid job is not thrown away for a new word
     │   └── SubmissionUnknown       accepted or not? Nobody can say; never resubmitted in silence
@@ -239,6 +240,12 @@ class ProviderQuota(ProviderError):
 
     code = "provider_quota"
     retryable = True
+
+
+class ProviderCreditEmpty(ProviderQuota):
+    """The account at the provider has no credit left; surely not accepted, and a retry soon cannot help."""
+
+    retryable = False
 
 
 class ProviderUnavailable(ProviderError):
