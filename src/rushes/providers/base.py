@@ -70,6 +70,13 @@ class Provider(ABC):
             "it may have been, and may be charged"
         )
 
+    def handle_for(self, provider_video_id: str) -> Handle:
+        """The handle of a generation known only by the provider's own id, for an operator who found it there.
+
+        Raises UnsupportedOption where that id is not enough, which is the default.
+        """
+        raise UnsupportedOption(f"'{self.name}' cannot take up a generation by its id", field="provider_id")
+
     async def cancel(self, handle: Handle, *, credential: Credential) -> None:
         """Stop the generation. Raises UnsupportedOption where the provider cannot, which is the default."""
         raise UnsupportedOption(f"'{self.name}' cannot cancel a running generation", field="cancel")
