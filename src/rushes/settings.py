@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Literal, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -88,6 +88,9 @@ class Settings(BaseSettings):
     retention_s: float | None = Field(
         None, gt=0, le=100 * YEAR_S, description="How long finished videos are kept, in seconds; without it, for ever."
     )
+    on_retired: Literal["successor", "refuse"] = Field(
+        "successor", description="What happens to requests for a retired model: its successor serves them, or a 400."
+    )
     hold_s: float = Field(0, ge=0, le=3600, description="How long jobs at paid providers stay cancellable, in seconds.")
     test_hold_s: float = Field(1, ge=0, le=3600, description="The same for animatic and for test keys.")
     poll_interval_s: float | None = Field(
@@ -126,6 +129,18 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Command line, then environment, then the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_config_file())
+
+    def provider_key(self, provider: str) -> str | None:
+        """The operator's key for a provider: from our own setting, else from where people usually keep it."""
+        own = self.providers.get(provider, ProviderSettings()).api_key
+        if own is not None:
+            return own.get_secret_value()
+        usual = (_environment().get(name) for name in USUAL_KEY_VARIABLES.get(provider, ()))
+        return next((key for key in usual if key), None)
+
+    def base_url(self, provider: str) -> str | None:
+        """Where a provider is reached, if the operator says so."""
+        return self.providers.get(provider, ProviderSettings()).base_url
 
     def credential_variables(self, provider: str) -> tuple[str, ...]:
         """The variables that can hold the provider's key, the one that wins first."""

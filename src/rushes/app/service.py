@@ -18,6 +18,7 @@ from rushes.accounts.tokens import TokenSigner
 from rushes.api.http import build_http
 from rushes.api.native.links import Links
 from rushes.api.services import Services
+from rushes.app.credentials import configured_keys, credential_of
 from rushes.catalogue.load import load
 from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
@@ -30,6 +31,7 @@ from rushes.jobs.job import Job
 from rushes.jobs.leases import LeaseStore
 from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.jobs.service import JobService, Policy
+from rushes.jobs.serving import OnRetired, Servers
 from rushes.jobs.store import JobStore
 from rushes.jobs.usage import UsageStore
 from rushes.jobs.worker import Worker, WorkerLimits
@@ -43,8 +45,8 @@ from rushes.media.poster import Posters
 from rushes.media.store import InputStore
 from rushes.net.client import HttpClient, Sink
 from rushes.offload import Offload
-from rushes.providers.base import NO_CREDENTIAL
 from rushes.providers.registry import open_providers
+from rushes.sealing import Sealer
 from rushes.settings import Settings
 
 LEAST_FREE_BYTES = 64 * 1024**2
@@ -91,21 +93,34 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
                 quota_bytes=settings.input_quota_bytes, grace_s=settings.input_grace_s, upload_s=settings.upload_keep_s
             ),
         )
-        providers = open_providers(offload=drawing, scratch=directory.scratch, clock=clock)
-        for provider in providers.values():
-            closing.push_async_callback(provider.close)
+        adapters = open_providers(
+            offload=drawing, scratch=directory.scratch, clock=clock, client=client, base_url=settings.base_url
+        )
+        for adapter in adapters.values():
+            closing.push_async_callback(adapter.close)
+        keyring = configured_keys(settings, catalogue)
+        sealer = Sealer(keys.derive("byok"))
+        servers = Servers(
+            catalogue,
+            keyring,
+            surfaces=adapters.keys(),
+            setting_names=settings.credential_variables,
+            on_retired=OnRetired(settings.on_retired),
+        )
+        jobs = JobStore(database)
         leases = LeaseStore(database, new_id("worker"))
 
         async def tools_for(job: Job) -> Tools:
-            provider = providers.get(job.served_provider)
+            adapter = adapters.get((job.served_provider, job.surface))
             model = catalogue.find(job.served_provider, job.served_model)
-            if provider is None or model is None:
+            credential = await credential_of(job, jobs, keyring, sealer)
+            if adapter is None or model is None or credential is None:
                 raise NoCredentials(f"Model '{job.served_provider}/{job.served_model}' cannot be served any more")
             return Tools(
                 leases=leases,
-                provider=provider,
+                provider=adapter,
                 model=model,
-                credential=NO_CREDENTIAL,
+                credential=credential,
                 read_media=inputs.read,
                 custody=custody,
                 clock=clock,
@@ -123,18 +138,19 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
             accounts=AccountStore(database),
             tokens=TokenSigner(keys.derive("tokens")),
             jobs=JobService(
-                JobStore(database),
+                jobs,
                 catalogue,
+                servers,
                 inputs,
-                served_providers=frozenset(providers),
-                credential_names=settings.credential_variables,
+                sealer=sealer,
+                clock=clock,
                 policy=Policy(hold_s=settings.hold_s, test_hold_s=settings.test_hold_s),
                 wake=worker.wake,
             ),
             inputs=inputs,
             usage=UsageStore(database),
             catalogue=catalogue,
-            served_surfaces=dict.fromkeys(providers),
+            served_surfaces=servers.surfaces_in_use(),
             storage=storage,
             links=Links(
                 LinkSigner(keys.derive("links")), clock, ttl_s=settings.link_ttl_s, public_url=settings.public_url

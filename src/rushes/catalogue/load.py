@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rushes.catalogue.consistency import inconsistency, successor_inconsistency
-from rushes.catalogue.model import Frozen, Model
+from rushes.catalogue.model import CredentialShape, Frozen, Model
 from rushes.errors import StartupError
 
 PACKAGE: Traversable = resources.files("rushes.catalogue")
@@ -29,6 +29,8 @@ class ProviderEntry(Frozen):
     source: str | None = None
     checked: date | None = None
     """Which pages were read and when, for every model that does not say so itself."""
+    credentials: tuple[CredentialShape, ...] = ()
+    """The shapes of credential it has; none for a provider that needs none."""
     reserved_params: tuple[str, ...] = ()
     """Names in additional_params that our adapter sets, or that change price, address or storage. Dots reach inside."""
 

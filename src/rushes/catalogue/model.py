@@ -57,6 +57,20 @@ class InputRule(Frozen):
     durations_s: tuple[int, ...] = ()
 
 
+class CredentialKind(StrEnum):
+    """What a credential is made of."""
+
+    API_KEY = "api_key"
+    SERVICE_ACCOUNT = "service_account"
+
+
+class CredentialShape(Frozen):
+    """A kind of credential that a provider takes, and which of its surfaces that opens."""
+
+    kind: CredentialKind
+    surface: str | None = None
+
+
 class Model(Frozen):
     """One model of one provider: what it accepts, costs and promises, with the page that says so."""
 
@@ -108,6 +122,8 @@ class Model(Frozen):
     repeatable_submit: bool = False
     """Submitting twice under one attempt id makes one generation, so a lost answer is simply asked for again."""
     can_cancel: bool = False
+    output_lifetime_s: int = 86_400
+    """How long the provider keeps a finished video; storing it is retried for that long."""
 
     prices: tuple[Price, ...] = ()
     """First match wins; none means unknown."""

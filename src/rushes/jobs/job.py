@@ -118,7 +118,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One generation, as stored. Times are milliseconds since 1970 UTC; `cost_usd` None means unknown."""
+    """One generation, as stored. Times are milliseconds since 1970 UTC; `cost_usd` None means unknown.
+
+    `surface` is which of the provider's APIs runs it, `credential` a fingerprint of the key it runs on, `byok` whether
+    that key is the caller's own.
+    """
 
     seq: int
     id: str
@@ -145,6 +149,9 @@ class Job:
     completed_at: int | None
     cancelled_at: int | None
     files_expire_at: int | None = None
+    surface: str | None = None
+    credential: str | None = None
+    byok: bool = False
 
     @property
     def status(self) -> Status:

@@ -17,6 +17,7 @@ from rushes.jobs.job import MOVES, Attempt, AttemptState, Job, Problem, State
 from rushes.jobs.store import (
     INSERT_EVENT,
     LEAVE_LANE,
+    WIPE_SEALED,
     count_move,
     job_from,
     outputs_from,
@@ -367,6 +368,8 @@ async def _move(transaction: Transaction, row: Row, to: State, cause: str, **col
         status=to.status,
         **columns,
     )
+    if to.is_final and row["byok"]:
+        await transaction.execute(WIPE_SEALED, job_id=row["id"])
     await count_move(transaction, row["account_id"], was.status, to.status)
     if to.is_final:
         await count_usage(transaction, row, to)

@@ -1,26 +1,25 @@
-"""What callers do with jobs: create, get, list, cancel. Everything that can be wrong is found before money is spent."""
+"""What callers do with jobs: create, get, list, cancel, delete. What can be wrong is found before money is spent."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from rushes.accounts.keys import Caller, Mode
-from rushes.catalogue.check import complete
 from rushes.catalogue.choose import choose
 from rushes.catalogue.load import Catalogue
-from rushes.catalogue.model import Model
 from rushes.catalogue.price import estimate_usd
-from rushes.errors import NoCredentials
+from rushes.clock import Clock
 from rushes.ids import new_id
+from rushes.jobs.idempotency import Once, Replay
 from rushes.jobs.job import Job, Status
+from rushes.jobs.serving import ANIMATIC, Servers, Serving
 from rushes.jobs.store import JobStore, Listing, NewJob
 from rushes.media.inputs import GivenMedia, Inputs
+from rushes.sealing import Sealer
 from rushes.video.request import VideoRequest
-
-ANIMATIC = "animatic"
-TEST_MODEL = "storyboard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,21 @@ class Policy:
     test_hold_s: float = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One generation as a caller asks for it; None means not given."""
+
+    request: VideoRequest
+    media: tuple[GivenMedia, ...] = ()
+    model: str | None = None
+    provider: str | None = None
+    response_format: str = "url"
+    byok_api_key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Asked(model={self.model!r}, provider={self.provider!r})"
+
+
 class JobService:
     """The caller's side of jobs. `wake` tells the worker in how many seconds there may be something to do."""
 
@@ -38,64 +52,72 @@ class JobService:
         self,
         store: JobStore,
         catalogue: Catalogue,
+        servers: Servers,
         inputs: Inputs,
         *,
-        served_providers: frozenset[str],
-        credential_names: Callable[[str], tuple[str, ...]],
+        sealer: Sealer,
+        clock: Clock,
         policy: Policy,
         wake: Callable[[float], None],
     ) -> None:
         self._store = store
         self._catalogue = catalogue
+        self._servers = servers
         self._inputs = inputs
-        self._served_providers = served_providers
-        self._credential_names = credential_names
+        self._sealer = sealer
+        self._clock = clock
         self._policy = policy
         self._wake = wake
 
-    async def create(
-        self,
-        caller: Caller,
-        request: VideoRequest,
-        *,
-        media: Sequence[GivenMedia] = (),
-        model: str | None,
-        provider: str | None,
-        response_format: str,
-    ) -> Job:
-        """Accept one generation: choose the model, check and complete the options, pin the price, store the job.
+    async def find_answer(self, caller: Caller, once: Once) -> Replay | None:
+        """What an earlier request of the same idempotency key was answered, if there was one."""
+        return await self._store.find_answer(caller.account_id, once)
 
-        `media` is taken in last: nothing is decoded or fetched for a request that is refused anyway. Raises
-        ModelNotFound, ProviderNotFound, UnsupportedOption, InvalidRequest, NoCredentials or what `Inputs.take` raises;
-        no job is stored then.
+    async def create(self, caller: Caller, asked: Asked, once: Once | None = None) -> Job | Replay:
+        """Accept one generation: choose the model, check and complete the options, pin key and price, store the job.
+
+        Media are taken in last: nothing is decoded or fetched for a request that is refused anyway. Raises
+        ModelNotFound, ProviderNotFound, UnsupportedOption, InvalidRequest, ModelRetired, NoCredentials,
+        IdempotencyMismatch or what `Inputs.take` raises; no job is stored then.
         """
-        asked = choose(self._catalogue, model, provider)
-        test = caller.mode is Mode.TEST
-        completed = complete(asked, replace(request, media=tuple(item.expected() for item in media)), test=test)
-        served, warnings = self._serve(asked, test)
-        completed = replace(completed, media=await self._inputs.take(caller.account_id, media))
+        model = choose(self._catalogue, asked.model, asked.provider)
+        serving = self._servers.serve(
+            model,
+            replace(asked.request, media=tuple(item.expected() for item in asked.media)),
+            test=caller.mode is Mode.TEST,
+            byok_api_key=asked.byok_api_key,
+            today=datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).date(),
+        )
+        request = replace(serving.request, media=await self._inputs.take(caller.account_id, asked.media))
+        served = serving.model
         free = served.provider == ANIMATIC
         hold_s = self._policy.test_hold_s if free else self._policy.hold_s
+        cost_usd = Decimal(0) if free or serving.byok else estimate_usd(served, request)
+        job_id = new_id("job")
         job = await self._store.create(
             NewJob(
-                id=new_id("job"),
+                id=job_id,
                 account_id=caller.account_id,
                 key_id=caller.key_id,
-                provider=asked.provider,
-                model=asked.id,
+                provider=model.provider,
+                model=model.id,
                 served_provider=served.provider,
                 served_model=served.id,
-                request=completed,
-                response_format=response_format,
-                cost_usd=Decimal(0) if free else estimate_usd(served, completed),
+                request=request,
+                response_format=asked.response_format,
+                cost_usd=cost_usd,
                 usual_s=served.usual_s,
                 reports_progress=served.reports_progress,
-                warnings=warnings,
-                lane=f"{served.provider}/{served.id}",
+                warnings=(*serving.warnings, *(() if cost_usd is not None else (UNKNOWN_PRICE,))),
+                lane=_lane(serving),
                 lane_capacity=served.concurrency,
                 hold_s=hold_s,
                 deadline_s=served.deadline_s,
-            )
+                surface=None if serving.pinned is None else serving.pinned.surface,
+                credential=None if serving.pinned is None else serving.pinned.fingerprint,
+                sealed_secret=self._seal(serving, job_id),
+            ),
+            once,
         )
         self._wake(hold_s)
         return job
@@ -128,20 +150,16 @@ class JobService:
         self._wake(0)
         return job
 
-    def _serve(self, asked: Model, test: bool) -> tuple[Model, tuple[str, ...]]:
-        """The model that really runs, and what the caller should know about that."""
-        if asked.provider == ANIMATIC:
-            return asked, ()
-        if test:
-            animatic = self._catalogue.find(ANIMATIC, TEST_MODEL)
-            assert animatic is not None
-            return animatic, (
-                f"Test mode: the embedded animatic draws this video at no cost; it is not the work of '{asked.id}'.",
-            )
-        if asked.provider not in self._served_providers:
-            names = " or ".join(self._credential_names(asked.provider))
-            raise NoCredentials(
-                f"No credentials for the provider of model '{asked.provider}/{asked.id}': set {names}, "
-                "or send your own key as byok_api_key"
-            )
-        return asked, ()
+    def _seal(self, serving: Serving, job_id: str) -> str | None:
+        if not serving.byok or serving.pinned is None:
+            return None
+        return self._sealer.seal(serving.pinned.credential.secret, job_id)
+
+
+UNKNOWN_PRICE = "The price of this model is not known; the job's cost is null."
+
+
+def _lane(serving: Serving) -> str:
+    """Jobs that share a model and a key share a lane, so that one hung or spent key does not hold up another."""
+    lane = f"{serving.model.provider}/{serving.model.id}"
+    return lane if serving.pinned is None else f"{lane}@{serving.pinned.fingerprint}"

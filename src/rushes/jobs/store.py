@@ -10,6 +10,7 @@ from decimal import Decimal
 from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableInput
+from rushes.jobs.idempotency import KEPT_MS, Once, Replay, replayed
 from rushes.jobs.job import Job, Problem, State, Status
 from rushes.jobs.usage import count_usage
 from rushes.video.output import StoredVideo
@@ -17,9 +18,11 @@ from rushes.video.request import VideoRequest
 
 INSERT_JOB = """
 INSERT INTO jobs (id, account_id, key_id, state, status, provider, model, served_provider, served_model, request,
-                  response_format, cost_usd, usual_s, warnings, lane, available_at, deadline_at, progress, created_at)
+                  response_format, cost_usd, usual_s, warnings, lane, available_at, deadline_at, progress, created_at,
+                  surface, credential, byok)
 VALUES (:id, :account_id, :key_id, 'queued', 'pending', :provider, :model, :served_provider, :served_model, :request,
-        :response_format, :cost_usd, :usual_s, :warnings, :lane, :now + :hold_ms, :now + :deadline_ms, :progress, :now)
+        :response_format, :cost_usd, :usual_s, :warnings, :lane, :now + :hold_ms, :now + :deadline_ms, :progress, :now,
+        :surface, :credential, :byok)
 RETURNING *
 """
 
@@ -29,6 +32,25 @@ ON CONFLICT (lane) DO UPDATE SET ready = lanes.ready + 1, capacity = excluded.ca
 """
 
 LEAVE_LANE = "UPDATE lanes SET ready = ready + :ready, in_use = in_use + :in_use WHERE lane = :lane"
+
+KEEP_SEALED = "INSERT INTO byok_secrets (job_id, sealed) VALUES (:job_id, :sealed)"
+
+WIPE_SEALED = "DELETE FROM byok_secrets WHERE job_id = :job_id"
+
+GET_SEALED = "SELECT sealed FROM byok_secrets WHERE job_id = :job_id"
+
+FIND_ANSWER = """
+SELECT body_hash, answer FROM idempotency
+WHERE account_id = :account_id AND route = :route AND key = :key AND created_at > :now - :kept_ms
+"""
+
+KEEP_ANSWER = """
+INSERT INTO idempotency (account_id, route, key, body_hash, answer, created_at)
+VALUES (:account_id, :route, :key, :body_hash, :answer, :now)
+ON CONFLICT (account_id, route, key) DO UPDATE
+SET body_hash = excluded.body_hash, answer = excluded.answer, created_at = excluded.created_at
+WHERE idempotency.created_at <= excluded.created_at - :kept_ms
+"""
 
 COUNT_ONE = """
 INSERT INTO job_counts (account_id, status, jobs) VALUES (:account_id, :status, :change)
@@ -86,6 +108,10 @@ class NewJob:
     lane_capacity: int | None
     hold_s: float
     deadline_s: float
+    surface: str | None = None
+    credential: str | None = None
+    sealed_secret: str | None = None
+    """The caller's own provider key, sealed; None where the job runs on ours, or on none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,44 +140,55 @@ class JobStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, new: NewJob) -> Job:
+    async def find_answer(self, account_id: str, once: Once) -> Replay | None:
+        """What an earlier request of the same idempotency key was answered. Raises IdempotencyMismatch."""
+        rows = await self._database.read(
+            FIND_ANSWER, account_id=account_id, route=once.route, key=once.key, kept_ms=KEPT_MS
+        )
+        return replayed(once, rows[0]["body_hash"], rows[0]["answer"]) if rows else None
+
+    async def sealed_secret(self, job_id: str) -> str | None:
+        """The sealed provider key that the caller brought for this job, while it lasts."""
+        rows = await self._database.read(GET_SEALED, job_id=job_id)
+        return rows[0]["sealed"] if rows else None
+
+    async def create(self, new: NewJob, once: Once | None = None) -> Job | Replay:
         """Store a queued job; when this returns it survives loss of power, and its input files are kept for it.
 
-        Raises UnusableInput if an input file is gone.
+        Under an idempotency key the answer is stored in the same transaction, so that of many requests at one time
+        one makes the job, and the others get its answer. Raises IdempotencyMismatch, or UnusableInput if an input
+        file is gone.
         """
+        if once is None:
+            return await self._database.write(lambda transaction: _insert(transaction, new))
 
-        async def body(transaction: Transaction) -> Job:
-            rows = await transaction.fetch(
-                INSERT_JOB,
-                id=new.id,
-                account_id=new.account_id,
-                key_id=new.key_id,
-                provider=new.provider,
-                model=new.model,
-                served_provider=new.served_provider,
-                served_model=new.served_model,
-                request=new.request.to_json(),
-                response_format=new.response_format,
-                cost_usd=None if new.cost_usd is None else str(new.cost_usd),
-                usual_s=new.usual_s,
-                warnings=json.dumps(new.warnings),
-                lane=new.lane,
-                hold_ms=int(new.hold_s * 1000),
-                deadline_ms=int(new.deadline_s * 1000),
-                progress=0 if new.reports_progress else None,
+        async def body(transaction: Transaction) -> Job | Replay:
+            account_id = new.account_id
+            earlier = await fetch_one(
+                transaction, FIND_ANSWER, account_id=account_id, route=once.route, key=once.key, kept_ms=KEPT_MS
             )
-            for media in {media.key: media for media in new.request.media}.values():
-                if not await transaction.execute(NEED_INPUT, job_id=new.id, key=media.key):
-                    raise UnusableInput(
-                        f"{media.role}: the file was removed before the job began; send it again", media.role
-                    )
-            await transaction.execute(ENTER_LANE, lane=new.lane, capacity=new.lane_capacity)
-            await transaction.execute(COUNT_ONE, account_id=new.account_id, status=Status.PENDING, change=1)
-            await count_usage(transaction, rows[0], State.QUEUED)
-            await transaction.execute(INSERT_EVENT, job_id=new.id, state=State.QUEUED, cause="accepted")
-            return job_from(rows[0])
+            if earlier is not None:
+                return replayed(once, earlier["body_hash"], earlier["answer"])
+            job = await _insert(transaction, new)
+            kept = await transaction.execute(
+                KEEP_ANSWER,
+                account_id=account_id,
+                route=once.route,
+                key=once.key,
+                body_hash=once.body_hash,
+                answer=once.answer_of(job),
+                kept_ms=KEPT_MS,
+            )
+            if not kept:
+                raise _Overtaken
+            return job
 
-        return await self._database.write(body)
+        try:
+            return await self._database.write(body)
+        except _Overtaken:
+            replay = await self.find_answer(new.account_id, once)
+            assert replay is not None
+            return replay
 
     async def get(self, account_id: str, job_id: str) -> Job:
         """The account's job. Raises JobNotFound if it has none of this id."""
@@ -224,6 +261,7 @@ class JobStore:
                 raise NotCancellable(
                     f"Only pending jobs can be cancelled; '{job_id}' is {State(row['state']).status.value}"
                 )
+            await transaction.execute(WIPE_SEALED, job_id=job_id)
             claimed = row["in_slot"]
             await transaction.execute(
                 LEAVE_LANE, lane=row["lane"], ready=0 if claimed else -1, in_use=-1 if claimed else 0
@@ -258,6 +296,47 @@ class JobStore:
             await transaction.execute(COUNT_ONE, account_id=account_id, status=job.status, change=-1)
 
         await self._database.write(body)
+
+
+class _Overtaken(Exception):  # noqa: N818 - it never leaves this file
+    """Another transaction of the same idempotency key was committed first; ours is rolled back."""
+
+
+async def _insert(transaction: Transaction, new: NewJob) -> Job:
+    rows = await transaction.fetch(
+        INSERT_JOB,
+        id=new.id,
+        account_id=new.account_id,
+        key_id=new.key_id,
+        provider=new.provider,
+        model=new.model,
+        served_provider=new.served_provider,
+        served_model=new.served_model,
+        request=new.request.to_json(),
+        response_format=new.response_format,
+        cost_usd=None if new.cost_usd is None else str(new.cost_usd),
+        usual_s=new.usual_s,
+        warnings=json.dumps(new.warnings),
+        lane=new.lane,
+        hold_ms=int(new.hold_s * 1000),
+        deadline_ms=int(new.deadline_s * 1000),
+        progress=0 if new.reports_progress else None,
+        surface=new.surface,
+        credential=new.credential,
+        byok=int(new.sealed_secret is not None),
+    )
+    if new.sealed_secret is not None:
+        await transaction.execute(KEEP_SEALED, job_id=new.id, sealed=new.sealed_secret)
+    for media in {media.key: media for media in new.request.media}.values():
+        if not await transaction.execute(NEED_INPUT, job_id=new.id, key=media.key):
+            raise UnusableInput(
+                f"{media.role}: the file was removed before the job began; send it again", media.role
+            )
+    await transaction.execute(ENTER_LANE, lane=new.lane, capacity=new.lane_capacity)
+    await transaction.execute(COUNT_ONE, account_id=new.account_id, status=Status.PENDING, change=1)
+    await count_usage(transaction, rows[0], State.QUEUED)
+    await transaction.execute(INSERT_EVENT, job_id=new.id, state=State.QUEUED, cause="accepted")
+    return job_from(rows[0])
 
 
 async def doom_files(transaction: Transaction, job: Job) -> None:
@@ -307,6 +386,9 @@ def job_from(row: Row) -> Job:
         completed_at=row["completed_at"],
         cancelled_at=row["cancelled_at"],
         files_expire_at=row["files_expire_at"],
+        surface=row["surface"],
+        credential=row["credential"],
+        byok=bool(row["byok"]),
     )
 
 

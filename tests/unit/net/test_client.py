@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
-from tests.fixtures.upstreams.server import Recorded, listen, record
 from yarl import URL
 
 from rushes.errors import RefusedAddress
 from rushes.net.client import HttpClient, OriginHeaders, Sink, TimeLimits
+from tests.fixtures.upstreams.server import Recorded, listen, record
 
 LOOPBACK = {Sink.INPUTS: ("127.0.0.1/32",)}
 

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
-from tests.fixtures.upstreams.server import Handler, Recorded, broken_off, listen, never, record
 
 from rushes.errors import OutputInvalid, OutputLost, ProviderUnavailable, StartupError, UnexpectedResponse
 from rushes.net.client import HttpClient, Sink, TimeLimits
 from rushes.providers.failure import Raw
 from rushes.providers.http import CallLimits, Origin
+from tests.fixtures.upstreams.server import Handler, Recorded, broken_off, listen, never, record
 
 SHORT = TimeLimits(connect_s=5, read_s=0.2, total_s=5)
 KEY = {"x-key": "secret"}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import time
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -23,6 +27,9 @@ from rushes.api.services import services_of
 from rushes.api.times import rfc3339
 from rushes.catalogue.params import lift_portable
 from rushes.catalogue.size import with_size
+from rushes.jobs.idempotency import HEADER, Once, Replay, check_key, hash_body
+from rushes.jobs.job import Job
+from rushes.jobs.service import Asked
 from rushes.video.request import VideoRequest
 
 router = APIRouter()
@@ -45,13 +52,18 @@ BODY_SCHEMA: dict[str, Any] = {
 async def create_generation(request: Request, caller: Authenticated) -> Response:
     """Accepts the request, answers its job at once; the work is asynchronous."""
     content = await read_json_object(request)
+    once = await _once(request, content)
+    if once is not None:
+        earlier = await services_of(request).jobs.find_answer(caller, once)
+        if earlier is not None:
+            return _replay(earlier)
     params = content.get("additional_params")
     if isinstance(params, dict):
         lifted, rest = lift_portable(content, params)
         content = {**lifted, "additional_params": rest}
     refuse_unknown(content, GenerationBody.model_fields)
     body = shaped(GenerationBody, content)
-    asked = VideoRequest(
+    video = VideoRequest(
         prompt=body.prompt,
         aspect_ratio=body.aspect_ratio,
         resolution=body.resolution,
@@ -64,27 +76,68 @@ async def create_generation(request: Request, caller: Authenticated) -> Response
         additional_params=body.additional_params or {},
     )
     if body.size is not None:
-        asked = with_size(asked, body.size)
-    job = await services_of(request).jobs.create(
-        caller,
-        asked,
-        media=given_media(body),
+        video = with_size(video, body.size)
+    asked = Asked(
+        request=video,
+        media=tuple(given_media(body)),
         model=body.model,
         provider=body.provider,
         response_format=body.response_format or "url",
+        byok_api_key=body.byok_api_key,
     )
-    status_url = f"/api/v1/videos/jobs/{job.id}"
-    started = GenerationStarted(
+    made = await services_of(request).jobs.create(caller, asked, once)
+    return _replay(made) if isinstance(made, Replay) else _started(request, made)
+
+
+async def _once(request: Request, content: dict[str, Any]) -> Once | None:
+    key = request.headers.get(HEADER)
+    if key is None:
+        return None
+    return Once(
+        route="POST /videos/generations",
+        key=check_key(key),
+        # Hashing 60 MB of media takes a tenth of a second.
+        body_hash=await asyncio.to_thread(hash_body, content),
+        answer_of=lambda job: _envelope(request, job).model_dump_json(),
+    )
+
+
+def _started(request: Request, job: Job) -> Response:
+    headers = {"Location": _status_url(job.id), **_lifecycle_headers(request, job.provider, job.model)}
+    return json_response(_envelope(request, job), headers=headers)
+
+
+def _replay(replay: Replay) -> Response:
+    job_id = json.loads(replay.answer)["job_id"]
+    headers = {"Location": _status_url(job_id), "Idempotent-Replayed": "true"}
+    return Response(replay.answer, headers=headers, media_type="application/json")
+
+
+def _status_url(job_id: str) -> str:
+    return f"/api/v1/videos/jobs/{job_id}"
+
+
+def _envelope(request: Request, job: Job) -> GenerationStarted:
+    return GenerationStarted(
         request_id=request.state.request_id,
         created_at=rfc3339(job.created_at),
         duration_ms=round((time.perf_counter() - request.state.began) * 1000, 1),
         provider=job.provider,
         model=job.model,
+        byok_api_key=job.byok,
         job_id=job.id,
         status=job.status,
         served_model=served_model(job),
         usage=usage(job),
-        data=StartedJob(job_id=job.id, status=job.status, status_url=status_url),
+        data=StartedJob(job_id=job.id, status=job.status, status_url=_status_url(job.id)),
         warnings=list(job.warnings),
     )
-    return json_response(started, headers={"Location": status_url})
+
+
+def _lifecycle_headers(request: Request, provider: str, model_id: str) -> dict[str, str]:
+    """That the model asked for is retired, or will be: RFC 9745 and RFC 8594."""
+    model = services_of(request).catalogue.find(provider, model_id)
+    if model is None or model.retired is None:
+        return {}
+    moment = datetime.combine(model.retired, datetime.min.time(), UTC)
+    return {"Deprecation": f"@{int(moment.timestamp())}", "Sunset": format_datetime(moment, usegmt=True)}

@@ -44,6 +44,9 @@ class GenerationBody(BaseModel):
     reference_images: list[str] | None = Field(None, description="Several; `reference_image` counts as the first.")
     video: str | None = Field(None, description="A video to extend. " + MEDIA)
     additional_params: dict[str, Any] | None = Field(None, description="The provider's own options, sent as given.")
+    byok_api_key: str | None = Field(
+        None, repr=False, description="Your own key of the provider: used for this job alone, wiped when it ends."
+    )
 
     @field_validator("prompt")
     @classmethod

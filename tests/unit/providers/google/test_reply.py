@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.fixtures.upstreams import gemini_scripts as scripts
 
 from rushes.errors import (
     ContentFiltered,
@@ -18,6 +17,7 @@ from rushes.errors import (
 from rushes.providers.failure import Raw, Reply
 from rushes.providers.google.reply import STATUSES, Stage, complaint_of, inline_video, progress_of, why_refused
 from rushes.video.progress import Done, Failed, Working
+from tests.fixtures.upstreams import gemini_scripts as scripts
 
 KEY = "AIzaSyUnit-0123456789_abcdefghijklmnop"
 URI = "https://generativelanguage.googleapis.com/v1beta/files/abc:download?alt=media"

@@ -1,0 +1,38 @@
+"""Whose key a job runs on: the operator's, as configured, or the caller's own, as sealed with the job."""
+
+from __future__ import annotations
+
+from rushes.catalogue.load import Catalogue
+from rushes.errors import InvalidRequest, StartupError
+from rushes.jobs.job import Job
+from rushes.jobs.store import JobStore
+from rushes.providers.base import NO_CREDENTIAL, Credential
+from rushes.providers.credentials import Keyring, Pinned, credential_from, recognise
+from rushes.sealing import Sealer
+from rushes.settings import Settings
+
+
+def configured_keys(settings: Settings, catalogue: Catalogue) -> Keyring:
+    """The operator's credentials. Raises StartupError for one that its provider cannot have."""
+    found: dict[str, list[Pinned]] = {}
+    for name in catalogue.providers:
+        secret = settings.provider_key(name)
+        entry = catalogue.find_provider(name)
+        if secret is None or entry is None:
+            continue
+        try:
+            found[name] = [recognise(entry, secret, field=settings.credential_variables(name)[0])]
+        except InvalidRequest as exc:
+            raise StartupError(exc.message) from exc
+    return Keyring(found)
+
+
+async def credential_of(job: Job, jobs: JobStore, keyring: Keyring, sealer: Sealer) -> Credential | None:
+    """The credential that the job was accepted with; None if it is not to be had any more."""
+    if job.byok:
+        sealed = await jobs.sealed_secret(job.id)
+        return None if sealed is None else credential_from(sealer.open(sealed, job.id))
+    if job.credential is None:
+        return NO_CREDENTIAL
+    pinned = keyring.find(job.served_provider, job.surface)
+    return None if pinned is None else pinned.credential
