@@ -7,7 +7,9 @@
     │   ├── UnknownField
     │   ├── NotAuthenticated
     │   ├── NotFound                JobNotFound, ModelNotFound, ProviderNotFound, KeyNotFound, ...
-    │   ├── NotCancellable, JobNotFinished, FileExpired
+    │   ├── NotCancellable, JobNotFinished, NotRecoverable, FileExpired
+    │   ├── IdempotencyMismatch
+    │   ├── ModelRetired
     │   ├── BodyTooLarge
     │   ├── WrongContentType
     │   ├── RefusedAddress          a URL that leads where we do not go
@@ -152,10 +154,28 @@ class JobNotFinished(CallerError):
     code = "not_finished"
 
 
+class NotRecoverable(CallerError):
+    """The job is not one that an operator can take up again."""
+
+    code = "not_recoverable"
+
+
 class FileExpired(CallerError):
     """The video was kept as long as it should be, and is gone."""
 
     code = "file_expired"
+
+
+class IdempotencyMismatch(CallerError):
+    """The idempotency key was used before, with another body."""
+
+    code = "idempotency_mismatch"
+
+
+class ModelRetired(CallerError):
+    """The model is retired, and nothing may or can stand in for it."""
+
+    code = "model_retired"
 
 
 class BodyTooLarge(CallerError):

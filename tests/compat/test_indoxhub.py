@@ -6,6 +6,8 @@ to the right exception even where a caller's own words stand in the answer.
 
 from __future__ import annotations
 
+import base64
+import io
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ import indoxhub  # type: ignore[import-untyped]  # the package has no type marke
 import pytest
 import requests
 from indoxhub import Client
+from PIL import Image
 
 from tests.fixtures.service import Key, Service
 
@@ -379,3 +382,44 @@ class TestExceptions:
                     client.get_video_job_status(job_id)
         finally:
             broken.finish()
+
+
+def png(colour: str) -> str:
+    """A picture as this client takes one: base64."""
+    content = io.BytesIO()
+    Image.new("RGB", (320, 180), colour).save(content, "PNG")
+    return base64.b64encode(content.getvalue()).decode()
+
+
+class TestMedia:
+    def test_every_picture_argument_is_taken(self, client: Client) -> None:
+        started = client.videos(
+            "A lighthouse",
+            input_image=png("red"),
+            last_frame=png("blue"),
+            reference_image=png("green"),
+            reference_images=[png("white"), png("black")],
+            **QUICK,
+        )
+        job = client.wait_for_video_job(job_of(started), check_interval=0.05)
+        assert job["status"] == "completed"
+        roles = [media["role"] for media in job["request"]["media"]]
+        assert sorted(roles) == ["input_image", "last_frame", *3 * ["reference_image"]]
+
+    def test_a_video_is_extended(self, client: Client) -> None:
+        first = client.wait_for_video_job(
+            job_of(client.videos("A lighthouse", response_format="b64_json", **QUICK)), check_interval=0.05
+        )
+        started = client.videos("And on", video=first["result"]["b64_json"], **QUICK)
+        job = client.wait_for_video_job(job_of(started), check_interval=0.05)
+        assert job["result"]["duration"] > first["result"]["duration"]
+
+    def test_a_picture_that_is_none_is_a_bad_request(self, client: Client) -> None:
+        with pytest.raises(indoxhub.InvalidParametersError):
+            client.videos("A lighthouse", input_image=base64.b64encode(b"no picture").decode(), **QUICK)
+
+    def test_an_own_key_is_accepted_and_never_shown(self, client: Client) -> None:
+        started = client.videos("A lighthouse", byok_api_key="my-own-provider-key", model="google/veo-3.0-generate-001")
+        assert started["byok_api_key"] is False
+        assert any("byok_api_key" in warning for warning in started["warnings"])
+        assert "my-own-provider-key" not in str(started) + str(client.get_video_job_status(job_of(started)))

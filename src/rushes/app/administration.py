@@ -11,6 +11,8 @@ from rushes.data_directory import DataDirectory
 from rushes.db.migrate import is_current, migrate_sqlite
 from rushes.db.sqlite import SqliteDatabase
 from rushes.errors import StartupError
+from rushes.jobs.recovery import Recovery, RecoveryStore
+from rushes.offload import Offload
 from rushes.settings import Settings
 
 MIGRATION_WAIT_S = 10.0
@@ -19,12 +21,35 @@ MIGRATION_WAIT_S = 10.0
 @asynccontextmanager
 async def opened_accounts(settings: Settings) -> AsyncIterator[AccountStore]:
     """The accounts: before, beside or after a running service. Raises StartupError."""
+    async with _opened_database(DataDirectory(settings.data_dir)) as database:
+        yield AccountStore(database)
+
+
+@asynccontextmanager
+async def opened_recovery(settings: Settings) -> AsyncIterator[Recovery]:
+    """What an operator can do for failed jobs, also beside a running service. Raises StartupError."""
+    from rushes.net.client import HttpClient
+    from rushes.providers.registry import open_providers
+
     directory = DataDirectory(settings.data_dir)
+    async with _opened_database(directory) as database:
+        adapters = open_providers(
+            offload=Offload(1),
+            scratch=directory.scratch,
+            clock=SystemClock(),
+            client=HttpClient(),
+            base_url=settings.base_url,
+        )
+        yield Recovery(RecoveryStore(database), adapters)
+
+
+@asynccontextmanager
+async def _opened_database(directory: DataDirectory) -> AsyncIterator[SqliteDatabase]:
     directory.create()
     _bring_up_to_date(directory)
     database = SqliteDatabase(directory.database, SystemClock())
     try:
-        yield AccountStore(database)
+        yield database
     finally:
         await database.close()
 

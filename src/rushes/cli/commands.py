@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rushes.cli import jobs, keys
+from rushes.cli import jobs, keys, recovery
 from rushes.cli.demo import demo
 from rushes.cli.exits import EPILOG
 from rushes.cli.generate import generate
@@ -21,6 +21,8 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(demo)
 app.command(epilog=EPILOG)(generate)
+jobs.app.command()(recovery.reconcile)
+jobs.app.command()(recovery.recover)
 app.add_typer(jobs.app, name="jobs")
 app.command(epilog=EPILOG)(models)
 app.add_typer(keys.app, name="keys")

@@ -51,8 +51,6 @@ PROGRESS_STEP = 10
 """Reported progress is written only when it has risen by this many points: polls are not checkpoints."""
 PROGRESS_CEILING = 95
 SEEDS = 2**32
-STORING_PATIENCE_S = 48 * 3600.0
-"""How long beyond its deadline a finished video is still fetched: no provider that we know keeps one longer."""
 LAST_ANSWER_S = 8.0
 """How long a worker that stops still waits for the answer to a submit; process managers kill after about ten."""
 UNKNOWN_ANSWER = "The provider answered in a way we do not know"
@@ -84,7 +82,8 @@ class Carrying:
         self._tools = tools
         self._log = log.bind(job_id=claimed.job.id)
         self._parts = split_into_calls(claimed.job.request.n, tools.model.n_per_call)
-        self._storing_began = claimed.job.state is State.STORING
+        self._recovering = claimed.job.state is State.RECOVERING
+        self._storing_began = self._recovering or claimed.job.state is State.STORING
         self._generating = set() if self._storing_began else set(range(len(self._parts)))
         self._any_generated = self._storing_began
         self._attempt_ids = {attempt.part: attempt.id for attempt in claimed.attempts}
@@ -130,6 +129,9 @@ class Carrying:
         if attempt is not None and attempt.state is AttemptState.FAILED and attempt.problem is not None:
             await self._stop_generating(part, delivered=False)
             return attempt.problem
+        if self._recovering and (attempt is None or attempt.handle is None):
+            # An operator takes up what was submitted; nothing is submitted anew, and paid for, without the caller.
+            return Problem(SubmissionUnknown.code, "This part of the job was never known to be submitted")
         progress: Progress
         try:
             if attempt is not None and attempt.handle is not None:
@@ -191,6 +193,8 @@ class Carrying:
         try:
             submission = await self._call_submit(part, n, attempt_id)
         except (ProviderQuota, ProviderUnavailable, UnexpectedResponse, StorageUnavailable) as error:
+            if not error.retryable:
+                raise
             if _surely_not_accepted(error):
                 await self._withdraw(part, attempt_id)
             return error
@@ -388,7 +392,7 @@ class Carrying:
             if self._past_deadline():
                 limit_s = (self._job.deadline_at - self._job.created_at) // 1000
                 raise JobExpired(f"The job was not done within its limit of {limit_s} s; it may still be charged")
-        elif self._tools.clock.now_ms() >= self._job.deadline_at + STORING_PATIENCE_S * 1000:
+        elif self._tools.clock.now_ms() >= self._job.deadline_at + self._tools.model.output_lifetime_s * 1000:
             raise OutputLost("The video was finished at the provider, but could not be stored; it may be charged")
 
     async def _pause(self, part: int, failures: int, asked_s: float | None) -> None:

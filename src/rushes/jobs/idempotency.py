@@ -64,7 +64,7 @@ def _feed(hasher: hashlib._Hash, value: Any) -> None:
             _feed(hasher, item)
     elif isinstance(value, str):
         text = value.encode("utf-8", "surrogatepass")
-        hasher.update(b's%d:' % len(text))
+        hasher.update(b"s%d:" % len(text))
         hasher.update(text)
     else:
         hasher.update(f"j{json.dumps(value)};".encode())

@@ -5,7 +5,7 @@
       │                │                 │               │
       ├─► cancelled    ├─► failed        ├─► failed      └─► failed
       ├─► failed       └─► expired       └─► expired
-      └─► expired
+      └─► expired                              failed ◄──► recovering ──► succeeded   (by an operator)
 
 Callers see four words: `pending` (queued), `in_progress` (the next three), `completed` (succeeded) and `failed`.
 """
@@ -42,6 +42,9 @@ class State(StrEnum):
     """The provider has accepted. The worker polls until it is done, or the deadline passes."""
     STORING = "storing"
     """The videos exist at the provider. The worker copies them until they are ours, or the provider's are gone."""
+    RECOVERING = "recovering"
+    """Failed as far as callers know, but an operator has found the generation at the provider, or has a lost video
+    asked for once more. The worker carries it on, and leaves it with the videos or with a new reason to fail."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -54,15 +57,18 @@ class State(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing leaves this state."""
-        return not MOVES[self]
+        """Whether the job has ended, and only an operator's word can move it on."""
+        return self in _FINAL
 
+
+_FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.EXPIRED})
 
 _STATUS = {
     State.QUEUED: Status.PENDING,
     State.SUBMITTING: Status.IN_PROGRESS,
     State.RUNNING: Status.IN_PROGRESS,
     State.STORING: Status.IN_PROGRESS,
+    State.RECOVERING: Status.FAILED,
     State.SUCCEEDED: Status.COMPLETED,
     State.FAILED: Status.FAILED,
     State.CANCELLED: Status.FAILED,
@@ -74,8 +80,9 @@ MOVES: dict[State, frozenset[State]] = {
     State.SUBMITTING: frozenset({State.RUNNING, State.STORING, State.FAILED, State.EXPIRED}),
     State.RUNNING: frozenset({State.STORING, State.FAILED, State.EXPIRED}),
     State.STORING: frozenset({State.SUCCEEDED, State.FAILED}),
+    State.RECOVERING: frozenset({State.SUCCEEDED, State.FAILED}),
     State.SUCCEEDED: frozenset(),
-    State.FAILED: frozenset(),
+    State.FAILED: frozenset({State.RECOVERING}),
     State.CANCELLED: frozenset(),
     State.EXPIRED: frozenset(),
 }

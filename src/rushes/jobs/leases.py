@@ -24,7 +24,7 @@ from rushes.jobs.store import (
     outputs_to_json,
     problem_from,
 )
-from rushes.jobs.usage import count_usage
+from rushes.jobs.usage import count_recovery, count_usage
 from rushes.video.output import StoredVideo
 from rushes.video.progress import Handle
 
@@ -53,7 +53,7 @@ UNLEASE_ONE = _UNLEASE + "WHERE id = :id AND lease = :lease"
 
 CLAIM_UNOWNED = """
 UPDATE jobs SET lease = :lease, worker_id = :worker_id
-WHERE seq IN (SELECT seq FROM jobs WHERE lease IS NULL AND state IN ('submitting', 'running', 'storing')
+WHERE seq IN (SELECT seq FROM jobs WHERE lease IS NULL AND state IN ('submitting', 'running', 'storing', 'recovering')
               ORDER BY seq LIMIT :most FOR UPDATE SKIP LOCKED)
 RETURNING *
 """
@@ -317,7 +317,15 @@ class LeaseStore:
     ) -> None:
         """Finish the job with its videos; the last write of its life. They go at `files_expire_at`, in milliseconds."""
         await self._finish(
-            claimed, State.SUCCEEDED, cause, outputs=outputs_to_json(outputs), files_expire_at=files_expire_at
+            claimed,
+            State.SUCCEEDED,
+            cause,
+            outputs=outputs_to_json(outputs),
+            files_expire_at=files_expire_at,
+            # A job that an operator has recovered had failed before.
+            error_code=None,
+            error=None,
+            provider_error=None,
         )
 
     async def fail(self, claimed: Claimed, state: State, problem: Problem) -> None:
@@ -373,6 +381,8 @@ async def _move(transaction: Transaction, row: Row, to: State, cause: str, **col
     await count_move(transaction, row["account_id"], was.status, to.status)
     if to.is_final:
         await count_usage(transaction, row, to)
+        if was is State.RECOVERING:
+            await count_recovery(transaction, row)
     await transaction.execute(INSERT_EVENT, job_id=row["id"], state=to, cause=cause)
 
 

@@ -1,4 +1,4 @@
-"""Giving up files: those of jobs kept long enough, and those of deleted jobs."""
+"""Giving things up: files kept long enough, files of deleted jobs, answers of old idempotency keys."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import structlog
 from rushes.clock import Clock
 from rushes.db.database import Database, Transaction
 from rushes.errors import RushesError
+from rushes.jobs.idempotency import KEPT_MS
 from rushes.jobs.store import doom_files, job_from
 from rushes.media.storage import Storage
 
@@ -29,8 +30,15 @@ DOOMED_FILES = "SELECT key FROM doomed_files ORDER BY key LIMIT :most"
 FORGET_FILE = "DELETE FROM doomed_files WHERE key = :key"
 
 
+OLD_ANSWERS = """
+DELETE FROM idempotency WHERE (account_id, route, key) IN (
+    SELECT account_id, route, key FROM idempotency WHERE created_at <= :now - :kept_ms ORDER BY created_at LIMIT :most
+)
+"""
+
+
 class RetentionStore:
-    """Which files are to go."""
+    """Which files and records are to go."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -60,6 +68,14 @@ class RetentionStore:
 
         await self._database.write(body)
 
+    async def forget_answers(self, most: int) -> int:
+        """Drop up to `most` answers of idempotency keys whose day is over; how many that were."""
+
+        async def body(transaction: Transaction) -> int:
+            return await transaction.execute(OLD_ANSWERS, kept_ms=KEPT_MS, most=most)
+
+        return await self._database.write(body)
+
 
 class Cleaner:
     """Removes what is due, a batch at a time, for as long as the service runs."""
@@ -82,10 +98,11 @@ class Cleaner:
     async def clean(self) -> bool:
         """One batch; whether there may be more."""
         expired = await self._store.expire(BATCH)
+        forgotten = await self._store.forget_answers(BATCH)
         keys = await self._store.doomed(BATCH)
         for key in keys:
             await self._storage.delete(key)
         if keys:
             await self._store.forget(keys)
             log.info("files_removed", files=len(keys))
-        return expired == BATCH or len(keys) == BATCH
+        return BATCH in (expired, forgotten, len(keys))

@@ -94,31 +94,29 @@ class JobService:
         hold_s = self._policy.test_hold_s if free else self._policy.hold_s
         cost_usd = Decimal(0) if free or serving.byok else estimate_usd(served, request)
         job_id = new_id("job")
-        job = await self._store.create(
-            NewJob(
-                id=job_id,
-                account_id=caller.account_id,
-                key_id=caller.key_id,
-                provider=model.provider,
-                model=model.id,
-                served_provider=served.provider,
-                served_model=served.id,
-                request=request,
-                response_format=asked.response_format,
-                cost_usd=cost_usd,
-                usual_s=served.usual_s,
-                reports_progress=served.reports_progress,
-                warnings=(*serving.warnings, *(() if cost_usd is not None else (UNKNOWN_PRICE,))),
-                lane=_lane(serving),
-                lane_capacity=served.concurrency,
-                hold_s=hold_s,
-                deadline_s=served.deadline_s,
-                surface=None if serving.pinned is None else serving.pinned.surface,
-                credential=None if serving.pinned is None else serving.pinned.fingerprint,
-                sealed_secret=self._seal(serving, job_id),
-            ),
-            once,
+        new = NewJob(
+            id=job_id,
+            account_id=caller.account_id,
+            key_id=caller.key_id,
+            provider=model.provider,
+            model=model.id,
+            served_provider=served.provider,
+            served_model=served.id,
+            request=request,
+            response_format=asked.response_format,
+            cost_usd=cost_usd,
+            usual_s=served.usual_s,
+            reports_progress=served.reports_progress,
+            warnings=(*serving.warnings, *(() if cost_usd is not None else (UNKNOWN_PRICE,))),
+            lane=_lane(serving),
+            lane_capacity=served.concurrency,
+            hold_s=hold_s,
+            deadline_s=served.deadline_s,
+            surface=None if serving.pinned is None else serving.pinned.surface,
+            credential=None if serving.pinned is None else serving.pinned.fingerprint,
+            sealed_secret=self._seal(serving, job_id),
         )
+        job = await self._store.create(new) if once is None else await self._store.create_once(new, once)
         self._wake(hold_s)
         return job
 

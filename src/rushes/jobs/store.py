@@ -152,15 +152,18 @@ class JobStore:
         rows = await self._database.read(GET_SEALED, job_id=job_id)
         return rows[0]["sealed"] if rows else None
 
-    async def create(self, new: NewJob, once: Once | None = None) -> Job | Replay:
+    async def create(self, new: NewJob) -> Job:
         """Store a queued job; when this returns it survives loss of power, and its input files are kept for it.
 
-        Under an idempotency key the answer is stored in the same transaction, so that of many requests at one time
-        one makes the job, and the others get its answer. Raises IdempotencyMismatch, or UnusableInput if an input
-        file is gone.
+        Raises UnusableInput if an input file is gone.
         """
-        if once is None:
-            return await self._database.write(lambda transaction: _insert(transaction, new))
+        return await self._database.write(lambda transaction: _insert(transaction, new))
+
+    async def create_once(self, new: NewJob, once: Once) -> Job | Replay:
+        """The same under an idempotency key, whose answer is stored in the job's own transaction.
+
+        Of many requests at one time one makes the job, and the others get its answer. Raises IdempotencyMismatch too.
+        """
 
         async def body(transaction: Transaction) -> Job | Replay:
             account_id = new.account_id
@@ -298,7 +301,7 @@ class JobStore:
         await self._database.write(body)
 
 
-class _Overtaken(Exception):  # noqa: N818 - it never leaves this file
+class _Overtaken(Exception):
     """Another transaction of the same idempotency key was committed first; ours is rolled back."""
 
 
@@ -329,9 +332,7 @@ async def _insert(transaction: Transaction, new: NewJob) -> Job:
         await transaction.execute(KEEP_SEALED, job_id=new.id, sealed=new.sealed_secret)
     for media in {media.key: media for media in new.request.media}.values():
         if not await transaction.execute(NEED_INPUT, job_id=new.id, key=media.key):
-            raise UnusableInput(
-                f"{media.role}: the file was removed before the job began; send it again", media.role
-            )
+            raise UnusableInput(f"{media.role}: the file was removed before the job began; send it again", media.role)
     await transaction.execute(ENTER_LANE, lane=new.lane, capacity=new.lane_capacity)
     await transaction.execute(COUNT_ONE, account_id=new.account_id, status=Status.PENDING, change=1)
     await count_usage(transaction, rows[0], State.QUEUED)

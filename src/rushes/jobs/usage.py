@@ -100,6 +100,22 @@ async def count_usage(transaction: Transaction, job: Row, state: State) -> None:
     )
 
 
+async def count_recovery(transaction: Transaction, job: Row) -> None:
+    """Take back that a job which an operator recovered had been counted as failed."""
+    await transaction.execute(
+        ADD_USAGE,
+        account_id=job["account_id"],
+        day=job["created_at"] // DAY_MS,
+        provider=job["provider"],
+        model=job["model"],
+        jobs=0,
+        completed=0,
+        failed=-1,
+        unpriced=0,
+        cost_microusd=0,
+    )
+
+
 def _usage(row: Row) -> Usage:
     # Postgres sums big integers into decimals.
     return Usage(

@@ -12,7 +12,7 @@ import structlog
 
 from rushes.clock import Clock
 from rushes.errors import CallerError, LeaseLost, RushesError
-from rushes.jobs.carrying import STORING_PATIENCE_S, Carrying, Tools
+from rushes.jobs.carrying import Carrying, Tools
 from rushes.jobs.job import Job, Problem, State
 from rushes.jobs.leases import Claimed, LeaseStore
 
@@ -22,6 +22,8 @@ BATCH = 64
 MOST_EXPIRED = 500
 IDLE_POLL_S = 5.0
 """How long a new job can go unnoticed if its wake-up is lost."""
+STORING_PATIENCE_S = 48 * 3600.0
+"""How long beyond its deadline a job with finished videos is taken up again; no provider keeps them longer."""
 SETBACK_S = 5.0
 """How long a job rests that failed in a way we did not foresee, before it is claimed again."""
 SHORTEST_WAIT_S = 0.02

@@ -106,8 +106,13 @@ def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> None:
             " ORDER BY available_at, seq"),
             "jobs_queued",
         ),
-        ("SELECT seq FROM jobs WHERE lease IS NULL AND state IN ('submitting', 'running', 'storing') ORDER BY seq",
-         "jobs_unowned"),
+        (
+            (
+                "SELECT seq FROM jobs WHERE lease IS NULL"
+                " AND state IN ('submitting', 'running', 'storing', 'recovering') ORDER BY seq"
+            ),
+            "jobs_unowned",
+        ),
         ("SELECT id FROM jobs WHERE worker_id = 'worker_1'", "jobs_leased"),
         ("SELECT id FROM jobs WHERE account_id = 'a' ORDER BY seq DESC", "jobs_by_account"),
         ("SELECT id FROM jobs WHERE account_id = 'a' AND status = 'failed' ORDER BY seq DESC",

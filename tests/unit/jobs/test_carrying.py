@@ -14,7 +14,7 @@ from rushes.errors import (
     StorageUnavailable,
     UnexpectedResponse,
 )
-from rushes.jobs.carrying import STORING_PATIENCE_S, split_into_calls
+from rushes.jobs.carrying import split_into_calls
 from rushes.jobs.job import Problem, State
 from rushes.media.inspection import Facts
 from rushes.media.storage import StoredFile
@@ -489,7 +489,7 @@ async def test_storage_that_stays_full_gives_up_long_after_the_deadline(engine: 
     job = await engine.create_and_carry(deadline_s=60)
     assert job.state is State.FAILED
     assert problem_of(job.problem).code == "output_lost"
-    assert seconds_since_start(engine) >= STORING_PATIENCE_S
+    assert seconds_since_start(engine) >= clip_model().output_lifetime_s
 
 
 async def test_something_that_is_no_video_fails_the_job(engine: Engine) -> None:

@@ -17,6 +17,9 @@ from rushes.media.inputs import GivenMedia
 from rushes.video.request import Role
 
 LONGEST_PROMPT = 32_000
+
+MAYBE_CHARGED = frozenset({"submission_unknown", "expired", "output_lost", "output_invalid"})
+"""Failures after which the provider may charge all the same: the estimate stands until somebody knows better."""
 MEDIA = "Base64, a data URL, an http(s) URL, or the reference of an upload."
 
 
@@ -236,13 +239,12 @@ def served_model(job: Job) -> str:
 
 
 def usage(job: Job) -> Usage:
-    """The job's cost: an estimate until it has ended; nothing for one that was cancelled before it was submitted."""
-    if job.state is State.CANCELLED:
+    """The job's cost: an estimate until it has ended, and 0 if it ended before anything can have been charged."""
+    if job.cost_usd is None:
+        return Usage(cost=None, estimated=True)
+    if job.status is Status.FAILED and (job.problem is None or job.problem.code not in MAYBE_CHARGED):
         return Usage(cost=0, estimated=False)
-    return Usage(
-        cost=None if job.cost_usd is None else float(job.cost_usd),
-        estimated=job.cost_usd != 0 and job.state is not State.SUCCEEDED,
-    )
+    return Usage(cost=float(job.cost_usd), estimated=job.cost_usd != 0 and job.state is not State.SUCCEEDED)
 
 
 def accepted_options(job: Job) -> dict[str, Any]:

@@ -55,7 +55,7 @@ CREATE TABLE jobs (
 	created_at BIGINT NOT NULL, 
 	started_at BIGINT, 
 	completed_at BIGINT, 
-	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, 
+	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, 
 	PRIMARY KEY (seq), 
 	UNIQUE (id)
 );
@@ -66,7 +66,6 @@ CREATE INDEX jobs_by_account_provider ON jobs (account_id, provider, seq);
 CREATE INDEX jobs_by_account_time ON jobs (account_id, created_at);
 CREATE INDEX jobs_queued ON jobs (lane, available_at, seq) WHERE state = 'queued' AND lease IS NULL;
 CREATE INDEX jobs_overdue ON jobs (deadline_at) WHERE state = 'queued' AND lease IS NULL;
-CREATE INDEX jobs_unowned ON jobs (seq) WHERE lease IS NULL AND state IN ('submitting', 'running', 'storing');
 CREATE INDEX jobs_leased ON jobs (worker_id) WHERE worker_id IS NOT NULL;
 CREATE TABLE attempts (
 	id TEXT NOT NULL, 
@@ -156,4 +155,20 @@ CREATE TABLE usage_rollups (
 	cost_microusd BIGINT NOT NULL, 
 	PRIMARY KEY (account_id, day, provider, model)
 );
-INSERT INTO alembic_version (version_num) VALUES ('0004');
+CREATE TABLE idempotency (
+	account_id TEXT NOT NULL, 
+	route TEXT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	body_hash TEXT NOT NULL, 
+	answer TEXT NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	PRIMARY KEY (account_id, route, "key")
+);
+CREATE INDEX idempotency_by_time ON idempotency (created_at);
+CREATE INDEX jobs_unowned ON jobs (seq) WHERE lease IS NULL AND state IN ('submitting', 'running', 'storing', 'recovering');
+CREATE TABLE byok_secrets (
+	job_id TEXT NOT NULL, 
+	sealed TEXT NOT NULL, 
+	PRIMARY KEY (job_id)
+);
+INSERT INTO alembic_version (version_num) VALUES ('0005');

@@ -19,6 +19,10 @@ def upgrade() -> None:
     )
     op.create_index("idempotency_by_time", "idempotency", ["created_at"])
     # Which of the provider's APIs runs the job, and on whose key: pinned when it is accepted.
+    # Jobs that an operator has taken up again are claimed like those that a dead worker left.
+    unowned = "lease IS NULL AND state IN ('submitting', 'running', 'storing', 'recovering')"
+    op.drop_index("jobs_unowned", "jobs")
+    op.create_index("jobs_unowned", "jobs", ["seq"], sqlite_where=sa.text(unowned), postgresql_where=sa.text(unowned))
     op.add_column("jobs", sa.Column("surface", sa.Text))
     op.add_column("jobs", sa.Column("credential", sa.Text))
     op.add_column("jobs", sa.Column("byok", sa.Integer, nullable=False, server_default="0"))

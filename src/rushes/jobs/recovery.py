@@ -1,0 +1,153 @@
+"""What an operator can still do for a job that failed after it may have been paid for.
+
+`reconcile` takes up a generation whose submission got no answer, by the id that the provider shows for it; `recover`
+tries once more to store a video that was lost on the way; `write_off` says that nothing is to be had. Meanwhile callers
+go on seeing `failed`; if the videos are got after all, the job becomes `completed`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from rushes.db.database import Database, Row, Transaction, fetch_one
+from rushes.errors import JobNotFound, NotRecoverable, OutputLost, SubmissionUnknown
+from rushes.jobs.job import Job, State
+from rushes.jobs.store import GET_ANY_JOB, INSERT_EVENT, job_from
+from rushes.providers.base import Provider
+from rushes.video.progress import Handle
+
+WRITTEN_OFF = "written_off"
+
+LOCK_JOB = GET_ANY_JOB + " FOR UPDATE"
+
+UNSETTLED = """
+SELECT jobs.* FROM jobs WHERE state = 'failed' AND id IN (
+    SELECT job_id FROM attempts WHERE state = 'failed' AND error_code IN ('submission_unknown', 'output_lost')
+) ORDER BY seq LIMIT :most
+"""
+
+FAILED_ATTEMPTS = (
+    "SELECT * FROM attempts WHERE job_id = :job_id AND state = 'failed' AND error_code = :code ORDER BY part"
+)
+
+REVIVE_ATTEMPT = """
+UPDATE attempts SET state = 'accepted', handle = :handle, error_code = NULL, error = NULL, provider_error = NULL
+WHERE id = :id AND state = 'failed'
+"""
+
+WRITE_OFF = """
+UPDATE attempts SET error_code = 'written_off'
+WHERE job_id = :job_id AND state = 'failed' AND error_code IN ('submission_unknown', 'output_lost')
+"""
+
+REVIVE_JOB = """
+UPDATE jobs SET state = 'recovering', lease = NULL, worker_id = NULL, deadline_at = :now + :deadline_ms,
+                provider_video_id = COALESCE(provider_video_id, :provider_video_id)
+WHERE id = :id AND state = 'failed'
+"""
+
+RECOVERY_DEADLINE_MS = 3600 * 1000
+
+
+class RecoveryStore:
+    """The operator's side of failed jobs. What changes one raises JobNotFound or NotRecoverable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def unsettled(self, most: int = 100) -> Sequence[Job]:
+        """Failed jobs that may have been paid for and wait for an operator's word, oldest first."""
+        return [job_from(row) for row in await self._database.read(UNSETTLED, most=most)]
+
+    async def get(self, job_id: str) -> Job:
+        """The job, whosever it is."""
+        rows = await self._database.read(GET_ANY_JOB, id=job_id)
+        if not rows:
+            raise _no_such_job(job_id)
+        return job_from(rows[0])
+
+    async def reconcile(self, job_id: str, handle: Handle, provider_video_id: str) -> None:
+        """Go on with the generation behind `handle` for the first attempt whose fate is not known."""
+
+        async def body(transaction: Transaction) -> None:
+            row = await _lock(transaction, job_id)
+            attempts = await transaction.fetch(FAILED_ATTEMPTS, job_id=job_id, code=SubmissionUnknown.code)
+            if not attempts:
+                raise NotRecoverable(f"Job '{job_id}' has no submission whose fate is unknown")
+            await transaction.execute(REVIVE_ATTEMPT, id=attempts[0]["id"], handle=json.dumps(handle))
+            await _revive(transaction, row, f"reconciled with '{provider_video_id}' by the operator", provider_video_id)
+
+        await self._database.write(body)
+
+    async def recover(self, job_id: str) -> None:
+        """Try once more to fetch and store the videos that were lost."""
+
+        async def body(transaction: Transaction) -> None:
+            row = await _lock(transaction, job_id)
+            attempts = await transaction.fetch(FAILED_ATTEMPTS, job_id=job_id, code=OutputLost.code)
+            kept = [attempt for attempt in attempts if attempt["handle"] is not None]
+            if not kept:
+                raise NotRecoverable(f"Job '{job_id}' has lost no video that it had")
+            for attempt in kept:
+                await transaction.execute(REVIVE_ATTEMPT, id=attempt["id"], handle=attempt["handle"])
+            await _revive(transaction, row, "to be stored once more, by the operator", None)
+
+        await self._database.write(body)
+
+    async def write_off(self, job_id: str) -> None:
+        """Record that nothing of the job is to be had at the provider."""
+
+        async def body(transaction: Transaction) -> None:
+            await _lock(transaction, job_id)
+            if not await transaction.execute(WRITE_OFF, job_id=job_id):
+                raise NotRecoverable(f"Job '{job_id}' has nothing that could be written off")
+            await transaction.execute(
+                INSERT_EVENT, job_id=job_id, state=State.FAILED, cause="written off by the operator"
+            )
+
+        await self._database.write(body)
+
+
+class Recovery:
+    """The same, with the adapters that know what a provider's id means."""
+
+    def __init__(self, store: RecoveryStore, adapters: Mapping[tuple[str, str | None], Provider]) -> None:
+        self._store = store
+        self._adapters = adapters
+        self.unsettled = store.unsettled
+        self.recover = store.recover
+        self.write_off = store.write_off
+
+    async def reconcile(self, job_id: str, provider_video_id: str) -> None:
+        """Go on with what the provider shows under this id. Raises UnsupportedOption where its id is not enough."""
+        job = await self._store.get(job_id)
+        adapter = self._adapters.get((job.served_provider, job.surface))
+        if adapter is None:
+            raise NotRecoverable(f"Job '{job_id}' ran at '{job.served_provider}', which is not served any more")
+        await self._store.reconcile(job_id, adapter.handle_for(provider_video_id), provider_video_id)
+
+
+async def _lock(transaction: Transaction, job_id: str) -> Row:
+    row = await fetch_one(transaction, LOCK_JOB, id=job_id)
+    if row is None:
+        raise _no_such_job(job_id)
+    if row["state"] != State.FAILED:
+        raise NotRecoverable(f"Job '{job_id}' is {row['state']}; only a failed job can be taken up again")
+    return row
+
+
+async def _revive(transaction: Transaction, row: Row, cause: str, provider_video_id: str | None) -> None:
+    if row["byok"]:
+        raise NotRecoverable(
+            f"Job '{row['id']}' ran on the caller's own key, which was wiped when it ended; "
+            "only the caller can look it up at the provider"
+        )
+    await transaction.execute(
+        REVIVE_JOB, id=row["id"], provider_video_id=provider_video_id, deadline_ms=RECOVERY_DEADLINE_MS
+    )
+    await transaction.execute(INSERT_EVENT, job_id=row["id"], state=State.RECOVERING, cause=cause)
+
+
+def _no_such_job(job_id: str) -> JobNotFound:
+    return JobNotFound(f"Job '{job_id}' not found")
