@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.google import google_settings
 from tests.fixtures.service import Client, Key, Service, mount_tmpfs, unmount
+from tests.fixtures.upstreams.beside import beside
+from tests.fixtures.upstreams.gemini import Gemini
 
 Start = Callable[..., Service]
 Tmpfs = Callable[[Path, str], Path]
@@ -39,6 +42,34 @@ def key(service: Service) -> Key:
 async def client(service: Service, key: Key) -> AsyncIterator[Client]:
     """A client with that key."""
     async with Client(service, key.text) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[Gemini]:
+    """A Gemini API that plays the script that a prompt names."""
+    with beside(Gemini()) as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="module")
+def google(tmp_path_factory: pytest.TempPathFactory, fake: Gemini) -> Iterator[Service]:
+    """A service that takes the fake for Google."""
+    running = Service(tmp_path_factory.mktemp("google"), **google_settings(fake)).start()
+    yield running
+    running.finish()
+
+
+@pytest.fixture(scope="module")
+def live_key(google: Service) -> str:
+    """A live key of that service."""
+    return google.key(test=False).text
+
+
+@pytest.fixture
+async def live(google: Service, live_key: str) -> AsyncIterator[Client]:
+    """A client with that key."""
+    async with Client(google, live_key) as opened:
         yield opened
 
 

@@ -38,6 +38,7 @@ from rushes.jobs.job import Attempt, AttemptState, Problem, State
 from rushes.jobs.leases import Claimed, LeaseStore
 from rushes.jobs.schedule import backoff_s, poll_delay_s
 from rushes.media.custody import Custody
+from rushes.net.redact import Redactor
 from rushes.providers.base import Credential, Provider, ReadMedia
 from rushes.video.output import Output, StoredVideo
 from rushes.video.progress import Done, Failed, Handle, Progress, Submission, Working
@@ -54,6 +55,7 @@ SEEDS = 2**32
 LAST_ANSWER_S = 8.0
 """How long a worker that stops still waits for the answer to a submit; process managers kill after about ten."""
 UNKNOWN_ANSWER = "The provider answered in a way we do not know"
+OWN_KEY_IS_WIPED = "your own key is wiped now that the job has ended, so look for the video in your account there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Carrying:
         self._job = claimed.job
         self._tools = tools
         self._log = log.bind(job_id=claimed.job.id)
+        self._redactor = Redactor((tools.credential.secret,))
         self._parts = split_into_calls(claimed.job.request.n, tools.model.n_per_call)
         self._recovering = claimed.job.state is State.RECOVERING
         self._storing_began = self._recovering or claimed.job.state is State.STORING
@@ -145,13 +148,21 @@ class Carrying:
         except (LeaseLost, DatabaseUnavailable):
             raise
         except RushesError as error:
-            problem = Problem(error.code, error.message, getattr(error, "provider_error", None))
+            problem = self._problem(error)
             attempt_id = self._attempt_ids.get(part)
             self._log.info("attempt_failed", attempt_id=attempt_id, error_code=problem.code)
             if attempt_id is not None:
                 await self._insist(lambda: self._leases.fail_attempt(self._claimed, attempt_id, problem))
             await self._stop_generating(part, delivered=False)
             return problem
+
+    def _problem(self, error: RushesError) -> Problem:
+        """The error as callers will see it: a provider's words may quote the key that it was sent."""
+        said = getattr(error, "provider_error", None)
+        message = error.message
+        if self._job.byok and isinstance(error, SubmissionUnknown):
+            message = f"{message}; {OWN_KEY_IS_WIPED}"
+        return Problem(error.code, self._redactor.scrub(message), None if said is None else self._redactor.scrub(said))
 
     async def _stop_generating(self, part: int, *, delivered: bool) -> None:
         """When the last call has ended and any has a video, the job moves on; its lane has room for another then."""
@@ -180,7 +191,7 @@ class Carrying:
             if isinstance(outcome, Submission):
                 return outcome
             if part in self._attempt_ids:
-                found = await self._look_up(attempt_id)
+                found = await self._look_up(attempt_id, after=outcome)
                 if found is not None:
                     await self._record(attempt_id, found)
                     return found
@@ -231,7 +242,7 @@ class Carrying:
             self._log.exception("adapter_failed", verb="submit")
             raise ProviderUnavailable("the adapter failed while it was submitting", accepted=None) from exc
 
-    async def _look_up(self, attempt_id: str) -> Submission | None:
+    async def _look_up(self, attempt_id: str, *, after: RushesError | None = None) -> Submission | None:
         """What became of an intent without an answer: a submission, or None if submitting again cannot pay twice."""
         if self._tools.model.repeatable_submit:
             return None
@@ -239,8 +250,11 @@ class Carrying:
         while True:
             try:
                 return await self._call_find(attempt_id)
-            except SubmissionUnknown:
-                raise
+            except SubmissionUnknown as unknown:
+                if after is None:
+                    raise
+                said = unknown.provider_error or getattr(after, "provider_error", None)
+                raise SubmissionUnknown(f"{after.message}; {unknown.message}", provider_error=said) from after
             except ProviderError as error:
                 failures += 1
                 if self._past_deadline():
@@ -381,7 +395,8 @@ class Carrying:
         return None if kept_s is None else self._tools.clock.now_ms() + int(kept_s * 1000)
 
     async def _warn(self, warning: str) -> None:
-        await self._insist(lambda: self._leases.warn(self._claimed, warning))
+        scrubbed = self._redactor.scrub(warning)
+        await self._insist(lambda: self._leases.warn(self._claimed, scrubbed))
 
     def _past_deadline(self) -> bool:
         return self._tools.clock.now_ms() >= self._job.deadline_at
