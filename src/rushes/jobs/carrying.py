@@ -55,7 +55,12 @@ SEEDS = 2**32
 LAST_ANSWER_S = 8.0
 """How long a worker that stops still waits for the answer to a submit; process managers kill after about ten."""
 UNKNOWN_ANSWER = "The provider answered in a way we do not know"
-OWN_KEY_IS_WIPED = "your own key is wiped now that the job has ended, so look for the video in your account there"
+OF_OWN_KEYS = {
+    "submission_unknown": "your own key is wiped now that the job has ended, so look for the video in your account there",
+    "provider_auth": "the key is the one sent as byok_api_key",
+    "provider_quota": "the account is that of the byok_api_key",
+}
+"""What a caller should know besides, by the error's code, when the job ran on a key of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +165,8 @@ class Carrying:
         """The error as callers will see it: a provider's words may quote the key that it was sent."""
         said = getattr(error, "provider_error", None)
         message = error.message
-        if self._job.byok and isinstance(error, SubmissionUnknown):
-            message = f"{message}; {OWN_KEY_IS_WIPED}"
+        if self._job.byok and error.code in OF_OWN_KEYS:
+            message = f"{message}; {OF_OWN_KEYS[error.code]}"
         return Problem(error.code, self._redactor.scrub(message), None if said is None else self._redactor.scrub(said))
 
     async def _stop_generating(self, part: int, *, delivered: bool) -> None:

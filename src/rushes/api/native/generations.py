@@ -56,7 +56,7 @@ async def create_generation(request: Request, caller: Authenticated) -> Response
     if once is not None:
         earlier = await services_of(request).jobs.find_answer(caller, once)
         if earlier is not None:
-            return _replay(earlier)
+            return _replay(request, earlier)
     params = content.get("additional_params")
     if isinstance(params, dict):
         lifted, rest = lift_portable(content, params)
@@ -86,7 +86,7 @@ async def create_generation(request: Request, caller: Authenticated) -> Response
         byok_api_key=body.byok_api_key,
     )
     made = await services_of(request).jobs.create(caller, asked, once)
-    return _replay(made) if isinstance(made, Replay) else _started(request, made)
+    return _replay(request, made) if isinstance(made, Replay) else _started(request, made)
 
 
 async def _once(request: Request, content: dict[str, Any]) -> Once | None:
@@ -107,9 +107,13 @@ def _started(request: Request, job: Job) -> Response:
     return json_response(_envelope(request, job), headers=headers)
 
 
-def _replay(replay: Replay) -> Response:
-    job_id = json.loads(replay.answer)["job_id"]
-    headers = {"Location": _status_url(job_id), "Idempotent-Replayed": "true"}
+def _replay(request: Request, replay: Replay) -> Response:
+    answer = json.loads(replay.answer)
+    headers = {
+        "Location": _status_url(answer["job_id"]),
+        "Idempotent-Replayed": "true",
+        **_lifecycle_headers(request, answer["provider"], answer["model"]),
+    }
     return Response(replay.answer, headers=headers, media_type="application/json")
 
 
@@ -121,7 +125,7 @@ def _envelope(request: Request, job: Job) -> GenerationStarted:
     return GenerationStarted(
         request_id=request.state.request_id,
         created_at=rfc3339(job.created_at),
-        duration_ms=round((time.perf_counter() - request.state.began) * 1000, 1),
+        duration_ms=_duration_ms(request),
         provider=job.provider,
         model=job.model,
         byok_api_key=job.byok,
@@ -132,6 +136,13 @@ def _envelope(request: Request, job: Job) -> GenerationStarted:
         data=StartedJob(job_id=job.id, status=job.status, status_url=_status_url(job.id)),
         warnings=list(job.warnings),
     )
+
+
+def _duration_ms(request: Request) -> float:
+    """Measured once, because the answer that is kept for repetitions must be the one that is sent."""
+    if not hasattr(request.state, "duration_ms"):
+        request.state.duration_ms = round((time.perf_counter() - request.state.began) * 1000, 1)
+    return float(request.state.duration_ms)
 
 
 def _lifecycle_headers(request: Request, provider: str, model_id: str) -> dict[str, str]:
