@@ -12,6 +12,7 @@ from rushes.db.migrate import is_current, migrate_sqlite
 from rushes.db.sqlite import SqliteDatabase
 from rushes.errors import StartupError
 from rushes.jobs.recovery import Recovery, RecoveryStore
+from rushes.jobs.usage import UsageStore
 from rushes.offload import Offload
 from rushes.settings import Settings
 
@@ -41,6 +42,17 @@ async def opened_recovery(settings: Settings) -> AsyncIterator[Recovery]:
             base_url=settings.base_url,
         )
         yield Recovery(RecoveryStore(database), adapters)
+
+
+@asynccontextmanager
+async def opened_usage(settings: Settings) -> AsyncIterator[UsageStore | None]:
+    """What the accounts have used, also beside a running service; None where there is no data directory yet."""
+    directory = DataDirectory(settings.data_dir)
+    if not directory.database.exists():
+        yield None
+        return
+    async with _opened_database(directory) as database:
+        yield UsageStore(database)
 
 
 @asynccontextmanager

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from rushes.cli import jobs, keys, recovery
+from rushes.cli import jobs, keys, models, recovery
 from rushes.cli.demo import demo
 from rushes.cli.exits import EPILOG
 from rushes.cli.generate import generate
-from rushes.cli.models import models
 from rushes.cli.serve import serve
 
 app = typer.Typer(
@@ -24,5 +23,5 @@ app.command(epilog=EPILOG)(generate)
 jobs.app.command()(recovery.reconcile)
 jobs.app.command()(recovery.recover)
 app.add_typer(jobs.app, name="jobs")
-app.command(epilog=EPILOG)(models)
+app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")

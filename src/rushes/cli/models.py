@@ -1,4 +1,4 @@
-"""`rushes models`: what can be asked for, and what it costs."""
+"""`rushes models`: what can be asked for, and what it costs; and the group that it is the usual command of."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperGroup
 
+from rushes.cli import lifecycle
 from rushes.cli.connection import call, service_settings
-from rushes.cli.exits import Exit
+from rushes.cli.exits import EPILOG, Exit
 from rushes.cli.options import ApiKey, AsJson, BaseUrl
 from rushes.client_settings import load_client_settings
 
@@ -20,9 +22,25 @@ if TYPE_CHECKING:
     from rushes.client import Model
 
 ROOMY_COLUMNS = 130
+USUAL = "list"
+"""The command that `rushes models` without one means."""
 
 
-def models(
+class ListByDefault(TyperGroup):
+    """`rushes models veo` is `rushes models list veo`."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = [USUAL, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=ListByDefault, help="Show every model with what it accepts and costs, or what retires (`check`).")
+app.command(epilog=EPILOG)(lifecycle.check)
+
+
+@app.command(USUAL, epilog=EPILOG)
+def list_models(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="Only models whose provider or id contains this.")
     ] = None,

@@ -33,6 +33,13 @@ FROM usage_rollups WHERE account_id = :account_id AND day >= :since_day
 GROUP BY provider, model ORDER BY provider, model
 """
 
+SUM_USAGE_OF_ALL = """
+SELECT provider, model, SUM(jobs) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
+       SUM(unpriced) AS unpriced, SUM(cost_microusd) AS cost_microusd
+FROM usage_rollups WHERE day >= :since_day
+GROUP BY provider, model ORDER BY provider, model
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -77,6 +84,11 @@ class UsageStore:
     async def read(self, account_id: str, *, since_ms: int = 0) -> Sequence[ModelUsage]:
         """The account's usage per model, of jobs accepted since the start of the UTC day that `since_ms` is in."""
         rows = await self._database.read(SUM_USAGE, account_id=account_id, since_day=since_ms // DAY_MS)
+        return [ModelUsage(row["provider"], row["model"], _usage(row)) for row in rows]
+
+    async def read_all(self, *, since_ms: int) -> Sequence[ModelUsage]:
+        """The usage of all accounts together. For the operator, not for a request: it walks over every account's days."""
+        rows = await self._database.read(SUM_USAGE_OF_ALL, since_day=since_ms // DAY_MS)
         return [ModelUsage(row["provider"], row["model"], _usage(row)) for row in rows]
 
 

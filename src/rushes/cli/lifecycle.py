@@ -1,0 +1,186 @@
+"""`rushes models check`: what retires soon or is retired, and whether anything here still asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rushes.cli.exits import Exit
+from rushes.cli.options import DataDir
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from rushes.catalogue.lifecycle import Ending
+    from rushes.catalogue.load import Catalogue
+    from rushes.jobs.usage import ModelUsage
+    from rushes.providers.credentials import Keyring
+    from rushes.settings import Settings
+
+ASKED_DAYS = 30
+"""A model that no job has asked for in so many days counts as unused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One model that ends, what still uses it, and why that needs attention, if it does."""
+
+    ending: Ending
+    used_by: tuple[str, ...]
+    served_by: tuple[str, ...]
+    """Who serves it here once it is retired, with the keys that are configured; none: its requests are refused."""
+    attention: str | None
+
+
+def check(
+    within: Annotated[int, typer.Option("--within", min=0, max=3650, metavar="DAYS", help="How far to look.")] = 60,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Show what is retired or soon will be, and what still uses it. Ends with 1 if that needs attention.
+
+    In use are the contract's default model and what jobs have asked for in the last 30 days. A model in use needs
+    attention before it retires, and afterwards if its requests are refused here. Run it beside the service, as by cron.
+    """
+    from rushes.settings import load_settings
+
+    settings = load_settings(data_dir=data_dir)
+    today = datetime.now(UTC).date()
+    found = asyncio.run(_findings(settings, today, within))
+    if as_json:
+        from rushes.cli.screen import print_json
+
+        print_json(_content(found, today, within))
+    else:
+        _show(found, within)
+    if any(finding.attention is not None for finding in found):
+        raise typer.Exit(Exit.FAILED)
+
+
+async def _findings(settings: Settings, today: date, within_days: int) -> list[Finding]:
+    from rushes.app.administration import opened_usage
+    from rushes.app.credentials import configured_keys
+    from rushes.catalogue.load import load
+
+    catalogue = load()
+    since_ms = int(datetime.now(UTC).timestamp() - ASKED_DAYS * 86_400) * 1000
+    async with opened_usage(settings) as usage:
+        asked = [] if usage is None else await usage.read_all(since_ms=since_ms)
+    return findings(
+        catalogue,
+        configured_keys(settings, catalogue),
+        asked,
+        today,
+        within_days=within_days,
+        refuses=settings.on_retired == "refuse",
+    )
+
+
+def findings(
+    catalogue: Catalogue,
+    keyring: Keyring,
+    asked: Sequence[ModelUsage],
+    today: date,
+    *,
+    within_days: int,
+    refuses: bool,
+) -> list[Finding]:
+    """What ends within so many days, what uses it, and whether that needs attention.
+
+    `refuses` says that the operator lets no successor serve.
+    """
+    from rushes.catalogue.choose import choose
+    from rushes.catalogue.lifecycle import endings
+
+    default = choose(catalogue, None, None)
+    jobs = {(item.provider, item.model): item.usage.jobs for item in asked}
+    found = []
+    for ending in endings(catalogue, today, within_days=within_days):
+        model = ending.model
+        used_by = ["the default model"] if model is default else []
+        if count := jobs.get((model.provider, model.id), 0):
+            used_by.append(f"{count} {'job' if count == 1 else 'jobs'} in {ASKED_DAYS} days")
+        served_by = () if refuses else _served_by(ending, keyring)
+        found.append(
+            Finding(ending, tuple(used_by), served_by, _attention(ending, used_by, served_by, refuses=refuses))
+        )
+    return found
+
+
+def _served_by(ending: Ending, keyring: Keyring) -> tuple[str, ...]:
+    """By the keys that are configured; where there are none, by whichever key callers bring."""
+    surfaces = [pinned.surface for pinned in keyring.of(ending.model.provider)]
+    heirs = [ending.successor_on(surface) for surface in surfaces] if surfaces else ending.successors.values()
+    return tuple(dict.fromkeys(heir for heir in heirs if heir is not None))
+
+
+def _attention(ending: Ending, used_by: Sequence[str], served_by: Sequence[str], *, refuses: bool) -> str | None:
+    if not used_by:
+        return None
+    if not served_by:
+        when = "are refused" if ending.is_retired else "will be refused"
+        return f"requests for it {when}: " + ("RUSHES_ON_RETIRED is refuse" if refuses else "it has no successor here")
+    if not ending.is_retired:
+        return f"it retires in {ending.days_left} {'day' if ending.days_left == 1 else 'days'}"
+    return None
+
+
+def _show(found: Sequence[Finding], within_days: int) -> None:
+    from rich.text import Text
+
+    from rushes.cli.screen import note, output, plain_table
+
+    if not found:
+        note(f"no model is retired or retires within {within_days} days")
+        return
+    table = plain_table("MODEL", "RETIRED", "SUCCESSOR", "USED BY")
+    for column in table.columns[2:]:
+        column.no_wrap = False
+    for finding in found:
+        ending = finding.ending
+        style = "yellow" if finding.attention is not None else "" if finding.used_by else "dim"
+        cells = (
+            f"{ending.model.provider}/{ending.model.id}",
+            ending.retired.isoformat(),
+            _in_words(ending.successors) or "none",
+            ", ".join(finding.used_by) or "-",
+        )
+        table.add_row(*(Text(cell) for cell in cells), style=style)
+    output().print(table)
+    for finding in found:
+        if finding.attention is not None:
+            note(f"{finding.ending.model.id}: {finding.attention}", "yellow")
+    if all(finding.attention is None for finding in found):
+        note("nothing needs attention: what is in use is served by a successor", "dim")
+
+
+def _in_words(successors: Mapping[str, str]) -> str:
+    if len(set(successors.values())) <= 1:
+        return next(iter(successors.values()), "")
+    return ", ".join(f"{heir} ({surface})" for surface, heir in successors.items())
+
+
+def _content(found: Sequence[Finding], today: date, within_days: int) -> dict[str, Any]:
+    return {
+        "checked_on": today.isoformat(),
+        "within_days": within_days,
+        "needs_attention": any(finding.attention is not None for finding in found),
+        "models": [
+            {
+                "provider": finding.ending.model.provider,
+                "id": finding.ending.model.id,
+                "retired": finding.ending.retired.isoformat(),
+                "days_left": finding.ending.days_left,
+                "successors": finding.ending.successors,
+                "served_by": list(finding.served_by),
+                "used_by": list(finding.used_by),
+                "attention": finding.attention,
+            }
+            for finding in found
+        ],
+    }
