@@ -88,8 +88,8 @@ _NAMES = {
 
 def _check_service_account(secret: str, field: str) -> None:
     try:
-        content = json.loads(secret)
-    except ValueError:
+        content = json.loads(secret.encode())
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict) or content.get("type") != "service_account":
         raise _unusable(field, f"{field} must be an API key or JSON of type 'service_account'; no other type is taken")
