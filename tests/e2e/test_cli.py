@@ -424,3 +424,15 @@ def test_without_a_service_the_shipped_models_are_shown(rushes: Run) -> None:
     assert "veo-3.1-generate-001" in done.stdout
     assert "No service is configured" in done.stderr
     assert rushes("models", "nothing-like-it", RUSHES_BASE_URL="", RUSHES_API_KEY="").returncode == 4
+
+
+def test_check_sees_what_jobs_ask_for_beside_the_running_service(rushes: Run, service: Service) -> None:
+    model = "google/veo-2.0-generate-001"
+    assert rushes("generate", "a kite", "--model", model, "--detach").returncode == 0
+    done = service.run("models", "check", "--json")
+    assert done.returncode == 0, done.stderr
+    used_by = {each["id"]: each["used_by"] for each in json.loads(done.stdout)["models"]}
+    assert used_by["veo-2.0-generate-001"] == ["1 job in 30 days"]
+    refusing = service.run("models", "check", RUSHES_ON_RETIRED="refuse")
+    assert refusing.returncode == 1
+    assert "veo-2.0-generate-001: requests for it are refused" in refusing.stderr

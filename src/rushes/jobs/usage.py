@@ -87,7 +87,7 @@ class UsageStore:
         return [ModelUsage(row["provider"], row["model"], _usage(row)) for row in rows]
 
     async def read_all(self, *, since_ms: int) -> Sequence[ModelUsage]:
-        """The usage of all accounts together. For the operator, not for a request: it walks over every account's days."""
+        """The usage of all accounts together. For the operator, not for a request: it walks over all that is kept."""
         rows = await self._database.read(SUM_USAGE_OF_ALL, since_day=since_ms // DAY_MS)
         return [ModelUsage(row["provider"], row["model"], _usage(row)) for row in rows]
 

@@ -117,3 +117,15 @@ async def test_a_job_counts_on_the_day_it_was_accepted(ledger: Ledger) -> None:
     await ledger.complete(claimed)
     assert (await ledger.total(since_ms=day_ms)).completed == 1
     assert await ledger.total(since_ms=day_ms + DAY_MS) == Usage()
+
+
+async def test_the_operator_sees_all_accounts_together(ledger: Ledger) -> None:
+    await ledger.jobs.create(new_job(1))
+    await ledger.jobs.create(new_job(2, account_id="acct_2"))
+    await ledger.jobs.create(new_job(3, model="film"))
+    now_ms = ledger.clock.now_ms()
+    assert await ledger.usage.read_all(since_ms=now_ms) == [
+        ModelUsage("scripted", "clip", Usage(jobs=2)),
+        ModelUsage("scripted", "film", Usage(jobs=1)),
+    ]
+    assert await ledger.usage.read_all(since_ms=now_ms + DAY_MS) == []
