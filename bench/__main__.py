@@ -6,12 +6,20 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import create, machine, read, serve_file, start
+from bench import create, custody, machine, polling, read, serve_file, start
 from bench import list as listing
 from bench.report import Report, show
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-MEASUREMENTS = (create.measure, read.measure, listing.measure, start.measure, serve_file.measure)
+MEASUREMENTS = (
+    create.measure,
+    read.measure,
+    listing.measure,
+    start.measure,
+    serve_file.measure,
+    custody.measure,
+    polling.measure,
+)
 
 INTRODUCTION = """\
 # Results of `make bench`

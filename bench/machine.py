@@ -71,6 +71,11 @@ def computed_s(process_id: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def children(process_id: int) -> list[int]:
+    """The processes that this one has started and that still run."""
+    return [int(child) for child in _lines(f"/proc/{process_id}/task/{process_id}/children")[0].split()]
+
+
 def resident_mb(process_id: int) -> float:
     """How much memory the process uses now, in MB."""
     return _status_mb(process_id, "VmRSS")

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from bench.machine import SERVER_CORE
+from bench.machine import LOAD_CORE, SERVER_CORE
 
 RUSHES = Path(sys.executable).with_name("rushes")
 PROJECT = Path(__file__).parents[1]
@@ -25,7 +25,16 @@ NO_RENDERING = {"RUSHES_TEST_HOLD_S": "3600"}
 class Server:
     """Use it as a context: it is started on entry, and stopped on leaving however the measurement ended."""
 
-    def __init__(self, command: list[str | Path], folder: Path, settings: dict[str, str], health_path: str) -> None:
+    def __init__(
+        self,
+        command: list[str | Path],
+        folder: Path,
+        settings: dict[str, str],
+        health_path: str,
+        *,
+        core: int = SERVER_CORE,
+    ) -> None:
+        self._core = core
         self._command = command
         self._folder = folder
         self._settings = settings
@@ -52,7 +61,7 @@ class Server:
                 env={"PATH": os.defpath, "HOME": str(self._folder), **self._settings},
                 stdout=output,
                 stderr=output,
-                preexec_fn=_use_server_core,
+                preexec_fn=lambda: os.sched_setaffinity(0, {self._core}),
             )
         while not self._answers():
             if self._process.poll() is not None or time.perf_counter() - began > START_S:
@@ -99,6 +108,20 @@ def constant_app(folder: Path, *, size_bytes: int = 100, file: Path | None = Non
     return Server(command, folder, {}, "/constant")
 
 
+def gemini(folder: Path) -> Server:
+    """The tests' fake Gemini API, on the load's core: it plays whoever is at the other end."""
+    command: list[str | Path] = [sys.executable, "-m", "tests.fixtures.upstreams.gemini"]
+    return Server(command, folder, {}, "/_fake/counts", core=LOAD_CORE)
+
+
+def at_gemini(upstream: Server) -> dict[str, str]:
+    """The settings that let the service take this fake for Google."""
+    return {
+        "RUSHES_PROVIDERS__GOOGLE__BASE_URL": f"http://127.0.0.1:{upstream.port}",
+        "RUSHES_PROVIDERS__GOOGLE__API_KEY": "no-real-key",
+    }
+
+
 def data_dir(folder: Path) -> Path:
     """The service's data directory in a measurement's folder."""
     return folder / "data"
@@ -106,8 +129,17 @@ def data_dir(folder: Path) -> Path:
 
 def test_key(folder: Path) -> str:
     """A new test key of the service in `folder`, made as people make it."""
+    return _key(folder, "--test")
+
+
+def live_key(folder: Path) -> str:
+    """A new key whose jobs run at the providers."""
+    return _key(folder)
+
+
+def _key(folder: Path, *options: str) -> str:
     made = subprocess.run(
-        [RUSHES, "keys", "create", "--test", "--data-dir", data_dir(folder)],
+        [RUSHES, "keys", "create", *options, "--data-dir", data_dir(folder)],
         env={"PATH": os.defpath, "HOME": str(folder)},
         capture_output=True,
         text=True,
@@ -115,10 +147,6 @@ def test_key(folder: Path) -> str:
         check=True,
     )
     return made.stdout.splitlines()[-1]
-
-
-def _use_server_core() -> None:
-    os.sched_setaffinity(0, {SERVER_CORE})
 
 
 def _free_port() -> int:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,7 +22,8 @@ GENERATION = json.dumps(
     {"prompt": "A golden retriever playing in autumn leaves", "aspect_ratio": "16:9", "resolution": "720p"}
 ).encode()
 SMALL_VIDEO = {"model": "animatic/storyboard", "duration": 1, "resolution": "360p", "generate_audio": False}
-DRAWING_S = 60.0
+LONGEST_S = 60.0
+"""When a job is given up: nothing here waits for ever."""
 
 COPIES = """
 WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :copies)
@@ -53,11 +55,17 @@ def finish_a_job(folder: Path) -> tuple[str, str]:
     with server.rushes(folder, RUSHES_TEST_HOLD_S="0", RUSHES_POLL_INTERVAL_S="0.05") as service:
         key = server.test_key(folder)
         job_id = create_job(service.port, key, json.dumps({"prompt": "a lighthouse", **SMALL_VIDEO}).encode())
-        give_up = time.monotonic() + DRAWING_S
-        while read_job(service.port, key, job_id)["status"] != "completed":
-            assert time.monotonic() < give_up, "the video was not drawn"
-            time.sleep(0.05)  # noqa: TID251 - nothing else runs in this process
+        wait_for(service.port, key, job_id)
     return key, job_id
+
+
+def wait_for(port: int, key: str, job_id: str) -> None:
+    """Return once the job is completed."""
+    give_up = time.monotonic() + LONGEST_S
+    while (job := read_job(port, key, job_id))["status"] != "completed":
+        assert job["status"] != "failed", job
+        assert time.monotonic() < give_up, job
+        time.sleep(0.05)  # noqa: TID251 - nothing else runs in this process
 
 
 def read_job(port: int, key: str, job_id: str) -> dict[str, object]:
@@ -94,6 +102,12 @@ def enlarge_video(folder: Path, job_id: str, size_bytes: int) -> Path:
         video |= {"size_bytes": size_bytes, "sha256": hashlib.sha256(content).hexdigest()}
         database.execute("UPDATE jobs SET outputs = ? WHERE id = ?", [json.dumps(outputs), job_id])
     return path
+
+
+def commits(folder: Path) -> int:
+    """How many transactions have changed the database, modulo 2**32: the counter in SQLite's index of its log."""
+    with (server.data_dir(folder) / "rushes.db-shm").open("rb") as index:
+        return int.from_bytes(index.read(12)[8:], sys.byteorder)
 
 
 def _database(folder: Path) -> sqlite3.Connection:
