@@ -242,9 +242,14 @@ def usage(job: Job) -> Usage:
     """The job's cost: an estimate until it has ended, and 0 if it ended before anything can have been charged."""
     if job.cost_usd is None:
         return Usage(cost=None, estimated=True)
-    if job.status is Status.FAILED and (job.problem is None or job.problem.code not in MAYBE_CHARGED):
+    if job.status is Status.FAILED and not _may_be_charged(job):
         return Usage(cost=0, estimated=False)
     return Usage(cost=float(job.cost_usd), estimated=job.cost_usd != 0 and job.state is not State.SUCCEEDED)
+
+
+def _may_be_charged(job: Job) -> bool:
+    # A job that expired in the queue has never been near the provider.
+    return job.started_at is not None and job.problem is not None and job.problem.code in MAYBE_CHARGED
 
 
 def accepted_options(job: Job) -> dict[str, Any]:

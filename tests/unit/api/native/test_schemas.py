@@ -10,8 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rushes.api.native.schemas import LONGEST_PROMPT, GenerationBody, accepted_options, served_model, usage
-from rushes.jobs.job import Job, State
+from rushes.api.native.schemas import (
+    LONGEST_PROMPT,
+    MAYBE_CHARGED,
+    GenerationBody,
+    accepted_options,
+    served_model,
+    usage,
+)
+from rushes.jobs.job import Job, Problem, State
 from rushes.video.request import VideoRequest
 
 
@@ -83,3 +90,25 @@ def test_the_accepted_options_keep_zero_and_false_and_leave_out_what_was_not_giv
         "generate_audio": False,
         "additional_params": {},
     }
+
+
+def failed(code: str, *, started_at: int | None = 1) -> Job:
+    return job(state=State.FAILED, problem=Problem(code, "It failed"), started_at=started_at)
+
+
+@pytest.mark.parametrize("code", sorted(MAYBE_CHARGED))
+def test_the_estimate_stands_where_the_provider_may_charge_for_nothing(code: str) -> None:
+    view = usage(failed(code))
+    assert (view.cost, view.estimated) == (3.2, True)
+
+
+@pytest.mark.parametrize(
+    "code", ["content_filtered", "provider_rejected", "provider_quota", "cancelled", "no_credentials"]
+)
+def test_a_failure_before_anything_was_made_costs_nothing(code: str) -> None:
+    view = usage(failed(code))
+    assert (view.cost, view.estimated) == (0, False)
+
+
+def test_a_job_that_expired_in_the_queue_costs_nothing() -> None:
+    assert usage(failed("expired", started_at=None)).cost == 0
