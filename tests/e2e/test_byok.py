@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from aiohttp import web
 
 from tests.e2e.conftest import Start
 from tests.fixtures.google import DEFAULT, OMNI, OPERATOR_KEY, google_settings, keys_of, submits
-from tests.fixtures.service import Client, Service
+from tests.fixtures.service import Client, Service, until
 from tests.fixtures.upstreams.beside import beside
 from tests.fixtures.upstreams.gemini import Gemini
 
@@ -106,18 +105,14 @@ async def test_what_is_no_key_is_refused_without_being_repeated(google: Service,
 
 
 async def test_two_different_keys_are_refused_and_neither_is_repeated(live: Client) -> None:
-    answer = await live.generate(
-        prompt="x", byok_api_key=CANARY, additional_params={"byok_api_key": CANARY + "2"}
-    )
+    answer = await live.generate(prompt="x", byok_api_key=CANARY, additional_params={"byok_api_key": CANARY + "2"})
     answer.problem(400)
     assert CANARY.encode() not in answer.body
 
 
 async def test_a_body_that_is_not_json_is_not_repeated(live: Client) -> None:
     text = f'{{"prompt": "x", "byok_api_key": "{CANARY}" "model"}}'
-    answer = await live.post(
-        "/api/v1/videos/generations", data=text, headers={"Content-Type": "application/json"}
-    )
+    answer = await live.post("/api/v1/videos/generations", data=text, headers={"Content-Type": "application/json"})
     answer.problem(400, 422)
     assert CANARY.encode() not in answer.body
 
@@ -195,8 +190,7 @@ async def test_the_key_is_in_no_file_and_no_answer_even_if_google_repeats_it(sta
     service.start()
     service.stop()
     not_in_any(files_of(service))
-    for answer in answers:
-        assert CANARY.encode() not in answer
+    assert all(CANARY.encode() not in said_to_caller for said_to_caller in answers)
 
 
 async def test_the_key_is_in_no_file_while_the_job_waits_and_runs(start: Start, fake: Gemini) -> None:
@@ -227,30 +221,43 @@ async def test_secret_keys_are_rotated_while_a_job_runs(start: Start, fake: Gemi
     async with Client(service, service.key(test=False).text) as client:
         running = (await client.generate(prompt="#fake:unknown-status", byok_api_key=CANARY)).ok()["job_id"]
         await client.reached(running, "in_progress")
-        while (identity := (await client.job(running))["provider_video_id"]) is None:
-            await asyncio.sleep(0.02)
+        accepted = f"SELECT provider_video_id FROM jobs WHERE id = '{running}' AND provider_video_id IS NOT NULL"
+        await until(lambda: bool(service.rows(accepted)))
+        identity = str(service.rows(accepted)[0][0])
     service.kill()
     rotated = start(data_dir=service.data_dir, **{**folder_settings, "RUSHES_SECRET_KEYS": f"{NEW},{OLD}"})
     seen = len(fake.requests)
     async with Client(rotated, rotated.key(test=False).text) as client:
         interaction = next(one for one in fake.interactions.values() if one.id == identity)
-        while len(fake.requests) < seen + 3:
-            await asyncio.sleep(0.02)
+        await until(lambda: len(fake.requests) >= seen + 3)
         interaction.script = "ok"
-        while rotated.rows(f"SELECT status FROM jobs WHERE id = '{running}'") != [("completed",)]:
-            await asyncio.sleep(0.02)
+        await until(lambda: rotated.rows(f"SELECT status FROM jobs WHERE id = '{running}'") == [("completed",)])
         new = (await client.generate(prompt="under the new key", byok_api_key=CANARY)).ok()
         await client.completed([new["job_id"]])
     polls = [request for request in fake.requests[seen:] if identity in request.path]
     assert keys_of(polls) == {CANARY}
 
 
+async def test_a_key_sealed_with_a_lost_secret_key_fails_its_job(start: Start, fake: Gemini) -> None:
+    settings = google_settings(fake, RUSHES_SECRET_KEYS=OLD, RUSHES_HOLD_S=2)
+    service = start(**settings)
+    key = service.key(test=False).text
+    async with Client(service, key) as client:
+        job_id = (await client.generate(prompt="sealed away", byok_api_key=CANARY)).ok()["job_id"]
+    service.kill()
+    other = start(data_dir=service.data_dir, **{**settings, "RUSHES_SECRET_KEYS": NEW})
+    async with Client(other, key) as client:
+        job = await client.reached(job_id)
+    assert (job["status"], job["error_code"]) == ("failed", "no_credentials")
+    assert "secret keys" in job["error"]
+    assert submits(fake, "sealed away") == []
+    assert other.rows(SEALED) == [(0,)]
+
+
 async def test_a_byok_job_may_use_what_is_reserved(live: Client, fake: Gemini) -> None:
     reserved: dict[str, Any] = {"service_tier": "priority"}
     (await live.generate(prompt="tier", model=OMNI, additional_params=reserved)).problem(400)
-    envelope = (
-        await live.generate(prompt="my tier", model=OMNI, additional_params=reserved, byok_api_key=CANARY)
-    ).ok()
+    envelope = (await live.generate(prompt="my tier", model=OMNI, additional_params=reserved, byok_api_key=CANARY)).ok()
     await live.completed([envelope["job_id"]])
     assert submits(fake, "my tier")[0].json["service_tier"] == "priority"
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.conftest import Start
 from tests.fixtures.google import DEFAULT, OMNI, OPERATOR_KEY, google_settings, keys_of, submits
-from tests.fixtures.service import Client, Service
+from tests.fixtures.service import Client, Service, until
 from tests.fixtures.upstreams.gemini import Gemini
 from tests.fixtures.upstreams.gemini_scripts import ENDINGS, POLL_ACCIDENTS
 
@@ -185,15 +185,13 @@ async def test_a_poll_that_fails_is_asked_again(live: Client, fake: Gemini, scri
 
 @pytest.mark.parametrize("script", ["unknown-status", "no-status", "video-missing"])
 async def test_an_unknown_status_is_one_warning_and_the_job_goes_on(
-    live: Client, fake: Gemini, script: str, monkeypatch: pytest.MonkeyPatch
+    google: Service, live: Client, fake: Gemini, script: str
 ) -> None:
     envelope = (await live.generate(prompt=f"#fake:{script}", model=OMNI)).ok()
     job_id = envelope["job_id"]
-    while not (job := await live.job(job_id))["warnings"]:
-        await asyncio.sleep(0.02)
+    await until(lambda: google.rows(f"SELECT warnings FROM jobs WHERE id = '{job_id}'") != [("[]",)])
     seen = len(fake.requests)
-    while len(fake.requests) < seen + 3:
-        await asyncio.sleep(0.02)
+    await until(lambda: len(fake.requests) >= seen + 3)
     job = await live.job(job_id)
     assert (job["status"], len(job["warnings"])) == ("in_progress", 1)
     if script == "unknown-status":
@@ -233,9 +231,7 @@ async def test_a_result_is_ours_before_success_is_told(
     "script", ["download-truncated", "download-truncated-chunked", "download-empty", "download-html", "download-drop",
                "download-403", "uri-private", "uri-garbage", "download-redirect-loop"]
 )  # fmt: skip
-async def test_a_download_that_breaks_is_repeated_until_it_is_whole(
-    live: Client, fake: Gemini, script: str
-) -> None:
+async def test_a_download_that_breaks_is_repeated_until_it_is_whole(live: Client, fake: Gemini, script: str) -> None:
     envelope = (await live.generate(prompt=f"#fake:{script}", model=OMNI)).ok()
     job = await live.reached(envelope["job_id"], "in_progress")
     await asyncio.sleep(0.5)

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from tests.e2e.conftest import Start
 from tests.fixtures.google import OMNI, google_settings, prompt_of, submits
-from tests.fixtures.service import Client, Service
+from tests.fixtures.service import Client, Service, until
 from tests.fixtures.upstreams.beside import beside
 from tests.fixtures.upstreams.gemini import Gemini
 
@@ -47,9 +47,7 @@ def hesitant() -> Iterator[Hesitant]:
         yield upstream
 
 
-async def test_kills_while_ninety_jobs_are_being_submitted_pay_for_none_twice(
-    start: Start, hesitant: Hesitant
-) -> None:
+async def test_kills_while_ninety_jobs_are_being_submitted_pay_for_none_twice(start: Start, hesitant: Hesitant) -> None:
     service = start(**google_settings(hesitant))
     chance = random.Random(9)
     job_ids: dict[str, str] = {}
@@ -98,9 +96,7 @@ async def test_a_stop_waits_for_the_answers_to_submits_under_way(start: Start, h
     "script",
     ["submit-drop", "submit-html", "submit-bad-json", "submit-empty", "submit-no-id", "submit-list", "submit-huge"],
 )
-async def test_a_lost_answer_is_never_submitted_again(
-    google: Service, live: Client, fake: Gemini, script: str
-) -> None:
+async def test_a_lost_answer_is_never_submitted_again(google: Service, live: Client, fake: Gemini, script: str) -> None:
     envelope = (await live.generate(prompt=f"#fake:{script}")).ok()
     job = await live.reached(envelope["job_id"])
     assert (job["status"], job["error_code"]) == ("failed", "submission_unknown")
@@ -131,8 +127,7 @@ async def test_a_provider_that_cannot_be_reached_is_tried_until_it_can(start: St
     service = start(**google_settings(upstream))
     async with Client(service, service.key(test=False).text) as client:
         job_id = (await client.generate(prompt="patience")).ok()["job_id"]
-        while service.log_text().count("submit_will_be_repeated") < 3:
-            await asyncio.sleep(0.02)
+        await until(lambda: service.log_text().count("submit_will_be_repeated") >= 3)
         with beside(upstream, port=port):
             await client.completed([job_id])
             assert len(submits(upstream, "patience")) == 1

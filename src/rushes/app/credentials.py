@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from rushes.catalogue.load import Catalogue
-from rushes.errors import InvalidRequest, StartupError
+from rushes.errors import InvalidRequest, NoCredentials, StartupError
 from rushes.jobs.job import Job
 from rushes.jobs.store import JobStore
 from rushes.providers.base import NO_CREDENTIAL, Credential
 from rushes.providers.credentials import Keyring, Pinned, credential_from, recognise
-from rushes.sealing import Sealer
+from rushes.sealing import Sealer, Unsealable
 from rushes.settings import Settings
 
 
@@ -28,10 +28,19 @@ def configured_keys(settings: Settings, catalogue: Catalogue) -> Keyring:
 
 
 async def credential_of(job: Job, jobs: JobStore, keyring: Keyring, sealer: Sealer) -> Credential | None:
-    """The credential that the job was accepted with; None if it is not to be had any more."""
+    """The credential that the job was accepted with; None if it is not to be had any more.
+
+    Raises NoCredentials for an own key of the caller's that was sealed with a secret key which is gone.
+    """
     if job.byok:
         sealed = await jobs.sealed_secret(job.id)
-        return None if sealed is None else credential_from(sealer.open(sealed, job.id))
+        try:
+            return None if sealed is None else credential_from(sealer.open(sealed, job.id))
+        except Unsealable as exc:
+            raise NoCredentials(
+                "The key sent as byok_api_key cannot be opened, because this service's secret keys were replaced; "
+                "send the request again"
+            ) from exc
     if job.credential is None:
         return NO_CREDENTIAL
     pinned = keyring.find(job.served_provider, job.surface)

@@ -28,6 +28,8 @@ def reconcile(
     """
     if job_id is not None and (provider_id is None) == (not write_off):
         raise typer.BadParameter("give either --provider-id or --write-off")
+    if provider_id is not None and not provider_id.strip():
+        raise typer.BadParameter("--provider-id is empty")
     from rushes.settings import load_settings
 
     asyncio.run(_reconcile(load_settings(data_dir=data_dir), job_id, provider_id))

@@ -56,7 +56,7 @@ LAST_ANSWER_S = 8.0
 """How long a worker that stops still waits for the answer to a submit; process managers kill after about ten."""
 UNKNOWN_ANSWER = "The provider answered in a way we do not know"
 OF_OWN_KEYS = {
-    "submission_unknown": "your own key is wiped now that the job has ended, so look for the video in your account there",
+    "submission_unknown": "your own key is wiped now that the job has ended, so look in your account there",
     "provider_auth": "the key is the one sent as byok_api_key",
     "provider_quota": "the account is that of the byok_api_key",
 }

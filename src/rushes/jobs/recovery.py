@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from rushes.db.database import Database, Row, Transaction, fetch_one
-from rushes.errors import JobNotFound, NotRecoverable, OutputLost, SubmissionUnknown
+from rushes.errors import JobNotFound, NotRecoverable, OutputLost
 from rushes.jobs.job import Job, State
 from rushes.jobs.store import GET_ANY_JOB, INSERT_EVENT, job_from
 from rushes.providers.base import Provider
@@ -26,6 +26,16 @@ SELECT jobs.* FROM jobs WHERE state = 'failed' AND id IN (
     SELECT job_id FROM attempts WHERE state = 'failed' AND error_code IN ('submission_unknown', 'output_lost')
 ) ORDER BY seq LIMIT :most
 """
+
+UNKNOWN_ATTEMPTS = """
+SELECT * FROM attempts WHERE job_id = :job_id AND state = 'failed' AND (
+    error_code = 'submission_unknown'
+    OR (error_code <> 'written_off' AND EXISTS (SELECT 1 FROM job_events WHERE job_id = :job_id AND cause LIKE :cause))
+) ORDER BY CASE error_code WHEN 'submission_unknown' THEN 0 ELSE 1 END, part
+"""
+"""Also those that an operator has reconciled before: an id that was mistyped must not be the last word."""
+
+RECONCILED = "reconciled with "
 
 FAILED_ATTEMPTS = (
     "SELECT * FROM attempts WHERE job_id = :job_id AND state = 'failed' AND error_code = :code ORDER BY part"
@@ -43,7 +53,7 @@ WHERE job_id = :job_id AND state = 'failed' AND error_code IN ('submission_unkno
 
 REVIVE_JOB = """
 UPDATE jobs SET state = 'recovering', lease = NULL, worker_id = NULL, deadline_at = :now + :deadline_ms,
-                provider_video_id = COALESCE(provider_video_id, :provider_video_id)
+                provider_video_id = COALESCE(:provider_video_id, provider_video_id)
 WHERE id = :id AND state = 'failed'
 """
 
@@ -72,11 +82,11 @@ class RecoveryStore:
 
         async def body(transaction: Transaction) -> None:
             row = await _lock(transaction, job_id)
-            attempts = await transaction.fetch(FAILED_ATTEMPTS, job_id=job_id, code=SubmissionUnknown.code)
+            attempts = await transaction.fetch(UNKNOWN_ATTEMPTS, job_id=job_id, cause=RECONCILED + "%")
             if not attempts:
                 raise NotRecoverable(f"Job '{job_id}' has no submission whose fate is unknown")
             await transaction.execute(REVIVE_ATTEMPT, id=attempts[0]["id"], handle=json.dumps(handle))
-            await _revive(transaction, row, f"reconciled with '{provider_video_id}' by the operator", provider_video_id)
+            await _revive(transaction, row, f"{RECONCILED}'{provider_video_id}' by the operator", provider_video_id)
 
         await self._database.write(body)
 
