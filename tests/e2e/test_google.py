@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import Start
 from tests.fixtures.google import DEFAULT, OMNI, OPERATOR_KEY, google_settings, keys_of, submits
+from tests.fixtures.media import image, video
 from tests.fixtures.service import Client, Service, until
 from tests.fixtures.upstreams.gemini import Gemini
 from tests.fixtures.upstreams.gemini_scripts import ENDINGS, POLL_ACCIDENTS
@@ -117,6 +120,42 @@ async def test_without_a_key_the_answer_says_how_to_get_one_in(start: Start) -> 
         problem = (await client.generate(prompt="no key")).problem(503)
     for word in ("model", "RUSHES_PROVIDERS__GOOGLE__API_KEY", "GEMINI_API_KEY", "byok_api_key"):
         assert word in problem["detail"]
+
+
+# --- media
+
+
+async def test_media_reach_google_as_they_came_and_in_their_order(live: Client, fake: Gemini, tmp_path: Path) -> None:
+    first, last = encoded(image(size=(640, 360))), encoded(image("JPEG", size=(640, 360), color="red"))
+    job = await made(live, prompt="between frames", input_image=first, last_frame=f"data:image/jpeg;base64,{last}")
+    assert job["status"] == "completed"
+    (sent,) = submits(fake, "between frames")
+    assert sent.json["input"] == [
+        {"type": "image", "data": first, "mime_type": "image/png"},
+        {"type": "image", "data": last, "mime_type": "image/jpeg"},
+        {"type": "text", "text": "<FIRST_FRAME> <LAST_FRAME> between frames"},
+    ]
+    assert sent.json["generation_config"]["video_config"]["task"] == "image_to_video"
+    film = encoded(video(tmp_path / "take.mp4", frames=24))
+    job = await made(live, prompt="what comes after", video=film)
+    assert job["status"] == "completed"
+    (sent,) = submits(fake, "what comes after")
+    assert sent.json["input"][0] == {"type": "video", "data": film, "mime_type": "video/mp4"}
+    assert sent.json["generation_config"]["video_config"]["task"] == "extend"
+    assert sent.json["response_format"]["duration"] == "8s"
+
+
+async def test_a_reference_image_is_the_first_of_the_references(live: Client, fake: Gemini) -> None:
+    style, subject = encoded(image(color="green")), encoded(image(color="blue"))
+    job = await made(live, prompt="in this style", reference_image=style, reference_images=[subject])
+    assert job["status"] == "completed"
+    (sent,) = submits(fake, "in this style")
+    assert [block.get("data") for block in sent.json["input"]] == [style, subject, None]
+    assert sent.json["generation_config"]["video_config"]["task"] == "reference_to_video"
+
+
+def encoded(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
 # --- moderation and failure
