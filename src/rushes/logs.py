@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+_UNMISTAKABLE = re.compile(r"[\w./:@+-]+", re.ASCII)
 
 
 def configure(level: str, form: str) -> None:
     """Set up logging for the whole process; `form` is `text` for people or `json` for machines."""
     threshold = logging.getLevelNamesMapping()[level.upper()]
-    renderer = (
-        structlog.processors.JSONRenderer()
-        if form == "json"
-        else structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
-    )
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info if form == "json" else _keep,
-            renderer,
+            *_rendering(form),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
@@ -33,7 +28,27 @@ def configure(level: str, form: str) -> None:
     logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr, format="%(message)s", force=True)
 
 
-def _keep(
-    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
-    return event
+def _rendering(form: str) -> list[structlog.typing.Processor]:
+    if form == "json":
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    if sys.stderr.isatty():
+        return [structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)]
+    return [structlog.processors.format_exc_info, plain_line]
+
+
+def plain_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    """`TIME [LEVEL] EVENT NAME=VALUE ...`, then a traceback if there is one.
+
+    What a terminal's renderer adds in colours and columns would cost a request more than its answer.
+    """
+    exception = event.pop("exception", None)
+    line = f"{event.pop('timestamp')} [{event.pop('level')}] {event.pop('event')}"
+    for name, value in event.items():
+        line += f" {name}={_shown(value)}"
+    return line if exception is None else f"{line}\n{exception}"
+
+
+def _shown(value: object) -> str:
+    """As it is if that can only be read one way, else quoted and escaped: no value can begin a line of its own."""
+    text = str(value)
+    return text if _UNMISTAKABLE.fullmatch(text) else repr(text)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def rfc3339(milliseconds: int) -> str:
     """Milliseconds since 1970 UTC as `2026-04-07T12:00:00Z`."""
-    return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _second(milliseconds // 1000)
 
 
 def rfc3339_or_none(milliseconds: int | None) -> str | None:
     """The same, for a time that may not have come."""
     return None if milliseconds is None else rfc3339(milliseconds)
+
+
+# A job is read again and again while it is waited for.
+@lru_cache(4096)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -30,7 +30,7 @@ LOCK_WAIT_MS = 5_000
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection set up as every one of ours is: WAL, full durability, rows by name, explicit transactions."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
-    connection.row_factory = sqlite3.Row
+    connection.row_factory = _by_name
     connection.execute(f"PRAGMA busy_timeout = {LOCK_WAIT_MS}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -39,6 +39,11 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     if read_only:
         connection.execute("PRAGMA query_only = ON")
     return connection
+
+
+def _by_name(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Row:
+    # sqlite3's own Row walks over the columns each time that one is asked for by its name.
+    return dict(zip([column[0] for column in cursor.description], values, strict=True))
 
 
 class SqliteDatabase:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from pydantic_core import from_json
+
 from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableInput
@@ -375,7 +377,7 @@ def job_from(row: Row) -> Job:
         response_format=row["response_format"],
         cost_usd=None if row["cost_usd"] is None else Decimal(row["cost_usd"]),
         usual_s=row["usual_s"],
-        warnings=tuple(json.loads(row["warnings"])),
+        warnings=tuple(from_json(row["warnings"])),
         available_at=row["available_at"],
         deadline_at=row["deadline_at"],
         progress=row["progress"],
@@ -404,7 +406,7 @@ def outputs_from(text: str | None) -> tuple[StoredVideo, ...]:
     """The stored videos that an `outputs` column lists."""
     if text is None:
         return ()
-    content = json.loads(text)
+    content = from_json(text)
     return tuple(StoredVideo(**item) for item in content["videos"])
 
 

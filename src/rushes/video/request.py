@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
+from pydantic_core import from_json
+
 Json = Any
 
 VERSION = 1
@@ -65,7 +67,7 @@ class VideoRequest:
     @classmethod
     def from_json(cls, text: str) -> VideoRequest:
         """The request that `to_json` wrote."""
-        content = json.loads(text)
+        content = from_json(text)
         if content.pop("version") != VERSION:
             raise ValueError("this request was written by a newer version of rushes")
         media = tuple(InputMedia(**{**item, "role": Role(item["role"])}) for item in content.pop("media"))

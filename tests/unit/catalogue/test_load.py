@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -165,15 +164,3 @@ def test_a_successor_must_be_served_on_its_surface(tmp_path: Path) -> None:
 def test_an_upstream_id_belongs_to_a_surface(tmp_path: Path) -> None:
     model = written(tmp_path, HEAD + MODEL + "surfaces = ['east', 'west']\nupstream_ids = { west = 'uno' }").models()[0]
     assert (model.upstream_id("west"), model.upstream_id("east"), model.upstream_id(None)) == ("uno", "one", "one")
-
-
-def test_the_shipped_catalogue_loads_fast() -> None:
-    load()
-    fastest_s = min(_timed_s() for _ in range(5))
-    assert fastest_s < 0.020
-
-
-def _timed_s() -> float:
-    start_s = time.perf_counter()
-    load()
-    return time.perf_counter() - start_s

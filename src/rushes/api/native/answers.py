@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
+from pydantic_core import to_json
 from starlette.responses import Response
 
 from rushes.api.errors import PROBLEM_JSON
 from rushes.api.native.schemas import Problem
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _MEANING = {
     400: "An option that the model does not offer, or an unknown field",
@@ -30,6 +34,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _MEANING[status], "content": {PROBLEM_JSON: schema}} for status in statuses}
 
 
-def json_response(shape: BaseModel, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def json_response(
+    shape: BaseModel | DataclassInstance, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
     """The shape as JSON."""
-    return Response(shape.model_dump_json(), status, headers, "application/json")
+    return Response(to_json(shape), status, headers, "application/json")

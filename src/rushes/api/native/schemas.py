@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from rushes.api.native.inline import InlineVideos
+from rushes.api.native.links import Links
 from rushes.api.services import services_of
 from rushes.api.times import rfc3339, rfc3339_or_none
 from rushes.jobs.job import Job, State, Status
@@ -83,7 +85,11 @@ def given_media(body: GenerationBody) -> list[GivenMedia]:
     return media
 
 
-class Usage(BaseModel):
+# What is read a thousand times a second is a plain dataclass: mypy checks how it is built, nothing validates it again.
+
+
+@dataclass(slots=True, kw_only=True)
+class Usage:
     """What a job costs. Null cost means that the price is not known."""
 
     cost: float | None
@@ -91,10 +97,11 @@ class Usage(BaseModel):
     estimated: bool
 
 
-class Video(BaseModel):
+@dataclass(slots=True, kw_only=True)
+class Video:
     """One finished video. `url` is a signed link to our copy; it plays without a header.
 
-    After retention the links are null. `b64_json` holds the bytes when the job asked for them, not in lists.
+    After retention the links are null.
     """
 
     url: str | None
@@ -108,27 +115,42 @@ class Video(BaseModel):
     expires_at: str | None
     url_expires_at: str | None
     thumbnail_url: str | None
-    b64_json: str | None = Field(None, exclude_if=lambda value: value is None)
 
 
+@dataclass(slots=True, kw_only=True)
 class Result(Video):
     """The first video, and all of them under `data`."""
 
     data: list[Video]
 
 
-class JobView(BaseModel):
+@dataclass(slots=True, kw_only=True)
+class InlineVideo(Video):
+    """The same with its bytes, for a job that asked for them; not in lists."""
+
+    b64_json: str
+
+
+@dataclass(slots=True, kw_only=True)
+class InlineResult(InlineVideo):
+    """The first video, and all of them under `data`."""
+
+    data: list[InlineVideo]
+
+
+@dataclass(slots=True, kw_only=True)
+class JobView:
     """One job."""
 
     job_id: str
     status: Status
-    progress: int = Field(ge=0, le=100)
+    progress: Annotated[int, Field(ge=0, le=100)]
     provider: str
     model: str
     prompt: str
     created_at: str
     completed_at: str | None
-    result: Result | None
+    result: Result | InlineResult | None
     started_at: str | None
     error: str | None
     error_code: str | None
@@ -139,10 +161,11 @@ class JobView(BaseModel):
     n: int
     usage: Usage
     warnings: list[str]
-    request: dict[str, Any] = Field(description="The accepted options, defaults filled in.")
+    request: Annotated[dict[str, Any], Field(description="The accepted options, defaults filled in.")]
 
 
-class JobPage(BaseModel):
+@dataclass(slots=True, kw_only=True)
+class JobPage:
     """Jobs, newest first. `total` is exact with no filter or by status alone, else null."""
 
     jobs: list[JobView]
@@ -207,16 +230,18 @@ class Problem(BaseModel):
 
 def job_view(request: Request, job: Job, inline: InlineVideos | None = None) -> JobView:
     """The job as callers see it now; with `inline`, slots stand where its videos' bytes will be."""
+    services = services_of(request)
+    now_ms = services.clock.now_ms()
     return JobView(
         job_id=job.id,
         status=job.status,
-        progress=job.percent(services_of(request).clock.now_ms()),
+        progress=job.percent(now_ms),
         provider=job.provider,
         model=job.model,
         prompt=job.request.prompt,
         created_at=rfc3339(job.created_at),
         completed_at=rfc3339_or_none(job.completed_at),
-        result=_result(request, job, inline),
+        result=_result(request, services.links, job, inline, kept=job.has_files(now_ms)),
         started_at=rfc3339_or_none(job.started_at),
         error=None if job.problem is None else job.problem.message,
         error_code=None if job.problem is None else job.problem.code,
@@ -243,7 +268,7 @@ def usage(job: Job) -> Usage:
     if job.cost_usd is None:
         return Usage(cost=None, estimated=True)
     if job.status is Status.FAILED and not _may_be_charged(job):
-        return Usage(cost=0, estimated=False)
+        return Usage(cost=0.0, estimated=False)
     return Usage(cost=float(job.cost_usd), estimated=job.cost_usd != 0 and job.state is not State.SUCCEEDED)
 
 
@@ -278,12 +303,19 @@ def accepted_options(job: Job) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _result(request: Request, job: Job, inline: InlineVideos | None) -> Result | None:
+def _result(
+    request: Request, links: Links, job: Job, inline: InlineVideos | None, *, kept: bool
+) -> Result | InlineResult | None:
     if job.state is not State.SUCCEEDED:
         return None
-    services = services_of(request)
-    links = services.links
-    kept = job.has_files(services.clock.now_ms())
+    videos = _videos(request, links, job, kept=kept)
+    if inline is None:
+        return Result(**_fields(videos[0]), data=videos)
+    whole = [InlineVideo(**_fields(video), b64_json=inline.slot(index)) for index, video in enumerate(videos)]
+    return InlineResult(**_fields(videos[0]), b64_json=whole[0].b64_json, data=whole)
+
+
+def _videos(request: Request, links: Links, job: Job, *, kept: bool) -> list[Video]:
     link_expires_at = links.expires_at_ms()
     videos = []
     for index, stored in enumerate(job.outputs):
@@ -301,7 +333,10 @@ def _result(request: Request, job: Job, inline: InlineVideos | None) -> Result |
                 expires_at=rfc3339_or_none(job.files_expire_at),
                 url_expires_at=rfc3339(link_expires_at) if kept else None,
                 thumbnail_url=links.to_poster(request, job, index, link_expires_at) if kept else None,
-                b64_json=None if inline is None else inline.slot(index),
             )
         )
-    return Result(**videos[0].model_dump(), data=videos)
+    return videos
+
+
+def _fields(video: Video) -> dict[str, Any]:
+    return {name: getattr(video, name) for name in Video.__slots__}

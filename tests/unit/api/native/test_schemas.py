@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
+from rushes.api.native.links import Links
 from rushes.api.native.schemas import (
     LONGEST_PROMPT,
     MAYBE_CHARGED,
     GenerationBody,
+    JobView,
     accepted_options,
+    job_view,
     served_model,
     usage,
 )
+from rushes.clock import SystemClock
 from rushes.jobs.job import Job, Problem, State
+from rushes.media.links import LinkSigner
+from rushes.video.output import StoredVideo
 from rushes.video.request import VideoRequest
+from tests.unit.api.asking import request_of
 
 
 def job(**changes: Any) -> Job:
@@ -112,3 +121,27 @@ def test_a_failure_before_anything_was_made_costs_nothing(code: str) -> None:
 
 def test_a_job_that_expired_in_the_queue_costs_nothing() -> None:
     assert usage(failed("expired", started_at=None)).cost == 0
+
+
+VIDEO = StoredVideo("videos/1.mp4", 2_000, "0" * 64, "video/mp4", 1280, 720, 8.0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"state": State.RUNNING, "started_at": 1_000, "cost_usd": None, "provider_video_id": "v1"},
+        {"state": State.FAILED, "problem": Problem("provider_quota", "Too many requests", "429")},
+        {"state": State.SUCCEEDED, "outputs": (VIDEO, VIDEO), "completed_at": 2_000, "warnings": ("a warning",)},
+        {"state": State.SUCCEEDED, "outputs": (VIDEO,), "completed_at": 2_000, "files_expire_at": 3_000},
+    ],
+)
+def test_a_job_is_answered_in_the_documented_shape(changes: dict[str, Any]) -> None:
+    clock = SystemClock()
+    services = SimpleNamespace(clock=clock, links=Links(LinkSigner([b"k"]), clock, ttl_s=60, public_url="http://x"))
+    request = request_of()
+    request.scope["app"] = SimpleNamespace(state=SimpleNamespace(services=services))
+    view = job_view(request, job(**changes))
+    shape = TypeAdapter(JobView)
+    assert shape.validate_json(to_json(view), strict=True) == view
+    assert shape.dump_json(view) == to_json(view)
