@@ -11,6 +11,7 @@ from rushes import __version__
 from rushes.api.access import Access
 from rushes.api.direct import Direct
 from rushes.api.errors import problem_of
+from rushes.api.lingering import Lingering
 from rushes.api.native import generations, health, jobs, models, tokens, uploads, usage, videos
 from rushes.api.services import Services
 from rushes.errors import RushesError
@@ -37,4 +38,4 @@ def build_http(services: Services) -> ASGIApp:
     # Exception too: else the framework answers a stray one in plain text before `Access` sees it.
     for kind in (RushesError, RequestValidationError, HTTPException, Exception):
         api.add_exception_handler(kind, problem_of)
-    return Access(Direct(api, "/api/v1/videos/jobs", jobs.get_job_directly))
+    return Access(Lingering(Direct(api, "/api/v1/videos/jobs", jobs.get_job_directly)))
