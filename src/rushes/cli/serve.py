@@ -49,14 +49,19 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
             # uvicorn's own ends by raising the signal again, which would end the process before the jobs are put down.
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, self.handle_exit, number, None)
-            try:
-                yield
-            finally:
-                for number in (signal.SIGINT, signal.SIGTERM):
-                    loop.remove_signal_handler(number)
+            yield
+
+    # From the first moment on: a service that is told to stop while it starts stops in good order too.
+    servers: list[uvicorn.Server] = []
+    asked = asyncio.Event()
+
+    def stop(number: int) -> None:
+        asked.set()
+        for server in servers:
+            server.handle_exit(number, None)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
 
     log = structlog.get_logger(__name__)
     for complaint in complaints():
@@ -78,7 +83,9 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
                 backlog=BACKLOG,
             )
         )
-        await server.serve(sockets=[listener])
+        servers.append(server)
+        if not asked.is_set():
+            await server.serve(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
