@@ -25,6 +25,8 @@ class Credential:
 
     kind: str
     secret: str = field(repr=False)
+    is_callers: bool = False
+    """Brought by the caller for one job: what else the operator has configured (a bucket, a project) is not for it."""
 
 
 NO_CREDENTIAL = Credential(kind="none", secret="")

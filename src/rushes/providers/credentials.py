@@ -72,8 +72,8 @@ def recognise(entry: ProviderEntry, secret: str, *, field: str) -> Pinned:
 
 
 def credential_from(secret: str) -> Credential:
-    """The credential that `recognise` found in this secret before."""
-    return Credential(kind=_kind_of(secret), secret=secret)
+    """The caller's own credential, which `recognise` found in this secret before."""
+    return Credential(kind=_kind_of(secret), secret=secret, is_callers=True)
 
 
 def _kind_of(secret: str) -> CredentialKind:
