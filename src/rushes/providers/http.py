@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -102,17 +102,25 @@ class Origin:
         return reply
 
     async def call(
-        self, method: str, path: str, *, headers: Mapping[str, str], limit_bytes: int = JSON_LIMIT_BYTES
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        limit_bytes: int = JSON_LIMIT_BYTES,
+        sieve: Callable[[bytes], bytes] | None = None,
     ) -> Reply:
         """A call that is safe to repeat; a reply of any status is returned.
 
+        Of a reply too large to hold, `sieve` returns what is kept of each piece; only that counts for `limit_bytes`.
         Raises ProviderUnavailable if there is none, UnexpectedResponse if it is not HTTP or exceeds `limit_bytes`.
         """
         try:
             async with self._client.open_trusted(
-                method, self.url(path), headers=headers, limits=self._limits.poll, fresh=method != "GET"
+                method, self.url(path), headers=headers, body=body, limits=self._limits.poll, fresh=method != "GET"
             ) as response:
-                reply = await self._read(response, limit_bytes)
+                reply = await self._read(response, limit_bytes, sieve)
         except aiohttp.ClientResponseError:
             raise UnexpectedResponse(f"{self._provider} answered with something that is not HTTP") from None
         except _TooLongError as exc:
@@ -132,10 +140,37 @@ class Origin:
         404 or 410, OutputInvalid past `limit_bytes`, ProviderUnavailable for all else: a 403 may be an expired link,
         for which a poll gives a fresh one, or a key that lost its rights for a while.
         """
-        try:
+        with self._download_failures():
             async with self._open_result(URL(url), headers) as response:
-                async for chunk in self._checked_chunks(response, limit_bytes):
+                async for chunk in self._checked_chunks(response, limit_bytes, NOT_VIDEO_TYPES):
                     yield chunk
+
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        limit_bytes: int = DOWNLOAD_LIMIT_BYTES,
+    ) -> AsyncGenerator[bytes, None]:
+        """A reply with a video somewhere in it, in pieces as `download` gives them and with the same errors."""
+        with self._download_failures():
+            async with self._client.open_trusted(
+                method,
+                self.url(path),
+                headers={"Accept-Encoding": "identity", **headers},
+                body=body,
+                limits=self._limits.download,
+                fresh=method != "GET",
+            ) as response:
+                async for chunk in self._checked_chunks(response, limit_bytes, ()):
+                    yield chunk
+
+    @contextmanager
+    def _download_failures(self) -> Iterator[None]:
+        try:
+            yield
         except aiohttp.ClientResponseError:
             raise ProviderUnavailable(f"{self._provider}'s file server does not speak HTTP") from None
         except RefusedAddress as exc:
@@ -170,7 +205,9 @@ class Origin:
         ) as response:
             yield response
 
-    async def _checked_chunks(self, response: aiohttp.ClientResponse, limit_bytes: int) -> AsyncIterator[bytes]:
+    async def _checked_chunks(
+        self, response: aiohttp.ClientResponse, limit_bytes: int, refused_types: tuple[str, ...]
+    ) -> AsyncIterator[bytes]:
         if response.status in (404, 410):
             raise OutputLost(f"{self._provider} no longer has the result (HTTP {response.status})")
         if response.status != 200:
@@ -184,7 +221,7 @@ class Origin:
             raise _too_large(self._provider, limit_bytes)
         received = 0
         while chunk := await response.content.read(CHUNK_BYTES):
-            if received == 0 and response.content_type.startswith(NOT_VIDEO_TYPES) and not _begins_a_video(chunk):
+            if received == 0 and response.content_type.startswith(refused_types) and not _begins_a_video(chunk):
                 raise ProviderUnavailable(
                     f"{self._provider} delivered '{response.content_type[:60]}' in place of the video",
                     provider_error=response.content_type[:60],
@@ -200,10 +237,12 @@ class Origin:
                 f"the download from {self._provider} was cut short: {received} bytes of {expected or 'a video'}"
             )
 
-    async def _read(self, response: aiohttp.ClientResponse, limit_bytes: int) -> Reply:
+    async def _read(
+        self, response: aiohttp.ClientResponse, limit_bytes: int, sieve: Callable[[bytes], bytes] | None = None
+    ) -> Reply:
         content = bytearray()
         while chunk := await response.content.read(CHUNK_BYTES):
-            content += chunk
+            content += chunk if sieve is None else sieve(chunk)
             if len(content) > limit_bytes:
                 raise _TooLongError
         body: object
