@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from typing import Final
 
 from rushes.errors import ProviderRejected
 from rushes.providers.body import Inline
@@ -14,9 +15,16 @@ from rushes.video.request import InputMedia, Json, Role, VideoRequest
 
 Media = Sequence[tuple[InputMedia, Inline]]
 
+AS_LINK: Final[Mapping[str, Json]] = {"delivery": "uri"}
+
 
 def interaction(
-    model_id: str, request: VideoRequest, media: Media, *, callback_url: str | None = None
+    model_id: str,
+    request: VideoRequest,
+    media: Media,
+    *,
+    callback_url: str | None = None,
+    delivery: Mapping[str, Json] = AS_LINK,
 ) -> dict[str, object]:
     """The body of `POST /v1beta/interactions` for one video; `media` is in the order input, last, references, video.
 
@@ -28,7 +36,7 @@ def interaction(
         {"type": item.content_type.split("/")[0], "data": content, "mime_type": item.content_type}
         for item, content in media
     ]
-    video_format: dict[str, Json] = {"type": "video", "delivery": "uri"}
+    video_format: dict[str, Json] = {"type": "video", **delivery}
     if request.aspect_ratio is not None:
         video_format["aspect_ratio"] = request.aspect_ratio
     if request.resolution is not None:
@@ -47,7 +55,7 @@ def interaction(
     if callback_url is not None:
         document["webhook_config"] = {"uris": [callback_url]}
     # Copied, because what is merged in later must not reach the request that others hold.
-    _add(document, deepcopy(dict(request.additional_params)), "")
+    add_params(document, deepcopy(dict(request.additional_params)))
     _add_task(document, task_for(roles))
     return document
 
@@ -103,13 +111,13 @@ def _refuse_unsayable(request: VideoRequest) -> None:
             )
 
 
-def _add(document: dict[str, Json], params: Mapping[str, Json], path: str) -> None:
-    """Merge the caller's own params in, object by object."""
+def add_params(document: dict[str, Json], params: Mapping[str, Json], path: str = "") -> None:
+    """Merge the caller's own params in, object by object. Raises ProviderRejected where they contradict the rest."""
     for name, value in params.items():
         if name not in document:
             document[name] = value
         elif isinstance(document[name], dict) and isinstance(value, dict):
-            _add(document[name], value, f"{path}{name}.")
+            add_params(document[name], value, f"{path}{name}.")
         elif document[name] != value:
             raise ProviderRejected(
                 f"additional_params '{path}{name}' contradicts what the request's own fields say; use those fields"

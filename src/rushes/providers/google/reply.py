@@ -87,15 +87,21 @@ def progress_of(body: Mapping[str, object], *, had_video: bool, secret: str) -> 
 
 def inline_video(body: Mapping[str, object]) -> Iterator[bytes]:
     """The bytes of a video that came inside the reply. Raises ProviderUnavailable if there is none to be read."""
-    video = _video(body)
-    data = video.get("data") if video is not None else None
-    if not isinstance(data, str) or not data:
+    data = inline_data(body)
+    if data is None:
         raise ProviderUnavailable("Google's answer no longer holds the video")
     for start in range(0, len(data), DECODED_AT_ONCE_CHARS):
         try:
             yield base64.b64decode(data[start : start + DECODED_AT_ONCE_CHARS], validate=True)
         except ValueError as exc:
             raise ProviderUnavailable("the video in Google's answer is not base64") from exc
+
+
+def inline_data(body: Mapping[str, object]) -> str | None:
+    """The base64 of a video that came inside the reply, or what a sieve has put in its place."""
+    video = _video(body)
+    data = video.get("data") if video is not None else None
+    return data if isinstance(data, str) and data else None
 
 
 def complaint_of(reply: Reply, *, secret: str) -> Complaint:
