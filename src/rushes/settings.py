@@ -44,6 +44,15 @@ class ProviderSettings(BaseModel):
     base_url: str | None = None
     api_key: SecretStr | None = None
 
+    # For providers that run on a cloud account.
+    location: str | None = None
+    project: str | None = None
+    bucket: str | None = None
+    # Google's second surface, which has more than one origin.
+    vertex_base_url: str | None = None
+    token_url: str | None = None
+    storage_url: str | None = None
+
 
 def _split(value: object) -> object:
     if not isinstance(value, str):
@@ -141,6 +150,11 @@ class Settings(BaseSettings):
     def base_url(self, provider: str) -> str | None:
         """Where a provider is reached, if the operator says so."""
         return self.providers.get(provider, ProviderSettings()).base_url
+
+    def provider_options(self, provider: str) -> dict[str, str]:
+        """What else the operator has set for a provider, by name; nothing secret."""
+        found = self.providers.get(provider, ProviderSettings())
+        return found.model_dump(exclude={"base_url", "api_key"}, exclude_none=True)
 
     def credential_variables(self, provider: str) -> tuple[str, ...]:
         """The variables that can hold the provider's key, the one that wins first."""

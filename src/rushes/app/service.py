@@ -94,7 +94,12 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
             ),
         )
         adapters = open_providers(
-            offload=drawing, scratch=directory.scratch, clock=clock, client=client, base_url=settings.base_url
+            offload=drawing,
+            scratch=directory.scratch,
+            clock=clock,
+            client=client,
+            base_url=settings.base_url,
+            options=settings.provider_options,
         )
         for adapter in adapters.values():
             closing.push_async_callback(adapter.close)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rushes.clock import Clock
@@ -10,7 +10,7 @@ from rushes.net.client import HttpClient
 from rushes.offload import Offload
 from rushes.providers.animatic import Animatic
 from rushes.providers.base import Provider
-from rushes.providers.google import GOOGLE_URL, Gemini
+from rushes.providers.google import GOOGLE_URL, Gemini, Place, Vertex
 
 Surface = tuple[str, str | None]
 """A provider, and which of its APIs where it has several."""
@@ -23,9 +23,25 @@ def open_providers(
     clock: Clock,
     client: HttpClient,
     base_url: Callable[[str], str | None],
+    options: Callable[[str], Mapping[str, str]],
 ) -> dict[Surface, Provider]:
-    """The adapters that this service can use. `base_url` is where the operator has a provider reached, if anywhere."""
+    """The adapters that this service can use. `base_url` is where the operator has a provider reached, if anywhere;
+    `options` is what else is set for it. Raises StartupError for a setting that cannot be.
+    """
     return {
         ("animatic", None): Animatic(offload, scratch, clock),
         ("google", "gemini"): Gemini(client, base_url("google") or GOOGLE_URL, clock=clock),
+        ("google", "vertex"): Vertex(client, _vertex_place(options("google")), clock=clock),
     }
+
+
+def _vertex_place(options: Mapping[str, str]) -> Place:
+    names = {
+        "location": "location",
+        "project": "project",
+        "bucket": "bucket",
+        "vertex_base_url": "base_url",
+        "token_url": "token_url",
+        "storage_url": "storage_url",
+    }
+    return Place(**{name: options[option] for option, name in names.items() if option in options})
