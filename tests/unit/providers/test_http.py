@@ -196,3 +196,49 @@ async def test_a_result_may_be_exactly_as_large_as_the_limit(serve: Serve) -> No
         return web.Response(body=bytes(1_000_000), content_type="application/octet-stream")
 
     assert len(await downloaded(await serve(handle))) == 1_000_000
+
+
+async def test_a_call_may_have_a_body(serve: Serve) -> None:
+    seen: list[Recorded] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        seen.append(await record(request))
+        return web.json_response({})
+
+    origin = await serve(handle)
+    await origin.call("POST", "/token", headers={"Content-Type": "text/plain"}, body=b"x=1")
+    assert (seen[0].method, seen[0].body, seen[0].headers["Content-Type"]) == ("POST", b"x=1", "text/plain")
+
+
+async def test_only_what_a_sieve_keeps_counts_for_the_limit(serve: Serve) -> None:
+    origin = await serve(answering("{}" + " " * 100_000))
+    reply = await origin.call("GET", "/", headers=KEY, limit_bytes=10, sieve=bytes.strip)
+    assert reply.body == {}
+
+
+async def streamed(origin: Origin, limit_bytes: int = 1_000_000) -> bytes:
+    chunks = origin.stream("POST", "/job", headers=KEY, body=b"{}", limit_bytes=limit_bytes)
+    return b"".join([chunk async for chunk in chunks])
+
+
+async def test_a_reply_with_a_video_in_it_may_be_json(serve: Serve) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        await request.read()
+        return web.json_response({"x": 1})
+
+    assert await streamed(await serve(handle)) == b'{"x": 1}'
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(404, OutputLost), (410, OutputLost), (403, ProviderUnavailable), (302, ProviderUnavailable)]
+)
+async def test_a_reply_that_does_not_come_has_the_errors_of_a_download(
+    serve: Serve, status: int, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        await streamed(await serve(answering("no", status=status)))
+
+
+async def test_a_reply_without_end_is_given_up(serve: Serve) -> None:
+    with pytest.raises(OutputInvalid):
+        await streamed(await serve(answering("x" * 1000)), limit_bytes=999)
