@@ -142,7 +142,7 @@ def _done(response: Mapping[str, object], *, n: int | None, secret: str) -> Prog
     if outputs:
         return Done(tuple(outputs), missing=_missing(len(outputs), n, filtered, words))
     if filtered > 0 or words:
-        return Failed(_filtered("every video", code=_code_of(words), words=words))
+        return Failed(_filtered("the result", code=_code_of(words), words=words))
     raise UnexpectedResponse(
         "Google reports that the generation is done, but gives no video and no reason", provider_error="done"
     )
