@@ -227,6 +227,7 @@ class VertexOmniHarness(VertexHarness):
 class VertexOmniBucketHarness(VertexOmniHarness):
     """The same with its results in a bucket."""
 
+    scripts = replace(VertexOmniHarness.scripts, well=("ok", "unsaid"))
     bucket = "gs://studio-films/omni"
 
 

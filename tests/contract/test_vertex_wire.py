@@ -488,6 +488,15 @@ async def test_omni_delivers_into_the_bucket_where_there_is_one(upstream: vertex
     assert (video["delivery"], video["gcs_uri"]) == ("uri", f"gs://studio-films/omni/{ATTEMPT_ID}/")
 
 
+async def test_an_omni_video_that_google_does_not_mention_is_found_in_the_bucket(
+    upstream: vertex.Vertex, client: HttpClient
+) -> None:
+    omni = VertexOmniBucketHarness(upstream, client)
+    handle, outputs = await omni.outputs("unsaid")
+    assert outputs == ({"version": 1, "uri": f"gs://studio-films/omni/{ATTEMPT_ID}/video_0.mp4"},)
+    assert await omni.fetch(handle, outputs[0]) == omni.film
+
+
 async def test_an_inline_omni_video_is_told_from_the_images_around_it(omni: VertexOmniHarness) -> None:
     _, outputs = await omni.outputs("ok")
     assert outputs == ({"version": 1, "inline": 1},)

@@ -184,6 +184,20 @@ class Platform:
                 self._tokens.forget(caller.account, caller.token)
             raise
 
+    async def videos_in(self, folder: str, caller: Caller) -> tuple[str, ...]:
+        """The `gs://` URIs of the videos in a folder, none also if it may not be looked into."""
+        found = GCS_URI.fullmatch(folder)
+        if found is None:
+            return ()
+        path = f"/storage/v1/b/{found[1]}/o?prefix={quote(found[2], safe='')}&fields=items(name)"
+        try:
+            reply = await self._storage.call("GET", path, headers=caller.headers)
+        except ProviderError:
+            return ()
+        items = reply.body.get("items") if reply.is_success and isinstance(reply.body, dict) else None
+        names = [item.get("name") for item in (items if isinstance(items, list) else []) if isinstance(item, dict)]
+        return tuple(f"gs://{found[1]}/{name}" for name in names if isinstance(name, str) and name.endswith(".mp4"))
+
     async def close(self) -> None:
         """Forget the tokens."""
         await self._tokens.close()

@@ -19,6 +19,7 @@ from rushes.providers.google.payload import interaction
 from rushes.providers.google.platform import Caller, Platform
 from rushes.providers.google.reply import (
     complaint_of,
+    has_video,
     inline_data,
     interaction_id,
     is_unknown_interaction,
@@ -74,6 +75,8 @@ class PlatformOmni:
                 provider_error=complaint_of(reply, secret=caller.token).code,
             )
         handle: Handle = {**handle_for(identity), "project": caller.project}
+        if folder is not None:
+            handle["folder"] = folder
         if request.media_for(Role.VIDEO):
             handle["had_video"] = True
         return Submission(handle, provider_video_id=identity)
@@ -86,8 +89,7 @@ class PlatformOmni:
         )
         self._platform.notice(reply, caller)
         if reply.is_success and isinstance(reply.body, dict):
-            progress = progress_of(reply.body, had_video=handle.get("had_video") is True, secret=caller.token)
-            return _numbered(progress, reply.body)
+            return await self._progress_of(reply.body, handle, caller)
         complaint = complaint_of(reply, secret=caller.token)
         if is_unknown_interaction(reply, complaint):
             return Failed(
@@ -117,6 +119,16 @@ class PlatformOmni:
         async with aclosing(source) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    async def _progress_of(self, body: Mapping[str, object], handle: Handle, caller: Caller) -> Progress:
+        folder = handle.get("folder")
+        if body.get("status") == "completed" and isinstance(folder, str) and not has_video(body):
+            # Seen at Google: the reply has no video, and yet it lies in the bucket.
+            found = await self._platform.videos_in(folder, caller)
+            if found:
+                return Done(tuple({"version": OUTPUT_VERSION, "uri": uri} for uri in found))
+        progress = progress_of(body, had_video=handle.get("had_video") is True, secret=caller.token)
+        return _numbered(progress, body)
 
 
 def handle_for(identity: str) -> Handle:

@@ -104,6 +104,11 @@ def inline_data(body: Mapping[str, object]) -> str | None:
     return data if isinstance(data, str) and data else None
 
 
+def has_video(body: Mapping[str, object]) -> bool:
+    """Whether there is a video in the reply, or a link to one."""
+    return _video(body) is not None
+
+
 def complaint_of(reply: Reply, *, secret: str) -> Complaint:
     """What Google says is wrong, from either of its envelopes."""
     error = _error(reply.body)
