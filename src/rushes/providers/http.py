@@ -24,6 +24,7 @@ from rushes.errors import (
 from rushes.net.client import REDIRECTS, HttpClient, Sink, TimeLimits, same_origin
 from rushes.providers.body import JsonBody
 from rushes.providers.failure import SHOWN_CHARS, Raw, Reply, retry_after_s
+from rushes.providers.form import FormBody
 
 JSON_LIMIT_BYTES: Final = 1024 * 1024
 DOWNLOAD_LIMIT_BYTES: Final = 4 * 1024**3
@@ -79,8 +80,16 @@ class Origin:
         A reply of any status is returned. Raises ProviderUnavailable, its `accepted` False if the connection was
         never made and None if the request may have arrived.
         """
-        body = JsonBody(document)
-        sent = {**headers, "Content-Type": "application/json", "Content-Length": str(body.size_bytes)}
+        return await self._submit(path, headers, JsonBody(document), "application/json")
+
+    async def submit_form(self, path: str, *, headers: Mapping[str, str], form: FormBody) -> Reply:
+        """The same for a form."""
+        return await self._submit(path, headers, form, form.content_type)
+
+    async def _submit(
+        self, path: str, headers: Mapping[str, str], body: JsonBody | FormBody, content_type: str
+    ) -> Reply:
+        sent = {**headers, "Content-Type": content_type, "Content-Length": str(body.size_bytes)}
         try:
             async with self._client.open_trusted(
                 "POST", self.url(path), headers=sent, body=body, limits=self._limits.submit, fresh=True
