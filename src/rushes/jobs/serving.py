@@ -109,7 +109,8 @@ class Servers:
             warnings.append("Test mode: byok_api_key was not used and is not kept.")
         return Serving(animatic, completed, None, byok=False, warnings=tuple(warnings))
 
-    def _candidates(self, asked: Model, byok_api_key: str | None) -> tuple[Pinned, ...]:
+    def _candidates(self, asked: Model, byok_api_key: str | None) -> tuple[Pinned | None, ...]:
+        """The credentials that the request may run on, the preferred one first; None where none is needed."""
         entry = self._catalogue.find_provider(asked.provider)
         assert entry is not None
         if byok_api_key is not None:
@@ -121,11 +122,13 @@ class Servers:
                     field="byok_api_key",
                 )
             return (own,)
+        if not entry.credentials:
+            return (None,) if (asked.provider, None) in self._surfaces else ()
         return tuple(
             pinned for pinned in self._keyring.of(asked.provider) if (asked.provider, pinned.surface) in self._surfaces
         )
 
-    def _choose(self, asked: Model, candidates: tuple[Pinned, ...], today: date) -> tuple[Pinned, Model]:
+    def _choose(self, asked: Model, candidates: tuple[Pinned | None, ...], today: date) -> tuple[Pinned | None, Model]:
         """The first credential whose surface runs the model itself, else the first that runs a successor of it."""
         if not candidates:
             names = " or ".join(self._setting_names(asked.provider))
@@ -133,10 +136,11 @@ class Servers:
                 f"No credentials for the provider of model '{asked.provider}/{asked.id}': set {names}, "
                 "or send your own key as byok_api_key"
             )
-        found: list[tuple[Pinned, Model]] = []
+        found: list[tuple[Pinned | None, Model]] = []
         for pinned in candidates:
-            model = served_on(asked, pinned.surface, today, self._catalogue)
-            if model is not None and (not model.surfaces or pinned.surface in model.surfaces):
+            surface = None if pinned is None else pinned.surface
+            model = served_on(asked, surface, today, self._catalogue)
+            if model is not None and (not model.surfaces or surface in model.surfaces):
                 found.append((pinned, model))
         itself = [(pinned, model) for pinned, model in found if model is asked]
         if itself:
