@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from rushes.catalogue.model import Audio, Model
+from rushes.catalogue.size import SIZE
 from rushes.catalogue.wording import listed, shown
 from rushes.errors import FieldError
 
@@ -29,6 +30,7 @@ def _inconsistencies(model: Model) -> Iterator[FieldError]:
         yield FieldError("retired", f"{model.retired} is before its release on {model.released}")
     yield from _outside("upstream_ids", model.upstream_ids, model.surfaces)
     yield from _numbers(model)
+    yield from _sizes(model)
     yield from _defaults(model)
     yield from _prices(model)
     yield from _input_rules(model)
@@ -55,6 +57,15 @@ def _numbers(model: Model) -> Iterator[FieldError]:
         yield FieldError("deadline_s", f"{model.deadline_s} is less than usual_s, which is {model.usual_s}")
     if model.concurrency is not None and model.concurrency < 1:
         yield FieldError("concurrency", f"{model.concurrency} is less than 1")
+
+
+def _sizes(model: Model) -> Iterator[FieldError]:
+    yield from _outside("sizes", model.sizes, model.resolutions)
+    for resolution, by_ratio in model.sizes.items():
+        yield from _outside(f"sizes.{resolution}", by_ratio, model.aspect_ratios)
+        for size in by_ratio.values():
+            if not SIZE.fullmatch(size):
+                yield FieldError(f"sizes.{resolution}", f"{shown(size)} is not WIDTHxHEIGHT in pixels, like '832x480'")
 
 
 def _defaults(model: Model) -> Iterator[FieldError]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from importlib import resources
@@ -36,10 +36,16 @@ class ProviderEntry(Frozen):
 
 
 class Catalogue:
-    """Every model we know, by provider. Immutable; providers and models keep the order of their files."""
+    """Every model we know, by provider. Providers and models keep the order of their files.
+
+    Nothing in it changes, but models that a server turns out to have may be added while the service runs.
+    """
 
     def __init__(self, entries: Iterable[ProviderEntry], models: Iterable[Model]) -> None:
         self._entries = {entry.provider: entry for entry in entries}
+        self._index(models)
+
+    def _index(self, models: Iterable[Model]) -> None:
         self._models = tuple(models)
         self._by_name = {(model.provider, model.id): model for model in self._models}
         self._by_provider: dict[str, tuple[Model, ...]] = {
@@ -65,6 +71,15 @@ class Catalogue:
     def find_provider(self, provider: str) -> ProviderEntry | None:
         """What is known of a provider as a whole."""
         return self._entries.get(provider)
+
+    def extended(self, entry: ProviderEntry, models: Iterable[Model]) -> Catalogue:
+        """A catalogue with one more provider."""
+        return Catalogue([*self._entries.values(), entry], [*self._models, *models])
+
+    def add(self, models: Iterable[Model]) -> None:
+        """Take in models of known providers, which were found at their servers; what is known already stays."""
+        new = {(model.provider, model.id): model for model in models}
+        self._index([*self._models, *(model for name, model in new.items() if name not in self._by_name)])
 
     def offering(self, model_id: str) -> tuple[Model, ...]:
         """The models of this id at every provider that has one, in order."""
@@ -100,11 +115,20 @@ def _read(file: Path | Traversable) -> tuple[ProviderEntry, list[Model]]:
 
     tables = content.pop("models", [])
     entry = _entry(file.name, content)
+    where = f"catalogue file '{file.name}'"
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise StartupError(f"catalogue file '{file.name}': write each model under [[models]]")
-    models = [_model(file.name, entry, table) for table in tables]
-    _check(file.name, models)
-    return entry, models
+        raise StartupError(f"{where}: write each model under [[models]]")
+    return entry, models_of(where, entry, tables)
+
+
+def models_of(where: str, entry: ProviderEntry, tables: Iterable[Mapping[str, Any]]) -> list[Model]:
+    """A provider's models, each from one table, checked by themselves and against each other.
+
+    Raises StartupError naming `where` they are written, the model and the field that is wrong.
+    """
+    models = [_model(where, entry, table) for table in tables]
+    _check(where, models)
+    return models
 
 
 def _entry(file_name: str, content: dict[str, Any]) -> ProviderEntry:
@@ -119,10 +143,10 @@ def _entry(file_name: str, content: dict[str, Any]) -> ProviderEntry:
     return entry
 
 
-def _model(file_name: str, entry: ProviderEntry, table: dict[str, Any]) -> Model:
-    where = f"catalogue file '{file_name}', model '{table.get('id', '?')}'"
+def _model(where: str, entry: ProviderEntry, table: Mapping[str, Any]) -> Model:
+    where = f"{where}, model '{table.get('id', '?')}'"
     if "provider" in table:
-        raise StartupError(f"{where}, field 'provider': it is said once, at the top of the file")
+        raise StartupError(f"{where}, field 'provider': it is said once, for all models")
     inherited = {"source": entry.source, "checked": entry.checked}
     given = {name: value for name, value in inherited.items() if value is not None}
     try:
@@ -131,18 +155,16 @@ def _model(file_name: str, entry: ProviderEntry, table: dict[str, Any]) -> Model
         raise StartupError(f"{where}, {_first(exc)}") from exc
 
 
-def _check(file_name: str, models: Sequence[Model]) -> None:
+def _check(where: str, models: Sequence[Model]) -> None:
     by_id: dict[str, Model] = {}
     for model in models:
         if model.id in by_id:
-            raise StartupError(f"catalogue file '{file_name}', model '{model.id}', field 'id': it is listed twice")
+            raise StartupError(f"{where}, model '{model.id}', field 'id': it is listed twice")
         by_id[model.id] = model
     for model in models:
         found = inconsistency(model) or successor_inconsistency(model, by_id)
         if found is not None:
-            raise StartupError(
-                f"catalogue file '{file_name}', model '{model.id}', field '{found.field}': {found.message}"
-            )
+            raise StartupError(f"{where}, model '{model.id}', field '{found.field}': {found.message}")
 
 
 def _first(exc: ValidationError) -> str:

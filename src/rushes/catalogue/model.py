@@ -93,6 +93,9 @@ class Model(Frozen):
     prompt_chars: int
     aspect_ratios: tuple[str, ...] = ()
     resolutions: tuple[str, ...] = ()
+    sizes: dict[str, dict[str, str]] = {}
+    """Per resolution and aspect ratio, the WIDTHxHEIGHT to ask for, where a provider takes pixels and this model
+    wants others than `catalogue.size.pixels` gives."""
     durations_s: tuple[int, ...] = ()
     defaults: Defaults = Defaults()
     audio: Audio = Audio.NEVER

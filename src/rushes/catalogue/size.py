@@ -11,6 +11,7 @@ from rushes.errors import FieldError, InvalidRequest, UnsupportedOption
 from rushes.video.request import VideoRequest
 
 ASPECT_RATIOS: Final = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9", "9:21")
+SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 SHORT_SIDES: Final = {
     360: "360p",
     480: "480p",
@@ -41,7 +42,7 @@ def size_options(size: str) -> tuple[str, str]:
 
     Raises InvalidRequest if it is not WIDTHxHEIGHT, UnsupportedOption if no model calls such a size by a name.
     """
-    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", size)
+    match = SIZE.fullmatch(size)
     if match is None:
         message = f"size {shown(size)} is not WIDTHxHEIGHT in pixels, such as '1280x720'"
         raise InvalidRequest(message, [FieldError("size", message)])
@@ -55,6 +56,23 @@ def size_options(size: str) -> tuple[str, str]:
             f"size {shown(size)} is not offered; sizes are {listed(COMMON)} and the like", field="size"
         )
     return aspect_ratio, resolution
+
+
+def pixels(resolution: str, aspect_ratio: str) -> str | None:
+    """The size that an aspect ratio and a resolution stand for, such as `1280x720`: even numbers, as video wants them.
+
+    None for a resolution that is not named for its short side (`720p`, `4k`), or a ratio that is not W:H.
+    """
+    named = {name: side for side, name in SHORT_SIDES.items()}
+    short = named.get(resolution)
+    if short is None and (line := re.fullmatch(r"([1-9][0-9]{1,3})p", resolution)):
+        short = int(line[1])
+    ratio = re.fullmatch(r"([1-9][0-9]?):([1-9][0-9]?)", aspect_ratio)
+    if short is None or ratio is None:
+        return None
+    across, down = int(ratio[1]), int(ratio[2])
+    long = 2 * round(short * max(across, down) / min(across, down) / 2)
+    return f"{long}x{short}" if across >= down else f"{short}x{long}"
 
 
 def with_size(request: VideoRequest, size: str) -> VideoRequest:
