@@ -36,6 +36,10 @@ MONTH_S = 31 * 86_400
 YEAR_S = 366 * 86_400
 
 
+CLOUD_OPTIONS = {"location", "project", "bucket", "vertex_base_url", "token_url", "storage_url"}
+"""What a provider on a cloud account needs to know besides its key; nothing secret."""
+
+
 class ProviderSettings(BaseModel):
     """How to reach one provider. The base URL is a trusted origin, also on loopback."""
 
@@ -43,6 +47,15 @@ class ProviderSettings(BaseModel):
 
     base_url: str | None = None
     api_key: SecretStr | None = None
+    kind: Literal["openai"] | None = None
+    """Makes this a server of the operator's own, under any name: one that speaks OpenAI's Videos API."""
+    flavor: Literal["openai", "vllm-omni", "sglang"] = "openai"
+    key_header: str = Field(default="Authorization", pattern=r"^[A-Za-z0-9-]+$")
+    needs_key: bool | None = None
+    """None: if `api_key` is set. True without one: only for callers who bring their own."""
+    discover: bool | None = None
+    """Whether to ask the server for its models. None: if none are listed."""
+    models: tuple[dict[str, Any], ...] = ()
 
     # For providers that run on a cloud account.
     location: str | None = None
@@ -125,7 +138,9 @@ class Settings(BaseSettings):
         description="Networks (CIDR, separated by commas) that may be reached besides the public internet, for each of"
         " inputs, webhooks and results.",
     )
-    providers: dict[str, ProviderSettings] = Field(default={}, description="Per provider: base_url and api_key.")
+    providers: dict[str, ProviderSettings] = Field(
+        default={}, description="Per provider: base_url and api_key; your own servers too."
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -141,9 +156,11 @@ class Settings(BaseSettings):
 
     def provider_key(self, provider: str) -> str | None:
         """The operator's key for a provider: from our own setting, else from where people usually keep it."""
-        own = self.providers.get(provider, ProviderSettings()).api_key
-        if own is not None:
-            return own.get_secret_value()
+        # No variable's name can hold a hyphen, so `my-gpu` is `MY_GPU` there.
+        for name in (provider.replace("-", "_"), provider):
+            own = self.providers.get(name, ProviderSettings()).api_key
+            if own is not None:
+                return own.get_secret_value()
         usual = (_environment().get(name) for name in USUAL_KEY_VARIABLES.get(provider, ()))
         return next((key for key in usual if key), None)
 
@@ -154,11 +171,14 @@ class Settings(BaseSettings):
     def provider_options(self, provider: str) -> dict[str, str]:
         """What else the operator has set for a provider, by name; nothing secret."""
         found = self.providers.get(provider, ProviderSettings())
-        return found.model_dump(exclude={"base_url", "api_key"}, exclude_none=True)
+        return found.model_dump(include=CLOUD_OPTIONS, exclude_none=True)
 
     def credential_variables(self, provider: str) -> tuple[str, ...]:
         """The variables that can hold the provider's key, the one that wins first."""
-        return (f"RUSHES_PROVIDERS__{provider.upper()}__API_KEY", *USUAL_KEY_VARIABLES.get(provider, ()))
+        return (
+            f"RUSHES_PROVIDERS__{provider.upper().replace('-', '_')}__API_KEY",
+            *USUAL_KEY_VARIABLES.get(provider, ()),
+        )
 
 
 def load_settings(**overrides: Any) -> Settings:
