@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from rushes.clock import Clock
@@ -11,6 +11,7 @@ from rushes.offload import Offload
 from rushes.providers.animatic import Animatic
 from rushes.providers.base import Provider
 from rushes.providers.google import GOOGLE_URL, Gemini, Place, Vertex
+from rushes.providers.openai_shape import OpenaiShape, Server
 
 Surface = tuple[str, str | None]
 """A provider, and which of its APIs where it has several."""
@@ -24,14 +25,18 @@ def open_providers(
     client: HttpClient,
     base_url: Callable[[str], str | None],
     options: Callable[[str], Mapping[str, str]],
+    servers: Iterable[Server] = (),
 ) -> dict[Surface, Provider]:
-    """The adapters that this service can use. `base_url` is where the operator has a provider reached, if anywhere;
-    `options` is what else is set for it. Raises StartupError for a setting that cannot be.
+    """The adapters that this service can use. Raises StartupError for a setting that cannot be.
+
+    `base_url` is where the operator has a provider reached, if anywhere, and `options` what else is set for it;
+    `servers` are the operator's own.
     """
     return {
         ("animatic", None): Animatic(offload, scratch, clock),
         ("google", "gemini"): Gemini(client, base_url("google") or GOOGLE_URL, clock=clock),
         ("google", "vertex"): Vertex(client, _vertex_place(options("google")), clock=clock),
+        **{(server.name, None): OpenaiShape(client, server, clock=clock) for server in servers},
     }
 
 

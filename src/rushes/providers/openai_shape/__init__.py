@@ -1,0 +1,11 @@
+"""Servers that speak OpenAI's Videos API: people's own GPUs behind vLLM-Omni or SGLang, and many resellers.
+
+flavor.py holds how their dialects differ and what a model of theirs is taken to offer, payload.py says a request in
+their words, reply.py reads what they answer; all three are pure. Any number of servers is configured by name.
+"""
+
+from rushes.providers.openai_shape.adapter import OpenaiShape
+from rushes.providers.openai_shape.entry import Server, entry_of, table_of, unsayable
+from rushes.providers.openai_shape.flavor import FLAVORS, Flavor
+
+__all__ = ["FLAVORS", "Flavor", "OpenaiShape", "Server", "entry_of", "table_of", "unsayable"]
