@@ -19,6 +19,8 @@ from rushes.api.http import build_http
 from rushes.api.native.links import Links
 from rushes.api.services import Services
 from rushes.app.credentials import configured_keys, credential_of
+from rushes.app.discovery import Discovery
+from rushes.app.own_servers import assumed, discovering, own_servers, with_own_servers
 from rushes.catalogue.load import load
 from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
@@ -66,7 +68,9 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
         migrate_sqlite(directory.database)
         clock = SystemClock()
         keys = _secret_keys(settings, directory)
-        catalogue = load()
+        shipped = load()
+        own = own_servers(settings, shipped)
+        catalogue = with_own_servers(shipped, own, settings, clock)
 
         database = SqliteDatabase(directory.database, clock)
         closing.push_async_callback(database.close)
@@ -100,6 +104,7 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
             client=client,
             base_url=settings.base_url,
             options=settings.provider_options,
+            servers=own,
         )
         for adapter in adapters.values():
             closing.push_async_callback(adapter.close)
@@ -117,7 +122,10 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
 
         async def tools_for(job: Job) -> Tools:
             adapter = adapters.get((job.served_provider, job.surface))
-            model = catalogue.find(job.served_provider, job.served_model)
+            # An own server may not have answered since we started; the job goes on all the same.
+            model = catalogue.find(job.served_provider, job.served_model) or assumed(
+                own, job.served_provider, job.served_model, clock
+            )
             credential = await credential_of(job, jobs, keyring, sealer)
             if adapter is None or model is None or credential is None:
                 raise NoCredentials(f"Model '{job.served_provider}/{job.served_model}' cannot be served any more")
@@ -170,6 +178,7 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
             _in_background(
                 Cleaner(RetentionStore(database), storage, clock).run(),
                 InputCleaner(input_store, storage, clock, grace_s=settings.input_grace_s).run(),
+                Discovery(catalogue, discovering(own, settings), adapters, keyring, clock).run(),
             )
         )
         yield build_http(services)
