@@ -7,10 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.contract.provider_suite import MEDIA_BYTES, Harness, Option, ProviderContract, Scripts, image
-from tests.fixtures.upstreams import openai_shape, openai_shape_scripts
-from tests.fixtures.upstreams.film import tiny_mp4
-from tests.fixtures.upstreams.openai_shape import File
 
 from rushes.app.own_servers import models_at
 from rushes.clock import SystemClock
@@ -20,6 +16,10 @@ from rushes.providers.http import CallLimits
 from rushes.providers.openai_shape import FLAVORS, OpenaiShape, Server
 from rushes.video.progress import Done, Failed
 from rushes.video.request import Role
+from tests.contract.provider_suite import MEDIA_BYTES, Harness, Option, ProviderContract, Scripts, image
+from tests.fixtures.upstreams import openai_shape, openai_shape_scripts
+from tests.fixtures.upstreams.film import tiny_mp4
+from tests.fixtures.upstreams.openai_shape import File
 
 SHORT = TimeLimits(connect_s=5, read_s=0.3, total_s=10)
 KEY = "sk-contract-0123456789abcdefghijkl"

@@ -11,10 +11,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.contract.provider_suite import MEDIA_BYTES, image
-from tests.contract.test_openai_shape import KEY, OpenaiHarness, OpenaiShapeHarness, SglangHarness, VllmOmniHarness
-from tests.fixtures.upstreams import openai_shape, openai_shape_scripts
-from tests.fixtures.upstreams.openai_shape import File
 
 from rushes.errors import (
     ProviderAuth,
@@ -30,6 +26,10 @@ from rushes.providers.form import FormBody, Part
 from rushes.providers.openai_shape import FLAVORS, OpenaiShape, Server
 from rushes.video.progress import Done, Failed, Working
 from rushes.video.request import InputMedia, Role
+from tests.contract.provider_suite import MEDIA_BYTES, image
+from tests.contract.test_openai_shape import KEY, OpenaiHarness, OpenaiShapeHarness, SglangHarness, VllmOmniHarness
+from tests.fixtures.upstreams import openai_shape, openai_shape_scripts
+from tests.fixtures.upstreams.openai_shape import File
 
 DATA_URL = f"data:image/png;base64,{base64.b64encode(MEDIA_BYTES).decode()}"
 

@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
-from tests.fixtures.upstreams import gemini, gemini_scripts, vertex, vertex_scripts
-from tests.fixtures.upstreams.film import tiny_mp4
 
 from rushes.catalogue.load import load
 from rushes.clock import SystemClock
@@ -23,6 +20,9 @@ from rushes.providers.google import Gemini, Place, Vertex
 from rushes.providers.http import CallLimits
 from rushes.video.progress import Done, Failed, Handle, Working
 from rushes.video.request import Role, VideoRequest
+from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
+from tests.fixtures.upstreams import gemini, gemini_scripts, vertex, vertex_scripts
+from tests.fixtures.upstreams.film import tiny_mp4
 
 SHORT = TimeLimits(connect_s=5, read_s=0.3, total_s=10)
 

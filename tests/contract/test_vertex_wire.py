@@ -13,9 +13,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.contract.provider_suite import ATTEMPT_ID, MEDIA_BYTES, image
-from tests.contract.test_providers import VertexHarness, VertexInlineHarness, VertexOmniBucketHarness, VertexOmniHarness
-from tests.fixtures.upstreams import vertex, vertex_scripts, vertex_veo
 
 from rushes.errors import (
     ContentFiltered,
@@ -30,6 +27,9 @@ from rushes.providers.base import Credential
 from rushes.providers.google import Place, Vertex
 from rushes.video.progress import Done, Failed, Working
 from rushes.video.request import Role
+from tests.contract.provider_suite import ATTEMPT_ID, MEDIA_BYTES, image
+from tests.contract.test_providers import VertexHarness, VertexInlineHarness, VertexOmniBucketHarness, VertexOmniHarness
+from tests.fixtures.upstreams import vertex, vertex_scripts, vertex_veo
 
 B64 = base64.b64encode(MEDIA_BYTES).decode()
 FILE = {"bytesBase64Encoded": B64, "mimeType": "image/png"}

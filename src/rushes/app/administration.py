@@ -29,6 +29,8 @@ async def opened_accounts(settings: Settings) -> AsyncIterator[AccountStore]:
 @asynccontextmanager
 async def opened_recovery(settings: Settings) -> AsyncIterator[Recovery]:
     """What an operator can do for failed jobs, also beside a running service. Raises StartupError."""
+    from rushes.app.own_servers import own_servers
+    from rushes.catalogue.load import load
     from rushes.net.client import HttpClient
     from rushes.providers.registry import open_providers
 
@@ -40,6 +42,8 @@ async def opened_recovery(settings: Settings) -> AsyncIterator[Recovery]:
             clock=SystemClock(),
             client=HttpClient(),
             base_url=settings.base_url,
+            options=settings.provider_options,
+            servers=own_servers(settings, load()),
         )
         yield Recovery(RecoveryStore(database), adapters)
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.fixtures.upstreams.openai_shape import OpenaiShape as Fake
 
 from rushes.app.discovery import Discovery
 from rushes.catalogue.load import Catalogue, load
@@ -14,6 +13,7 @@ from rushes.net.client import HttpClient
 from rushes.providers.base import Provider
 from rushes.providers.credentials import Keyring, recognise
 from rushes.providers.openai_shape import FLAVORS, OpenaiShape, Server, entry_of
+from tests.fixtures.upstreams.openai_shape import OpenaiShape as Fake
 
 KEY = "sk-discovery-12345"
 

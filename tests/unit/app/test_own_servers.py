@@ -17,8 +17,7 @@ from rushes.video.request import Role
 URL = "http://127.0.0.1:8000"
 
 
-def settings(monkeypatch: pytest.MonkeyPatch, name: str = "my-gpu", **written: Any) -> Settings:
-    monkeypatch.setenv("RUSHES_CONFIG", "/nowhere/rushes.toml")
+def settings(_env: pytest.MonkeyPatch, name: str = "my-gpu", **written: Any) -> Settings:
     table = {"kind": "openai", "base_url": URL, **written}
     given = {key: value for key, value in table.items() if value is not None}
     return load_settings(providers={name: given})
@@ -135,7 +134,6 @@ def test_a_name_that_cannot_be_a_providers_is_refused(env: pytest.MonkeyPatch, n
 def test_two_names_that_one_variable_stands_for_are_refused(env: pytest.MonkeyPatch) -> None:
     # Else the key of one would be sent to the other.
     both = {name: {"kind": "openai", "base_url": URL} for name in ("my-gpu", "my_gpu")}
-    env.setenv("RUSHES_CONFIG", "/nowhere/rushes.toml")
     with pytest.raises(StartupError, match="too much alike"):
         own_servers(load_settings(providers=both), load())
 

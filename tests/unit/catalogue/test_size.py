@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.catalogue.size import ASPECT_RATIOS, COMMON, SHORT_SIDES, size_options, with_size
+from rushes.catalogue.size import ASPECT_RATIOS, COMMON, SHORT_SIDES, pixels, size_options, with_size
 from rushes.errors import CallerError, InvalidRequest, UnsupportedOption
 from rushes.video.request import VideoRequest
 
@@ -83,3 +83,22 @@ def test_a_size_that_contradicts_an_option_is_refused(given_option: dict[str, st
     )
     with pytest.raises(UnsupportedOption, match=field):
         with_size(request, "1280x720")
+
+
+@given(st.sampled_from(sorted(SHORT_SIDES.values())), st.sampled_from(ASPECT_RATIOS))
+def test_pixels_stand_for_the_resolution_and_the_ratio_they_came_from(resolution: str, aspect_ratio: str) -> None:
+    size = pixels(resolution, aspect_ratio)
+    assert size is not None
+    assert size_options(size) == (aspect_ratio, resolution)
+
+
+@given(st.sampled_from(sorted(SHORT_SIDES.values())), st.sampled_from(ASPECT_RATIOS))
+def test_pixels_are_even(resolution: str, aspect_ratio: str) -> None:
+    assert all(int(side) % 2 == 0 for side in str(pixels(resolution, aspect_ratio)).split("x"))
+
+
+@pytest.mark.parametrize(
+    ("resolution", "aspect_ratio"), [("huge", "16:9"), ("720p", "wide"), ("", ""), ("720", "16:9")]
+)
+def test_what_is_no_resolution_or_ratio_has_no_pixels(resolution: str, aspect_ratio: str) -> None:
+    assert pixels(resolution, aspect_ratio) is None

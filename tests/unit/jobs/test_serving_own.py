@@ -32,7 +32,7 @@ def serve(*, needs_key: bool, configured: str | None = None, byok: str | None = 
         setting_names=lambda name: (f"THE_SETTING_OF_{name}",),
         on_retired=OnRetired.SUCCESSOR,
     )
-    assert servers.has_credentials("my-gpu") is (not needs_key or configured is not None)
+    assert ("my-gpu" in servers.surfaces_in_use()) is (not needs_key or configured is not None)
     return servers.serve(model, VideoRequest("a kite"), test=False, byok_api_key=byok, today=date(2026, 11, 22))
 
 

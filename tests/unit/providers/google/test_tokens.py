@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.fixtures.upstreams import vertex, vertex_scripts
 
 from rushes.errors import ProviderAuth, ProviderUnavailable
 from rushes.net.client import HttpClient
@@ -13,6 +12,7 @@ from rushes.providers.base import Credential
 from rushes.providers.failure import Reply
 from rushes.providers.google import tokens
 from rushes.providers.google.tokens import AccessTokens, ServiceAccount, token_in
+from tests.fixtures.upstreams import vertex, vertex_scripts
 
 
 class Hands:

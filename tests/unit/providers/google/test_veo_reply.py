@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.fixtures.upstreams import vertex_scripts as scripts
 
 from rushes.errors import (
     ContentFiltered,
@@ -25,6 +24,7 @@ from rushes.providers.google.veo_reply import (
     why_refused,
 )
 from rushes.video.progress import Done, Failed, Working
+from tests.fixtures.upstreams import vertex_scripts as scripts
 
 NAME = "projects/p-1/locations/us-central1/publishers/google/models/veo-3.1-generate-001/operations/9f00-1"
 TOKEN = "ya29.c.unit-0123456789_abcdefghijklmnop"
