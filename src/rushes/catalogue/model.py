@@ -62,6 +62,8 @@ class CredentialKind(StrEnum):
 
     API_KEY = "api_key"
     SERVICE_ACCOUNT = "service_account"
+    AWS = "aws"
+    """JSON of ours: keys, region and bucket."""
 
 
 class CredentialShape(Frozen):

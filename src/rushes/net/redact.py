@@ -12,6 +12,12 @@ from urllib.parse import quote, quote_plus
 MASK: Final = "[redacted]"
 SHORTEST_SECRET_CHARS: Final = 4
 
+SECRET_MEMBERS: Final = (
+    "private_key", "private_key_id", "client_secret", "refresh_token",
+    "access_key_id", "secret_access_key", "session_token",
+)  # fmt: skip
+"""What is secret in a credential that is a JSON document."""
+
 KEY_SHAPED: Final = re.compile(
     r"""
       -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----.*?(?:-----END\ [A-Z ]*PRIVATE\ KEY-----|$)
@@ -59,7 +65,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _parts(secret: str) -> Iterator[str]:
-    """The secret, and if it is a JSON document (a service account) what is secret in it, whole and line by line."""
+    """The secret, and if it is a JSON document what is secret in it, whole and line by line."""
     stripped = secret.strip()
     yield stripped
     if not stripped.startswith("{"):
@@ -68,7 +74,7 @@ def _parts(secret: str) -> Iterator[str]:
         document = json.loads(stripped)
     except ValueError:
         return
-    for name in ("private_key", "private_key_id", "client_secret", "refresh_token"):
+    for name in SECRET_MEMBERS:
         value = document.get(name)
         if isinstance(value, str):
             yield value
