@@ -27,12 +27,12 @@ from rushes.errors import (
     UnexpectedResponse,
     UnsupportedOption,
 )
+from rushes.ids import new_id
 from rushes.providers.base import Credential, Provider
 from rushes.video.output import Output
 from rushes.video.progress import Done, Failed, Handle, Progress, Submission, Working
 from rushes.video.request import InputMedia, Role, VideoRequest
 
-ATTEMPT_ID = "att_contract"
 MEDIA_BYTES = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 3
 
 
@@ -118,7 +118,8 @@ class Harness(ABC):
         submission = await (provider or self.provider).submit(
             self.model,
             request or self.request(),
-            attempt_id=ATTEMPT_ID,
+            # A new one each time: where a token makes a submit repeatable, the same one would find the job before.
+            attempt_id=new_id("att"),
             credential=self.credential,
             read_media=self.read_media,
         )
