@@ -28,6 +28,9 @@ from rushes.errors import StartupError
 USUAL_KEY_VARIABLES = {"google": ("GEMINI_API_KEY", "GOOGLE_API_KEY")}
 """Where people already have their provider keys; `RUSHES_PROVIDERS__...__API_KEY` wins over these."""
 
+AWS_PROVIDERS = frozenset({"bedrock"})
+"""Who takes AWS's usual variables in place of a key, together with a bucket."""
+
 
 NAMES_BESIDE_SETTINGS = frozenset({"CONFIG", "BASE_URL", "API_KEY"})
 """What else begins with `RUSHES_`: where the settings file is, and what the commands that are clients use."""
@@ -161,8 +164,29 @@ class Settings(BaseSettings):
             own = self.providers.get(name, ProviderSettings()).api_key
             if own is not None:
                 return own.get_secret_value()
+        if provider in AWS_PROVIDERS:
+            return self._aws_key(provider)
         usual = (_environment().get(name) for name in USUAL_KEY_VARIABLES.get(provider, ()))
         return next((key for key in usual if key), None)
+
+    def _aws_key(self, provider: str) -> str | None:
+        """The keys in AWS's usual variables, if a bucket is set: other programs on the machine may mean them."""
+        options, variables = self.provider_options(provider), _environment()
+        found = {
+            "access_key_id": variables.get("AWS_ACCESS_KEY_ID"),
+            "secret_access_key": variables.get("AWS_SECRET_ACCESS_KEY"),
+            "session_token": variables.get("AWS_SESSION_TOKEN"),
+            "region": options.get("location") or variables.get("AWS_REGION") or variables.get("AWS_DEFAULT_REGION"),
+            "bucket": options.get("bucket"),
+        }
+        if not found["access_key_id"] or not found["bucket"]:
+            return None
+        return json.dumps({name: value for name, value in found.items() if value})
+
+    def provider_options(self, provider: str) -> dict[str, str]:
+        """What else the operator has set for a provider, by name; nothing secret."""
+        found = self.providers.get(provider, ProviderSettings())
+        return found.model_dump(exclude={"base_url", "api_key"}, exclude_none=True)
 
     def base_url(self, provider: str) -> str | None:
         """Where a provider is reached, if the operator says so."""

@@ -10,6 +10,7 @@ from rushes.net.client import HttpClient
 from rushes.offload import Offload
 from rushes.providers.animatic import Animatic
 from rushes.providers.base import Provider
+from rushes.providers.bedrock import Bedrock
 from rushes.providers.google import GOOGLE_URL, Gemini, Place, Vertex
 from rushes.providers.openai_shape import OpenaiShape, Server
 
@@ -36,6 +37,7 @@ def open_providers(
         ("animatic", None): Animatic(offload, scratch, clock),
         ("google", "gemini"): Gemini(client, base_url("google") or GOOGLE_URL, clock=clock),
         ("google", "vertex"): Vertex(client, _vertex_place(options("google")), clock=clock),
+        ("bedrock", None): Bedrock(base_url("bedrock"), options("bedrock").get("storage_url"), clock=clock),
         **{(server.name, None): OpenaiShape(client, server, clock=clock) for server in servers},
     }
 

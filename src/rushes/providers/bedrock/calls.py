@@ -1,0 +1,208 @@
+"""Where boto3 is: its calls in threads, its clients kept per account, its exceptions turned into ours.
+
+boto3 is loaded by the first call, so that who has no AWS account does not pay for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from rushes.clock import Clock, SystemClock
+from rushes.errors import OutputInvalid
+from rushes.providers.bedrock.account import Account
+from rushes.providers.bedrock.reply import Refusal
+from rushes.providers.bedrock.threads import Threads
+from rushes.providers.failure import retry_after_s
+from rushes.providers.http import CHUNK_BYTES, CallLimits
+
+T = TypeVar("T")
+
+THREADS: Final = 8
+MOST_CLIENTS: Final = 32
+BEDROCK: Final = "bedrock-runtime"
+S3: Final = "s3"
+
+
+class AwsRefusedError(Exception):
+    """AWS answered with an error."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.name)
+        self.refusal = refusal
+
+
+class AwsSilentError(Exception):
+    """There is no answer, or none that can be read; `sent` is False if nothing was sent, None if nobody knows."""
+
+    def __init__(self, what: str, *, sent: bool | None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.sent = sent
+
+
+class AwsUnreadableError(AwsSilentError):
+    """There is an answer, but not one that boto3 can read."""
+
+
+class AwsUnsayableError(Exception):
+    """boto3 cannot send this."""
+
+
+class AwsCalls:
+    """Calls to bedrock-runtime and S3, each made once: whoever calls decides about another try."""
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        storage_url: str | None = None,
+        *,
+        limits: CallLimits | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._endpoints = {BEDROCK: base_url, S3: storage_url}
+        limits = limits or CallLimits()
+        self._limits = {BEDROCK: limits.submit, S3: limits.download}
+        self._clock = clock or SystemClock()
+        self._threads = Threads(THREADS)
+        self._clients: OrderedDict[tuple[Account, str], Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    async def bedrock(self, account: Account, operation: str, arguments: Mapping[str, object]) -> Mapping[str, object]:
+        """What bedrock-runtime answers. Raises AwsRefusedError, AwsSilentError or AwsUnsayableError."""
+        answer = await self._in_thread(partial(self._call, account, BEDROCK, operation, arguments))
+        return answer if isinstance(answer, dict) else {}
+
+    async def read_object(
+        self, account: Account, bucket: str, key: str, *, limit_bytes: int
+    ) -> AsyncGenerator[bytes, None]:
+        """The bytes of an S3 object. Raises OutputInvalid for one beyond the limit, else as `bedrock` does."""
+        arguments = {"Bucket": bucket, "Key": key}
+        answer = await self._in_thread(partial(self._call, account, S3, "get_object", arguments))
+        body = answer["Body"]
+        try:
+            received = 0
+            expected = answer.get("ContentLength")
+            if isinstance(expected, int) and expected > limit_bytes:
+                raise _too_large(limit_bytes)
+            while chunk := await self._in_thread(partial(body.read, CHUNK_BYTES)):
+                received += len(chunk)
+                if received > limit_bytes:
+                    raise _too_large(limit_bytes)
+                yield chunk
+            if received == 0:
+                raise AwsSilentError("gave an empty result", sent=None)
+        finally:
+            # In a thread as well, for it waits while a read that was given up is still under way.
+            self._threads.start(body.close)
+
+    def close(self) -> None:
+        """Give back the connections; a call under way ends by its time limit, or with the process."""
+        with self._lock:
+            clients = list(self._clients.values())
+            self._clients.clear()
+        for client in clients:
+            client.close()
+
+    async def _in_thread(self, function: Callable[[], T]) -> T:
+        def call() -> T:
+            with _as_our_own(self._clock):
+                return function()
+
+        return await self._threads.run(call)
+
+    def _call(self, account: Account, service: str, operation: str, arguments: Mapping[str, object]) -> Any:
+        return getattr(self._client(account, service), operation)(**arguments)
+
+    def _client(self, account: Account, service: str) -> Any:
+        # Under the lock because sessions are not made for threads; clients are.
+        with self._lock:
+            client = self._clients.pop((account, service), None)
+            if client is None:
+                client = self._new_client(account, service)
+            self._clients[account, service] = client
+            if len(self._clients) > MOST_CLIENTS:
+                self._clients.popitem(last=False)[1].close()
+            return client
+
+    def _new_client(self, account: Account, service: str) -> Any:
+        import boto3  # type: ignore[import-untyped]
+        from botocore.config import Config  # type: ignore[import-untyped]
+        from botocore.session import Session  # type: ignore[import-untyped]
+
+        for library in ("boto3", "botocore", "urllib3"):
+            # At the level DEBUG they write down headers and bodies, session tokens and pictures among them.
+            logging.getLogger(library).setLevel(logging.WARNING)
+        # The machine's own profiles are not for a caller's keys, and can name commands to run.
+        no_files = {
+            "profile": (None, None, None, None),
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+        }
+        endpoint, limits = self._endpoints[service], self._limits[service]
+        return boto3.Session(botocore_session=Session(session_vars=no_files)).client(
+            service,
+            region_name=account.region,
+            aws_access_key_id=account.access_key_id,
+            aws_secret_access_key=account.secret_access_key,
+            aws_session_token=account.session_token,
+            endpoint_url=endpoint,
+            config=Config(
+                # Said here, or AWS_BEARER_TOKEN_BEDROCK and AWS_ENDPOINT_URL would win over what the account says.
+                signature_version="v4" if service == BEDROCK else "s3v4",
+                ignore_configured_endpoint_urls=True,
+                proxies={},
+                retries={"total_max_attempts": 1},
+                connect_timeout=limits.connect_s,
+                read_timeout=limits.read_s,
+                max_pool_connections=THREADS,
+                s3={"addressing_style": "auto" if endpoint is None else "path"},
+                parameter_validation=True,
+            ),
+        )
+
+
+@contextmanager
+def _as_our_own(clock: Clock) -> Iterator[None]:
+    """Turn boto3's exceptions into ours, without their cause: it holds the request, and so a session token."""
+    from botocore import exceptions as boto  # type: ignore[import-untyped]
+    from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except boto.ClientError as exc:
+        raise AwsRefusedError(_refusal(exc.response, clock.now_ms())) from None
+    except (boto.EndpointConnectionError, boto.ConnectTimeoutError):
+        raise AwsSilentError("cannot be reached", sent=False) from None
+    except (boto.ParamValidationError, boto.InvalidRegionError) as exc:
+        raise AwsUnsayableError(str(exc)[:500]) from None
+    except boto.ReadTimeoutError:
+        raise AwsSilentError("did not answer in time", sent=None) from None
+    except ResponseParserError:
+        raise AwsUnreadableError("answered with something that cannot be read", sent=None) from None
+    except (boto.BotoCoreError, HTTPError, OSError):
+        raise AwsSilentError("broke off", sent=None) from None
+
+
+def _too_large(limit_bytes: int) -> OutputInvalid:
+    return OutputInvalid(f"the result in S3 is larger than {limit_bytes} bytes, the most that is stored")
+
+
+def _refusal(response: Mapping[str, Any], now_ms: int) -> Refusal:
+    error, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
+    headers = metadata.get("HTTPHeaders", {})
+    # The header may go on with the address of a page: `ValidationException:http://...`.
+    name = str(error.get("Code") or "").split(":")[0].rpartition("#")[2]
+    return Refusal(
+        name=name,
+        message=str(error.get("Message") or ""),
+        status=int(metadata.get("HTTPStatusCode") or 0),
+        retry_after_s=retry_after_s(headers.get("retry-after"), now_ms=now_ms),
+    )
