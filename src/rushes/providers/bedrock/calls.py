@@ -72,6 +72,7 @@ class AwsCalls:
         self._clock = clock or SystemClock()
         self._threads = Threads(THREADS)
         self._clients: OrderedDict[tuple[Account, str], Any] = OrderedDict()
+        self._session: Any = None
         self._lock = threading.Lock()
 
     async def bedrock(self, account: Account, operation: str, arguments: Mapping[str, object]) -> Mapping[str, object]:
@@ -132,21 +133,13 @@ class AwsCalls:
             return client
 
     def _new_client(self, account: Account, service: str) -> Any:
-        import boto3  # type: ignore[import-untyped]
         from botocore.config import Config  # type: ignore[import-untyped]
-        from botocore.session import Session  # type: ignore[import-untyped]
 
-        for library in ("boto3", "botocore", "urllib3"):
-            # At the level DEBUG they write down headers and bodies, session tokens and pictures among them.
-            logging.getLogger(library).setLevel(logging.WARNING)
-        # The machine's own profiles are not for a caller's keys, and can name commands to run.
-        no_files = {
-            "profile": (None, None, None, None),
-            "config_file": (None, None, os.devnull, None),
-            "credentials_file": (None, None, os.devnull, None),
-        }
+        if self._session is None:
+            # One for all accounts, because it holds the descriptions of both services.
+            self._session = _session()
         endpoint, limits = self._endpoints[service], self._limits[service]
-        return boto3.Session(botocore_session=Session(session_vars=no_files)).client(
+        return self._session.client(
             service,
             region_name=account.region,
             aws_access_key_id=account.access_key_id,
@@ -163,9 +156,24 @@ class AwsCalls:
                 read_timeout=limits.read_s,
                 max_pool_connections=THREADS,
                 s3={"addressing_style": "auto" if endpoint is None else "path"},
-                parameter_validation=True,
             ),
         )
+
+
+def _session() -> Any:
+    """A session of boto3 that knows none of the machine's own profiles: they can name commands to run."""
+    import boto3  # type: ignore[import-untyped]
+    from botocore.session import Session  # type: ignore[import-untyped]
+
+    for library in ("boto3", "botocore", "urllib3"):
+        # At the level DEBUG they write down headers and bodies, session tokens and pictures among them.
+        logging.getLogger(library).setLevel(logging.WARNING)
+    no_files = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    return boto3.Session(botocore_session=Session(session_vars=no_files))
 
 
 @contextmanager
