@@ -183,11 +183,6 @@ class Settings(BaseSettings):
             return None
         return json.dumps({name: value for name, value in found.items() if value})
 
-    def provider_options(self, provider: str) -> dict[str, str]:
-        """What else the operator has set for a provider, by name; nothing secret."""
-        found = self.providers.get(provider, ProviderSettings())
-        return found.model_dump(exclude={"base_url", "api_key"}, exclude_none=True)
-
     def base_url(self, provider: str) -> str | None:
         """Where a provider is reached, if the operator says so."""
         return self.providers.get(provider, ProviderSettings()).base_url

@@ -129,7 +129,7 @@ def _check_aws(secret: str, field: str) -> None:
 
 def _object(secret: str) -> dict[str, Any] | None:
     try:
-        content = json.loads(secret)
+        content = json.loads(secret.encode())
     except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
