@@ -113,13 +113,14 @@ class Desk:
         kept = await self.rows("SELECT account_id, status, jobs FROM job_counts WHERE jobs <> 0 ORDER BY 1, 2")
         real = await self.rows("SELECT account_id, status, COUNT(*) AS jobs FROM jobs GROUP BY 1, 2 ORDER BY 1, 2")
         assert kept == real
-        lanes = await self.rows("SELECT lane, ready, in_use FROM lanes ORDER BY lane")
-        waiting = "SUM(CASE WHEN state = 'queued' AND lease IS NULL THEN 1 ELSE 0 END) AS ready"
+        lanes = await self.rows("SELECT lane, ready, in_use FROM lanes WHERE ready <> 0 OR in_use <> 0 ORDER BY lane")
+        waiting = "SUM(CASE WHEN state IN ('queued', 'rerouted') AND lease IS NULL THEN 1 ELSE 0 END) AS ready"
         holding = (
-            "SUM(CASE WHEN state IN ('submitting', 'running') OR (state = 'queued' AND lease IS NOT NULL) "
-            "THEN 1 ELSE 0 END) AS in_use"
+            "SUM(CASE WHEN state IN ('submitting', 'running') "
+            "OR (state IN ('queued', 'rerouted') AND lease IS NOT NULL) THEN 1 ELSE 0 END) AS in_use"
         )
-        assert lanes == await self.rows(f"SELECT lane, {waiting}, {holding} FROM jobs GROUP BY lane ORDER BY lane")
+        counted = f"SELECT lane, {waiting}, {holding} FROM jobs GROUP BY lane"
+        assert lanes == await self.rows(f"SELECT * FROM ({counted}) AS l WHERE ready <> 0 OR in_use <> 0 ORDER BY lane")
         assert await self.rows("SELECT lane FROM lanes WHERE in_use > capacity") == []
         finals = "('succeeded', 'failed', 'cancelled', 'expired')"
         assert await self.rows(f"SELECT id FROM jobs WHERE state IN {finals} AND lease IS NOT NULL") == []

@@ -24,11 +24,12 @@ from hypothesis.stateful import (
 )
 
 from rushes.errors import LeaseLost, NotCancellable
+from rushes.jobs.fallbacks import Fallbacks
 from rushes.jobs.job import MOVES, Problem, State
 from rushes.jobs.leases import Claimed
 from rushes.jobs.store import Listing
 from tests.contract.database_harness import HARNESSES, LEASE_S, Desk
-from tests.fixtures.new_jobs import new_job
+from tests.fixtures.new_jobs import fallback, new_job
 from tests.fixtures.scripted_provider import stored_video
 
 T = TypeVar("T")
@@ -36,7 +37,14 @@ T = TypeVar("T")
 LANES = {"free": None, "single": 1, "pair": 2}
 WORKERS = ["worker_1", "worker_2"]
 ACCOUNTS = ["acct_1", "acct_2"]
-ENDS = {"fail", "expire", "put_back", "succeed"}
+FALLBACKS = Fallbacks(
+    tuple(
+        fallback(lane=lane, lane_capacity=LANES[lane], reports_progress=True, deadline_s=60)
+        for lane in ("pair", "single")
+    )
+)
+BEFORE_STORING = {State.QUEUED, State.SUBMITTING, State.REROUTED, State.RUNNING}
+ENDS = {"fail", "expire", "put_back", "succeed", "fall_back"}
 PROBLEM = Problem("provider_rejected", "It broke")
 
 
@@ -48,6 +56,7 @@ class Life:
         self.lane = lane
         self.history = [State.QUEUED]
         self.attempts: dict[str, str] = {}
+        self.fallbacks_used = 0
         self.progress = 0
         self.claim: Claimed | None = None
         self.worker_id: str | None = None
@@ -58,7 +67,7 @@ class Life:
 
     @property
     def holds_a_slot(self) -> bool:
-        claimed_in_queue = self.state is State.QUEUED and self.claim is not None
+        claimed_in_queue = self.state.waits_in_lane and self.claim is not None
         return claimed_in_queue or self.state in (State.SUBMITTING, State.RUNNING)
 
     def move(self, to: State) -> None:
@@ -115,7 +124,13 @@ class JobStoreMachine(RuleBasedStateMachine):
     def create(self, account_id: str, lane: str) -> None:
         self.made += 1
         new = new_job(
-            self.made, account_id=account_id, lane=lane, lane_capacity=LANES[lane], reports_progress=True, deadline_s=60
+            self.made,
+            account_id=account_id,
+            lane=lane,
+            lane_capacity=LANES[lane],
+            reports_progress=True,
+            deadline_s=60,
+            fallbacks=FALLBACKS,
         )
         self.wait_for(self.desk.jobs.create(new))
         self.lives[new.id] = Life(account_id, lane)
@@ -157,7 +172,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         if len(claimed) < most and worker_id in self.alive:
             for life in unclaimed:
                 capacity = LANES[life.lane]
-                assert life.state is State.QUEUED
+                assert life.state.waits_in_lane
                 assert capacity is not None
                 assert sum(other.holds_a_slot for other in self.lives.values() if other.lane == life.lane) == capacity
         return multiple(*claimed)
@@ -194,6 +209,8 @@ class JobStoreMachine(RuleBasedStateMachine):
     def may(self, life: Life, step: str) -> bool:
         """Whether the table of moves allows what a step does to the job's state."""
         to = {"succeed": State.SUCCEEDED, "fail": State.FAILED, "expire": State.EXPIRED}.get(step)
+        if step == "fall_back":
+            return life.state.waits_in_lane or State.REROUTED in MOVES[life.state]
         if step == "begin_storing":
             return life.state is State.STORING or State.STORING in MOVES[life.state]
         return to is None or to in MOVES[life.state]
@@ -208,7 +225,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         percent = (life.progress + 37) % 96
 
         def intend() -> None:
-            if life.state is State.QUEUED:
+            if life.state.waits_in_lane:
                 life.move(State.SUBMITTING)
             life.attempts[new_id] = "intent"
 
@@ -220,6 +237,13 @@ class JobStoreMachine(RuleBasedStateMachine):
         def begin_storing() -> None:
             if life.state is not State.STORING:
                 life.move(State.STORING)
+
+        def fall_back() -> None:
+            life.move(life.state if life.state.waits_in_lane else State.REROUTED)
+            life.lane = FALLBACKS.models[life.fallbacks_used].lane
+            life.fallbacks_used += 1
+            life.attempts.clear()
+            life.release()
 
         steps: dict[str, tuple[Any, Any]] = {
             "report": (
@@ -235,7 +259,7 @@ class JobStoreMachine(RuleBasedStateMachine):
             "fail": (lambda one: leases.fail(one, State.FAILED, PROBLEM), lambda: life.move(State.FAILED)),
             "expire": (lambda one: leases.fail(one, State.EXPIRED, PROBLEM), lambda: life.move(State.EXPIRED)),
         }
-        if number < 3 and life.state in (State.QUEUED, State.SUBMITTING, State.RUNNING) and not intents:
+        if number < 3 and life.state in BEFORE_STORING and not intents:
             part = self.next_part(life)
             steps["intend"] = (lambda one: leases.intend(one, attempt_id=new_id, part=part, n=1), intend)
         if intents:
@@ -246,6 +270,8 @@ class JobStoreMachine(RuleBasedStateMachine):
                 lambda one: leases.keep(one, accepted[0], [stored_video()]),
                 lambda: life.attempts.update({accepted[0]: "stored"}),
             )
+        if life.fallbacks_used < len(FALLBACKS.models) and len(intents) == number:
+            steps["fall_back"] = (lambda one: leases.fall_back(one, "no credit", 0), fall_back)
         if intents or accepted:
             failed_id = (intents + accepted)[0]
             steps["fail_attempt"] = (
@@ -285,7 +311,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         for row in rows:
             life = self.lives[str(row["id"])]
             if life.state is not State.EXPIRED:
-                assert life.state is State.QUEUED
+                assert life.state.waits_in_lane
                 assert life.claim is None
                 life.move(State.EXPIRED)
 
@@ -327,7 +353,7 @@ class JobStoreMachine(RuleBasedStateMachine):
             told.setdefault(str(row["job_id"]), []).append(str(row["state"]))
         assert told == {job_id: [state.value for state in life.history] for job_id, life in self.lives.items()}
         for history in (life.history for life in self.lives.values()):
-            assert all(to in MOVES[was] for was, to in itertools.pairwise(history))
+            assert all(to in MOVES[was] or (to is was and was.waits_in_lane) for was, to in itertools.pairwise(history))
 
     @invariant()
     def attempts_are_as_the_model_says(self) -> None:

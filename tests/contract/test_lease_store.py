@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from rushes.errors import LeaseLost
-from rushes.jobs.job import AttemptState, Problem, State
+from rushes.errors import LeaseLost, NotCancellable
+from rushes.jobs.fallbacks import Fallbacks
+from rushes.jobs.job import AttemptState, Problem, State, Status
 from rushes.jobs.leases import Claimed, LeaseStore
 from tests.contract.database_harness import LEASE_S, Desk, together
-from tests.fixtures.new_jobs import ACCOUNT, new_job
+from tests.fixtures.new_jobs import ACCOUNT, fallback, new_job
 from tests.fixtures.scripted_provider import stored_video
 
 PROBLEM = Problem("provider_rejected", "It broke", "13")
@@ -204,6 +207,102 @@ async def test_an_illegal_move_is_refused_and_changes_nothing(desk: Desk) -> Non
     assert await desk.everything() == before
 
 
+# Falling back.
+
+
+async def begun_job(desk: Desk, **given: Any) -> Claimed:
+    """A claimed job with one intent, `att_1`, and a fallback in the lane `other`."""
+    fallbacks = Fallbacks((fallback(lane="other", **given),))
+    await desk.jobs.create(new_job(lane_capacity=1, fallbacks=fallbacks))
+    claimed = await desk.claim_one()
+    await desk.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
+    return claimed
+
+
+async def test_a_job_that_falls_back_waits_in_the_lane_of_its_fallback(desk: Desk) -> None:
+    claimed = await begun_job(desk, lane_capacity=1)
+    await desk.leases().fall_back(claimed, "no credit", desk.harness.now_ms())
+    job = await desk.job()
+    assert job.state is State.REROUTED
+    assert job.status is Status.IN_PROGRESS
+    assert await desk.rows("SELECT lane, ready, in_use FROM lanes ORDER BY lane") == [
+        {"lane": "other", "ready": 1, "in_use": 0},
+        {"lane": "scripted/clip", "ready": 0, "in_use": 0},
+    ]
+    assert await desk.rows("SELECT id FROM attempts") == []
+    await desk.check_books()
+
+
+async def test_a_fallbacks_lane_takes_no_more_than_it_has_room_for(desk: Desk) -> None:
+    await desk.jobs.create(new_job(2, lane="other", lane_capacity=1))
+    await desk.claim_one("worker_2")
+    claimed = await begun_job(desk, lane_capacity=1)
+    await desk.leases().fall_back(claimed, "no credit", desk.harness.now_ms())
+    assert await desk.claim() == {}
+    await desk.check_books()
+
+
+async def test_a_job_that_fell_back_runs_with_what_was_pinned_for_that_case(desk: Desk) -> None:
+    options = {"aspect_ratio": None, "resolution": "360p", "duration_s": 2, "generate_audio": None}
+    claimed = await begun_job(
+        desk,
+        cost_usd=Decimal("0.10"),
+        surface="vertex",
+        credential="abc",
+        options=options,
+        deadline_s=60,
+        warnings=("W",),
+    )
+    desk.harness.pass_time(10)
+    await desk.leases().fall_back(claimed, "no credit", desk.harness.now_ms())
+    job = (await desk.claim_one()).job
+    assert (job.served_provider, job.served_model) == ("spare", "clip")
+    assert (job.surface, job.credential, job.cost_usd) == ("vertex", "abc", Decimal("0.10"))
+    assert (job.request.resolution, job.request.duration_s) == ("360p", 2)
+    assert job.deadline_at == desk.harness.now_ms() + 60_000
+    assert job.warnings == (
+        "'spare/clip' serves this request, because 'scripted/clip' did not accept it: no credit",
+        "W",
+    )
+    assert (job.provider, job.model) == ("scripted", "clip")
+
+
+async def test_a_job_that_was_never_begun_falls_back_within_the_queue_and_stays_cancellable(desk: Desk) -> None:
+    await desk.jobs.create(new_job(fallbacks=Fallbacks((fallback(lane="other"),))))
+    await desk.leases().fall_back(await desk.claim_one(), "unreachable", desk.harness.now_ms())
+    assert (await desk.job()).state is State.QUEUED
+    await desk.check_books()
+    await desk.jobs.cancel(ACCOUNT, "job_1")
+    await desk.check_books()
+
+
+async def test_a_job_that_waits_for_a_fallback_cannot_be_cancelled_but_expires(desk: Desk) -> None:
+    claimed = await begun_job(desk, deadline_s=60)
+    await desk.leases().fall_back(claimed, "no credit", desk.harness.now_ms())
+    with pytest.raises(NotCancellable):
+        await desk.jobs.cancel(ACCOUNT, "job_1")
+    desk.harness.pass_time(60)
+    assert await desk.leases().expire_overdue(10) == 1
+    assert (await desk.job()).state is State.EXPIRED
+    await desk.check_books()
+
+
+async def test_a_job_with_an_accepted_attempt_never_falls_back(desk: Desk) -> None:
+    claimed = await begun_job(desk)
+    await desk.leases().accept(claimed, "att_1", {"name": "a"}, None)
+    before = await desk.everything()
+    with pytest.raises(ValueError, match="attempt that was answered"):
+        await desk.leases().fall_back(claimed, "no credit", desk.harness.now_ms())
+    assert await desk.everything() == before
+
+
+async def test_a_job_falls_back_no_more_often_than_it_has_fallbacks(desk: Desk) -> None:
+    await desk.leases().fall_back(await begun_job(desk), "no credit", desk.harness.now_ms())
+    claimed = await desk.claim_one()
+    with pytest.raises(ValueError, match="no fallback left"):
+        await desk.leases().fall_back(claimed, "no credit", desk.harness.now_ms())
+
+
 # Taking over, and the fence.
 
 WRITES: dict[str, Callable[[LeaseStore, Claimed], Awaitable[object]]] = {
@@ -215,6 +314,7 @@ WRITES: dict[str, Callable[[LeaseStore, Claimed], Awaitable[object]]] = {
     "begin_storing": lambda leases, claimed: leases.begin_storing(claimed),
     "keep": lambda leases, claimed: leases.keep(claimed, "att_1", [stored_video()]),
     "fail_attempt": lambda leases, claimed: leases.fail_attempt(claimed, "att_1", PROBLEM),
+    "fall_back": lambda leases, claimed: leases.fall_back(claimed, "late", 0),
     "put_back": lambda leases, claimed: leases.put_back(claimed),
     "succeed": lambda leases, claimed: leases.succeed(claimed, [stored_video()], "stored"),
     "fail": lambda leases, claimed: leases.fail(claimed, State.FAILED, PROBLEM),

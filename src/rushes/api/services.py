@@ -12,6 +12,7 @@ from rushes.accounts.tokens import TokenSigner
 from rushes.api.native.links import Links
 from rushes.catalogue.load import Catalogue
 from rushes.clock import Clock
+from rushes.jobs.breaker import Circuit, CircuitHealth
 from rushes.jobs.service import JobService
 from rushes.jobs.usage import UsageStore
 from rushes.media.inputs import Inputs
@@ -21,7 +22,8 @@ from rushes.media.storage import Storage
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything an HTTP surface may use. `ready` answers None, or one sentence on what is wrong.
+    """Everything an HTTP surface may use. `ready` answers None, or one sentence on what is wrong;
+    `breakers` the circuits that have seen trouble.
 
     `served_surfaces` has the providers that we hold credentials for, and which of a provider's APIs is in use; None
     where it has only one.
@@ -39,6 +41,7 @@ class Services:
     posters: Posters
     clock: Clock
     ready: Callable[[], Awaitable[str | None]]
+    breakers: Callable[[], Mapping[Circuit, CircuitHealth]]
 
 
 def services_of(connection: HTTPConnection) -> Services:

@@ -28,6 +28,7 @@ from rushes.db.migrate import migrate_sqlite
 from rushes.db.sqlite import SqliteDatabase
 from rushes.errors import DatabaseUnavailable, NoCredentials
 from rushes.ids import new_id
+from rushes.jobs.breaker import Breakers, Circuit
 from rushes.jobs.carrying import Tools
 from rushes.jobs.job import Job
 from rushes.jobs.leases import LeaseStore
@@ -119,6 +120,7 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
         )
         jobs = JobStore(database)
         leases = LeaseStore(database, new_id("worker"))
+        breakers = Breakers()
 
         async def tools_for(job: Job) -> Tools:
             adapter = adapters.get((job.served_provider, job.surface))
@@ -137,6 +139,7 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
                 read_media=inputs.read,
                 custody=custody,
                 clock=clock,
+                breaker=breakers.of(Circuit(job.served_provider, job.surface, job.credential, job.byok)),
                 poll_interval_s=settings.poll_interval_s,
                 retention_s=settings.retention_s,
             )
@@ -171,6 +174,7 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
             posters=Posters(storage, measuring),
             clock=clock,
             ready=lambda: _trouble(database, directory.root),
+            breakers=lambda: breakers.snapshot(clock.now_ms()),
         )
         closing.push_async_callback(worker.stop)
         await worker.start(alone=True)

@@ -34,7 +34,7 @@ def complete_for(
     dropped = [
         option
         for option in _DEFAULTED
-        if getattr(request, option) is None and not _offers(served, option, getattr(pinned, option))
+        if getattr(request, option) is None and not offers(served, option, getattr(pinned, option))
     ]
     left_open: dict[str, Any] = dict.fromkeys(dropped)
     try:
@@ -51,7 +51,22 @@ def complete_for(
     return completed, warnings
 
 
-def _offers(model: Model, option: str, value: object) -> bool:
+def with_defaults_of(completed: VideoRequest, model: Model, request: VideoRequest) -> VideoRequest:
+    """What `model` is asked for in place of another, which would have run `completed` for `request`.
+
+    What was left out keeps the other's default where this model offers it, so that the video differs as little as may
+    be; else this model's own default takes over.
+    """
+    kept: dict[str, Any] = {
+        option: getattr(completed, option)
+        for option in _DEFAULTED
+        if getattr(request, option) is None and offers(model, option, getattr(completed, option))
+    }
+    return dataclasses.replace(request, **kept)
+
+
+def offers(model: Model, option: str, value: object) -> bool:
+    """Whether one of the options that have defaults may have this value."""
     match option:
         case "aspect_ratio":
             return value is None or value in model.aspect_ratios

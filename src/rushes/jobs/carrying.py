@@ -11,7 +11,7 @@ import random
 import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import structlog
@@ -25,6 +25,8 @@ from rushes.errors import (
     MediaError,
     OutputLost,
     Overloaded,
+    ProviderAuth,
+    ProviderCreditEmpty,
     ProviderError,
     ProviderQuota,
     ProviderUnavailable,
@@ -34,6 +36,8 @@ from rushes.errors import (
     UnexpectedResponse,
 )
 from rushes.ids import new_id
+from rushes.jobs.breaker import Breaker, outcome_of
+from rushes.jobs.fallbacks import gives_way
 from rushes.jobs.job import Attempt, AttemptState, Problem, State
 from rushes.jobs.leases import Claimed, LeaseStore
 from rushes.jobs.schedule import backoff_s, poll_delay_s
@@ -52,6 +56,8 @@ PROGRESS_STEP = 10
 """Reported progress is written only when it has risen by this many points: polls are not checkpoints."""
 PROGRESS_CEILING = 95
 SEEDS = 2**32
+LEADING_PART = 0
+"""The call that goes first while a fallback may still take the job over, so that no other is under way then."""
 LAST_ANSWER_S = 8.0
 """How long a worker that stops still waits for the answer to a submit; process managers kill after about ten."""
 UNKNOWN_ANSWER = "The provider answered in a way we do not know"
@@ -76,6 +82,7 @@ class Tools:
     read_media: ReadMedia
     custody: Custody
     clock: Clock
+    breaker: Breaker = field(default_factory=Breaker)
     poll_interval_s: float | None = None
     retention_s: float | None = None
 
@@ -95,19 +102,38 @@ class Carrying:
         self._generating = set() if self._storing_began else set(range(len(self._parts)))
         self._any_generated = self._storing_began
         self._attempt_ids = {attempt.part: attempt.id for attempt in claimed.attempts}
+        # A repeated submit that is refused says nothing of the one before it, whose answer was lost.
+        self._maybe_accepted = {
+            attempt.part
+            for attempt in claimed.attempts
+            if attempt.state is AttemptState.INTENT and tools.model.repeatable_submit
+        }
+        self._may_fall_back = claimed.job.fallbacks.next is not None and not any(
+            attempt.part != LEADING_PART or attempt.state is not AttemptState.INTENT for attempt in claimed.attempts
+        )
+        self._led = asyncio.Event()
+        if not self._may_fall_back:
+            self._led.set()
         self._fractions = [0.0] * len(self._parts)
         self._reported = claimed.job.progress or 0
         self._warned_of_unknown = any(warning.startswith(UNKNOWN_ANSWER) for warning in claimed.job.warnings)
 
     async def to_its_end(self) -> None:
-        """Carry the job to a final state. Raises LeaseLost if another worker has it now."""
+        """Carry the job to a final state, or to where a fallback takes it over.
+
+        Raises LeaseLost if another worker has it now.
+        """
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._make_part(part, n)) for part, n in enumerate(self._parts)]
         except ExceptionGroup as errors:
             if errors.subgroup(LeaseLost) is not None:
                 raise LeaseLost(f"job '{self._job.id}' was taken over") from errors
-            raise
+            turned_away = errors.subgroup(_TurnedAway)
+            if turned_away is None or errors.split(_TurnedAway)[1] is not None:
+                raise
+            await self._fall_back(str(turned_away.exceptions[0]))
+            return
         results = [task.result() for task in tasks]
         videos = [video for result in results if not isinstance(result, Problem) for video in result]
         problems = [result for result in results if isinstance(result, Problem)]
@@ -145,7 +171,10 @@ class Carrying:
             if attempt is not None and attempt.handle is not None:
                 handle, progress = attempt.handle, Working(wait_s=0)
             else:
+                if part != LEADING_PART:
+                    await self._led.wait()
                 submission = await self._submit(part, n, attempt)
+                self._stop_leading(part)
                 handle, progress = submission.handle, submission.progress
             done = await self._poll_until_done(part, handle, progress)
             await self._stop_generating(part, delivered=True)
@@ -159,6 +188,7 @@ class Carrying:
             if attempt_id is not None:
                 await self._insist(lambda: self._leases.fail_attempt(self._claimed, attempt_id, problem))
             await self._stop_generating(part, delivered=False)
+            self._stop_leading(part)
             return problem
 
     def _problem(self, error: RushesError) -> Problem:
@@ -168,6 +198,16 @@ class Carrying:
         if self._job.byok and error.code in OF_OWN_KEYS:
             message = f"{message}; {OF_OWN_KEYS[error.code]}"
         return Problem(error.code, self._redactor.scrub(message), None if said is None else self._redactor.scrub(said))
+
+    def _stop_leading(self, part: int) -> None:
+        """Once the first call has its answer, no fallback takes over any more, and the other calls begin."""
+        if part == LEADING_PART:
+            self._may_fall_back = False
+            self._led.set()
+
+    async def _fall_back(self, why: str) -> None:
+        self._log.info("job_falls_back", to=getattr(self._job.fallbacks.next, "name", None))
+        await self._insist(lambda: self._leases.fall_back(self._claimed, why, self._tools.clock.now_ms()))
 
     async def _stop_generating(self, part: int, *, delivered: bool) -> None:
         """When the last call has ended and any has a video, the job moves on; its lane has room for another then."""
@@ -189,20 +229,51 @@ class Carrying:
         failures = 0
         while True:
             self._check_time(part)
-            attempt_id = self._attempt_ids.get(part)
-            if attempt_id is None:
-                attempt_id = await self._intend(part, n)
-            outcome = await self._even_if_stopped(self._submit_once(part, n, attempt_id))
+            call = self._tools.breaker.begin(self._tools.clock.now_ms())
+            if call is None:
+                self._turn_away_if_closed(part)
+                await self._rest(self._tools.breaker.wait_s(self._tools.clock.now_ms()), until_deadline=True)
+                continue
+            outcome = await self._call_through(call, part, n)
             if isinstance(outcome, Submission):
                 return outcome
-            if part in self._attempt_ids:
+            attempt_id = self._attempt_ids.get(part)
+            if attempt_id is not None:
                 found = await self._look_up(attempt_id, after=outcome)
                 if found is not None:
                     await self._record(attempt_id, found)
                     return found
             failures += 1
+            self._turn_away_if_refused(part, outcome, failures)
             self._log.info("submit_will_be_repeated", error_code=outcome.code, failures=failures)
             await self._pause(part, failures, outcome.retry_after_s)
+
+    async def _call_through(self, call: int, part: int, n: int) -> Submission | RushesError:
+        """A call that the breaker has let through, and its intent; the breaker learns how it went."""
+        trouble: BaseException | None = None
+        try:
+            attempt_id = self._attempt_ids.get(part)
+            if attempt_id is None:
+                attempt_id = await self._intend(part, n)
+            outcome = await self._even_if_stopped(self._submit_once(part, n, attempt_id))
+            trouble = outcome if isinstance(outcome, RushesError) else None
+            return outcome
+        except BaseException as error:
+            trouble = error
+            if isinstance(error, ProviderAuth | ProviderCreditEmpty):
+                self._turn_away_if_refused(part, error, failures=1)
+            raise
+        finally:
+            self._tools.breaker.end(call, outcome_of(trouble), self._tools.clock.now_ms())
+
+    def _turn_away_if_closed(self, part: int) -> None:
+        if self._may_fall_back and part not in self._maybe_accepted:
+            raise _TurnedAway("it cannot be reached (provider_unavailable)")
+
+    def _turn_away_if_refused(self, part: int, error: RushesError, failures: int) -> None:
+        """Leave the job to a fallback, if it has one, it is time to, and surely nothing was accepted."""
+        if self._may_fall_back and part not in self._maybe_accepted and gives_way(error, failures, byok=self._job.byok):
+            raise _TurnedAway(f"{error.message} ({error.code})") from error
 
     async def _submit_once(self, part: int, n: int, attempt_id: str) -> Submission | RushesError:
         """One call and the record of its answer; or the error after which another call may be right."""
@@ -211,7 +282,10 @@ class Carrying:
         except (ProviderQuota, ProviderUnavailable, UnexpectedResponse, StorageUnavailable) as error:
             if not error.retryable:
                 raise
-            if _surely_not_accepted(error):
+            if not _surely_not_accepted(error):
+                if self._tools.model.repeatable_submit:
+                    self._maybe_accepted.add(part)
+            elif part not in self._maybe_accepted:
                 await self._withdraw(part, attempt_id)
             return error
         await self._record(attempt_id, submission)
@@ -438,6 +512,10 @@ class Carrying:
                 failures += 1
                 self._log.warning("write_will_be_repeated", error_code=error.code, failures=failures)
                 await self._tools.clock.sleep(backoff_s(failures=failures, asked_s=None, chance=random.random()))
+
+
+class _TurnedAway(Exception):
+    """The provider has accepted nothing and will not soon; a fallback takes the job over."""
 
 
 def split_into_calls(n: int, n_per_call: int) -> list[int]:

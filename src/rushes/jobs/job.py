@@ -7,7 +7,10 @@
       ├─► failed       └─► expired       └─► expired
       └─► expired                              failed ◄──► recovering ──► succeeded   (by an operator)
 
-Callers see four words: `pending` (queued), `in_progress` (the next three), `completed` (succeeded) and `failed`.
+    submitting ◄──► rerouted (waits for a fallback model) ──► failed, expired
+
+Callers see four words: `pending` (queued), `in_progress` (the next three, and rerouted), `completed` (succeeded) and
+`failed`.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from rushes.jobs.fallbacks import NO_FALLBACKS, Fallbacks
 from rushes.video.output import StoredVideo
 from rushes.video.progress import Handle, estimate_percent
 from rushes.video.request import VideoRequest
@@ -38,6 +42,9 @@ class State(StrEnum):
     SUBMITTING = "submitting"
     """The intent is recorded, so the provider may have been called. The worker leaves it when an answer is recorded;
     after a crash it asks the provider, and submits again only what surely was not accepted."""
+    REROUTED = "rerouted"
+    """The provider surely has not accepted, and a fallback model takes the job over. It waits in that model's lane for
+    a worker, which records a new intent; it cannot be cancelled any more."""
     RUNNING = "running"
     """The provider has accepted. The worker polls until it is done, or the deadline passes."""
     STORING = "storing"
@@ -60,12 +67,18 @@ class State(StrEnum):
         """Whether the job has ended, and only an operator's word can move it on."""
         return self in _FINAL
 
+    @property
+    def waits_in_lane(self) -> bool:
+        """Whether the job waits for a slot of its lane, or has one and nothing recorded as begun."""
+        return self in (State.QUEUED, State.REROUTED)
+
 
 _FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.EXPIRED})
 
 _STATUS = {
     State.QUEUED: Status.PENDING,
     State.SUBMITTING: Status.IN_PROGRESS,
+    State.REROUTED: Status.IN_PROGRESS,
     State.RUNNING: Status.IN_PROGRESS,
     State.STORING: Status.IN_PROGRESS,
     State.RECOVERING: Status.FAILED,
@@ -77,7 +90,8 @@ _STATUS = {
 
 MOVES: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.SUBMITTING, State.CANCELLED, State.FAILED, State.EXPIRED}),
-    State.SUBMITTING: frozenset({State.RUNNING, State.STORING, State.FAILED, State.EXPIRED}),
+    State.SUBMITTING: frozenset({State.RUNNING, State.STORING, State.REROUTED, State.FAILED, State.EXPIRED}),
+    State.REROUTED: frozenset({State.SUBMITTING, State.FAILED, State.EXPIRED}),
     State.RUNNING: frozenset({State.STORING, State.FAILED, State.EXPIRED}),
     State.STORING: frozenset({State.SUCCEEDED, State.FAILED}),
     State.RECOVERING: frozenset({State.SUCCEEDED, State.FAILED}),
@@ -159,6 +173,7 @@ class Job:
     surface: str | None = None
     credential: str | None = None
     byok: bool = False
+    fallbacks: Fallbacks = NO_FALLBACKS
 
     @property
     def status(self) -> Status:

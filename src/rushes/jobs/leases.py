@@ -15,6 +15,7 @@ from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import LeaseLost
 from rushes.jobs.job import MOVES, Attempt, AttemptState, Job, Problem, State
 from rushes.jobs.store import (
+    ENTER_LANE,
     INSERT_EVENT,
     LEAVE_LANE,
     WIPE_SEALED,
@@ -44,7 +45,8 @@ ALIVE = "SELECT id FROM workers WHERE id = :worker_id AND alive_until >= :now FO
 LEASED_JOBS = "SELECT id, state, lane FROM jobs WHERE worker_id = :worker_id FOR UPDATE"
 
 _UNLEASE = """
-UPDATE jobs SET lease = NULL, worker_id = NULL, in_slot = CASE state WHEN 'queued' THEN 0 ELSE in_slot END
+UPDATE jobs SET lease = NULL, worker_id = NULL,
+                in_slot = CASE WHEN state IN ('queued', 'rerouted') THEN 0 ELSE in_slot END
 """
 
 UNLEASE = _UNLEASE + "WHERE worker_id = :worker_id"
@@ -66,22 +68,24 @@ LOCK_OPEN_LANES = OPEN_LANES + " FOR UPDATE SKIP LOCKED"
 
 CLAIM_QUEUED = """
 UPDATE jobs SET lease = :lease, worker_id = :worker_id, in_slot = 1
-WHERE seq IN (SELECT seq FROM jobs WHERE lane = :lane AND state = 'queued' AND lease IS NULL AND available_at <= :now
+WHERE seq IN (SELECT seq FROM jobs
+              WHERE lane = :lane AND state IN ('queued', 'rerouted') AND lease IS NULL AND available_at <= :now
               ORDER BY available_at, seq LIMIT :most FOR UPDATE SKIP LOCKED)
 RETURNING *
 """
 
 NEXT_AVAILABLE = """
-SELECT MIN(available_at) AS at FROM jobs WHERE lane = :lane AND state = 'queued' AND lease IS NULL
+SELECT MIN(available_at) AS at FROM jobs WHERE lane = :lane AND state IN ('queued', 'rerouted') AND lease IS NULL
 """
 
 OVERDUE = """
-SELECT seq FROM jobs WHERE state = 'queued' AND lease IS NULL AND deadline_at <= :now ORDER BY deadline_at LIMIT :most
+SELECT seq FROM jobs WHERE state IN ('queued', 'rerouted') AND lease IS NULL AND deadline_at <= :now
+ORDER BY deadline_at LIMIT :most
 """
 
 EXPIRE_OVERDUE = f"""
 UPDATE jobs SET state = 'expired', status = 'failed', completed_at = :now, error_code = 'expired', error = :error
-WHERE seq IN ({OVERDUE} FOR UPDATE SKIP LOCKED)
+WHERE state = :was AND seq IN ({OVERDUE} FOR UPDATE SKIP LOCKED)
 RETURNING *
 """  # noqa: S608 - fixed texts only
 
@@ -95,6 +99,16 @@ ON CONFLICT (id) DO NOTHING
 """
 
 ACCEPT_ATTEMPT = "UPDATE attempts SET state = 'accepted', handle = :handle WHERE id = :id AND state = 'intent'"
+
+WITHDRAW_INTENTS = "DELETE FROM attempts WHERE job_id = :job_id AND state = 'intent'"
+
+REROUTE = """
+UPDATE jobs SET state = :to, served_provider = :provider, served_model = :model, surface = :surface,
+                credential = :credential, request = :request, cost_usd = :cost_usd, usual_s = :usual_s,
+                progress = :progress, warnings = :warnings, fallbacks = :fallbacks, lane = :lane, in_slot = 0,
+                available_at = :now, deadline_at = :now + :deadline_ms, lease = NULL, worker_id = NULL
+WHERE id = :id AND lease = :lease
+"""
 
 WITHDRAW_ATTEMPT = "DELETE FROM attempts WHERE id = :id AND state = 'intent'"
 
@@ -192,13 +206,18 @@ class LeaseStore:
 
         async def body(transaction: Transaction) -> int:
             error = "The job was not started within its time limit, because others were before it; nothing was charged"
-            expired = await transaction.fetch(EXPIRE_OVERDUE, most=most, error=error)
-            for job in expired:
-                await count_usage(transaction, job, State.EXPIRED)
-                await transaction.execute(LEAVE_LANE, lane=job["lane"], ready=-1, in_use=0)
-                await count_move(transaction, job["account_id"], State.QUEUED.status, State.EXPIRED.status)
-                await transaction.execute(INSERT_EVENT, job_id=job["id"], state=State.EXPIRED, cause="expired")
-            return len(expired)
+            ended = 0
+            for was in (State.QUEUED, State.REROUTED):
+                expired = await transaction.fetch(EXPIRE_OVERDUE, was=was, most=most - ended, error=error)
+                for job in expired:
+                    await count_usage(transaction, job, State.EXPIRED)
+                    await transaction.execute(LEAVE_LANE, lane=job["lane"], ready=-1, in_use=0)
+                    await count_move(transaction, job["account_id"], was.status, State.EXPIRED.status)
+                    if job["byok"]:
+                        await transaction.execute(WIPE_SEALED, job_id=job["id"])
+                    await transaction.execute(INSERT_EVENT, job_id=job["id"], state=State.EXPIRED, cause="expired")
+                ended += len(expired)
+            return ended
 
         return await self._database.write(body)
 
@@ -217,7 +236,7 @@ class LeaseStore:
 
         async def body(transaction: Transaction) -> Attempt:
             row = await _lock(transaction, claimed)
-            if row["state"] == State.QUEUED:
+            if State(row["state"]).waits_in_lane:
                 await _move(transaction, row, State.SUBMITTING, "about to be submitted")
             await transaction.execute(INSERT_ATTEMPT, id=attempt_id, job_id=claimed.job.id, part=part, n=n)
             return Attempt(attempt_id, part, n, AttemptState.INTENT)
@@ -242,6 +261,57 @@ class LeaseStore:
         async def body(transaction: Transaction) -> None:
             await _lock(transaction, claimed)
             await transaction.execute(WITHDRAW_ATTEMPT, id=attempt_id)
+
+        await self._database.write(body)
+
+    async def fall_back(self, claimed: Claimed, why: str, now_ms: int) -> None:
+        """Leave the job to its next fallback, in that model's lane, and give the lease back.
+
+        Its intents are taken back: call it only if the provider surely has accepted none. A job that was still in the
+        queue stays there. Raises ValueError if there is no fallback, or an attempt that was answered.
+        """
+
+        async def body(transaction: Transaction) -> None:
+            row = await _lock(transaction, claimed)
+            job = job_from(row)
+            fallback = job.fallbacks.next
+            if fallback is None:
+                raise ValueError(f"job '{job.id}' has no fallback left")
+            await transaction.execute(WITHDRAW_INTENTS, job_id=job.id)
+            if await _attempts_of(transaction, job.id):
+                raise ValueError(
+                    f"job '{job.id}' has an attempt that was answered; it cannot be given to another model"
+                )
+            to = job.state if job.state.waits_in_lane else State.REROUTED
+            if to is not job.state and to not in MOVES[job.state]:
+                raise ValueError(f"job '{job.id}' cannot move from {job.state} to {to}")
+            if row["in_slot"]:
+                await transaction.execute(LEAVE_LANE, lane=row["lane"], ready=0, in_use=-1)
+            await transaction.execute(ENTER_LANE, lane=fallback.lane, capacity=fallback.lane_capacity)
+            was = f"{job.served_provider}/{job.served_model}"
+            warning = f"'{fallback.name}' serves this request, because '{was}' did not accept it: {why}"
+            await transaction.execute(
+                REROUTE,
+                id=job.id,
+                lease=claimed.lease,
+                to=to,
+                provider=fallback.provider,
+                model=fallback.model,
+                surface=fallback.surface,
+                credential=fallback.credential,
+                request=fallback.request(job.request).to_json(),
+                cost_usd=None if fallback.cost_usd is None else str(fallback.cost_usd),
+                # Progress that callers have seen does not fall: neither by a slower estimate nor by a first report.
+                usual_s=min(job.usual_s, fallback.usual_s),
+                progress=job.percent(now_ms) if fallback.reports_progress else None,
+                warnings=json.dumps([*job.warnings, warning, *fallback.warnings]),
+                fallbacks=job.fallbacks.after_next().to_json(),
+                lane=fallback.lane,
+                deadline_ms=int(fallback.deadline_s * 1000),
+            )
+            await transaction.execute(
+                INSERT_EVENT, job_id=job.id, state=to, cause=f"fell back from '{was}' to '{fallback.name}'"
+            )
 
         await self._database.write(body)
 
@@ -306,7 +376,7 @@ class LeaseStore:
 
         async def body(transaction: Transaction) -> None:
             row = await _lock(transaction, claimed)
-            if row["state"] == State.QUEUED:
+            if State(row["state"]).waits_in_lane:
                 await transaction.execute(LEAVE_LANE, lane=row["lane"], ready=1, in_use=-1)
             await transaction.execute(UNLEASE_ONE, id=row["id"], lease=claimed.lease)
 
@@ -389,7 +459,7 @@ async def _move(transaction: Transaction, row: Row, to: State, cause: str, **col
 async def _release(transaction: Transaction, worker_id: str) -> int:
     jobs = await transaction.fetch(LEASED_JOBS, worker_id=worker_id)
     for job in jobs:
-        if job["state"] == State.QUEUED:
+        if State(job["state"]).waits_in_lane:
             await transaction.execute(LEAVE_LANE, lane=job["lane"], ready=1, in_use=-1)
     await transaction.execute(UNLEASE, worker_id=worker_id)
     await transaction.execute(FORGET_WORKER, worker_id=worker_id)

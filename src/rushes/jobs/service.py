@@ -10,9 +10,13 @@ from decimal import Decimal
 from rushes.accounts.keys import Caller, Mode
 from rushes.catalogue.choose import choose
 from rushes.catalogue.load import Catalogue
+from rushes.catalogue.model import Model
 from rushes.catalogue.price import estimate_usd
+from rushes.catalogue.wording import shown
 from rushes.clock import Clock
+from rushes.errors import FieldError, InvalidRequest
 from rushes.ids import new_id
+from rushes.jobs.fallbacks import Fallback, Fallbacks, pinned_options
 from rushes.jobs.idempotency import Once, Replay
 from rushes.jobs.job import Job, Status
 from rushes.jobs.serving import ANIMATIC, Servers, Serving
@@ -40,6 +44,7 @@ class Asked:
     provider: str | None = None
     response_format: str = "url"
     byok_api_key: str | None = None
+    fallback_models: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Asked(model={self.model!r}, provider={self.provider!r})"
@@ -81,18 +86,30 @@ class JobService:
         IdempotencyMismatch or what `Inputs.take` raises; no job is stored then.
         """
         model = choose(self._catalogue, asked.model, asked.provider)
-        serving = self._servers.serve(
-            model,
-            replace(asked.request, media=tuple(item.expected() for item in asked.media)),
-            test=caller.mode is Mode.TEST,
-            byok_api_key=asked.byok_api_key,
-            today=datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).date(),
+        expected = replace(asked.request, media=tuple(item.expected() for item in asked.media))
+        test = caller.mode is Mode.TEST
+        today = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).date()
+        serving = self._servers.serve(model, expected, test=test, byok_api_key=asked.byok_api_key, today=today)
+        fallbacks = Fallbacks(
+            tuple(
+                _fallback(
+                    self._servers.serve_instead(
+                        serving,
+                        fallback,
+                        expected,
+                        field=field,
+                        test=test,
+                        byok_api_key=asked.byok_api_key,
+                        today=today,
+                    )
+                )
+                for field, fallback in self._choose_fallbacks(model, asked.fallback_models)
+            )
         )
         request = replace(serving.request, media=await self._inputs.take(caller.account_id, asked.media))
         served = serving.model
-        free = served.provider == ANIMATIC
-        hold_s = self._policy.test_hold_s if free else self._policy.hold_s
-        cost_usd = Decimal(0) if free or serving.byok else estimate_usd(served, request)
+        hold_s = self._policy.test_hold_s if served.provider == ANIMATIC else self._policy.hold_s
+        cost_usd = _cost_usd(serving, request)
         job_id = new_id("job")
         new = NewJob(
             id=job_id,
@@ -115,6 +132,7 @@ class JobService:
             surface=None if serving.pinned is None else serving.pinned.surface,
             credential=None if serving.pinned is None else serving.pinned.fingerprint,
             sealed_secret=self._seal(serving, job_id),
+            fallbacks=fallbacks,
         )
         job = await self._store.create(new) if once is None else await self._store.create_once(new, once)
         self._wake(hold_s)
@@ -148,6 +166,21 @@ class JobService:
         self._wake(0)
         return job
 
+    def _choose_fallbacks(self, main: Model, names: Sequence[str]) -> Sequence[tuple[str, Model]]:
+        """The models that `fallback_models` names, each with its field."""
+        chosen: list[tuple[str, Model]] = []
+        for index, name in enumerate(names):
+            field = f"fallback_models.{index}"
+            if name == "":
+                message = f"{field} is empty; leave it out or name a model"
+                raise InvalidRequest(message, [FieldError(field, message)])
+            model = choose(self._catalogue, name, None)
+            if model is main or any(model is other for _, other in chosen):
+                message = f"{field} {shown(name)} is asked for already; name each model once"
+                raise InvalidRequest(message, [FieldError(field, message)])
+            chosen.append((field, model))
+        return chosen
+
     def _seal(self, serving: Serving, job_id: str) -> str | None:
         if not serving.byok or serving.pinned is None:
             return None
@@ -155,6 +188,31 @@ class JobService:
 
 
 UNKNOWN_PRICE = "The price of this model is not known; the job's cost is null."
+
+
+def _cost_usd(serving: Serving, request: VideoRequest) -> Decimal | None:
+    if serving.model.provider == ANIMATIC or serving.byok:
+        return Decimal(0)
+    return estimate_usd(serving.model, request)
+
+
+def _fallback(serving: Serving) -> Fallback:
+    cost_usd = _cost_usd(serving, serving.request)
+    return Fallback(
+        name=f"{serving.asked.provider}/{serving.asked.id}",
+        provider=serving.model.provider,
+        model=serving.model.id,
+        surface=None if serving.pinned is None else serving.pinned.surface,
+        credential=None if serving.pinned is None else serving.pinned.fingerprint,
+        lane=_lane(serving),
+        lane_capacity=serving.model.concurrency,
+        cost_usd=cost_usd,
+        usual_s=serving.model.usual_s,
+        deadline_s=serving.model.deadline_s,
+        reports_progress=serving.model.reports_progress,
+        options=pinned_options(serving.request),
+        warnings=(*serving.warnings, *(() if cost_usd is not None else (UNKNOWN_PRICE,))),
+    )
 
 
 def _lane(serving: Serving) -> str:

@@ -12,8 +12,8 @@ from rushes.catalogue.choose import served as served_on
 from rushes.catalogue.load import Catalogue
 from rushes.catalogue.model import Model
 from rushes.catalogue.params import refuse_reserved
-from rushes.catalogue.succession import complete_for
-from rushes.errors import ModelRetired, NoCredentials, UnsupportedOption
+from rushes.catalogue.succession import complete_for, with_defaults_of
+from rushes.errors import FieldError, InvalidRequest, ModelRetired, NoCredentials, UnsupportedOption
 from rushes.providers.credentials import Keyring, Pinned, recognise
 from rushes.video.request import VideoRequest
 
@@ -32,6 +32,7 @@ class OnRetired(StrEnum):
 class Serving:
     """The model that runs, the request as it gets it, and what the caller should know about that."""
 
+    asked: Model
     model: Model
     request: VideoRequest
     pinned: Pinned | None
@@ -85,7 +86,47 @@ class Servers:
         completed, warnings = complete_for(asked, model, request, test=False)
         if model is not asked:
             warnings = (_retirement(asked, model), *warnings)
-        return Serving(model, completed, pinned, byok, warnings)
+        return Serving(asked, model, completed, pinned, byok, warnings)
+
+    def serve_instead(
+        self,
+        main: Serving,
+        fallback: Model,
+        request: VideoRequest,
+        *,
+        field: str,
+        test: bool,
+        byok_api_key: str | None,
+        today: date,
+    ) -> Serving:
+        """What runs for `request` if `main` does not accept it and `fallback`, named in `field`, is to take over.
+
+        Raises what `serve` raises; UnsupportedOption and InvalidRequest then name `field` and the fallback.
+        """
+        name = f"{fallback.provider}/{fallback.id}"
+        if byok_api_key is not None and not test and fallback.provider != main.model.provider:
+            raise UnsupportedOption(
+                f"{field}: '{name}' is at another provider than your byok_api_key; leave out one of the two", field
+            )
+        if request.additional_params and fallback.provider != main.asked.provider:
+            raise UnsupportedOption(
+                f"{field}: '{name}' cannot take additional_params, which are options of '{main.asked.provider}'; "
+                "leave out one of the two",
+                field,
+            )
+        try:
+            return self.serve(
+                fallback,
+                with_defaults_of(main.request, fallback, request),
+                test=test,
+                byok_api_key=byok_api_key,
+                today=today,
+            )
+        except UnsupportedOption as exc:
+            raise UnsupportedOption(f"{field}: '{name}' cannot take over: {exc.message}", field) from exc
+        except InvalidRequest as exc:
+            message = f"{field}: '{name}' cannot take over: {exc.message}"
+            raise InvalidRequest(message, [FieldError(field, message)]) from exc
 
     def _serve_animatic(
         self, asked: Model, request: VideoRequest, *, test: bool, byok_api_key: str | None, today: date
@@ -96,7 +137,7 @@ class Servers:
                 entry = self._catalogue.find_provider(ANIMATIC)
                 assert entry is not None
                 recognise(entry, byok_api_key, field="byok_api_key")
-            return Serving(asked, completed, None, byok=False, warnings=())
+            return Serving(asked, asked, completed, None, byok=False, warnings=())
         self._refuse_reserved(asked, request)
         animatic = self._catalogue.find(ANIMATIC, TEST_MODEL)
         assert animatic is not None
@@ -107,7 +148,7 @@ class Servers:
             warnings.append(f"'{asked.id}' was retired on {asked.retired}; with a live key a successor serves it.")
         if byok_api_key is not None:
             warnings.append("Test mode: byok_api_key was not used and is not kept.")
-        return Serving(animatic, completed, None, byok=False, warnings=tuple(warnings))
+        return Serving(asked, animatic, completed, None, byok=False, warnings=tuple(warnings))
 
     def _candidates(self, asked: Model, byok_api_key: str | None) -> tuple[Pinned | None, ...]:
         """The credentials that the request may run on, the preferred one first; None where none is needed."""

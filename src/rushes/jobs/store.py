@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableInput
+from rushes.jobs.fallbacks import NO_FALLBACKS, Fallbacks
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay, replayed
 from rushes.jobs.job import Job, Problem, State, Status
 from rushes.jobs.usage import count_usage
@@ -21,10 +22,10 @@ from rushes.video.request import VideoRequest
 INSERT_JOB = """
 INSERT INTO jobs (id, account_id, key_id, state, status, provider, model, served_provider, served_model, request,
                   response_format, cost_usd, usual_s, warnings, lane, available_at, deadline_at, progress, created_at,
-                  surface, credential, byok)
+                  surface, credential, byok, fallbacks)
 VALUES (:id, :account_id, :key_id, 'queued', 'pending', :provider, :model, :served_provider, :served_model, :request,
         :response_format, :cost_usd, :usual_s, :warnings, :lane, :now + :hold_ms, :now + :deadline_ms, :progress, :now,
-        :surface, :credential, :byok)
+        :surface, :credential, :byok, :fallbacks)
 RETURNING *
 """
 
@@ -114,6 +115,7 @@ class NewJob:
     credential: str | None = None
     sealed_secret: str | None = None
     """The caller's own provider key, sealed; None where the job runs on ours, or on none."""
+    fallbacks: Fallbacks = NO_FALLBACKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +331,7 @@ async def _insert(transaction: Transaction, new: NewJob) -> Job:
         surface=new.surface,
         credential=new.credential,
         byok=int(new.sealed_secret is not None),
+        fallbacks=new.fallbacks.to_json(),
     )
     if new.sealed_secret is not None:
         await transaction.execute(KEEP_SEALED, job_id=new.id, sealed=new.sealed_secret)
@@ -392,6 +395,7 @@ def job_from(row: Row) -> Job:
         surface=row["surface"],
         credential=row["credential"],
         byok=bool(row["byok"]),
+        fallbacks=Fallbacks.from_json(row["fallbacks"]),
     )
 
 

@@ -99,11 +99,12 @@ def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("query", "index"),
     [
-        ("SELECT seq FROM jobs WHERE state = 'queued' AND lease IS NULL AND deadline_at <= 1 ORDER BY deadline_at",
+        (("SELECT seq FROM jobs WHERE state IN ('queued', 'rerouted') AND lease IS NULL AND deadline_at <= 1"
+          " ORDER BY deadline_at"),
          "jobs_overdue"),
         (
-            ("SELECT seq FROM jobs WHERE lane = 'a' AND state = 'queued' AND lease IS NULL AND available_at <= 5"
-            " ORDER BY available_at, seq"),
+            ("SELECT seq FROM jobs WHERE lane = 'a' AND state IN ('queued', 'rerouted') AND lease IS NULL"
+            " AND available_at <= 5 ORDER BY available_at, seq"),
             "jobs_queued",
         ),
         (

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rushes.catalogue.model import Model
+from rushes.jobs.breaker import Breaker
 from rushes.jobs.carrying import Carrying, Tools
 from rushes.jobs.job import Job
 from rushes.jobs.leases import Claimed, LeaseStore
@@ -38,6 +39,7 @@ class Engine:
         self.provider = ScriptedProvider()
         self.custody = FakeCustody()
         self.model = clip_model()
+        self.breaker = Breaker()
         self.read_media: Callable[[InputMedia], Awaitable[bytes]] = _no_media
         self.workers: list[Worker] = []
 
@@ -85,6 +87,7 @@ class Engine:
             read_media=self.read_media,
             custody=self.custody,
             clock=self.clock,
+            breaker=self.breaker,
         )
 
     async def carry(self, claimed: Claimed) -> Job:

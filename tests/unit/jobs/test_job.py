@@ -40,11 +40,13 @@ JOB = Job(
 )
 
 
-def paths(state: State = State.QUEUED) -> list[list[State]]:
-    """Every legal life from `state` on."""
+def paths(state: State = State.QUEUED, *, fallbacks: int = 1) -> list[list[State]]:
+    """Every legal life from `state` on, of a job with so many fallbacks."""
     if state.is_final:
         return [[state]]
-    return [[state, *rest] for following in MOVES[state] for rest in paths(following)]
+    left = fallbacks - (state is State.REROUTED)
+    ways = [following for following in MOVES[state] if following is not State.REROUTED or left > 0]
+    return [[state, *rest] for following in ways for rest in paths(following, fallbacks=left)]
 
 
 def test_every_state_has_its_moves() -> None:

@@ -84,6 +84,7 @@ async def create_generation(request: Request, caller: Authenticated) -> Response
         provider=body.provider,
         response_format=body.response_format or "url",
         byok_api_key=body.byok_api_key,
+        fallback_models=tuple(body.fallback_models or ()),
     )
     made = await services_of(request).jobs.create(caller, asked, once)
     return _replay(request, made) if isinstance(made, Replay) else _started(request, made)

@@ -14,6 +14,7 @@ from rushes.api.native.inline import InlineVideos
 from rushes.api.native.links import Links
 from rushes.api.services import services_of
 from rushes.api.times import rfc3339, rfc3339_or_none
+from rushes.jobs.fallbacks import MOST_FALLBACKS
 from rushes.jobs.job import Job, State, Status
 from rushes.media.inputs import GivenMedia
 from rushes.video.request import Role
@@ -48,6 +49,11 @@ class GenerationBody(BaseModel):
     reference_image: str | None = Field(None, description="An image for style or subject. " + MEDIA)
     reference_images: list[str] | None = Field(None, description="Several; `reference_image` counts as the first.")
     video: str | None = Field(None, description="A video to extend. " + MEDIA)
+    fallback_models: list[str] | None = Field(
+        None,
+        max_length=MOST_FALLBACKS,
+        description="Models, `ID` or `provider/ID`: the next one takes over while none has accepted the job.",
+    )
     additional_params: dict[str, Any] | None = Field(None, description="The provider's own options, sent as given.")
     byok_api_key: str | None = Field(
         None, repr=False, description="Your own key of the provider: used for this job alone, wiped when it ends."
@@ -298,6 +304,7 @@ def accepted_options(job: Job) -> dict[str, Any]:
             for item in request.media
         ]
         or None,
+        "fallback_models": [fallback.name for fallback in job.fallbacks.models] or None,
         "additional_params": dict(request.additional_params),
     }
     return {name: value for name, value in options.items() if value is not None}

@@ -55,7 +55,7 @@ CREATE TABLE jobs (
 	created_at BIGINT NOT NULL, 
 	started_at BIGINT, 
 	completed_at BIGINT, 
-	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, 
+	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, 
 	PRIMARY KEY (seq), 
 	UNIQUE (id)
 );
@@ -64,8 +64,6 @@ CREATE INDEX jobs_by_account_status ON jobs (account_id, status, seq);
 CREATE INDEX jobs_by_account_model ON jobs (account_id, model, seq);
 CREATE INDEX jobs_by_account_provider ON jobs (account_id, provider, seq);
 CREATE INDEX jobs_by_account_time ON jobs (account_id, created_at);
-CREATE INDEX jobs_queued ON jobs (lane, available_at, seq) WHERE state = 'queued' AND lease IS NULL;
-CREATE INDEX jobs_overdue ON jobs (deadline_at) WHERE state = 'queued' AND lease IS NULL;
 CREATE INDEX jobs_leased ON jobs (worker_id) WHERE worker_id IS NOT NULL;
 CREATE TABLE attempts (
 	id TEXT NOT NULL, 
@@ -171,4 +169,6 @@ CREATE TABLE byok_secrets (
 	sealed TEXT NOT NULL, 
 	PRIMARY KEY (job_id)
 );
-INSERT INTO alembic_version (version_num) VALUES ('0005');
+CREATE INDEX jobs_queued ON jobs (lane, available_at, seq) WHERE state IN ('queued', 'rerouted') AND lease IS NULL;
+CREATE INDEX jobs_overdue ON jobs (deadline_at) WHERE state IN ('queued', 'rerouted') AND lease IS NULL;
+INSERT INTO alembic_version (version_num) VALUES ('0006');
