@@ -100,13 +100,19 @@ A **bold** value is what an option becomes when it is left out. Prices are list 
 CREDENTIAL_NAMES = {
     CredentialKind.API_KEY: "an API key",
     CredentialKind.SERVICE_ACCOUNT: "the JSON of a service account (`type: service_account`)",
+    CredentialKind.AWS: "AWS keys as JSON (`access_key_id`, `secret_access_key`, `region`, `bucket`)",
 }
 
 
 def connected() -> frozenset[Surface]:
     """The providers and surfaces that have an adapter."""
     adapters = open_providers(
-        offload=Offload(1), scratch=Path(), clock=SystemClock(), client=HttpClient(), base_url=lambda _: None
+        offload=Offload(1),
+        scratch=Path(),
+        clock=SystemClock(),
+        client=HttpClient(),
+        base_url=lambda _: None,
+        options=lambda _: {},
     )
     return frozenset(adapters)
 

@@ -87,6 +87,8 @@ class Harness(ABC):
     undeclared: Sequence[dict[str, Any]] = ()
     """Options that the provider has no words for."""
     polls_until_done = 5
+    attempt_id = ""
+    """Of the last submission."""
 
     @abstractmethod
     def play(self, script: str) -> None:
@@ -115,11 +117,12 @@ class Harness(ABC):
 
     async def submit(self, request: VideoRequest | None = None, provider: Provider | None = None) -> Submission:
         """Submit as the worker does, and keep the handle as the database does."""
+        # A new one each time: where a token makes a submit repeatable, the same one would find the job before.
+        self.attempt_id = new_id("att")
         submission = await (provider or self.provider).submit(
             self.model,
             request or self.request(),
-            # A new one each time: where a token makes a submit repeatable, the same one would find the job before.
-            attempt_id=new_id("att"),
+            attempt_id=self.attempt_id,
             credential=self.credential,
             read_media=self.read_media,
         )

@@ -27,7 +27,7 @@ from rushes.providers.base import Credential
 from rushes.providers.google import Place, Vertex
 from rushes.video.progress import Done, Failed, Working
 from rushes.video.request import Role
-from tests.contract.provider_suite import ATTEMPT_ID, MEDIA_BYTES, image
+from tests.contract.provider_suite import MEDIA_BYTES, image
 from tests.contract.test_providers import VertexHarness, VertexInlineHarness, VertexOmniBucketHarness, VertexOmniHarness
 from tests.fixtures.upstreams import vertex, vertex_scripts, vertex_veo
 
@@ -103,7 +103,7 @@ async def test_an_image_to_video_submit_is_exactly_this(harness: VertexHarness) 
             "negativePrompt": "rain",
             "personGeneration": "allow_adult",
             "seed": 0,
-            "storageUri": f"gs://studio-films/{ATTEMPT_ID}/",
+            "storageUri": f"gs://studio-films/{harness.attempt_id}/",
             "resizeMode": "pad",
         },
     }
@@ -246,10 +246,10 @@ async def test_a_handle_that_leads_elsewhere_is_not_followed(harness: VertexHarn
 
 async def test_a_result_in_the_bucket_is_fetched_from_the_storages_origin(harness: VertexHarness) -> None:
     handle, (output,) = await harness.outputs("ok")
-    assert output == {"version": 1, "uri": f"gs://studio-films/{ATTEMPT_ID}/12345671/sample_0.mp4"}
+    assert output == {"version": 1, "uri": f"gs://studio-films/{harness.attempt_id}/12345671/sample_0.mp4"}
     await harness.fetch(handle, output)
     sent = harness.upstream.requests[-1]
-    assert sent.path == f"/storage/v1/b/studio-films/o/{ATTEMPT_ID}/12345671/sample_0.mp4"
+    assert sent.path == f"/storage/v1/b/studio-films/o/{harness.attempt_id}/12345671/sample_0.mp4"
     assert sent.query == {"alt": "media"}
     assert sent.headers["Authorization"].startswith("Bearer ya29.")
 
@@ -416,7 +416,7 @@ async def test_the_operators_project_and_bucket_are_for_the_operators_account_on
     harness.provider = Vertex(client, place)
     await harness.submit()
     assert "/projects/films-2/" in upstream.requests[-1].path
-    assert harness.submitted()[-1]["parameters"]["storageUri"] == f"gs://studio-films/renders/{ATTEMPT_ID}/"
+    assert harness.submitted()[-1]["parameters"]["storageUri"] == f"gs://studio-films/renders/{harness.attempt_id}/"
     harness.credential = replace(harness.credential, is_callers=True)
     await harness.submit()
     assert "/projects/studio-1/" in upstream.requests[-1].path
@@ -485,7 +485,7 @@ async def test_omni_delivers_into_the_bucket_where_there_is_one(upstream: vertex
     omni = VertexOmniBucketHarness(upstream, client)
     await omni.submit()
     video = omni.submitted()[-1]["response_format"]
-    assert (video["delivery"], video["gcs_uri"]) == ("uri", f"gs://studio-films/omni/{ATTEMPT_ID}/")
+    assert (video["delivery"], video["gcs_uri"]) == ("uri", f"gs://studio-films/omni/{omni.attempt_id}/")
 
 
 async def test_an_omni_video_that_google_does_not_mention_is_found_in_the_bucket(
@@ -493,7 +493,7 @@ async def test_an_omni_video_that_google_does_not_mention_is_found_in_the_bucket
 ) -> None:
     omni = VertexOmniBucketHarness(upstream, client)
     handle, outputs = await omni.outputs("unsaid")
-    assert outputs == ({"version": 1, "uri": f"gs://studio-films/omni/{ATTEMPT_ID}/video_0.mp4"},)
+    assert outputs == ({"version": 1, "uri": f"gs://studio-films/omni/{omni.attempt_id}/video_0.mp4"},)
     assert await omni.fetch(handle, outputs[0]) == omni.film
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import Start
-from tests.fixtures.service import Client, Service
+from tests.fixtures.service import Client, Key, Service
 from tests.fixtures.upstreams.gemini import Gemini
 
 SPARE = "animatic/storyboard"
@@ -21,6 +21,28 @@ NOBODY = "http://127.0.0.1:9"
 async def gemini() -> AsyncIterator[Gemini]:
     async with Gemini() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose Google is not there."""
+    folder = tmp_path_factory.mktemp("lonely")
+    running = Service(folder, RUSHES_PROVIDERS__GOOGLE__BASE_URL=NOBODY, GEMINI_API_KEY="a-key-of-ours").start()
+    yield running
+    running.finish()
+
+
+@pytest.fixture(scope="module")
+def live_key(lonely: Service) -> Key:
+    """A live key of it."""
+    return lonely.key(test=False)
+
+
+@pytest.fixture
+async def live(service: Service) -> AsyncIterator[Client]:
+    """A live key's client of a service without any provider's key."""
+    async with Client(service, service.key(test=False).text) as opened:
+        yield opened
 
 
 def with_google(start: Start, base_url: str, **settings: object) -> Service:
@@ -103,12 +125,16 @@ async def test_a_provider_that_is_not_there_opens_its_breaker_and_jobs_go_round_
     ],
 )
 async def test_a_fallback_that_could_not_take_over_is_refused_at_once(
-    start: Start, gemini: Gemini, fields: dict[str, Any], status: int, field: str | None, words: str
+    lonely: Service, live_key: Key, fields: dict[str, Any], status: int, field: str | None, words: str
 ) -> None:
-    service = with_google(start, gemini.base_url)
-    async with Client(service, service.key(test=False).text) as client:
+    async with Client(lonely, live_key.text) as client:
         problem = (await client.generate(**{**FILM, **fields})).problem(status)
         assert words in problem["detail"] + str(problem.get("errors"))
         if field is not None:
             assert problem["errors"][0]["field"] == field
-    assert gemini.interactions == {}
+        assert (await client.jobs())["total"] == 0
+
+
+async def test_a_fallback_without_credentials_is_refused_at_once(live: Client) -> None:
+    answer = await live.generate(**{**FILM, "model": SPARE, "fallback_models": [OMNI]})
+    assert OMNI in answer.problem(503)["detail"]

@@ -12,7 +12,7 @@ from rushes.catalogue.model import Model
 from rushes.clock import Clock
 from rushes.errors import StartupError
 from rushes.providers.openai_shape import FLAVORS, Server, entry_of, table_of, unsayable
-from rushes.settings import Settings
+from rushes.settings import CLOUD_OPTIONS, Settings
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -23,7 +23,7 @@ def own_servers(settings: Settings, catalogue: Catalogue) -> tuple[Server, ...]:
     for name, written in settings.providers.items():
         where = f"[providers.{name}]"
         if written.kind is None:
-            own = written.model_dump(exclude_unset=True).keys() - {"base_url", "api_key"}
+            own = written.model_dump(exclude_unset=True).keys() - {"base_url", "api_key", *CLOUD_OPTIONS}
             if own:
                 raise StartupError(
                     f'{where}: {", ".join(sorted(own))} can only be said of a server of your own; add kind = "openai"'

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rushes.catalogue.check import complete
 from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
-from rushes.catalogue.succession import complete_for
+from rushes.catalogue.succession import complete_for, with_defaults_of
 from rushes.errors import UnsupportedOption
 from rushes.video.request import VideoRequest
 
@@ -132,3 +132,25 @@ def test_every_retired_model_runs_on_each_of_its_successors_when_nothing_is_give
     for asked, heir in PAIRS:
         completed, _ = complete_for(asked, heir, VideoRequest("a kite"), test=False)
         assert completed.duration_s == asked.defaults.duration_s
+
+
+# A model in place of another that is well.
+
+
+def test_what_was_left_out_keeps_the_default_of_the_model_that_gave_way() -> None:
+    request = VideoRequest("a kite", aspect_ratio="9:16")
+    asked = with_defaults_of(complete(VEO_31, request, test=False), OMNI, request)
+    assert asked.aspect_ratio == "9:16"
+    assert asked.duration_s == VEO_31.defaults.duration_s != OMNI.defaults.duration_s
+
+
+def test_a_default_that_the_other_model_does_not_offer_is_left_to_it() -> None:
+    request = VideoRequest("a kite")
+    asked = with_defaults_of(complete(VEO_2, request, test=False), OMNI, request)
+    assert asked.generate_audio is None
+    assert complete(OMNI, asked, test=False).generate_audio is True
+
+
+def test_what_was_given_is_asked_of_the_other_model_whether_it_offers_it_or_not() -> None:
+    request = VideoRequest("a kite", generate_audio=False)
+    assert with_defaults_of(complete(VEO_2, request, test=False), OMNI, request).generate_audio is False

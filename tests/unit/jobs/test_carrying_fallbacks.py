@@ -262,3 +262,44 @@ async def test_a_refusal_is_an_answer_to_the_breaker(engine: Engine) -> None:
     job = await engine.create_and_carry()
     assert job.state is State.SUCCEEDED
     assert engine.breaker.is_untroubled
+
+
+# With a worker.
+
+
+async def test_many_jobs_of_a_dead_provider_arrive_at_the_fallback_no_faster_than_its_lane_takes(
+    engine: Engine,
+) -> None:
+    running: set[str] = set()
+    most = 0
+    poll = engine.provider.poll
+
+    async def submit(model: Any, request: Any, *, attempt_id: str, **_: Any) -> Submission:
+        nonlocal most
+        jobs = await engine.rows(
+            "SELECT served_provider FROM jobs JOIN attempts ON job_id = jobs.id WHERE attempts.id = :id", id=attempt_id
+        )
+        if jobs[0]["served_provider"] == "scripted":
+            raise NO_CREDIT
+        running.add(attempt_id)
+        most = max(most, len(running))
+        return Submission(handle={"name": attempt_id})
+
+    async def poll_and_count(handle: Any, **given: Any) -> Any:
+        running.discard(str(handle["name"]))
+        return await poll(handle, **given)
+
+    engine.provider.submit = submit  # type: ignore[method-assign]
+    engine.provider.poll = poll_and_count  # type: ignore[method-assign]
+    worker = engine.worker()
+    for number in range(12):
+        await engine.create(number, fallbacks=Fallbacks((fallback(lane_capacity=2),)))
+    await worker.start(alone=True)
+
+    async def all_ended() -> None:
+        while not all(State(state).is_final for state in await engine.statuses()):
+            await engine.clock.sleep(1)
+
+    await engine.clock.run(all_ended())
+    assert set(await engine.statuses()) == {"succeeded"}
+    assert most == 2

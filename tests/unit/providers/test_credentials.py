@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,8 +59,9 @@ def test_the_json_of_a_service_account_opens_vertex() -> None:
 
 
 @pytest.mark.parametrize("secret", [API_KEY, account(), "\n " + account()])
-def test_what_was_recognised_is_the_same_credential_when_it_is_unsealed(secret: str) -> None:
-    assert credential_from(secret) == recognise(GOOGLE, secret, field="byok_api_key").credential
+def test_what_was_recognised_is_the_same_credential_when_it_is_unsealed_and_known_as_the_callers(secret: str) -> None:
+    recognised = recognise(GOOGLE, secret, field="byok_api_key").credential
+    assert credential_from(secret) == replace(recognised, is_callers=True)
 
 
 @pytest.mark.parametrize(
