@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -99,6 +100,9 @@ async def test_a_provider_that_is_not_there_opens_its_breaker_and_jobs_go_round_
         assert {job["status"] for job in (first, second, third)} == {"completed"}
         assert {job["served_model"] for job in (first, second, third)} == {SPARE}
         (breaker,) = (await client.get("/readyz", plain=True)).ok()["breakers"]
+        metrics = await client.get("/metrics", plain=True)
+        assert metrics.headers["Content-Type"].startswith("text/plain")
+        assert re.search(rb'^rushes_breaker_state\{[^}]*provider="google"[^}]*\} [12]', metrics.body, re.MULTILINE)
         assert (breaker["provider"], breaker["surface"]) == ("google", "gemini")
         assert breaker["state"] in ("open", "half_open")
         assert breaker["failures"] >= 5

@@ -13,7 +13,7 @@ from rushes.ids import new_id
 
 log = structlog.get_logger(__name__)
 
-QUIET_PATHS = frozenset({"/healthz", "/readyz"})
+QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class Access:

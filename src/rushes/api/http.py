@@ -12,7 +12,7 @@ from rushes.api.access import Access
 from rushes.api.direct import Direct
 from rushes.api.errors import problem_of
 from rushes.api.lingering import Lingering
-from rushes.api.native import generations, health, jobs, models, tokens, uploads, usage, videos
+from rushes.api.native import generations, health, jobs, metrics, models, tokens, uploads, usage, videos
 from rushes.api.services import Services
 from rushes.errors import RushesError
 
@@ -27,6 +27,7 @@ def build_http(services: Services) -> ASGIApp:
     )
     api.state.services = services
     api.include_router(health.router, tags=["service"])
+    api.include_router(metrics.router, tags=["service"])
     api.include_router(videos.router, tags=["media"])
     api.include_router(generations.router, prefix="/api/v1", tags=["videos"])
     api.include_router(jobs.router, prefix="/api/v1", tags=["videos"])
