@@ -40,7 +40,15 @@ PROVIDER = """
 # One table a provider; its base URL is trusted, also on loopback.
 # [providers.google]
 # base_url = "http://127.0.0.1:9000"
-# api_key = "..."
+# api_key = "..."                           # or the JSON of a service account, for Vertex; then also:
+# location = "us-central1"
+# bucket = "gs://films-of-ours/rushes"
+
+# A server of your own that speaks OpenAI's Videos API (docs/own-models.md).
+# [providers.my-gpu]
+# kind = "openai"
+# flavor = "vllm-omni"
+# base_url = "http://127.0.0.1:8000/v1"
 """
 
 
