@@ -440,19 +440,28 @@ class Carrying:
             except (ProviderError, MediaError) as error:
                 failures += 1
                 lost_for_good = isinstance(error, OutputLost) and failures > 1
-                if lost_for_good or not (error.retryable or isinstance(error, OutputLost)):
+                # The video is paid for, so a key or an account in trouble for now does not give it up.
+                passes = error.retryable or isinstance(error, OutputLost | ProviderAuth | ProviderQuota)
+                if lost_for_good or not passes:
                     raise
                 self._log.warning("storing_will_be_repeated", error_code=error.code, failures=failures)
                 self._check_time(part)
                 await self._pause(part, failures, error.retry_after_s)
-                # Asked again, the provider may name a fresh address for the same video.
-                done = await self._poll_until_done(part, handle, Working(wait_s=0))
+                done = await self._ask_afresh(part, handle)
         if done.missing is not None:
             await self._warn(done.missing)
         elif len(videos) < self._parts[part]:
             await self._warn(f"The provider delivered {len(videos)} of {self._parts[part]} videos, and did not say why")
         await self._insist(lambda: self._leases.keep(self._claimed, attempt_id, videos))
         return tuple(videos)
+
+    async def _ask_afresh(self, part: int, handle: Handle) -> Done:
+        """Asked again, the provider may name a fresh address for the same video."""
+        try:
+            return await self._poll_until_done(part, handle, Working(wait_s=0))
+        except ProviderError as error:
+            # It was finished once: as a lost output it stays with its handle, for the operator to recover.
+            raise OutputLost(f"The video was finished, but the provider has it no more: {error.message}") from error
 
     async def _fetch(self, handle: Handle, output: Output) -> AsyncGenerator[bytes, None]:
         try:

@@ -513,7 +513,16 @@ async def test_a_video_that_is_gone_fails_the_job(engine: Engine) -> None:
     assert len(engine.provider.asked("fetch")) == 2
 
 
-@pytest.mark.parametrize("error", [ProviderUnavailable("Broken off"), KeyError("url")])
+async def test_a_finished_video_that_the_provider_denies_later_is_lost_and_can_be_recovered(engine: Engine) -> None:
+    done = Done(outputs=({"name": "one"},))
+    engine.provider.polls = [done, Failed(ProviderRejected("No such generation"))]
+    engine.provider.fetches = [ProviderUnavailable("Broken off")]
+    job = await engine.create_and_carry()
+    assert problem_of(job.problem).code == "output_lost"
+    assert "No such generation" in problem_of(job.problem).message
+
+
+@pytest.mark.parametrize("error", [ProviderUnavailable("Broken off"), ProviderAuth("Not now"), KeyError("url")])
 async def test_a_fetch_that_breaks_off_is_repeated(engine: Engine, error: Exception) -> None:
     engine.provider.fetches = [error, b"the end"]
     job = await engine.create_and_carry()
