@@ -17,8 +17,6 @@ from rushes.jobs.store import GET_ANY_JOB, INSERT_EVENT, job_from
 from rushes.providers.base import Provider
 from rushes.video.progress import Handle
 
-WRITTEN_OFF = "written_off"
-
 LOCK_JOB = GET_ANY_JOB + " FOR UPDATE"
 
 UNSETTLED = """

@@ -18,7 +18,7 @@ from rushes.errors import FieldError, InvalidRequest
 from rushes.ids import new_id
 from rushes.jobs.fallbacks import Fallback, Fallbacks, pinned_options
 from rushes.jobs.idempotency import Once, Replay
-from rushes.jobs.job import Job, Status
+from rushes.jobs.job import Job
 from rushes.jobs.serving import ANIMATIC, Servers, Serving
 from rushes.jobs.store import JobStore, Listing, NewJob
 from rushes.media.inputs import GivenMedia, Inputs
@@ -151,10 +151,6 @@ class JobService:
         jobs = await self._store.list(caller.account_id, listing)
         total = await self._store.count(caller.account_id, listing.status) if listing.counted else None
         return jobs, total
-
-    async def count(self, caller: Caller, status: Status | None = None) -> int:
-        """How many jobs the caller has."""
-        return await self._store.count(caller.account_id, status)
 
     async def delete(self, caller: Caller, job_id: str) -> None:
         """Forget a finished job and its videos. Raises JobNotFound or JobNotFinished."""
