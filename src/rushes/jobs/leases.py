@@ -14,18 +14,15 @@ from dataclasses import dataclass
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import LeaseLost
 from rushes.jobs.job import MOVES, Attempt, AttemptState, Job, Problem, State
+from rushes.jobs.moving import JOBS_CHANNEL, record_move
 from rushes.jobs.store import (
     ENTER_LANE,
-    INSERT_EVENT,
     LEAVE_LANE,
-    WIPE_SEALED,
-    count_move,
     job_from,
     outputs_from,
     outputs_to_json,
     problem_from,
 )
-from rushes.jobs.usage import count_recovery, count_usage
 from rushes.video.output import StoredVideo
 from rushes.video.progress import Handle
 
@@ -210,12 +207,8 @@ class LeaseStore:
             for was in (State.QUEUED, State.REROUTED):
                 expired = await transaction.fetch(EXPIRE_OVERDUE, was=was, most=most - ended, error=error)
                 for job in expired:
-                    await count_usage(transaction, job, State.EXPIRED)
                     await transaction.execute(LEAVE_LANE, lane=job["lane"], ready=-1, in_use=0)
-                    await count_move(transaction, job["account_id"], was.status, State.EXPIRED.status)
-                    if job["byok"]:
-                        await transaction.execute(WIPE_SEALED, job_id=job["id"])
-                    await transaction.execute(INSERT_EVENT, job_id=job["id"], state=State.EXPIRED, cause="expired")
+                    await record_move(transaction, {**job, "state": was}, State.EXPIRED, "expired")
                 ended += len(expired)
             return ended
 
@@ -309,9 +302,7 @@ class LeaseStore:
                 lane=fallback.lane,
                 deadline_ms=int(fallback.deadline_s * 1000),
             )
-            await transaction.execute(
-                INSERT_EVENT, job_id=job.id, state=to, cause=f"fell back from '{was}' to '{fallback.name}'"
-            )
+            await record_move(transaction, row, to, f"fell back from '{was}' to '{fallback.name}'")
 
         await self._database.write(body)
 
@@ -321,6 +312,7 @@ class LeaseStore:
         async def body(transaction: Transaction) -> None:
             await _lock(transaction, claimed)
             await transaction.execute(REPORT_PROGRESS, id=claimed.job.id, lease=claimed.lease, percent=percent)
+            transaction.notify(JOBS_CHANNEL, claimed.job.id)
 
         await self._database.write(body)
 
@@ -446,14 +438,7 @@ async def _move(transaction: Transaction, row: Row, to: State, cause: str, **col
         status=to.status,
         **columns,
     )
-    if to.is_final and row["byok"]:
-        await transaction.execute(WIPE_SEALED, job_id=row["id"])
-    await count_move(transaction, row["account_id"], was.status, to.status)
-    if to.is_final:
-        await count_usage(transaction, row, to)
-        if was is State.RECOVERING:
-            await count_recovery(transaction, row)
-    await transaction.execute(INSERT_EVENT, job_id=row["id"], state=to, cause=cause)
+    await record_move(transaction, row, to, cause)
 
 
 async def _release(transaction: Transaction, worker_id: str) -> int:

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import JobNotFound, NotRecoverable, OutputLost
 from rushes.jobs.job import Job, State
-from rushes.jobs.store import GET_ANY_JOB, INSERT_EVENT, job_from
+from rushes.jobs.moving import record_event, record_move
+from rushes.jobs.store import GET_ANY_JOB, job_from
 from rushes.providers.base import Provider
 from rushes.video.progress import Handle
 
@@ -107,12 +108,10 @@ class RecoveryStore:
         """Record that nothing of the job is to be had at the provider."""
 
         async def body(transaction: Transaction) -> None:
-            await _lock(transaction, job_id)
+            row = await _lock(transaction, job_id)
             if not await transaction.execute(WRITE_OFF, job_id=job_id):
                 raise NotRecoverable(f"Job '{job_id}' has nothing that could be written off")
-            await transaction.execute(
-                INSERT_EVENT, job_id=job_id, state=State.FAILED, cause="written off by the operator"
-            )
+            await record_event(transaction, row, State.FAILED, "written off by the operator")
 
         await self._database.write(body)
 
@@ -154,7 +153,7 @@ async def _revive(transaction: Transaction, row: Row, cause: str, provider_video
     await transaction.execute(
         REVIVE_JOB, id=row["id"], provider_video_id=provider_video_id, deadline_ms=RECOVERY_DEADLINE_MS
     )
-    await transaction.execute(INSERT_EVENT, job_id=row["id"], state=State.RECOVERING, cause=cause)
+    await record_move(transaction, row, State.RECOVERING, cause)
 
 
 def _no_such_job(job_id: str) -> JobNotFound:

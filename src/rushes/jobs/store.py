@@ -15,7 +15,7 @@ from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableI
 from rushes.jobs.fallbacks import NO_FALLBACKS, Fallbacks
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay, replayed
 from rushes.jobs.job import Job, Problem, State, Status
-from rushes.jobs.usage import count_usage
+from rushes.jobs.moving import record_acceptance, record_deletion, record_move
 from rushes.video.output import StoredVideo
 from rushes.video.request import VideoRequest
 
@@ -38,8 +38,6 @@ LEAVE_LANE = "UPDATE lanes SET ready = ready + :ready, in_use = in_use + :in_use
 
 KEEP_SEALED = "INSERT INTO byok_secrets (job_id, sealed) VALUES (:job_id, :sealed)"
 
-WIPE_SEALED = "DELETE FROM byok_secrets WHERE job_id = :job_id"
-
 GET_SEALED = "SELECT sealed FROM byok_secrets WHERE job_id = :job_id"
 
 FIND_ANSWER = """
@@ -54,13 +52,6 @@ ON CONFLICT (account_id, route, key) DO UPDATE
 SET body_hash = excluded.body_hash, answer = excluded.answer, created_at = excluded.created_at
 WHERE idempotency.created_at <= excluded.created_at - :kept_ms
 """
-
-COUNT_ONE = """
-INSERT INTO job_counts (account_id, status, jobs) VALUES (:account_id, :status, :change)
-ON CONFLICT (account_id, status) DO UPDATE SET jobs = job_counts.jobs + excluded.jobs
-"""
-
-INSERT_EVENT = "INSERT INTO job_events (job_id, at, state, cause) VALUES (:job_id, :now, :state, :cause)"
 
 # Only a file that is whole and not being removed; the reference keeps it until the job has ended (media/store.py).
 NEED_INPUT = """
@@ -268,16 +259,11 @@ class JobStore:
                 raise NotCancellable(
                     f"Only pending jobs can be cancelled; '{job_id}' is {State(row['state']).status.value}"
                 )
-            await transaction.execute(WIPE_SEALED, job_id=job_id)
             claimed = row["in_slot"]
             await transaction.execute(
                 LEAVE_LANE, lane=row["lane"], ready=0 if claimed else -1, in_use=-1 if claimed else 0
             )
-            await count_move(transaction, account_id, Status.PENDING, Status.FAILED)
-            await count_usage(transaction, row, State.CANCELLED)
-            await transaction.execute(
-                INSERT_EVENT, job_id=job_id, state=State.CANCELLED, cause="cancelled by the caller"
-            )
+            await record_move(transaction, row, State.CANCELLED, "cancelled by the caller")
             changed = await fetch_one(transaction, GET_JOB, id=job_id, account_id=account_id)
             assert changed is not None
             return job_from(changed)
@@ -300,7 +286,7 @@ class JobStore:
             await doom_files(transaction, job)
             for statement in (DELETE_EVENTS, DELETE_ATTEMPTS, DELETE_JOB):
                 await transaction.execute(statement, id=job_id)
-            await transaction.execute(COUNT_ONE, account_id=account_id, status=job.status, change=-1)
+            await record_deletion(transaction, row)
 
         await self._database.write(body)
 
@@ -339,9 +325,7 @@ async def _insert(transaction: Transaction, new: NewJob) -> Job:
         if not await transaction.execute(NEED_INPUT, job_id=new.id, key=media.key):
             raise UnusableInput(f"{media.role}: the file was removed before the job began; send it again", media.role)
     await transaction.execute(ENTER_LANE, lane=new.lane, capacity=new.lane_capacity)
-    await transaction.execute(COUNT_ONE, account_id=new.account_id, status=Status.PENDING, change=1)
-    await count_usage(transaction, rows[0], State.QUEUED)
-    await transaction.execute(INSERT_EVENT, job_id=new.id, state=State.QUEUED, cause="accepted")
+    await record_acceptance(transaction, rows[0])
     return job_from(rows[0])
 
 
@@ -355,13 +339,6 @@ async def doom_files(transaction: Transaction, job: Job) -> None:
 def poster_key(job_id: str, index: int) -> str:
     """Where the poster frame of a job's video is kept, once somebody has asked for it."""
     return f"posters/{job_id}/{index}.jpg"
-
-
-async def count_move(transaction: Transaction, account_id: str, was: Status, now: Status) -> None:
-    """Keep the counters right when a job's status changes."""
-    if was is not now:
-        await transaction.execute(COUNT_ONE, account_id=account_id, status=was, change=-1)
-        await transaction.execute(COUNT_ONE, account_id=account_id, status=now, change=1)
 
 
 def job_from(row: Row) -> Job:

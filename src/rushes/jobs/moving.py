@@ -1,0 +1,60 @@
+"""What each move of a job brings with it, in the same transaction: counters, usage, its event, the end of secrets.
+
+Whoever changes a job's state calls this, so that nothing that is kept beside a job can drift from it.
+"""
+
+from __future__ import annotations
+
+from rushes.db.database import Row, Transaction
+from rushes.jobs.job import State, Status
+from rushes.jobs.usage import count_recovery, count_usage
+
+JOBS_CHANNEL = "jobs"
+"""Tells the ids of jobs that have changed, to whoever shows them (`Database.listen`)."""
+
+COUNT_ONE = """
+INSERT INTO job_counts (account_id, status, jobs) VALUES (:account_id, :status, :change)
+ON CONFLICT (account_id, status) DO UPDATE SET jobs = job_counts.jobs + excluded.jobs
+"""
+
+INSERT_EVENT = "INSERT INTO job_events (job_id, at, state, cause) VALUES (:job_id, :now, :state, :cause)"
+
+WIPE_SEALED = "DELETE FROM byok_secrets WHERE job_id = :job_id"
+
+
+async def record_acceptance(transaction: Transaction, job: Row) -> None:
+    """A new job is stored; `job` is its row."""
+    await _count(transaction, job, State.QUEUED.status, 1)
+    await count_usage(transaction, job, State.QUEUED)
+    await record_event(transaction, job, State.QUEUED, "accepted")
+
+
+async def record_move(transaction: Transaction, job: Row, to: State, cause: str) -> None:
+    """A job has moved to `to`; `job` is its row as it was before. `cause` is a few plain words for people."""
+    was = State(job["state"])
+    if was.status is not to.status:
+        await _count(transaction, job, was.status, -1)
+        await _count(transaction, job, to.status, 1)
+    if to.is_final:
+        if job["byok"]:
+            await transaction.execute(WIPE_SEALED, job_id=job["id"])
+        await count_usage(transaction, job, to)
+        if was is State.RECOVERING:
+            await count_recovery(transaction, job)
+    await record_event(transaction, job, to, cause)
+
+
+async def record_event(transaction: Transaction, job: Row, state: State, cause: str) -> None:
+    """Something happened to a job that is worth a line in its history; alone, when its state stays."""
+    await transaction.execute(INSERT_EVENT, job_id=job["id"], state=state, cause=cause)
+    transaction.notify(JOBS_CHANNEL, job["id"])
+
+
+async def record_deletion(transaction: Transaction, job: Row) -> None:
+    """A job is deleted; `job` is its row."""
+    await _count(transaction, job, State(job["state"]).status, -1)
+    transaction.notify(JOBS_CHANNEL, job["id"])
+
+
+async def _count(transaction: Transaction, job: Row, status: Status, change: int) -> None:
+    await transaction.execute(COUNT_ONE, account_id=job["account_id"], status=status, change=change)
