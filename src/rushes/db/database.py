@@ -28,6 +28,13 @@ class Transaction(Protocol):
         """Run a statement and return how many rows it changed."""
         ...
 
+    def notify(self, channel: str, payload: str) -> None:
+        """Tell every listener, in every process, once this transaction is committed, and nobody if it is not.
+
+        A note can be lost with a process or a connection, so whoever listens also looks by itself now and then.
+        """
+        ...
+
 
 Write = Callable[[Transaction], Awaitable[T]]
 """A transaction's body. It awaits nothing but its transaction, and may run again if the database asks for that."""
@@ -44,6 +51,13 @@ class Database(Protocol):
         """Run `body` in a transaction; when this returns, it survives loss of power.
 
         What `body` raises passes through, and nothing of it was written. Raises Overloaded if too many writes wait.
+        """
+        ...
+
+    def listen(self, channel: str, heard: Callable[[str], None]) -> Callable[[], None]:
+        """Call `heard` on this event loop with each note of a channel, until what this returns is called.
+
+        `heard` is quick and raises nothing.
         """
         ...
 

@@ -12,7 +12,7 @@ import functools
 import queue
 import sqlite3
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,6 +58,7 @@ class SqliteDatabase:
         except sqlite3.Error as exc:
             raise DatabaseUnavailable(f"the database '{path}' cannot be opened: {exc}") from exc
         self._waiting: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
+        self._listeners: dict[str, list[Callable[[str], None]]] = {}
         self._closed = False
         self._thread = threading.Thread(target=self._write_groups, name="rushes-writer", daemon=True)
         self._thread.start()
@@ -78,6 +79,11 @@ class SqliteDatabase:
         self._waiting.put(pending)
         answer: T = await pending.future
         return answer
+
+    def listen(self, channel: str, heard: Callable[[str], None]) -> Callable[[], None]:
+        listeners = self._listeners.setdefault(channel, [])
+        listeners.append(heard)
+        return lambda: listeners.remove(heard)
 
     async def close(self) -> None:
         if self._closed:
@@ -123,7 +129,7 @@ class SqliteDatabase:
             by_loop.setdefault(pending.loop, []).append(pending)
         for loop, settled in by_loop.items():
             try:
-                loop.call_soon_threadsafe(_settle, settled)
+                loop.call_soon_threadsafe(self._settle, settled)
             except RuntimeError:
                 # The loop is closed, so nobody waits for these answers; the writes themselves are committed.
                 continue
@@ -131,7 +137,9 @@ class SqliteDatabase:
     def _run_in_savepoint(self, pending: _Pending) -> None:
         self._writer.execute("SAVEPOINT one")
         try:
-            pending.answer = _drive(pending.body(_SqliteTransaction(self._writer, self._clock)))
+            transaction = _SqliteTransaction(self._writer, self._clock)
+            pending.answer = _drive(pending.body(transaction))
+            pending.notes = transaction.notes
         except BaseException as exc:
             if isinstance(exc, sqlite3.Error) and _spoils_the_group(exc):
                 raise
@@ -139,11 +147,27 @@ class SqliteDatabase:
             pending.error = exc
         self._writer.execute("RELEASE one")
 
+    def _settle(self, group: list[_Pending]) -> None:
+        for pending in group:
+            if pending.error is None:
+                self._tell(pending.notes)
+            if pending.future.done():
+                continue
+            if pending.error is not None:
+                pending.future.set_exception(pending.error)
+            else:
+                pending.future.set_result(pending.answer)
+
+    def _tell(self, notes: Mapping[tuple[str, str], None]) -> None:
+        for channel, payload in notes:
+            for heard in tuple(self._listeners.get(channel, ())):
+                heard(payload)
+
 
 class _Pending:
     """One transaction waiting for its turn, and afterwards its outcome."""
 
-    __slots__ = ("answer", "body", "error", "future", "loop")
+    __slots__ = ("answer", "body", "error", "future", "loop", "notes")
 
     def __init__(self, body: Write[Any], future: asyncio.Future[Any], loop: asyncio.AbstractEventLoop) -> None:
         self.body = body
@@ -151,6 +175,7 @@ class _Pending:
         self.loop = loop
         self.answer: Any = None
         self.error: BaseException | None = None
+        self.notes: Mapping[tuple[str, str], None] = {}
 
 
 class _Statements:
@@ -174,16 +199,20 @@ def _without_locks(sql: str) -> str:
 class _SqliteTransaction:
     """`Transaction` whose awaits never suspend, so that the writer thread can run a body to its end in one go."""
 
-    __slots__ = ("_statements",)
+    __slots__ = ("_statements", "notes")
 
     def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
         self._statements = _Statements(connection, clock)
+        self.notes: dict[tuple[str, str], None] = {}
 
     async def fetch(self, sql: str, **parameters: object) -> Sequence[Row]:
         return self._statements.run(sql, parameters).fetchall()
 
     async def execute(self, sql: str, **parameters: object) -> int:
         return self._statements.run(sql, parameters).rowcount
+
+    def notify(self, channel: str, payload: str) -> None:
+        self.notes[channel, payload] = None
 
 
 def _drive(body: Any) -> Any:
@@ -194,16 +223,6 @@ def _drive(body: Any) -> Any:
         return done.value
     coroutine.close()
     raise RuntimeError("a transaction may await nothing but its own statements")
-
-
-def _settle(group: list[_Pending]) -> None:
-    for pending in group:
-        if pending.future.done():
-            continue
-        if pending.error is not None:
-            pending.future.set_exception(pending.error)
-        else:
-            pending.future.set_result(pending.answer)
 
 
 def _spoils_the_group(exc: sqlite3.Error) -> bool:

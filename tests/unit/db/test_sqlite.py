@@ -309,3 +309,40 @@ async def test_a_message_shows_neither_statement_nor_path(path: Path, database: 
         await database.read("SELECT secret FROM nowhere")
     assert "secret" not in refused.value.message
     assert str(path) not in refused.value.message
+
+
+async def insert_and_tell(database: SqliteDatabase, name: str, *, fail: bool = False) -> None:
+    async def body(transaction: Transaction) -> None:
+        await transaction.execute(INSERT, name=name, note="")
+        transaction.notify("things", name)
+        transaction.notify("things", name)
+        if fail:
+            raise ValueError(name)
+
+    await database.write(body)
+
+
+async def test_a_note_is_heard_once_it_is_true_and_once_a_transaction(database: SqliteDatabase) -> None:
+    heard: list[str] = []
+    database.listen("things", heard.append)
+    database.listen("others", heard.append)
+    await insert_and_tell(database, "a")
+    assert heard == ["a"]
+    assert await count(database) == 1
+
+
+async def test_a_transaction_that_fails_tells_nobody(database: SqliteDatabase) -> None:
+    heard: list[str] = []
+    database.listen("things", heard.append)
+    with pytest.raises(ValueError, match="a"):
+        await insert_and_tell(database, "a", fail=True)
+    assert heard == []
+
+
+async def test_who_has_stopped_listening_hears_nothing_more(database: SqliteDatabase) -> None:
+    heard: list[str] = []
+    stop = database.listen("things", heard.append)
+    await insert_and_tell(database, "a")
+    stop()
+    await insert_and_tell(database, "b")
+    assert heard == ["a"]

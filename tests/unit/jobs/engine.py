@@ -172,6 +172,9 @@ class DeadAfter:
             await asyncio.get_running_loop().create_future()
         return await self._inner.write(body)
 
+    def listen(self, channel: str, heard: Callable[[str], None]) -> Callable[[], None]:
+        return self._inner.listen(channel, heard)
+
     async def close(self) -> None:
         raise AssertionError("a dead process closes nothing")
 
