@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 
 from rushes.accounts.store import AccountStore
 from rushes.accounts.tokens import TokenSigner
-from rushes.api.native.links import Links
+from rushes.api.links import Links
 from rushes.catalogue.load import Catalogue
 from rushes.clock import Clock
 from rushes.jobs.breaker import Circuit, CircuitHealth

@@ -16,7 +16,7 @@ from rushes import secret_keys
 from rushes.accounts.store import AccountStore
 from rushes.accounts.tokens import TokenSigner
 from rushes.api.http import build_http
-from rushes.api.native.links import Links
+from rushes.api.links import Links
 from rushes.api.services import Services
 from rushes.app.credentials import configured_keys, credential_of
 from rushes.app.discovery import Discovery

@@ -1,18 +1,11 @@
-"""How a shape becomes an answer, and which problems a route declares."""
+"""Which problems a route declares."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from pydantic import BaseModel
-from pydantic_core import to_json
-from starlette.responses import Response
+from typing import Any
 
 from rushes.api.errors import PROBLEM_JSON
 from rushes.api.native.schemas import Problem
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 _MEANING = {
     400: "An option that the model does not offer, or an unknown field",
@@ -32,10 +25,3 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI entries for these statuses."""
     schema = {"schema": Problem.model_json_schema()}
     return {status: {"description": _MEANING[status], "content": {PROBLEM_JSON: schema}} for status in statuses}
-
-
-def json_response(
-    shape: BaseModel | DataclassInstance, *, status: int = 200, headers: dict[str, str] | None = None
-) -> Response:
-    """The shape as JSON."""
-    return Response(to_json(shape), status, headers, "application/json")

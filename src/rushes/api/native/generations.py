@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from datetime import UTC, datetime
@@ -12,25 +11,22 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
-from rushes.api.body import read_json_object, refuse_unknown, shaped
-from rushes.api.native.answers import json_response, problems
+from rushes.api.body import read_json_object
+from rushes.api.generation import GenerationBody, asked_of
+from rushes.api.native.answers import problems
 from rushes.api.native.schemas import (
-    GenerationBody,
     GenerationStarted,
     StartedJob,
-    given_media,
     served_model,
     usage,
 )
+from rushes.api.once import once_of
 from rushes.api.services import services_of
 from rushes.api.times import rfc3339
-from rushes.catalogue.params import lift_portable
-from rushes.catalogue.size import with_size
-from rushes.jobs.idempotency import HEADER, Once, Replay, check_key, hash_body
+from rushes.jobs.idempotency import Replay
 from rushes.jobs.job import Job
-from rushes.jobs.service import Asked
-from rushes.video.request import VideoRequest
 
 router = APIRouter()
 
@@ -52,55 +48,15 @@ BODY_SCHEMA: dict[str, Any] = {
 async def create_generation(request: Request, caller: Authenticated) -> Response:
     """Accepts the request, answers its job at once; the work is asynchronous."""
     content = await read_json_object(request)
-    once = await _once(request, content)
+    once = await once_of(
+        request, "POST /videos/generations", content, lambda job: _envelope(request, job).model_dump_json()
+    )
     if once is not None:
         earlier = await services_of(request).jobs.find_answer(caller, once)
         if earlier is not None:
             return _replay(request, earlier)
-    params = content.get("additional_params")
-    if isinstance(params, dict):
-        lifted, rest = lift_portable(content, params)
-        content = {**lifted, "additional_params": rest}
-    refuse_unknown(content, GenerationBody.model_fields)
-    body = shaped(GenerationBody, content)
-    video = VideoRequest(
-        prompt=body.prompt,
-        aspect_ratio=body.aspect_ratio,
-        resolution=body.resolution,
-        duration_s=body.duration,
-        n=1 if body.n is None else body.n,
-        seed=body.seed,
-        negative_prompt=body.negative_prompt,
-        generate_audio=body.generate_audio,
-        person_generation=body.person_generation,
-        additional_params=body.additional_params or {},
-    )
-    if body.size is not None:
-        video = with_size(video, body.size)
-    asked = Asked(
-        request=video,
-        media=tuple(given_media(body)),
-        model=body.model,
-        provider=body.provider,
-        response_format=body.response_format or "url",
-        byok_api_key=body.byok_api_key,
-        fallback_models=tuple(body.fallback_models or ()),
-    )
-    made = await services_of(request).jobs.create(caller, asked, once)
+    made = await services_of(request).jobs.create(caller, asked_of(content), once)
     return _replay(request, made) if isinstance(made, Replay) else _started(request, made)
-
-
-async def _once(request: Request, content: dict[str, Any]) -> Once | None:
-    key = request.headers.get(HEADER)
-    if key is None:
-        return None
-    return Once(
-        route="POST /videos/generations",
-        key=check_key(key),
-        # Hashing 60 MB of media takes a tenth of a second.
-        body_hash=await asyncio.to_thread(hash_body, content),
-        answer_of=lambda job: _envelope(request, job).model_dump_json(),
-    )
 
 
 def _started(request: Request, job: Job) -> Response:

@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from rushes import __version__
+from rushes.api.answers import json_response
 from rushes.api.errors import problem
-from rushes.api.native.answers import json_response, problems
+from rushes.api.native.answers import problems
 from rushes.api.services import services_of
 from rushes.jobs.breaker import BreakerState
 

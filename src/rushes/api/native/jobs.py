@@ -12,9 +12,10 @@ from pydantic import AwareDatetime
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated, authenticate
 from rushes.api.body import invalid_fields, refuse_unknown
-from rushes.api.native.answers import json_response, problems
+from rushes.api.native.answers import problems
 from rushes.api.native.inline import InlineVideos
 from rushes.api.native.schemas import Cancelled, JobPage, JobView, job_view
 from rushes.api.services import services_of

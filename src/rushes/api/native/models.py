@@ -10,8 +10,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, RootModel
 from starlette.responses import Response
 
+from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
-from rushes.api.native.answers import json_response, problems
+from rushes.api.native.answers import problems
 from rushes.api.services import Services, services_of
 from rushes.catalogue.choose import get_model, get_provider, served
 from rushes.catalogue.load import ProviderEntry

@@ -2,93 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
+from rushes.api.links import Links
 from rushes.api.native.inline import InlineVideos
-from rushes.api.native.links import Links
 from rushes.api.services import services_of
 from rushes.api.times import rfc3339, rfc3339_or_none
-from rushes.jobs.fallbacks import MOST_FALLBACKS
 from rushes.jobs.job import Job, State, Status
-from rushes.media.inputs import GivenMedia
-from rushes.video.request import Role
-
-LONGEST_PROMPT = 32_000
 
 MAYBE_CHARGED = frozenset({"submission_unknown", "expired", "output_lost", "output_invalid"})
 """Failures after which the provider may charge all the same: the estimate stands until somebody knows better."""
-MEDIA = "Base64, a data URL, an http(s) URL, or the reference of an upload."
-
-
-class GenerationBody(BaseModel):
-    """What POST /videos/generations takes. Null means not given."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    prompt: str = Field(min_length=1, max_length=LONGEST_PROMPT, description="What the video shows.")
-    model: str | None = Field(None, description="`ID` or `provider/ID`; default `veo-3.0-generate-001`.")
-    provider: str | None = Field(None, description="Provider name.")
-    aspect_ratio: str | None = Field(None, description="Such as `16:9`; the model's catalogue entry decides.")
-    resolution: str | None = Field(None, description="Such as `720p`; the model's catalogue entry decides.")
-    size: str | None = Field(None, description="Width and height, such as `1280x720`: ratio and resolution in one.")
-    duration: int | None = Field(None, ge=1, description="Seconds.")
-    n: int | None = Field(None, ge=1, le=10, description="Number of videos; default 1.")
-    response_format: Literal["url", "b64_json"] | None = Field(None, description="How finished videos are answered.")
-    seed: int | None = Field(None, ge=0, le=2**32 - 1, description="Repeats a result where the model can.")
-    negative_prompt: str | None = Field(None, max_length=LONGEST_PROMPT, description="What to avoid.")
-    generate_audio: bool | None = Field(None, description="Whether the video has a sound track.")
-    person_generation: str | None = Field(None, description="Which people may be shown, where the model asks.")
-    input_image: str | None = Field(None, description="The opening shot. " + MEDIA)
-    last_frame: str | None = Field(None, description="The closing shot. " + MEDIA)
-    reference_image: str | None = Field(None, description="An image for style or subject. " + MEDIA)
-    reference_images: list[str] | None = Field(None, description="Several; `reference_image` counts as the first.")
-    video: str | None = Field(None, description="A video to extend. " + MEDIA)
-    fallback_models: list[str] | None = Field(
-        None,
-        max_length=MOST_FALLBACKS,
-        description="Models, `ID` or `provider/ID`: the next one takes over while none has accepted the job.",
-    )
-    additional_params: dict[str, Any] | None = Field(None, description="The provider's own options, sent as given.")
-    byok_api_key: str | None = Field(
-        None, repr=False, description="Your own key of the provider: used for this job alone, wiped when it ends."
-    )
-
-    @field_validator("prompt")
-    @classmethod
-    def _says_something(cls, prompt: str) -> str:
-        if not prompt.strip():
-            raise PydanticCustomError("blank", "Must hold more than white space")
-        return prompt
-
-    @field_validator("additional_params")
-    @classmethod
-    def _can_be_written_as_json(cls, params: dict[str, Any] | None) -> dict[str, Any] | None:
-        # Read from JSON, 1e999 is infinite, and infinity has no spelling there.
-        try:
-            json.dumps(params, allow_nan=False)
-        except ValueError as exc:
-            raise PydanticCustomError("not_finite", "Must hold no number beyond the range of a double") from exc
-        return params
-
-
-def given_media(body: GenerationBody) -> list[GivenMedia]:
-    """The input files of a body, each with the name its errors use; references in the order given."""
-    single = (
-        (Role.INPUT_IMAGE, body.input_image),
-        (Role.LAST_FRAME, body.last_frame),
-        (Role.VIDEO, body.video),
-        (Role.REFERENCE_IMAGE, body.reference_image),
-    )
-    media = [GivenMedia(role, role.value, value) for role, value in single if value is not None]
-    for index, value in enumerate(body.reference_images or ()):
-        media.append(GivenMedia(Role.REFERENCE_IMAGE, f"reference_images.{index}", value))
-    return media
 
 
 # What is read a thousand times a second is a plain dataclass: mypy checks how it is built, nothing validates it again.

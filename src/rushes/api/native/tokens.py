@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from rushes.accounts.tokens import LIFETIME_S
-from rushes.api.native.answers import json_response, problems
+from rushes.api.answers import json_response
+from rushes.api.native.answers import problems
 from rushes.api.services import services_of
 from rushes.errors import BodyTooLarge, FieldError, InvalidRequest, NotAuthenticated, WrongContentType
 

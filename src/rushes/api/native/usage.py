@@ -9,8 +9,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
-from rushes.api.native.answers import json_response, problems
+from rushes.api.native.answers import problems
 from rushes.api.services import services_of
 from rushes.api.times import rfc3339
 from rushes.jobs.usage import ModelUsage, Usage

@@ -7,16 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from rushes.api.native.links import Links
+from rushes.api.links import Links
 from rushes.api.native.schemas import (
-    LONGEST_PROMPT,
     MAYBE_CHARGED,
-    GenerationBody,
     JobView,
     accepted_options,
     job_view,
@@ -40,28 +36,6 @@ def job(**changes: Any) -> Job:
         "provider_video_id": None, "created_at": 0, "started_at": None, "completed_at": None, "cancelled_at": None,
     }  # fmt: skip
     return Job(**{**content, **changes})
-
-
-@pytest.mark.parametrize("prompt", ["", " ", "\n\t", "\u00a0\u3000", "x" * (LONGEST_PROMPT + 1)])
-def test_a_prompt_that_says_nothing_or_too_much_is_refused(prompt: str) -> None:
-    with pytest.raises(ValidationError):
-        GenerationBody.model_validate({"prompt": prompt})
-
-
-@given(st.text(min_size=1).filter(lambda text: text.strip() != ""))
-def test_any_other_prompt_is_taken_as_it_is(prompt: str) -> None:
-    assert GenerationBody.model_validate({"prompt": prompt}).prompt == prompt
-
-
-def test_zero_and_false_are_given_values() -> None:
-    body = GenerationBody.model_validate({"prompt": "x", "seed": 0, "generate_audio": False, "negative_prompt": ""})
-    assert (body.seed, body.generate_audio, body.negative_prompt) == (0, False, "")
-
-
-@pytest.mark.parametrize("params", [{"x": float("inf")}, {"x": [{"y": float("nan")}]}])
-def test_params_that_json_cannot_spell_are_refused(params: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="range of a double"):
-        GenerationBody.model_validate({"prompt": "x", "additional_params": params})
 
 
 def test_the_served_model_names_its_provider_where_that_is_another() -> None:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from starlette.requests import HTTPConnection
 
-from rushes.api.native.links import Links
+from rushes.api.links import Links
 from rushes.media.links import LinkSigner, LinkState
 from tests.unit.api.native.test_schemas import job
 

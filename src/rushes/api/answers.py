@@ -1,0 +1,19 @@
+"""How a shape becomes an answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+from starlette.responses import Response
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def json_response(
+    shape: BaseModel | DataclassInstance, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """The shape as JSON."""
+    return Response(to_json(shape), status, headers, "application/json")

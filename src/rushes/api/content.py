@@ -1,0 +1,74 @@
+"""A job's videos as answers: the bytes with Range and conditions, and their poster frames."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rushes.api.ranged import ServedFile, ranged_response
+from rushes.api.services import Services, services_of
+from rushes.errors import FileExpired, JobNotFinished
+from rushes.jobs.job import Job
+from rushes.jobs.store import poster_key
+from rushes.video.output import StoredVideo
+
+CACHED = {"Cache-Control": "private, max-age=3600"}
+
+
+def finished_video(services: Services, job: Job, index: int) -> StoredVideo:
+    """The job's video. Raises JobNotFinished where there is none yet or ever, else what `video_of` raises."""
+    if not job.outputs:
+        raise JobNotFinished(f"Job '{job.id}' is {job.status.value}, so it has no video")
+    return video_of(services, job, index)
+
+
+def video_of(services: Services, job: Job, index: int) -> StoredVideo:
+    """The job's video. Raises FileExpired, or a 404 if it has none of this index."""
+    if index >= len(job.outputs):
+        raise no_video()
+    if not job.has_files(services.clock.now_ms()):
+        raise video_gone(job.id)
+    return job.outputs[index]
+
+
+async def video_response(request: Request, job: Job, video: StoredVideo, index: int) -> Response:
+    """The provider's original bytes. Supports Range, conditional requests and HEAD. Raises FileExpired."""
+    file = ServedFile(
+        key=video.key,
+        size_bytes=video.size_bytes,
+        sha256=video.sha256,
+        content_type=video.content_type,
+        filename=f"{job.id}-{index}.mp4",
+        last_modified=datetime.fromtimestamp((job.completed_at or job.created_at) / 1000, UTC),
+    )
+    try:
+        return await ranged_response(request, services_of(request).storage, file, CACHED)
+    except FileNotFoundError:
+        raise video_gone(job.id) from None
+
+
+async def poster_response(request: Request, job: Job, video: StoredVideo, index: int) -> Response:
+    """A JPEG of at most 640 pixels a side, made when it is first asked for. Raises FileExpired."""
+    try:
+        content = await services_of(request).posters.get(poster_key(job.id, index), video.key)
+    except FileNotFoundError:
+        raise video_gone(job.id) from None
+    etag = f'"{hashlib.sha256(content).hexdigest()}"'
+    if request.headers.get("If-None-Match") == etag:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag, **CACHED})
+    return Response(content, headers={"ETag": etag, **CACHED}, media_type="image/jpeg")
+
+
+def no_video() -> HTTPException:
+    """The 404 of an address that names no video."""
+    return HTTPException(HTTPStatus.NOT_FOUND, "There is no video at this address")
+
+
+def video_gone(job_id: str) -> FileExpired:
+    """The refusal of a video that is not kept any more."""
+    return FileExpired(f"The video of job '{job_id}' is no longer kept")

@@ -1,0 +1,119 @@
+"""One generation as a body asks for it: its fields, and how they become what the job service is asked."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from rushes.api.body import refuse_unknown, shaped
+from rushes.catalogue.params import lift_portable
+from rushes.catalogue.size import with_size
+from rushes.jobs.fallbacks import MOST_FALLBACKS
+from rushes.jobs.service import Asked
+from rushes.media.inputs import GivenMedia
+from rushes.video.request import Role, VideoRequest
+
+LONGEST_PROMPT = 32_000
+
+MEDIA = "Base64, a data URL, an http(s) URL, or the reference of an upload."
+
+
+class GenerationBody(BaseModel):
+    """What POST /videos/generations takes. Null means not given."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    prompt: str = Field(min_length=1, max_length=LONGEST_PROMPT, description="What the video shows.")
+    model: str | None = Field(None, description="`ID` or `provider/ID`; default `veo-3.0-generate-001`.")
+    provider: str | None = Field(None, description="Provider name.")
+    aspect_ratio: str | None = Field(None, description="Such as `16:9`; the model's catalogue entry decides.")
+    resolution: str | None = Field(None, description="Such as `720p`; the model's catalogue entry decides.")
+    size: str | None = Field(None, description="Width and height, such as `1280x720`: ratio and resolution in one.")
+    duration: int | None = Field(None, ge=1, description="Seconds.")
+    n: int | None = Field(None, ge=1, le=10, description="Number of videos; default 1.")
+    response_format: Literal["url", "b64_json"] | None = Field(None, description="How finished videos are answered.")
+    seed: int | None = Field(None, ge=0, le=2**32 - 1, description="Repeats a result where the model can.")
+    negative_prompt: str | None = Field(None, max_length=LONGEST_PROMPT, description="What to avoid.")
+    generate_audio: bool | None = Field(None, description="Whether the video has a sound track.")
+    person_generation: str | None = Field(None, description="Which people may be shown, where the model asks.")
+    input_image: str | None = Field(None, description="The opening shot. " + MEDIA)
+    last_frame: str | None = Field(None, description="The closing shot. " + MEDIA)
+    reference_image: str | None = Field(None, description="An image for style or subject. " + MEDIA)
+    reference_images: list[str] | None = Field(None, description="Several; `reference_image` counts as the first.")
+    video: str | None = Field(None, description="A video to extend. " + MEDIA)
+    fallback_models: list[str] | None = Field(
+        None,
+        max_length=MOST_FALLBACKS,
+        description="Models, `ID` or `provider/ID`: the next one takes over while none has accepted the job.",
+    )
+    additional_params: dict[str, Any] | None = Field(None, description="The provider's own options, sent as given.")
+    byok_api_key: str | None = Field(
+        None, repr=False, description="Your own key of the provider: used for this job alone, wiped when it ends."
+    )
+
+    @field_validator("prompt")
+    @classmethod
+    def _says_something(cls, prompt: str) -> str:
+        if not prompt.strip():
+            raise PydanticCustomError("blank", "Must hold more than white space")
+        return prompt
+
+    @field_validator("additional_params")
+    @classmethod
+    def _can_be_written_as_json(cls, params: dict[str, Any] | None) -> dict[str, Any] | None:
+        # Read from JSON, 1e999 is infinite, and infinity has no spelling there.
+        try:
+            json.dumps(params, allow_nan=False)
+        except ValueError as exc:
+            raise PydanticCustomError("not_finite", "Must hold no number beyond the range of a double") from exc
+        return params
+
+
+def given_media(body: GenerationBody) -> list[GivenMedia]:
+    """The input files of a body, each with the name its errors use; references in the order given."""
+    single = (
+        (Role.INPUT_IMAGE, body.input_image),
+        (Role.LAST_FRAME, body.last_frame),
+        (Role.VIDEO, body.video),
+        (Role.REFERENCE_IMAGE, body.reference_image),
+    )
+    media = [GivenMedia(role, role.value, value) for role, value in single if value is not None]
+    for index, value in enumerate(body.reference_images or ()):
+        media.append(GivenMedia(Role.REFERENCE_IMAGE, f"reference_images.{index}", value))
+    return media
+
+
+def asked_of(content: dict[str, Any]) -> Asked:
+    """What a body asks for. Raises InvalidRequest, UnknownField or UnsupportedOption naming the field."""
+    params = content.get("additional_params")
+    if isinstance(params, dict):
+        lifted, rest = lift_portable(content, params)
+        content = {**lifted, "additional_params": rest}
+    refuse_unknown(content, GenerationBody.model_fields)
+    body = shaped(GenerationBody, content)
+    video = VideoRequest(
+        prompt=body.prompt,
+        aspect_ratio=body.aspect_ratio,
+        resolution=body.resolution,
+        duration_s=body.duration,
+        n=1 if body.n is None else body.n,
+        seed=body.seed,
+        negative_prompt=body.negative_prompt,
+        generate_audio=body.generate_audio,
+        person_generation=body.person_generation,
+        additional_params=body.additional_params or {},
+    )
+    if body.size is not None:
+        video = with_size(video, body.size)
+    return Asked(
+        request=video,
+        media=tuple(given_media(body)),
+        model=body.model,
+        provider=body.provider,
+        response_format=body.response_format or "url",
+        byok_api_key=body.byok_api_key,
+        fallback_models=tuple(body.fallback_models or ()),
+    )

@@ -1,0 +1,51 @@
+"""The fields of a generation, and what they ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from rushes.api.generation import LONGEST_PROMPT, GenerationBody, asked_of
+
+
+@pytest.mark.parametrize("prompt", ["", " ", "\n\t", "\u00a0\u3000", "x" * (LONGEST_PROMPT + 1)])
+def test_a_prompt_that_says_nothing_or_too_much_is_refused(prompt: str) -> None:
+    with pytest.raises(ValidationError):
+        GenerationBody.model_validate({"prompt": prompt})
+
+
+@given(st.text(min_size=1).filter(lambda text: text.strip() != ""))
+def test_any_other_prompt_is_taken_as_it_is(prompt: str) -> None:
+    assert GenerationBody.model_validate({"prompt": prompt}).prompt == prompt
+
+
+def test_zero_and_false_are_given_values() -> None:
+    body = GenerationBody.model_validate({"prompt": "x", "seed": 0, "generate_audio": False, "negative_prompt": ""})
+    assert (body.seed, body.generate_audio, body.negative_prompt) == (0, False, "")
+
+
+@pytest.mark.parametrize("params", [{"x": float("inf")}, {"x": [{"y": float("nan")}]}])
+def test_params_that_json_cannot_spell_are_refused(params: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="range of a double"):
+        GenerationBody.model_validate({"prompt": "x", "additional_params": params})
+
+
+def test_every_option_that_is_given_is_asked_for() -> None:
+    asked = asked_of(
+        {
+            "prompt": "x",
+            "size": "1280x720",
+            "duration": 4,
+            "seed": 0,
+            "video": "u",
+            "additional_params": {"n": 2, "k": 1},
+        }
+    )
+    request = asked.request
+    assert (request.aspect_ratio, request.resolution, request.duration_s) == ("16:9", "720p", 4)
+    assert (request.seed, request.n, request.additional_params) == (0, 2, {"k": 1})
+    assert [(item.role, item.field) for item in asked.media] == [("video", "video")]
