@@ -103,12 +103,25 @@ async def test_pages_by_skip_and_by_cursor_show_each_job_once(desk: Desk) -> Non
     by_skip = [job_id for skip in range(0, 12, 3) for job_id in await ids(desk, Listing(limit=3, skip=skip))]
     assert by_skip == whole
     by_cursor: list[str] = []
-    before_seq: int | None = None
-    while page := await desk.jobs.list(ACCOUNT, Listing(limit=4, before_seq=before_seq)):
+    beyond_seq: int | None = None
+    while page := await desk.jobs.list(ACCOUNT, Listing(limit=4, beyond_seq=beyond_seq)):
         by_cursor += [job.id for job in page]
-        before_seq = page[-1].seq
-        await desk.jobs.create(new_job(f"new_{before_seq}"))
+        beyond_seq = page[-1].seq
+        await desk.jobs.create(new_job(f"new_{beyond_seq}"))
     assert by_cursor == whole
+
+
+async def test_pages_of_either_order_show_each_job_once_and_are_each_others_reverse(desk: Desk) -> None:
+    for number in range(7):
+        await desk.jobs.create(new_job(number, account_id="acct_2" if number == 3 else ACCOUNT))
+    orders: dict[bool, list[str]] = {True: [], False: []}
+    for oldest_first, seen in orders.items():
+        beyond_seq: int | None = None
+        while page := await desk.jobs.list(ACCOUNT, Listing(limit=4, oldest_first=oldest_first, beyond_seq=beyond_seq)):
+            seen += [job.id for job in page]
+            beyond_seq = page[-1].seq
+    assert orders[True] == ["job_0", "job_1", "job_2", "job_4", "job_5", "job_6"]
+    assert orders[False] == orders[True][::-1]
 
 
 async def test_skipping_beyond_the_end_is_an_empty_page(desk: Desk) -> None:
@@ -165,7 +178,7 @@ async def test_counts_follow_every_move(desk: Desk) -> None:
 
 def test_a_total_is_kept_with_no_filter_or_by_status_alone() -> None:
     assert EVERYTHING.counted
-    assert Listing(limit=1, skip=5, before_seq=3, status=Status.FAILED).counted
+    assert Listing(limit=1, skip=5, beyond_seq=3, status=Status.FAILED).counted
     for given in ({"model": "clip"}, {"provider": "x"}, {"created_after_ms": 0}, {"created_before_ms": 0}):
         assert not Listing(limit=1, **given).counted
 

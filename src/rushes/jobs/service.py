@@ -45,6 +45,10 @@ class Asked:
     response_format: str = "url"
     byok_api_key: str | None = None
     fallback_models: tuple[str, ...] = ()
+    asked_model: str | None = None
+    """The model's name as the caller wrote it, to be shown again, where that is not `model` and `provider`."""
+    source_job_id: str | None = None
+    """The job whose video this one is made from."""
 
     def __repr__(self) -> str:
         return f"Asked(model={self.model!r}, provider={self.provider!r})"
@@ -133,6 +137,8 @@ class JobService:
             credential=None if serving.pinned is None else serving.pinned.fingerprint,
             sealed_secret=self._seal(serving, job_id),
             fallbacks=fallbacks,
+            asked_model=asked.asked_model,
+            source_job_id=asked.source_job_id,
         )
         job = await self._store.create(new) if once is None else await self._store.create_once(new, once)
         self._wake(hold_s)
@@ -147,7 +153,7 @@ class JobService:
         return await self._store.get_any(job_id)
 
     async def list(self, caller: Caller, listing: Listing) -> tuple[Sequence[Job], int | None]:
-        """The caller's matching jobs, newest first, and how many match in all, where that is kept."""
+        """The caller's matching jobs in order, and how many match in all, where that is kept."""
         jobs = await self._store.list(caller.account_id, listing)
         total = await self._store.count(caller.account_id, listing.status) if listing.counted else None
         return jobs, total

@@ -22,10 +22,10 @@ from rushes.video.request import VideoRequest
 INSERT_JOB = """
 INSERT INTO jobs (id, account_id, key_id, state, status, provider, model, served_provider, served_model, request,
                   response_format, cost_usd, usual_s, warnings, lane, available_at, deadline_at, progress, created_at,
-                  surface, credential, byok, fallbacks)
+                  surface, credential, byok, fallbacks, asked_model, source_job_id)
 VALUES (:id, :account_id, :key_id, 'queued', 'pending', :provider, :model, :served_provider, :served_model, :request,
         :response_format, :cost_usd, :usual_s, :warnings, :lane, :now + :hold_ms, :now + :deadline_ms, :progress, :now,
-        :surface, :credential, :byok, :fallbacks)
+        :surface, :credential, :byok, :fallbacks, :asked_model, :source_job_id)
 RETURNING *
 """
 
@@ -107,15 +107,21 @@ class NewJob:
     sealed_secret: str | None = None
     """The caller's own provider key, sealed; None where the job runs on ours, or on none."""
     fallbacks: Fallbacks = NO_FALLBACKS
+    asked_model: str | None = None
+    source_job_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Which of an account's jobs; every given condition holds. After is inclusive, before is not."""
+    """Which of an account's jobs, newest first unless `oldest_first`; every given condition holds.
+
+    A page begins beyond the job of `beyond_seq`, in whichever order. Of the times, after is inclusive, before is not.
+    """
 
     limit: int
     skip: int = 0
-    before_seq: int | None = None
+    oldest_first: bool = False
+    beyond_seq: int | None = None
     status: Status | None = None
     model: str | None = None
     provider: str | None = None
@@ -203,10 +209,10 @@ class JobStore:
         return job_from(rows[0])
 
     async def list(self, account_id: str, listing: Listing) -> Sequence[Job]:
-        """The account's matching jobs, newest first."""
+        """The account's matching jobs, in the order that the listing says."""
         conditions = ["account_id = :account_id"]
-        if listing.before_seq is not None:
-            conditions.append("seq < :before_seq")
+        if listing.beyond_seq is not None:
+            conditions.append("seq > :beyond_seq" if listing.oldest_first else "seq < :beyond_seq")
         if listing.status is not None:
             conditions.append("status = :status")
         if listing.model is not None:
@@ -221,11 +227,12 @@ class JobStore:
                 "seq <= (SELECT seq FROM jobs WHERE account_id = :account_id AND created_at < :created_before"
                 " ORDER BY created_at DESC, seq DESC LIMIT 1) AND created_at < :created_before"
             )
-        sql = f"SELECT * FROM jobs WHERE {' AND '.join(conditions)} ORDER BY seq DESC LIMIT :limit OFFSET :skip"  # noqa: S608 - fixed texts only
+        order = "ASC" if listing.oldest_first else "DESC"
+        sql = f"SELECT * FROM jobs WHERE {' AND '.join(conditions)} ORDER BY seq {order} LIMIT :limit OFFSET :skip"  # noqa: S608 - fixed texts only
         rows = await self._database.read(
             sql,
             account_id=account_id,
-            before_seq=listing.before_seq,
+            beyond_seq=listing.beyond_seq,
             status=listing.status,
             model=listing.model,
             provider=listing.provider,
@@ -318,6 +325,8 @@ async def _insert(transaction: Transaction, new: NewJob) -> Job:
         credential=new.credential,
         byok=int(new.sealed_secret is not None),
         fallbacks=new.fallbacks.to_json(),
+        asked_model=new.asked_model,
+        source_job_id=new.source_job_id,
     )
     if new.sealed_secret is not None:
         await transaction.execute(KEEP_SEALED, job_id=new.id, sealed=new.sealed_secret)
@@ -373,6 +382,8 @@ def job_from(row: Row) -> Job:
         credential=row["credential"],
         byok=bool(row["byok"]),
         fallbacks=Fallbacks.from_json(row["fallbacks"]),
+        asked_model=row["asked_model"],
+        source_job_id=row["source_job_id"],
     )
 
 

@@ -116,6 +116,7 @@ def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> None:
         ),
         ("SELECT id FROM jobs WHERE worker_id = 'worker_1'", "jobs_leased"),
         ("SELECT id FROM jobs WHERE account_id = 'a' ORDER BY seq DESC", "jobs_by_account"),
+        ("SELECT id FROM jobs WHERE account_id = 'a' AND seq > 5 ORDER BY seq ASC", "jobs_by_account"),
         ("SELECT id FROM jobs WHERE account_id = 'a' AND status = 'failed' ORDER BY seq DESC",
          "jobs_by_account_status"),
     ],

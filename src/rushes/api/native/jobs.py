@@ -69,7 +69,7 @@ async def list_jobs(
     listing = Listing(
         limit=limit,
         skip=skip,
-        before_seq=None if cursor is None else _seq_of(cursor),
+        beyond_seq=None if cursor is None else _seq_of(cursor),
         status=status,
         model=None if model is None else model.removeprefix(f"{provider or ''}/"),
         provider=provider,
