@@ -1,8 +1,11 @@
-"""The one file of a multipart/form-data body, streamed: nothing but the chunk at hand is held."""
+"""multipart/form-data as it arrives: part after part, each streamed, nothing but the chunk at hand held."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
@@ -16,42 +19,119 @@ if TYPE_CHECKING:
 MOST_FIELD_BYTES = 64 * 1024
 """Parts that are no file are passed over; so much of them, and no more."""
 
+MOST_PARTS = 200
 
-async def file_of(content_type: str, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """The bytes of the part that is a file. Raises InvalidRequest if there is not exactly one, or it is not whole."""
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a form. What of `chunks` is not read is passed over when the next part is asked for."""
+
+    name: str
+    is_file: bool
+    chunks: AsyncGenerator[bytes, None] = field(repr=False)
+
+
+async def parts_of(content_type: str, body: AsyncIterator[bytes]) -> AsyncGenerator[Part, None]:
+    """The parts of a form in the order they arrive.
+
+    Raises InvalidRequest if they cannot be told apart, are more than 200, or the body is not whole.
+    """
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if not boundary:
-        raise _malformed("its Content-Type names no boundary")
-    parts = _Parts()
-    try:
-        parser = MultipartParser(boundary, parts.callbacks())
-        async for chunk in body:
-            parser.write(chunk)
-            for piece in parts.taken():
-                yield piece
-    except FormParserError as exc:
-        raise _malformed("its parts cannot be told apart") from exc
-    if parts.files == 0:
-        raise _malformed("it has no file; send one part with a file name")
-    if not parts.ended:
-        raise _malformed("it ended before its last boundary")
+        raise malformed("its Content-Type names no boundary")
+    events = _Events(body, boundary)
+    count = 0
+    while (begun := await events.next_begun()) is not None:
+        count += 1
+        if count > MOST_PARTS:
+            raise malformed(f"it has more than {MOST_PARTS} parts")
+        chunks = events.data()
+        yield Part(begun.name, begun.is_file, chunks)
+        async with aclosing(chunks):
+            async for _ in chunks:
+                pass
+    if count and not events.ended:
+        raise malformed("it ended before its last boundary")
 
 
-class _Parts:
-    """What the parser reports, and the file's pieces that wait to be taken."""
+async def file_of(content_type: str, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The bytes of the part that is a file. Raises InvalidRequest if there is not exactly one, or it is not whole."""
+    files = 0
+    passed_over_bytes = 0
+    async with aclosing(parts_of(content_type, body)) as parts:
+        async for part in parts:
+            is_file = part.is_file or part.name == "file"
+            files += is_file
+            if files > 1 and is_file:
+                raise malformed("it has more than one file; upload one at a time")
+            async for chunk in part.chunks:
+                if is_file:
+                    yield chunk
+                    continue
+                passed_over_bytes += len(chunk)
+                if passed_over_bytes > MOST_FIELD_BYTES:
+                    raise malformed(f"its parts besides the file are larger than {MOST_FIELD_BYTES} bytes")
+    if files == 0:
+        raise malformed("it has no file; send one part with a file name")
 
-    def __init__(self) -> None:
-        self.files = 0
+
+def malformed(trouble: str) -> InvalidRequest:
+    """The refusal of a body that is no form as we can read it."""
+    return InvalidRequest(f"The multipart body cannot be read: {trouble}", [FieldError("file", trouble)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    name: str
+    is_file: bool
+
+
+class _Events:
+    """What the parser reports of each chunk: a part that begins, a piece of it, its end (None)."""
+
+    def __init__(self, body: AsyncIterator[bytes], boundary: bytes) -> None:
         self.ended = False
-        self._is_file = False
+        self._body = body
+        self._waiting: deque[_Begun | bytes | None] = deque()
         self._header_name = bytearray()
         self._header_value = bytearray()
         self._disposition = b""
-        self._passed_over_bytes = 0
-        self._pieces: list[bytes] = []
+        try:
+            self._parser = MultipartParser(boundary, self._callbacks())
+        except FormParserError as exc:
+            raise malformed("its boundary is none") from exc
 
-    def callbacks(self) -> MultipartCallbacks:
+    async def next_begun(self) -> _Begun | None:
+        """The next part, or None when there is no further one."""
+        while await self._more():
+            event = self._waiting.popleft()
+            if isinstance(event, _Begun):
+                return event
+        return None
+
+    async def data(self) -> AsyncGenerator[bytes, None]:
+        """The rest of the part at hand."""
+        while await self._more():
+            event = self._waiting.popleft()
+            if event is None:
+                return
+            if isinstance(event, bytes):
+                yield event
+
+    async def _more(self) -> bool:
+        while not self._waiting:
+            try:
+                chunk = await anext(self._body)
+            except StopAsyncIteration:
+                return False
+            try:
+                self._parser.write(chunk)
+            except FormParserError as exc:
+                raise malformed("its parts cannot be told apart") from exc
+        return True
+
+    def _callbacks(self) -> MultipartCallbacks:
         return {
             "on_part_begin": self._begin,
             "on_header_field": self._field,
@@ -59,12 +139,9 @@ class _Parts:
             "on_header_end": self._header_end,
             "on_headers_finished": self._headers_finished,
             "on_part_data": self._data,
+            "on_part_end": self._part_end,
             "on_end": self._end,
         }
-
-    def taken(self) -> list[bytes]:
-        pieces, self._pieces = self._pieces, []
-        return pieces
 
     def _begin(self) -> None:
         self._disposition = b""
@@ -83,23 +160,14 @@ class _Parts:
 
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
-        self._is_file = b"filename" in options or options.get(b"name") == b"file"
-        if self._is_file:
-            self.files += 1
-            if self.files > 1:
-                raise _malformed("it has more than one file; upload one at a time")
+        name = options.get(b"name", b"").decode("utf-8", "replace")
+        self._waiting.append(_Begun(name, b"filename" in options))
 
     def _data(self, data: bytes, start: int, end: int) -> None:
-        if self._is_file:
-            self._pieces.append(data[start:end])
-            return
-        self._passed_over_bytes += end - start
-        if self._passed_over_bytes > MOST_FIELD_BYTES:
-            raise _malformed(f"its parts besides the file are larger than {MOST_FIELD_BYTES} bytes")
+        self._waiting.append(data[start:end])
+
+    def _part_end(self) -> None:
+        self._waiting.append(None)
 
     def _end(self) -> None:
         self.ended = True
-
-
-def _malformed(trouble: str) -> InvalidRequest:
-    return InvalidRequest(f"The multipart body cannot be read: {trouble}", [FieldError("file", trouble)])

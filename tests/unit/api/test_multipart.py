@@ -1,4 +1,4 @@
-"""The file of a form comes out whole, wherever the body is cut into chunks."""
+"""The parts of a form come out whole, wherever the body is cut into chunks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.api.multipart import file_of
+from rushes.api.multipart import MOST_PARTS, file_of, parts_of
 from rushes.errors import InvalidRequest
 
 TYPE = "multipart/form-data; boundary=line"
@@ -65,3 +65,43 @@ def test_a_body_without_one_whole_file_is_refused(body: bytes, words: str, piece
 def test_a_form_without_a_boundary_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="boundary"):
         extracted(b"", content_type="multipart/form-data")
+
+
+def read(body: bytes, piece: int, *, skip: frozenset[int] = frozenset()) -> list[tuple[str, bool, bytes]]:
+    """Every part of a form, but for the content of those that are skipped."""
+
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        for at in range(0, len(body), piece):
+            yield body[at : at + piece]
+
+    async def collect() -> list[tuple[str, bool, bytes]]:
+        found: list[tuple[str, bool, bytes]] = []
+        async for part in parts_of(TYPE, chunks()):
+            skipped = len(found) in skip
+            content = b"" if skipped else b"".join([chunk async for chunk in part.chunks])
+            found.append((part.name, part.is_file, content))
+        return found
+
+    return asyncio.run(collect())
+
+
+PARTS = st.lists(
+    st.tuples(st.sampled_from(["prompt", "a[b]", "c[]"]), st.booleans(), st.binary(max_size=60)), max_size=6
+)
+
+
+@given(parts=PARTS, piece=st.integers(1, 200), skip=st.frozensets(st.integers(0, 5)))
+def test_every_part_comes_out_as_it_went_in_whatever_is_skipped(
+    parts: list[tuple[str, bool, bytes]], piece: int, skip: frozenset[int]
+) -> None:
+    body = form(*((f'name="{name}"' + '; filename="f"' * is_file, content) for name, is_file, content in parts))
+    expected = [
+        (name, is_file, b"" if place in skip else content) for place, (name, is_file, content) in enumerate(parts)
+    ]
+    assert read(body, piece, skip=skip) == expected
+
+
+def test_a_form_of_endless_parts_is_refused() -> None:
+    parts = [(f'name="{number}"', b"") for number in range(MOST_PARTS + 1)]
+    with pytest.raises(InvalidRequest, match="more than 200 parts"):
+        read(form(*parts), 1000)
