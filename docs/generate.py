@@ -272,6 +272,8 @@ def _meaning(field: FieldInfo) -> str:
 
 
 def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f'"{name}" = {_toml(item)}' for name, item in value.items()) + "}"
     return str(value) if isinstance(value, int | float) else f'"{value}"'
 
 

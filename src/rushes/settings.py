@@ -116,6 +116,11 @@ class Settings(BaseSettings):
     on_retired: Literal["successor", "refuse"] = Field(
         "successor", description="What happens to requests for a retired model: its successor serves them, or a 400."
     )
+    model_aliases: dict[str, str] = Field(
+        default={},
+        description="Names that the OpenAI surface takes for models, as JSON: what is asked for, and the provider/ID"
+        ' that runs. {"sora-2": "google/veo-3.1-generate-001"} serves code written for Sora.',
+    )
     hold_s: float = Field(0, ge=0, le=3600, description="How long jobs at paid providers stay cancellable, in seconds.")
     test_hold_s: float = Field(1, ge=0, le=3600, description="The same for animatic and for test keys.")
     poll_interval_s: float | None = Field(

@@ -8,7 +8,7 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rushes.api.errors import problem_of
+from rushes.api.errors import Refusal, problem_of
 from rushes.ids import new_id
 
 log = structlog.get_logger(__name__)
@@ -19,8 +19,9 @@ QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 class Access:
     """Gives each request an id (`X-Request-Id`), logs it when it ends, and turns a stray exception into a 500."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, refusal: Refusal = problem_of) -> None:
         self._app = app
+        self._refusal = refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,7 +53,7 @@ class Access:
                 # The answer has begun; cutting it off is the only honest sign that it is not whole.
                 raise
             if not status:
-                await problem_of(Request(scope), error)(scope, receive, send_with_id)
+                await self._refusal(Request(scope), error)(scope, receive, send_with_id)
         finally:
             if scope["path"] not in QUIET_PATHS:
                 # The query is left out: the signature of a link is a secret.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from http import HTTPStatus
 
 import pydantic_core
@@ -42,6 +43,9 @@ from rushes.errors import (
 )
 
 PROBLEM_JSON = "application/problem+json"
+
+Refusal = Callable[[Request, Exception], Response]
+"""How a surface answers an exception."""
 
 STATUS_OF: dict[type[RushesError], HTTPStatus] = {
     InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -83,18 +87,14 @@ def problem_of(request: Request, error: Exception) -> Response:
         case RushesError():
             return _problem_of_ours(request, error)
         case RequestValidationError():
-            fields = [
-                FieldError(".".join(str(part) for part in item["loc"][1:]), item["msg"]) for item in error.errors()
-            ]
-            return _problem_of_ours(request, invalid_fields(fields))
+            return _problem_of_ours(request, fields_of(error))
         case HTTPException():
             status = HTTPStatus(error.status_code)
-            detail = error.detail if error.detail != status.phrase else _DETAIL.get(status, status.description)
             return problem(
                 request,
                 status,
                 code=CODE_OF_STATUS.get(status, status.phrase.lower().replace(" ", "_")),
-                detail=detail or status.phrase,
+                detail=detail_of(error),
                 headers=dict(error.headers or {}),
             )
         case _:
@@ -104,6 +104,38 @@ def problem_of(request: Request, error: Exception) -> Response:
                 code="internal",
                 detail="Something went wrong on our side. Quote the request_id when you report it.",
             )
+
+
+def status_of(error: RushesError) -> HTTPStatus | None:
+    """The status of an error of ours; None for one that no caller should ever see."""
+    return next((STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), None)
+
+
+def headers_of(request: Request, error: RushesError) -> dict[str, str]:
+    """What goes with an error of ours on every surface."""
+    headers: dict[str, str] = {}
+    if isinstance(error, NotAuthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    if getattr(request.state, "body_unread", False):
+        # Else the server would read what is still to come, gigabytes perhaps, to keep the connection.
+        headers["Connection"] = "close"
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    return headers
+
+
+def fields_of(error: RequestValidationError) -> InvalidRequest:
+    """What the framework found wrong with a request's parameters, as an error of ours."""
+    return invalid_fields(
+        [FieldError(".".join(str(part) for part in item["loc"][1:]), item["msg"]) for item in error.errors()]
+    )
+
+
+def detail_of(error: HTTPException) -> str:
+    """One sentence on an error that has little more than a status."""
+    status = HTTPStatus(error.status_code)
+    detail = error.detail if error.detail != status.phrase else _DETAIL.get(status, status.description)
+    return detail or status.phrase
 
 
 _DETAIL = {
@@ -135,22 +167,16 @@ def problem(
 
 
 def _problem_of_ours(request: Request, error: RushesError) -> Response:
-    status = next((STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), None)
+    status = status_of(error)
     if status is None:
         return problem_of(request, RuntimeError(error.code))
-    headers: dict[str, str] = {}
     extra: dict[str, object] = {}
-    if isinstance(error, NotAuthenticated):
-        headers["WWW-Authenticate"] = "Bearer"
-    if getattr(request.state, "body_unread", False):
-        # Else the server would read what is still to come, gigabytes perhaps, to keep the connection.
-        headers["Connection"] = "close"
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     if isinstance(error, InvalidRequest):
         extra["errors"] = [{"field": field.field, "message": field.message} for field in error.fields]
     if isinstance(error, UnsupportedOption | UnknownField | UnusableInput):
         extra["errors"] = [{"field": error.field, "message": error.message}]
     if isinstance(error, NotFound | UnknownField):
         extra["suggestions"] = list(error.suggestions)
-    return problem(request, status, code=error.code, detail=unmistakable(error), headers=headers, **extra)
+    return problem(
+        request, status, code=error.code, detail=unmistakable(error), headers=headers_of(request, error), **extra
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from rushes import __version__
@@ -13,6 +15,10 @@ from rushes.api.direct import Direct
 from rushes.api.errors import problem_of
 from rushes.api.lingering import Lingering
 from rushes.api.native import generations, health, jobs, metrics, models, tokens, uploads, usage, videos
+from rushes.api.openai import models as openai_models
+from rushes.api.openai import remakes as openai_remakes
+from rushes.api.openai import videos as openai_videos
+from rushes.api.openai.errors import PREFIX, envelope_of, is_ours
 from rushes.api.services import Services
 from rushes.errors import RushesError
 
@@ -36,7 +42,16 @@ def build_http(services: Services) -> ASGIApp:
     api.include_router(models.router, prefix="/api/v1", tags=["models"])
     api.include_router(usage.router, prefix="/api/v1", tags=["account"])
     api.include_router(tokens.router, prefix="/api/v1", tags=["account"])
+    # Before `/videos/{video_id}`, which would take their names for ids.
+    for surface in (openai_remakes, openai_videos, openai_models):
+        api.include_router(surface.router, prefix=PREFIX, tags=["OpenAI"])
     # Exception too: else the framework answers a stray one in plain text before `Access` sees it.
     for kind in (RushesError, RequestValidationError, HTTPException, Exception):
-        api.add_exception_handler(kind, problem_of)
-    return Access(Lingering(Direct(api, "/api/v1/videos/jobs", jobs.get_job_directly)))
+        api.add_exception_handler(kind, refusal_of)
+    answers = {"/api/v1/videos/jobs": jobs.get_job_directly, f"{PREFIX}/videos": openai_videos.get_video_directly}
+    return Access(Lingering(Direct(api, answers, refusal_of)), refusal_of)
+
+
+def refusal_of(request: Request, error: Exception) -> Response:
+    """The answer for any exception, in the words of the surface that was asked."""
+    return envelope_of(request, error) if is_ours(request.url.path) else problem_of(request, error)

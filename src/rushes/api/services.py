@@ -26,7 +26,8 @@ class Services:
     `breakers` the circuits that have seen trouble.
 
     `served_surfaces` has the providers that we hold credentials for, and which of a provider's APIs is in use; None
-    where it has only one.
+    where it has only one. `model_aliases` are the operator's own names for models, each with the `provider/ID`
+    it means; the OpenAI surface knows them.
     """
 
     accounts: AccountStore
@@ -36,6 +37,7 @@ class Services:
     usage: UsageStore
     catalogue: Catalogue
     served_surfaces: Mapping[str, str | None]
+    model_aliases: Mapping[str, str]
     storage: Storage
     links: Links
     posters: Posters

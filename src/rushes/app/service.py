@@ -18,6 +18,7 @@ from rushes.accounts.tokens import TokenSigner
 from rushes.api.http import build_http
 from rushes.api.links import Links
 from rushes.api.services import Services
+from rushes.app.aliases import model_aliases
 from rushes.app.credentials import configured_keys, credential_of
 from rushes.app.discovery import Discovery
 from rushes.app.own_servers import assumed, discovering, own_servers, with_own_servers
@@ -167,6 +168,7 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
             usage=UsageStore(database),
             catalogue=catalogue,
             served_surfaces=servers.surfaces_in_use(),
+            model_aliases=model_aliases(settings, catalogue, discovering(own, settings)),
             storage=storage,
             links=Links(
                 LinkSigner(keys.derive("links")), clock, ttl_s=settings.link_ttl_s, public_url=settings.public_url

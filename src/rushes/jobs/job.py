@@ -183,6 +183,13 @@ class Job:
         """The word that callers see."""
         return self.state.status
 
+    @property
+    def served_name(self) -> str:
+        """What really ran: a model's id, with its provider where that is not the one asked for."""
+        if self.served_provider == self.provider:
+            return self.served_model
+        return f"{self.served_provider}/{self.served_model}"
+
     def has_files(self, now_ms: int) -> bool:
         """Whether its videos can still be had."""
         return bool(self.outputs) and (self.files_expire_at is None or now_ms < self.files_expire_at)

@@ -127,6 +127,14 @@ class Inputs:
         wanted = _Wanted("The file", None, (*IMAGE_TYPES, *VIDEO_TYPES), MOST_UPLOAD_BYTES)
         return await self._keep(account_id, chunks, wanted, keep_s=self._terms.upload_s, within_s=UPLOAD_S)
 
+    async def receive(self, account_id: str, chunks: AsyncGenerator[bytes, None], field: str) -> StoredInput:
+        """Store a file that came as `field` of a request; it waits for that request's job as every input does.
+
+        Raises UnusableInput naming `field`, InputQuotaReached and whatever `chunks` raises; nothing is left then.
+        """
+        wanted = _Wanted(f"{field}: the file", field, (*IMAGE_TYPES, *VIDEO_TYPES), MOST_VIDEO_BYTES)
+        return await self._keep(account_id, chunks, wanted, keep_s=self._terms.grace_s, within_s=UPLOAD_S)
+
     async def read(self, media: InputMedia) -> bytes:
         """The bytes of an input, as a provider is sent them.
 

@@ -106,3 +106,8 @@ def test_reported_progress_goes_before_the_estimate(reported: int, now_ms: int) 
 
 def test_a_job_that_never_started_has_no_progress() -> None:
     assert replace(JOB, state=State.CANCELLED, completed_at=5).percent(1_000_000) == 0
+
+
+def test_what_ran_is_named_with_its_provider_where_that_is_another() -> None:
+    assert JOB.served_name == "clip"
+    assert replace(JOB, served_provider="animatic", served_model="storyboard").served_name == "animatic/storyboard"

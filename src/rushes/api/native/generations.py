@@ -19,7 +19,6 @@ from rushes.api.native.answers import problems
 from rushes.api.native.schemas import (
     GenerationStarted,
     StartedJob,
-    served_model,
     usage,
 )
 from rushes.api.once import once_of
@@ -88,7 +87,7 @@ def _envelope(request: Request, job: Job) -> GenerationStarted:
         byok_api_key=job.byok,
         job_id=job.id,
         status=job.status,
-        served_model=served_model(job),
+        served_model=job.served_name,
         usage=usage(job),
         data=StartedJob(job_id=job.id, status=job.status, status_url=_status_url(job.id)),
         warnings=list(job.warnings),

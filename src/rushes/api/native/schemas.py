@@ -181,19 +181,12 @@ def job_view(request: Request, job: Job, inline: InlineVideos | None = None) -> 
         provider_error=None if job.problem is None else job.problem.provider_error,
         cancelled_at=rfc3339_or_none(job.cancelled_at),
         provider_video_id=job.provider_video_id,
-        served_model=served_model(job),
+        served_model=job.served_name,
         n=job.request.n,
         usage=usage(job),
         warnings=list(job.warnings),
         request=accepted_options(job),
     )
-
-
-def served_model(job: Job) -> str:
-    """What really ran: an id, with its provider where that is not the one asked for."""
-    if job.served_provider == job.provider:
-        return job.served_model
-    return f"{job.served_provider}/{job.served_model}"
 
 
 def usage(job: Job) -> Usage:

@@ -16,7 +16,6 @@ from rushes.api.native.schemas import (
     JobView,
     accepted_options,
     job_view,
-    served_model,
     usage,
 )
 from rushes.clock import SystemClock
@@ -36,11 +35,6 @@ def job(**changes: Any) -> Job:
         "provider_video_id": None, "created_at": 0, "started_at": None, "completed_at": None, "cancelled_at": None,
     }  # fmt: skip
     return Job(**{**content, **changes})
-
-
-def test_the_served_model_names_its_provider_where_that_is_another() -> None:
-    assert served_model(job()) == "veo"
-    assert served_model(job(served_provider="animatic", served_model="storyboard")) == "animatic/storyboard"
 
 
 @pytest.mark.parametrize(

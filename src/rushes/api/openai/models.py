@@ -1,0 +1,52 @@
+"""What can be asked for, in OpenAI's shape: the catalogue, and the operator's aliases."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from rushes.api.answers import json_response
+from rushes.api.authentication import Authenticated
+from rushes.api.openai.answers import refusals
+from rushes.api.openai.names import model_named
+from rushes.api.openai.schemas import ModelList, ModelView
+from rushes.api.services import services_of
+from rushes.catalogue.choose import choose
+from rushes.catalogue.model import Model
+
+router = APIRouter()
+
+
+@router.get("/models", summary="List models", response_model=ModelList, responses=refusals(401, 503))
+async def list_models(request: Request, _caller: Authenticated) -> Response:
+    """Aliases first, then the whole catalogue as `provider/ID`; retired models too, for successors serve them."""
+    services = services_of(request)
+    models = {f"{model.provider}/{model.id}": model for model in services.catalogue.models()}
+    # A server of the operator's own may not have said yet that it has what an alias stands for.
+    aliases = {alias: models[name] for alias, name in services.model_aliases.items() if name in models}
+    return json_response(ModelList(data=[model_view(name, model) for name, model in (aliases | models).items()]))
+
+
+@router.get(
+    "/models/{model:path}", summary="Get a model", response_model=ModelView, responses=refusals(401, 404, 503)
+)  # fmt: skip
+async def get_model(request: Request, model: str, _caller: Authenticated) -> Response:
+    """One model by any name it may be asked for."""
+    services = services_of(request)
+    return json_response(model_view(model, choose(services.catalogue, model_named(services, model), None)))
+
+
+def model_view(name: str, model: Model) -> ModelView:
+    """The model under the name it was asked for."""
+    return ModelView(
+        id=name,
+        created=0 if model.released is None else _seconds(model.released),
+        owned_by=model.maker or model.provider,
+        shutdown_date=None if model.retired is None else model.retired.isoformat(),
+    )
+
+
+def _seconds(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
