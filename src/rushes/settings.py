@@ -118,8 +118,8 @@ class Settings(BaseSettings):
     )
     model_aliases: dict[str, str] = Field(
         default={},
-        description="Names that the OpenAI surface takes for models, as JSON: what is asked for, and the provider/ID"
-        ' that runs. {"sora-2": "google/veo-3.1-generate-001"} serves code written for Sora.',
+        description="Names that the OpenAI surface takes for models, each with the provider/ID that runs: a table in"
+        " the file, JSON in the variable (docs/openai.md).",
     )
     hold_s: float = Field(0, ge=0, le=3600, description="How long jobs at paid providers stay cancellable, in seconds.")
     test_hold_s: float = Field(1, ge=0, le=3600, description="The same for animatic and for test keys.")
