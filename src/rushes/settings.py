@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     )
     model_aliases: dict[str, str] = Field(
         default={},
-        description="Names that the OpenAI surface takes for models, each with the provider/ID that runs: a table in"
+        description="Names that `/v1/videos` takes for models, each with the provider/ID that runs: a table in"
         " the file, JSON in the variable (docs/openai.md).",
     )
     hold_s: float = Field(0, ge=0, le=3600, description="How long jobs at paid providers stay cancellable, in seconds.")

@@ -193,7 +193,14 @@ class TestVideosFromVideos:
 
     async def test_what_a_remix_names_itself_is_not_the_sources(self, service: Service, finished: str) -> None:
         async with Client(service, service.key().text) as hand:
-            body = {"prompt": "x", "size": "360x640", "seconds": 2, "generate_sound": False, "model": "sora-2"}
+            body = {
+                "prompt": "x",
+                "size": "360x640",
+                "seconds": 2,
+                "generate_sound": False,
+                "model": "sora-2",
+                "seed": None,
+            }
             made = (await hand.post(f"/v1/videos/{finished}/remix", json=body)).ok()
         assert (made["size"], made["seconds"], made["model"]) == ("360x640", "2", "sora-2")
 

@@ -27,7 +27,7 @@ class Services:
 
     `served_surfaces` has the providers that we hold credentials for, and which of a provider's APIs is in use; None
     where it has only one. `model_aliases` are the operator's own names for models, each with the `provider/ID`
-    it means; the OpenAI surface knows them.
+    it means; OpenAI's API knows them.
     """
 
     accounts: AccountStore

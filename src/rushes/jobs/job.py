@@ -142,7 +142,7 @@ class Job:
     """One generation, as stored. Times are milliseconds since 1970 UTC; `cost_usd` None means unknown.
 
     `surface` is which of the provider's APIs runs it, `credential` a fingerprint of the key it runs on, `byok` whether
-    that key is the caller's own. `asked_model` is the model's name as a caller of another surface wrote it, an alias
+    that key is the caller's own. `asked_model` is the model's name as a caller of OpenAI's API wrote it, an alias
     perhaps; `source_job_id` the job whose video this one was made from.
     """
 

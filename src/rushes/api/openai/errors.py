@@ -43,6 +43,11 @@ _TYPE_OF_STATUS = {
     HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error",
 }
 
+_CODE_OF_STATUS = {
+    HTTPStatus.PAYMENT_REQUIRED: "insufficient_quota",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_exceeded",
+}
+
 _CODE_THERE: dict[type[RushesError], str] = {
     NotAuthenticated: "invalid_api_key",
     InvalidRequest: "invalid_value",
@@ -121,6 +126,6 @@ def _envelope(
     said = dict(headers or {})
     if retry is not None:
         said[SHOULD_RETRY] = "true" if retry else "false"
-    content = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    content = {"error": {"message": message, "type": kind, "param": param, "code": _CODE_OF_STATUS.get(status, code)}}
     answered = _STATUS_THERE.get(status, status)
     return Response(pydantic_core.to_json(content), answered.value, said, "application/json")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pydantic_core
 
@@ -19,6 +19,8 @@ from rushes.catalogue.wording import shown
 from rushes.errors import FieldError, InvalidRequest, UnknownField, UnsupportedOption, UnusableInput
 from rushes.media.sniff import VIDEO_TYPES
 from rushes.media.store import StoredInput
+
+Container = TypeVar("Container", list[Any], dict[str, Any])
 
 Given = dict[str, Any]
 """A body's fields: JSON values, and a StoredInput where a file was sent."""
@@ -98,9 +100,9 @@ def read_form(texts: Sequence[tuple[str, str]]) -> Given:
         if not bracket:
             _put(given, name, _value(name, kind, text))
         elif inner == "]" and kind in (Kind.SEVERAL_MEDIA, Kind.NAMES):
-            given.setdefault(name, []).append(text)
+            _within(given, name, list).append(text)
         elif inner.endswith("]") and inner.count("]") == 1 and kind is Kind.MEDIA:
-            _put(given.setdefault(name, {}), inner[:-1], text, name)
+            _put(_within(given, name, dict), inner[:-1], text, name)
         elif kind is Kind.OBJECT:
             # In a form 1, "1" and true look alike, and the provider is sent these as given.
             raise _wrong(name, f"must be JSON text in a form, such as {name}='{{\"key\": 1}}', not {full_name[:80]}")
@@ -199,6 +201,14 @@ def _size(given: Given, height: Any) -> str:
         name = "height" if isinstance(width, int) else "width"
         raise _wrong(name, "width and height are whole numbers of pixels and go together; or give size")
     return f"{width}x{height}"
+
+
+def _within(given: Given, name: str, shape: type[Container]) -> Container:
+    """The list or object that the field is being made of."""
+    value = given.setdefault(name, shape())
+    if not isinstance(value, shape):
+        raise _wrong(name, "is given twice")
+    return value
 
 
 def _put(into: dict[str, Any], name: str, value: Any, field: str | None = None) -> None:

@@ -110,7 +110,8 @@ async def _remake(request: Request, caller: Caller, video_id: str, given: Given,
     kept = _options_of(source, model, given) if asked is None else {}
     async with aclosing(_bytes_of(services.storage, source, video)) as chunks:
         stored = await services.inputs.receive(caller.account_id, chunks, "video")
-    completed = {**kept, **given, "video": stored}
+    named = {name: value for name, value in given.items() if value is not None}
+    completed = {**kept, **named, "video": stored}
     return await start(request, caller, completed, once, source=source)
 
 

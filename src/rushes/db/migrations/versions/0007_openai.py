@@ -1,4 +1,4 @@
-"""What other surfaces than our own show of a job: the model as it was named there, and the video it was made from."""
+"""What OpenAI's callers are shown of a job: the model as they named it, and the video that theirs was made from."""
 
 import sqlalchemy as sa
 from alembic import op
