@@ -37,6 +37,8 @@ async def test_what_was_asked_for_is_what_is_kept(desk: Desk) -> None:
         warnings=("One", "Two"),
         hold_s=1.5,
         deadline_s=60,
+        asked_model="sora-2",
+        source_job_id="job_0",
     )
     created = await desk.jobs.create(new)
     now_ms = desk.harness.now_ms()
@@ -44,6 +46,7 @@ async def test_what_was_asked_for_is_what_is_kept(desk: Desk) -> None:
     assert created.request == request
     assert (created.provider, created.model) == ("maker", "old")
     assert (created.served_provider, created.served_model) == ("scripted", "clip")
+    assert (created.asked_model, created.source_job_id) == ("sora-2", "job_0")
     assert str(created.cost_usd) == "0.10"
     assert created.warnings == ("One", "Two")
     assert (created.created_at, created.available_at, created.deadline_at) == (now_ms, now_ms + 1500, now_ms + 60_000)

@@ -132,7 +132,11 @@ def meaning_of(given: Given) -> dict[str, Any]:
 
 def renamed(error: Exception, given: Given) -> Exception:
     """The error about our fields as one about the caller's: it names what the caller wrote."""
-    names = {FIELDS[name].meaning: name for name, value in given.items() if name in FIELDS and value is not None}
+    names: dict[str, str] = {}
+    for name, value in given.items():
+        # Of width and height together, the first speaks.
+        if name in FIELDS and name != "height" and value is not None:
+            names[FIELDS[name].meaning] = name
     if "size" in names:
         for part in ("aspect_ratio", "resolution"):
             names.setdefault(part, names["size"])
@@ -197,8 +201,9 @@ def _seconds(value: Any) -> int:
 
 def _size(given: Given, height: Any) -> str:
     width = given.get("width")
-    if not isinstance(width, int) or not isinstance(height, int):
-        name = "height" if isinstance(width, int) else "width"
+    # In Python true is a number.
+    if type(width) is not int or type(height) is not int:
+        name = "height" if type(width) is int else "width"
         raise _wrong(name, "width and height are whole numbers of pixels and go together; or give size")
     return f"{width}x{height}"
 

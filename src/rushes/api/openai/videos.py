@@ -17,6 +17,7 @@ from rushes.api.openai.body import FORM, read_fields
 from rushes.api.openai.fields import FIELDS, FILE_FIELDS, Kind
 from rushes.api.openai.schemas import DeletedVideo, VideoPage, VideoView, video_view
 from rushes.api.services import services_of
+from rushes.catalogue.wording import shown
 from rushes.errors import FieldError, JobNotFinished, JobNotFound, NotCancellable, UnsupportedOption
 from rushes.jobs.job import Status
 from rushes.jobs.store import Listing
@@ -71,7 +72,7 @@ async def list_videos(
         try:
             beyond_seq = (await services.jobs.get(caller, after)).seq
         except JobNotFound as exc:
-            raise invalid_fields([FieldError("after", f"there is no video '{after[:80]}' to go on from")]) from exc
+            raise invalid_fields([FieldError("after", f"there is no video {shown(after)} to go on from")]) from exc
     # One more than is shown says whether there are more.
     listing = Listing(limit=limit + 1, oldest_first=order == "asc", beyond_seq=beyond_seq)
     jobs, _ = await services.jobs.list(caller, listing)
@@ -136,7 +137,7 @@ async def download_content(
 ) -> Response:
     """The provider's original bytes with Range support, or a JPEG of at most 640 pixels a side."""
     if variant not in ("video", "thumbnail"):
-        raise UnsupportedOption(f"variant '{variant[:80]}' is not offered; it offers 'video', 'thumbnail'", "variant")
+        raise UnsupportedOption(f"variant {shown(variant)} is not offered; it offers 'video', 'thumbnail'", "variant")
     services = services_of(request)
     job = await services.jobs.get(caller, video_id)
     video = finished_video(services, job, index)

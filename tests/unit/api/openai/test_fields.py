@@ -183,6 +183,21 @@ def test_a_refusal_names_what_the_caller_wrote() -> None:
     assert (media.message, media.field) == ("image_reference: the URL is refused", "image_reference")
 
 
+def test_width_speaks_for_both() -> None:
+    body = {"height": 1, "width": 70_000_000}
+    error = renamed(InvalidRequest("size '70000000x1' is no size", [FieldError("size", "is no size")]), body)
+    assert isinstance(error, InvalidRequest)
+    assert (error.message, error.fields[0].field) == ("width: size '70000000x1' is no size", "width")
+
+
+@pytest.mark.parametrize(
+    "body", [{"width": 1}, {"height": 1}, {"width": True, "height": 1}, {"width": "1", "height": 1}]
+)
+def test_width_and_height_are_two_numbers(body: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match="go together"):
+        meaning_of(body)
+
+
 def test_a_refusal_of_what_was_not_given_keeps_our_name() -> None:
     error = renamed(UnsupportedOption("resolution '4k' is not offered", "resolution"), {"prompt": "x"})
     assert isinstance(error, UnsupportedOption)
