@@ -145,6 +145,14 @@ class TestFromStartToEnd:
             head = await hand.call("HEAD", path)
             assert int(head.headers["Content-Length"]) == len(whole)
 
+    def test_each_of_several_videos_can_be_downloaded(self, client: OpenAI) -> None:
+        made = client.videos.create_and_poll(prompt="x", extra_body={"n": 2}, **QUICK)
+        first, second = (client.videos.download_content(made.id, extra_query={"index": index}) for index in (0, 1))
+        assert first.response.headers["Content-Disposition"] != second.response.headers["Content-Disposition"]
+        assert length_s(second.read()) == pytest.approx(1, abs=0.1)
+        with pytest.raises(openai.NotFoundError):
+            client.videos.download_content(made.id, extra_query={"index": 2})
+
     def test_a_deleted_video_is_not_found(self, client: OpenAI) -> None:
         made = client.videos.create_and_poll(prompt="x", **QUICK)
         gone = client.videos.delete(made.id)

@@ -46,9 +46,8 @@ async def parts_of(content_type: str, body: AsyncIterator[bytes]) -> AsyncGenera
         count += 1
         if count > MOST_PARTS:
             raise malformed(f"it has more than {MOST_PARTS} parts")
-        chunks = events.data()
-        yield Part(begun.name, begun.is_file, chunks)
-        async with aclosing(chunks):
+        async with aclosing(events.data()) as chunks:
+            yield Part(begun.name, begun.is_file, chunks)
             async for _ in chunks:
                 pass
     if count and not events.ended:
