@@ -42,7 +42,6 @@ def build_http(services: Services) -> ASGIApp:
     api.include_router(models.router, prefix="/api/v1", tags=["models"])
     api.include_router(usage.router, prefix="/api/v1", tags=["account"])
     api.include_router(tokens.router, prefix="/api/v1", tags=["account"])
-    # Before `/videos/{video_id}`, which would take their names for ids.
     for surface in (openai_remakes, openai_videos, openai_models):
         api.include_router(surface.router, prefix=PREFIX, tags=["OpenAI"])
     # Exception too: else the framework answers a stray one in plain text before `Access` sees it.
