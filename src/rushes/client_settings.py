@@ -1,6 +1,6 @@
-"""Where the command line's service is and with which key: `RUSHES_BASE_URL` and `RUSHES_API_KEY`.
+"""Where a client's service is and with which key: `RUSHES_BASE_URL` and `RUSHES_API_KEY`.
 
-Beside `settings.py` and not in it, because a command that only asks a service must not wait for the server's settings
+Beside `settings.py` and not in it, because a program that only asks a service must not wait for the server's settings
 and the libraries that read them.
 """
 

@@ -12,7 +12,7 @@ from rushes.cli.exits import Exit, exit_of
 from rushes.client_settings import ClientSettings, load_client_settings
 
 if TYPE_CHECKING:
-    from rushes.client import Client
+    from rushes.client import AsyncClient
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ def service_settings(base_url: str | None, api_key: str | None) -> ClientSetting
     return settings
 
 
-def call(settings: ClientSettings, act: Callable[[Client], Awaitable[T]]) -> T:
+def call(settings: ClientSettings, act: Callable[[AsyncClient], Awaitable[T]]) -> T:
     """What `act` returns. An error is printed and ends the command, Ctrl-C as well."""
     try:
         return connected(settings, act)
@@ -36,18 +36,18 @@ def call(settings: ClientSettings, act: Callable[[Client], Awaitable[T]]) -> T:
         raise typer.Exit(Exit.INTERRUPTED) from None
 
 
-def connected(settings: ClientSettings, act: Callable[[Client], Awaitable[T]]) -> T:
+def connected(settings: ClientSettings, act: Callable[[AsyncClient], Awaitable[T]]) -> T:
     """The same for those who have something to say when they are interrupted: raises KeyboardInterrupt."""
     from rushes.cli.screen import print_error
-    from rushes.client import Client, ClientError
+    from rushes.client import AsyncClient, ClientError, NotConfigured
 
-    async def run(client: Client) -> T:
+    async def run(client: AsyncClient) -> T:
         async with client:
             return await act(client)
 
     try:
-        client = Client(settings.base_url, settings.api_key)
-    except ValueError as exc:
+        client = AsyncClient(api_key=settings.api_key, base_url=settings.base_url)
+    except NotConfigured as exc:
         raise typer.BadParameter(str(exc), param_hint="--base-url / RUSHES_BASE_URL") from exc
     try:
         return asyncio.run(run(client))

@@ -13,7 +13,7 @@ from rushes.cli.screen import STYLE_OF_STATUS, note, notes
 from rushes.cli.wording import length, size
 
 if TYPE_CHECKING:
-    from rushes.client import ClientError, Job
+    from rushes.client import ClientError, JobState
 
 WORDS = {"pending": "waiting", "in_progress": "in progress", "completed": "done", "failed": "failed"}
 LINE_STEP = 10
@@ -26,7 +26,7 @@ class Display(Protocol):
     def __enter__(self) -> Self: ...
     def __exit__(self, *reason: object) -> None: ...
 
-    def show(self, job: Job) -> None:
+    def show(self, job: JobState) -> None:
         """The job as it was read just now."""
         ...
 
@@ -86,7 +86,7 @@ class Bar:
     def __exit__(self, *reason: object) -> None:
         self._progress.stop()
 
-    def show(self, job: Job) -> None:
+    def show(self, job: JobState) -> None:
         style = STYLE_OF_STATUS.get(job.status, "")
         state = f"[{style}]{WORDS.get(job.status, job.status)}" if style else WORDS.get(job.status, "at work")
         now_s = time.monotonic()
@@ -131,7 +131,7 @@ class Lines:
     def __exit__(self, *reason: object) -> None:
         pass
 
-    def show(self, job: Job) -> None:
+    def show(self, job: JobState) -> None:
         if self._is_troubled:
             self._is_troubled = False
             note("the service answers again")
@@ -150,7 +150,7 @@ class Lines:
         pass
 
 
-def remark_on(job: Job) -> Text:
+def remark_on(job: JobState) -> Text:
     """What came out, in one line: `done: 1280x720, 8 s, 2.1 MB, $3.20`."""
     from rushes.cli.wording import money
 

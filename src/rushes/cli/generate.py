@@ -16,7 +16,7 @@ from rushes.cli.saving import Destination
 from rushes.cli.watching import Watch
 
 if TYPE_CHECKING:
-    from rushes.client import Client, GenerationOptions, Started
+    from rushes.client import AsyncClient, AsyncJob, GenerationOptions, Medium
 
 MEDIUM = "FILE|URL"
 MEDIA_PANEL = "Media"
@@ -55,6 +55,10 @@ def generate(
     video: Annotated[
         str | None, typer.Option(metavar=MEDIUM, rich_help_panel=MEDIA_PANEL, help="A video to extend.")
     ] = None,
+    fallback_model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Takes over if the model accepts no job now; may be repeated, in order."),
+    ] = None,
     param: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=JSON", help="An option of the provider's own; may be repeated."),
@@ -87,6 +91,14 @@ def generate(
             metavar="SECONDS", min=0, rich_help_panel=ENDING_PANEL, help="Wait at most so long; the job goes on."
         ),
     ] = None,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            rich_help_panel=ENDING_PANEL,
+            help="Asked again with the same text within a day, the same job is watched; no second one is made.",
+        ),
+    ] = None,
     as_json: AsJson = False,
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
@@ -105,6 +117,7 @@ def generate(
         "negative_prompt": negative_prompt,
         "generate_audio": audio,
         "person_generation": person_generation,
+        "fallback_models": fallback_model or None,
         "additional_params": _parameters(param or []) or None,
     }
     options: Any = {name: value for name, value in given.items() if value is not None}
@@ -118,8 +131,11 @@ def generate(
         destination.check(1 if n is None else n)
     text = sys.stdin.read().strip() if prompt == "-" else prompt
 
-    async def start(client: Client) -> Started:
-        return await client.create(text, **options, **await _media(client, named))
+    async def start(client: AsyncClient) -> AsyncJob:
+        try:
+            return await client.submit(text, idempotency_key=idempotency_key, **options, **_media(named))
+        except OSError as exc:
+            raise typer.BadParameter(f"'{exc.filename}' cannot be read: {exc.strerror}") from exc
 
     try:
         started = connected(settings, start)
@@ -134,7 +150,7 @@ def generate(
         return
     watch = Watch(
         settings,
-        started.job_id,
+        started.id,
         status=started.status,
         destination=destination,
         timeout_s=timeout,
@@ -143,37 +159,31 @@ def generate(
     watch.to_the_end(as_json=as_json, offers_cancel=True)
 
 
-def _announce(started: Started, *, detached: bool) -> None:
+def _announce(started: AsyncJob, *, detached: bool) -> None:
     from rushes.cli.screen import note
     from rushes.cli.wording import money
 
     served = "" if started.served_model == started.model else f", served by {started.served_model}"
-    note(f"{started.job_id}: {started.provider}/{started.model}{served}, {money(started.cost_usd)}", "dim")
+    note(f"{started.id}: {started.provider}/{started.model}{served}, {money(started.cost_usd)}", "dim")
     for warning in started.warnings:
         note(f"warning: {warning}", "yellow")
     if detached:
-        note(f"watch it with: rushes jobs watch {started.job_id}", "dim")
+        note(f"watch it with: rushes jobs watch {started.id}", "dim")
 
 
-def _print_started(started: Started, *, as_json: bool) -> None:
+def _print_started(started: AsyncJob, *, as_json: bool) -> None:
     from rushes.cli.screen import print_json
 
     if as_json:
         print_json(started.content)
     else:
-        print(started.job_id)
+        print(started.id)
 
 
-async def _media(client: Client, named: dict[str, list[str]]) -> GenerationOptions:
-    from rushes.client.media import MediaSender
-
-    sender = MediaSender(client)
-    sent: dict[str, list[str]] = {}
-    for option, names in named.items():
-        try:
-            sent[option] = [await sender.value_of(name) for name in names]
-        except OSError as exc:
-            raise typer.BadParameter(f"'{exc.filename}' cannot be read: {exc.strerror}", param_hint=option) from exc
+def _media(named: dict[str, list[str]]) -> GenerationOptions:
+    sent: dict[str, list[Medium]] = {
+        option: [name if _is_url(name) else Path(name) for name in names] for option, names in named.items()
+    }
     options: GenerationOptions = {}
     if "--image" in sent:
         options["input_image"] = sent["--image"][0]
@@ -189,11 +199,14 @@ async def _media(client: Client, named: dict[str, list[str]]) -> GenerationOptio
     return options
 
 
+def _is_url(named: str) -> bool:
+    return named.lower().startswith(("http://", "https://", "data:"))
+
+
 def _check_files(named: dict[str, list[str]]) -> None:
     for option, names in named.items():
         for name in names:
-            is_url = name.lower().startswith(("http://", "https://", "data:"))
-            if not is_url and not Path(name).is_file():
+            if not _is_url(name) and not Path(name).is_file():
                 raise typer.BadParameter(f"there is no file '{name[:200]}'", param_hint=option)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from rushes.client import Client, Job, JobPage
+    from rushes.client import AsyncClient, JobPage, JobState
     from rushes.client.answers import Json
 
 app = typer.Typer(help="List, show, watch, cancel and delete jobs.", no_args_is_help=True, epilog=EPILOG)
@@ -49,11 +49,11 @@ def list_jobs(
     """Show the newest jobs. With --json and --all, one page of the service's JSON after the other."""
     settings = service_settings(base_url, api_key)
 
-    async def show(client: Client) -> None:
+    async def show(client: AsyncClient) -> None:
         cursor = None
         shown = 0
         while True:
-            page = await client.list_jobs(
+            page = await client.page(
                 limit=PAGE_OF_ALL if show_all else limit, cursor=cursor, status=status, model=model, provider=provider
             )
             _print_page(page, as_json=as_json, is_first=cursor is None)
@@ -72,7 +72,7 @@ def show(job_id: JobId, as_json: AsJson = False, base_url: BaseUrl = None, api_k
     """Show all about one job."""
     from rushes.cli.screen import output, print_json
 
-    job = call(service_settings(base_url, api_key), lambda client: client.get_job(job_id))
+    job = call(service_settings(base_url, api_key), lambda client: client.state(job_id))
     if as_json:
         print_json(job.content)
     else:
@@ -130,7 +130,7 @@ def delete(
 def _each(
     settings: ClientSettings,
     job_ids: Sequence[str],
-    act: Callable[[Client, str], Awaitable[Json | None]],
+    act: Callable[[AsyncClient, str], Awaitable[Json | None]],
     done: str,
     *,
     as_json: bool,
@@ -139,7 +139,7 @@ def _each(
     from rushes.cli.screen import print_error, print_json
     from rushes.client import Refused
 
-    async def act_on_all(client: Client) -> Exit:
+    async def act_on_all(client: AsyncClient) -> Exit:
         code = Exit.OK
         for job_id in job_ids:
             try:
@@ -192,7 +192,7 @@ def _print_page(page: JobPage, *, as_json: bool, is_first: bool) -> None:
     console.print(table)
 
 
-def _outcome(job: Job) -> RenderableType:
+def _outcome(job: JobState) -> RenderableType:
     from rich.text import Text
 
     # What happened says more than that it failed; the long codes would cost the prompt its place.
@@ -210,7 +210,7 @@ def _print_rest(page: JobPage, shown: int) -> None:
         note(f"{shown}{of_total} jobs; --limit and --all show more", "dim")
 
 
-def _sheet(job: Job) -> RenderableType:
+def _sheet(job: JobState) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
@@ -262,7 +262,7 @@ def _link(url: str) -> Text:
     return Text(url, Style(color="cyan", link=url))
 
 
-def _options(job: Job) -> str:
+def _options(job: JobState) -> str:
     told_elsewhere = ("prompt", "model", "provider", "response_format")
     request = job.content.get("request") or {}
     return ", ".join(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from rushes.client import Model
+    from rushes.client import AsyncClient, Model
 
 ROOMY_COLUMNS = 130
 USUAL = "list"
@@ -53,7 +53,7 @@ def list_models(
     from rushes.cli.screen import note, output, print_json
 
     if load_client_settings(base_url, api_key).is_configured or as_json:
-        known, content = call(service_settings(base_url, api_key), lambda client: client.list_models())
+        known, content = call(service_settings(base_url, api_key), _known)
         if as_json:
             print_json(content)
             return
@@ -71,6 +71,15 @@ def list_models(
     hidden = len(named) - len(shown)
     if hidden:
         note(f"and {hidden} retired {'model' if hidden == 1 else 'models'}: --all shows them", "dim")
+
+
+async def _known(client: AsyncClient) -> tuple[tuple[Model, ...], Any]:
+    """The service's models, and its answer itself."""
+    from rushes.client.answers import read
+    from rushes.client.asynchronous import models_in
+
+    content = await client.request("GET", "/api/v1/models")
+    return read(models_in, content), content
 
 
 def _table(shown: Sequence[Model], columns: int) -> Table:

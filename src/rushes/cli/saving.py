@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from rushes.client import Job
+    from rushes.client import JobState
 
 LONGEST_SLUG = 48
 OPTION = "--output"
@@ -46,7 +46,7 @@ class Destination:
             if os.path.lexists(target):
                 raise typer.BadParameter(f"'{target}' exists; --force replaces it", param_hint=OPTION)
 
-    def paths(self, job: Job) -> Sequence[Path]:
+    def paths(self, job: JobState) -> Sequence[Path]:
         """One path for each of the job's videos, in order."""
         names = []
         for index, video in enumerate(job.videos):

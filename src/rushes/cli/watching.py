@@ -16,7 +16,7 @@ from rushes.client_settings import ClientSettings
 
 if TYPE_CHECKING:
     from rushes.cli.displays import Display
-    from rushes.client import Client, Job
+    from rushes.client import AsyncClient, JobState
 
 
 class Watch:
@@ -62,7 +62,7 @@ class Watch:
         for path in paths:
             print(path, file=sys.stderr if as_json else sys.stdout)
 
-    async def _follow(self, client: Client) -> tuple[Job, list[Path]]:
+    async def _follow(self, client: AsyncClient) -> tuple[JobState, list[Path]]:
         from rushes.cli.displays import suitable_display
 
         with suitable_display() as display:
@@ -73,7 +73,7 @@ class Watch:
                 return job, []
             return job, await self._save(client, job, self._destination, display)
 
-    async def _save(self, client: Client, job: Job, destination: Destination, display: Display) -> list[Path]:
+    async def _save(self, client: AsyncClient, job: JobState, destination: Destination, display: Display) -> list[Path]:
         from rushes.cli.screen import print_error, said
         from rushes.client import ClientError, save_video
 
@@ -84,7 +84,7 @@ class Watch:
                 display.arriving(index, len(job.videos), received_bytes, size_bytes)
 
             try:
-                await save_video(client, video, path, replace=destination.replace, on_received=on_received)
+                await save_video(client.http, video, path, replace=destination.replace, on_received=on_received)
             except (ClientError, OSError) as error:
                 display.__exit__()
                 for kept in saved:
@@ -119,11 +119,11 @@ class Watch:
         from rushes.cli.screen import note
         from rushes.client import Conflict
 
-        async def cancel(client: Client) -> Job | None:
+        async def cancel(client: AsyncClient) -> JobState | None:
             try:
                 await client.cancel_job(self._job_id)
             except Conflict:
-                return await client.get_job(self._job_id)
+                return await client.state(self._job_id)
             return None
 
         begun = call(self._settings, cancel)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -41,8 +41,8 @@ class Video:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+@dataclass(eq=False)
+class JobState:
     """One job as it was when it was read. `progress` is in percent."""
 
     id: str
@@ -70,11 +70,11 @@ class Job:
         return self.status in ENDED
 
     @classmethod
-    def from_json(cls, content: Json) -> Job:
+    def from_json(cls, content: Json) -> JobState:
         """The job that the service's object describes."""
         usage = content.get("usage") or {}
         result = content.get("result") or {}
-        return cls(
+        return JobState(
             id=content["job_id"],
             status=content["status"],
             progress=content["progress"],
@@ -95,12 +95,24 @@ class Job:
             content=content,
         )
 
+    @classmethod
+    def from_envelope(cls, envelope: Json, prompt: str, n: int) -> JobState:
+        """The job that an answer to a create describes; it does not repeat what was asked for."""
+        state = cls.from_json({"progress": 0, "prompt": prompt, "n": n, **envelope})
+        state.content = envelope
+        return state
+
+    def become(self, newer: JobState) -> None:
+        """Take over everything that a later reading says."""
+        for each in fields(JobState):
+            setattr(self, each.name, getattr(newer, each.name))
+
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
     """Some jobs, newest first. `total` is None where counting would cost too much."""
 
-    jobs: tuple[Job, ...]
+    jobs: tuple[JobState, ...]
     total: int | None
     next_cursor: str | None
     content: Json = field(repr=False)
@@ -109,37 +121,9 @@ class JobPage:
     def from_json(cls, content: Json) -> JobPage:
         """The page that the service's object describes."""
         return cls(
-            jobs=tuple(Job.from_json(job) for job in content["jobs"]),
+            jobs=tuple(JobState.from_json(job) for job in content["jobs"]),
             total=content.get("total"),
             next_cursor=content.get("next_cursor"),
-            content=content,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The answer to a create: which job it made, and what it will probably cost."""
-
-    job_id: str
-    status: str
-    model: str
-    provider: str
-    served_model: str
-    cost_usd: float | None
-    warnings: tuple[str, ...]
-    content: Json = field(repr=False)
-
-    @classmethod
-    def from_json(cls, content: Json) -> Started:
-        """The answer that the service's object describes."""
-        return cls(
-            job_id=content["job_id"],
-            status=content["status"],
-            model=content["model"],
-            provider=content["provider"],
-            served_model=content.get("served_model") or content["model"],
-            cost_usd=(content.get("usage") or {}).get("cost"),
-            warnings=tuple(content.get("warnings") or ()),
             content=content,
         )
 

@@ -15,9 +15,8 @@ from typing import BinaryIO
 import aiohttp
 
 from rushes.client.answers import Video
-from rushes.client.client import Client
 from rushes.client.errors import AlreadyThere, NotFound, NotWhole, ServiceUnavailable, Unreachable, refused
-from rushes.client.http import backoff_s, reason
+from rushes.client.http import Http, backoff_s, reason
 
 WRITE_BYTES = 1024**2
 ATTEMPTS = 6
@@ -27,7 +26,7 @@ Received = Callable[[int], None]
 
 
 async def save_video(
-    client: Client, video: Video, target: Path, *, replace: bool = False, on_received: Received | None = None
+    http: Http, video: Video, target: Path, *, replace: bool = False, on_received: Received | None = None
 ) -> None:
     """Write the video to `target`, durably, after checking its size and SHA-256. `on_received` gets the bytes so far.
 
@@ -41,7 +40,7 @@ async def save_video(
     arriving = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
     try:
         with await asyncio.to_thread(arriving.open, "xb") as file:
-            await _receive(client, video, file, on_received or (lambda size_bytes: None))
+            await _receive(http, video, file, on_received or (lambda size_bytes: None))
             await asyncio.to_thread(os.fsync, file.fileno())
         await asyncio.to_thread(_name, arriving, target, replace)
     finally:
@@ -49,11 +48,11 @@ async def save_video(
             arriving.unlink()
 
 
-async def _receive(client: Client, video: Video, file: BinaryIO, on_received: Received) -> None:
+async def _receive(http: Http, video: Video, file: BinaryIO, on_received: Received) -> None:
     digest = hashlib.sha256()
     for attempt in range(ATTEMPTS):
         try:
-            await _read_on(client, video, file, digest, on_received)
+            await _read_on(http, video, file, digest, on_received)
             break
         except (Unreachable, ServiceUnavailable) as error:
             if attempt == ATTEMPTS - 1:
@@ -66,7 +65,7 @@ async def _receive(client: Client, video: Video, file: BinaryIO, on_received: Re
         raise NotWhole("the bytes that arrived do not have the announced SHA-256; nothing was kept")
 
 
-async def _read_on(client: Client, video: Video, file: BinaryIO, digest: hashlib._Hash, on_received: Received) -> None:
+async def _read_on(http: Http, video: Video, file: BinaryIO, digest: hashlib._Hash, on_received: Received) -> None:
     """Fetch what is still missing after what the file holds."""
     have_bytes = file.tell()
     if have_bytes == video.size_bytes:
@@ -75,7 +74,7 @@ async def _read_on(client: Client, video: Video, file: BinaryIO, digest: hashlib
     # counted wrongly.
     headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have_bytes}-"} if have_bytes else {})}
     try:
-        async with client.http.session.get(video.url or "", headers=headers) as response:
+        async with http.session.get(video.url or "", headers=headers) as response:
             if response.status not in (200, 206):
                 raise refused(
                     response.status,

@@ -10,14 +10,22 @@ ClientError
 │   └── ServiceUnavailable      5xx
 ├── Unreachable                 no answer: refused, cut off, timed out
 ├── UnexpectedAnswer            an answer that is not a rushes service's
+├── JobFailed                   the job ended without a video: error_code, job
+├── NotFinished                 the job has not ended, so there is nothing to fetch yet
 ├── WaitedTooLong               the time given is over; the job goes on
 ├── NotWhole                    the video that arrived is not the one that was announced
-└── AlreadyThere                the file to write exists, and replacing it was not asked for
+├── AlreadyThere                the file to write exists, and replacing it was not asked for
+├── BadSignature                a webhook that was not sent by who holds the secret, or long ago
+└── NotConfigured               no API key, or an address that cannot be one; also a ValueError
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rushes.client.answers import JobState
 
 
 class ClientError(Exception):
@@ -89,10 +97,30 @@ class UnexpectedAnswer(ClientError):
     code = "unexpected_answer"
 
 
+class JobFailed(ClientError):
+    """The job ended without a video. `error_code` (also `code`) is stable, `job` is all that is known."""
+
+    def __init__(self, job: JobState) -> None:
+        self.error_code = job.error_code or "failed"
+        super().__init__(f"{job.error or 'the job failed'} ({self.error_code}; job {job.id})")
+        self.code = self.error_code
+        self.job = job
+
+
+class NotFinished(ClientError):
+    """The job has not ended, so there is nothing to fetch yet."""
+
+    code = "not_finished"
+
+
 class WaitedTooLong(ClientError):
     """The time given for waiting is over; the job goes on."""
 
     code = "waited_too_long"
+
+    def __init__(self, detail: str, job_id: str) -> None:
+        super().__init__(detail)
+        self.job_id = job_id
 
 
 class NotWhole(ClientError):
@@ -105,6 +133,18 @@ class AlreadyThere(ClientError):
     """The file to write exists; nothing was changed."""
 
     code = "already_there"
+
+
+class BadSignature(ClientError):
+    """A webhook that must not be believed."""
+
+    code = "bad_signature"
+
+
+class NotConfigured(ClientError, ValueError):
+    """The client was not told what it needs to know."""
+
+    code = "not_configured"
 
 
 def refused(

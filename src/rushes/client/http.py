@@ -6,13 +6,13 @@ import asyncio
 import json
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
-from rushes.client.errors import Refused, ServiceUnavailable, UnexpectedAnswer, Unreachable, refused
+from rushes.client.errors import ClientError, NotConfigured, Refused, UnexpectedAnswer, Unreachable, refused
 
 CONNECT_S = 10
 ANSWER_S = 120
@@ -21,24 +21,27 @@ LARGEST_ANSWER_BYTES = 256 * 1024**2
 RETRIES = 3
 FIRST_BACKOFF_S = 0.2
 LONGEST_BACKOFF_S = 5.0
-RETRIED_STATUS = 503
+LONGEST_RETRY_AFTER_S = 30.0
+"""A service that asks for more patience than this is not asked again: the caller should know."""
+RETRIED_STATUSES = frozenset({429, 502, 503, 504})
+PERMANENT_CODES = frozenset({"no_credentials"})
+"""Refusals with a retried status that another attempt cannot change."""
 
 
 class Http:
-    """Requests to one service. A GET that finds nobody, or is answered 503, is tried again a few times."""
+    """Requests to one service. What may be repeated is tried again a few times where that can help.
 
-    def __init__(self, base_url: str, api_key: str | None) -> None:
+    Raises NotConfigured for an address that cannot be one.
+    """
+
+    def __init__(self, base_url: str, api_key: str | None, *, retries: int = RETRIES) -> None:
         self.base_url = service_url(base_url)
         self._api_key = api_key
+        self._retries = retries
         self._session: aiohttp.ClientSession | None = None
 
-    async def open(self) -> None:
-        """Ready for requests, until `close`."""
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=ANSWER_S)
-        self._session = aiohttp.ClientSession(timeout=timeout)
-
     async def close(self) -> None:
-        """End every connection."""
+        """End every connection; the next request opens new ones."""
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -47,25 +50,37 @@ class Http:
     def session(self) -> aiohttp.ClientSession:
         """The open session; it carries no key by itself."""
         if self._session is None:
-            raise RuntimeError("use the client inside 'async with'")
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=ANSWER_S)
+            self._session = aiohttp.ClientSession(timeout=timeout)
         return self._session
 
-    async def get(self, path: str, query: Mapping[str, str | int] | None = None, *, retries: int = RETRIES) -> Any:
+    async def get(self, path: str, query: Mapping[str, str | int] | None = None, *, retries: int | None = None) -> Any:
         """The JSON at `path`. Raises Unreachable, UnexpectedAnswer, Refused."""
-        for attempt in range(retries):
-            try:
-                return await self._once("GET", path, query=query)
-            except (Unreachable, ServiceUnavailable) as error:
-                if isinstance(error, ServiceUnavailable) and error.status != RETRIED_STATUS:
-                    raise
-                await asyncio.sleep(backoff_s(attempt, error))
-        return await self._once("GET", path, query=query)
+        return await self.repeated(lambda: self._once("GET", path, query=query), retries=retries)
 
     async def send(
-        self, method: str, path: str, *, body: object = None, data: object = None, headers: Mapping[str, str] = {}
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: object = None,
+        data: object = None,
+        headers: Mapping[str, str] = {},
     ) -> Any:
         """The answer's JSON, None if it has no content. Sent once: whoever repeats it must know what that means."""
-        return await self._once(method, path, body=body, data=data, headers=headers)
+        return await self._once(method, path, query=query, body=body, data=data, headers=headers)
+
+    async def repeated(self, once: Callable[[], Awaitable[Any]], *, retries: int | None = None) -> Any:
+        """What `once` answers, called again after errors that may pass. For requests that are safe to send twice."""
+        for attempt in range(self._retries if retries is None else retries):
+            try:
+                return await once()
+            except (Unreachable, Refused) as error:
+                if not may_pass(error):
+                    raise
+                await asyncio.sleep(backoff_s(attempt, error))
+        return await once()
 
     async def _once(
         self,
@@ -90,22 +105,30 @@ class Http:
 
 
 def service_url(text: str) -> str:
-    """The service's address without what follows it. Raises ValueError for what cannot be one."""
+    """The service's address without what follows it. Raises NotConfigured for what cannot be one."""
     try:
         url = URL(text)
         usable = url.scheme in ("http", "https") and bool(url.host) and url.user is None and not url.query_string
     except ValueError:
         usable = False
     if not usable:
-        raise ValueError(f"'{text}' is not the address of a service, such as http://127.0.0.1:8080")
+        raise NotConfigured(f"'{text}' is not the address of a service, such as http://127.0.0.1:8080")
     # People copy the address from other clients' settings, where the path is part of it.
     return text.rstrip("/").removesuffix("/api/v1").rstrip("/")
+
+
+def may_pass(error: ClientError) -> bool:
+    """Whether the same request may be answered otherwise a little later."""
+    if not isinstance(error, Refused):
+        return isinstance(error, Unreachable)
+    is_soon = error.retry_after_s is None or error.retry_after_s <= LONGEST_RETRY_AFTER_S
+    return error.status in RETRIED_STATUSES and error.code not in PERMANENT_CODES and is_soon
 
 
 def backoff_s(attempt: int, error: Exception | None = None) -> float:
     """How long to wait before the next attempt: doubling, with jitter, or what the service asked for."""
     if isinstance(error, Refused) and error.retry_after_s is not None:
-        return min(LONGEST_BACKOFF_S, error.retry_after_s)
+        return min(LONGEST_RETRY_AFTER_S, error.retry_after_s)
     # The exponent is bounded: a watch over a long outage counts far.
     return min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(attempt, 10)) * random.uniform(0.75, 1.25)
 

@@ -1,35 +1,47 @@
-"""Media for a generation: a URL as it is, a small file inside the request, a large one uploaded first."""
+"""Media for a generation: text as it is, a small file inside the request, a large one uploaded first."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
-from rushes.client.client import Client
+from rushes.client.options import MEDIA, GenerationOptions, Medium
 
 LARGEST_INLINE_BYTES = 8 * 1024**2
 MOST_INLINE_BYTES = 32 * 1024**2
 """Of all files together, so that the request stays well below what a service reads (64 MiB, as base64)."""
 
-_URL = re.compile(r"(https?://|data:)", re.IGNORECASE)
+Upload = Callable[[Path], Awaitable[str]]
 
 
-class MediaSender:
-    """Turns what a person names (a file or a URL) into what a generation takes."""
+async def with_media(options: GenerationOptions, upload: Upload) -> dict[str, Any]:
+    """The options with every file as text. Raises OSError for one that cannot be read, and what `upload` raises."""
+    sender = _Sender(upload)
+    sent: dict[str, Any] = dict(options)
+    for name in MEDIA:
+        match sent.get(name):
+            case Path() as file:
+                sent[name] = await sender.text_of(file)
+            case list() | tuple() as several:
+                sent[name] = [await sender.text_of(one) for one in several]
+    return sent
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+
+class _Sender:
+    """Remembers how much of one request its files take already."""
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload = upload
         self._inline_bytes = 0
 
-    async def value_of(self, named: str) -> str:
-        """The field's value. Raises OSError for a file that cannot be read, and the errors of an upload."""
-        if _URL.match(named):
-            return named
-        path = Path(named)
-        size_bytes = (await asyncio.to_thread(path.stat)).st_size
+    async def text_of(self, medium: Medium) -> str:
+        if isinstance(medium, str):
+            return medium
+        size_bytes = (await asyncio.to_thread(medium.stat)).st_size
         if size_bytes > LARGEST_INLINE_BYTES or self._inline_bytes + size_bytes > MOST_INLINE_BYTES:
-            return await self._client.upload(path)
+            return await self._upload(medium)
         self._inline_bytes += size_bytes
-        return base64.b64encode(await asyncio.to_thread(path.read_bytes)).decode("ascii")
+        return base64.b64encode(await asyncio.to_thread(medium.read_bytes)).decode("ascii")

@@ -38,7 +38,7 @@ def test_every_status_has_its_exit_code(status: int, code: int) -> None:
         (UnexpectedAnswer(""), 5),
         (NotWhole(""), 5),
         (AlreadyThere(""), 2),
-        (WaitedTooLong(""), 124),
+        (WaitedTooLong("", "job_1"), 124),
     ],
 )
 def test_what_has_no_status_has_one_too(error: ClientError, code: int) -> None:

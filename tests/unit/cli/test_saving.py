@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.cli.saving import LONGEST_SLUG, Destination, numbered, slug
-from rushes.client import Job, Video
+from rushes.client import JobState, Video
 
 
-def job(prompt: str = "A lake, at dawn!", n: int = 1, videos: int = 1, content_type: str = "video/mp4") -> Job:
+def job(prompt: str = "A lake, at dawn!", n: int = 1, videos: int = 1, content_type: str = "video/mp4") -> JobState:
     video = Video("http://x", 1, None, content_type, 1, 1, 1)
     now = datetime(2026, 4, 7, tzinfo=UTC)
-    return Job(
+    return JobState(
         id="job_abcdef123456",
         status="completed",
         progress=100,
@@ -37,7 +37,7 @@ def job(prompt: str = "A lake, at dawn!", n: int = 1, videos: int = 1, content_t
     )
 
 
-def names(destination: Destination, of: Job) -> list[str]:
+def names(destination: Destination, of: JobState) -> list[str]:
     return [path.name for path in destination.paths(of)]
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
@@ -42,8 +46,9 @@ async def cuts(request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[Scripted]:
+@asynccontextmanager
+async def serving() -> AsyncIterator[Scripted]:
+    """A server with an empty script."""
     scripted = Scripted()
     application = web.Application(client_max_size=64 * 1024**2)
     application.router.add_route("*", "/{path:.*}", scripted.answer)
@@ -54,3 +59,30 @@ async def server() -> AsyncIterator[Scripted]:
     scripted.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     yield scripted
     await runner.cleanup()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Scripted]:
+    """A server on the test's own loop."""
+    async with serving() as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def server_beside() -> Iterator[Scripted]:
+    """A server in a thread of its own, which answers while the test blocks."""
+    started: Future[Scripted] = Future()
+    loop = asyncio.new_event_loop()
+
+    async def serve(stopped: asyncio.Event) -> None:
+        async with serving() as scripted:
+            started.set_result(scripted)
+            await stopped.wait()
+
+    stopped = asyncio.Event()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve(stopped)))
+    thread.start()
+    yield started.result(10)
+    loop.call_soon_threadsafe(stopped.set)
+    thread.join()
+    loop.close()

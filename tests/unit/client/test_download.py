@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from rushes.client import AlreadyThere, Client, NotAllowed, NotFound, NotWhole, Video, save_video
+from rushes.client import AlreadyThere, AsyncClient, NotAllowed, NotFound, NotWhole, Video, save_video
 from rushes.client import download as download_module
 from tests.unit.client.conftest import Scripted, says
 
@@ -53,31 +53,31 @@ async def the_rest(request: web.Request) -> web.StreamResponse:
 
 async def test_a_video_is_there_whole_and_nothing_else(server: Scripted, tmp_path: Path) -> None:
     server.script = [whole]
-    async with Client(server.url, "key") as client:
-        await save_video(client, video(f"{server.url}/v.mp4"), tmp_path / "a.mp4")
+    async with AsyncClient(base_url=server.url, api_key="key") as client:
+        await save_video(client.http, video(f"{server.url}/v.mp4"), tmp_path / "a.mp4")
     assert names_in(tmp_path) == ["a.mp4"]
     assert (tmp_path / "a.mp4").read_bytes() == BYTES
 
 
 async def test_the_key_is_not_sent_to_the_link(server: Scripted, tmp_path: Path) -> None:
     server.script = [whole]
-    async with Client(server.url, "key") as client:
-        await save_video(client, video(f"{server.url}/v.mp4"), tmp_path / "a.mp4")
+    async with AsyncClient(base_url=server.url, api_key="key") as client:
+        await save_video(client.http, video(f"{server.url}/v.mp4"), tmp_path / "a.mp4")
     assert "Authorization" not in server.requests[0].headers
 
 
 async def test_after_a_cut_only_the_rest_is_fetched(server: Scripted, tmp_path: Path) -> None:
     server.script = [first(400_000), the_rest]
-    async with Client(server.url, "key") as client:
-        await save_video(client, video(f"{server.url}/v.mp4"), tmp_path / "a.mp4")
+    async with AsyncClient(base_url=server.url, api_key="key") as client:
+        await save_video(client.http, video(f"{server.url}/v.mp4"), tmp_path / "a.mp4")
     assert (tmp_path / "a.mp4").read_bytes() == BYTES
     assert server.requests[1].headers["Range"].startswith("bytes=")
 
 
 async def test_a_host_without_ranges_begins_again(server: Scripted, tmp_path: Path) -> None:
     server.script = [first(400_000), whole]
-    async with Client(server.url, "key") as client:
-        await save_video(client, video(f"{server.url}/v.mp4"), tmp_path / "a.mp4")
+    async with AsyncClient(base_url=server.url, api_key="key") as client:
+        await save_video(client.http, video(f"{server.url}/v.mp4"), tmp_path / "a.mp4")
     assert (tmp_path / "a.mp4").read_bytes() == BYTES
 
 
@@ -90,18 +90,18 @@ async def test_bytes_that_were_not_announced_are_not_kept(
     server: Scripted, tmp_path: Path, announced: Callable[[str], Video]
 ) -> None:
     server.script = [whole]
-    async with Client(server.url, "key") as client:
+    async with AsyncClient(base_url=server.url, api_key="key") as client:
         with pytest.raises(NotWhole):
-            await save_video(client, announced(f"{server.url}/v.mp4"), tmp_path / "a.mp4")
+            await save_video(client.http, announced(f"{server.url}/v.mp4"), tmp_path / "a.mp4")
     assert names_in(tmp_path) == []
 
 
 async def test_a_file_that_exists_is_kept(server: Scripted, tmp_path: Path) -> None:
     target = tmp_path / "a.mp4"
     target.write_text("mine")
-    async with Client(server.url, "key") as client:
+    async with AsyncClient(base_url=server.url, api_key="key") as client:
         with pytest.raises(AlreadyThere):
-            await save_video(client, video(f"{server.url}/v.mp4"), target)
+            await save_video(client.http, video(f"{server.url}/v.mp4"), target)
     assert target.read_text() == "mine"
 
 
@@ -113,9 +113,9 @@ async def test_a_file_that_appears_meanwhile_is_kept(server: Scripted, tmp_path:
         return await whole(request)
 
     server.script = [someone_is_quicker]
-    async with Client(server.url, "key") as client:
+    async with AsyncClient(base_url=server.url, api_key="key") as client:
         with pytest.raises(AlreadyThere):
-            await save_video(client, video(f"{server.url}/v.mp4"), target)
+            await save_video(client.http, video(f"{server.url}/v.mp4"), target)
     assert target.read_text() == "mine"
     assert names_in(tmp_path) == ["a.mp4"]
 
@@ -124,16 +124,16 @@ async def test_a_file_is_replaced_if_asked_for(server: Scripted, tmp_path: Path)
     target = tmp_path / "a.mp4"
     target.write_text("old")
     server.script = [whole]
-    async with Client(server.url, "key") as client:
-        await save_video(client, video(f"{server.url}/v.mp4"), target, replace=True)
+    async with AsyncClient(base_url=server.url, api_key="key") as client:
+        await save_video(client.http, video(f"{server.url}/v.mp4"), target, replace=True)
     assert target.read_bytes() == BYTES
 
 
 async def test_an_expired_link_and_a_lost_video_are_told_apart(server: Scripted, tmp_path: Path) -> None:
     server.script = [says({}, 403)]
-    async with Client(server.url, "key") as client:
+    async with AsyncClient(base_url=server.url, api_key="key") as client:
         with pytest.raises(NotAllowed):
-            await save_video(client, video(f"{server.url}/v.mp4"), tmp_path / "a.mp4")
+            await save_video(client.http, video(f"{server.url}/v.mp4"), tmp_path / "a.mp4")
         with pytest.raises(NotFound, match="no longer kept"):
-            await save_video(client, video(None), tmp_path / "a.mp4")
+            await save_video(client.http, video(None), tmp_path / "a.mp4")
     assert names_in(tmp_path) == []

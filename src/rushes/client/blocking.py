@@ -1,0 +1,253 @@
+"""The client for programs without an event loop. It does nothing itself: each verb is the asynchronous client's, run on
+a loop of its own, so that the two cannot differ (docs/design.md)."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
+from contextlib import suppress
+from copy import copy
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar, Unpack
+
+from rushes.client.answers import JobPage, JobState, Json, Model
+from rushes.client.asynchronous import PATIENCE_S, AsyncClient, AsyncJob, Trouble
+from rushes.client.download import Received
+from rushes.client.http import RETRIES
+from rushes.client.loop_thread import LoopThread, Relay
+from rushes.client.options import GenerationOptions
+
+Answer = TypeVar("Answer")
+
+
+class Job(JobState):
+    """A job and what can be done with it. Its fields are as they were when it was last read, by any of its verbs."""
+
+    def __init__(self, client: Client, job: AsyncJob) -> None:
+        self._client = client
+        self._job = job
+        self.become(job)
+
+    def refresh(self) -> Job:
+        """Read it anew."""
+        return self._after(self._job.refresh())
+
+    def wait(self, *, on_progress: Callable[[Job], object] | None = None, timeout_s: float | None = None) -> Job:
+        """Until it is completed, also through restarts of the service; itself.
+
+        `on_progress` is called, on this thread, whenever status or progress have changed. Raises JobFailed, and after
+        `timeout_s` WaitedTooLong; the job then goes on.
+        """
+
+        def told(state: AsyncJob) -> None:
+            self.become(state)
+            if on_progress is not None:
+                on_progress(self)
+
+        relay = Relay(told)
+        return self._after(self._job.wait(on_progress=lambda job: relay.tell(copy(job)), timeout_s=timeout_s), relay)
+
+    def cancel(self) -> Job:
+        """Cancel it while it is pending; it then never runs. Raises Conflict once it has begun."""
+        return self._after(self._job.cancel())
+
+    def delete(self) -> None:
+        """Delete it and its videos, once it has ended. Raises Conflict before."""
+        self._after(self._job.delete())
+
+    def download(
+        self, path: str | Path, *, index: int = 0, replace: bool = False, on_received: Received | None = None
+    ) -> Path:
+        """Save the video at `index` to a file, or under the job's id in a folder; the file's path.
+
+        The file is there whole, with the announced size and SHA-256, or not at all; a cut connection goes on where it
+        was. `on_received` gets the bytes so far, on this thread. Raises NotFinished, JobFailed, NotFound for a video
+        that is no longer kept or was never made, AlreadyThere unless `replace`, NotWhole, OSError.
+        """
+        relay = None if on_received is None else Relay(on_received)
+        tell = None if relay is None else relay.tell
+        try:
+            return self._client.run(self._job.download(path, index=index, replace=replace, on_received=tell), relay)
+        finally:
+            self.become(self._job)
+
+    def _after(self, work: Coroutine[Any, Any, object], relay: Relay[Any] | None = None) -> Job:
+        try:
+            self._client.run(work, relay)
+        finally:
+            self.become(self._job)
+        return self
+
+
+class Client:
+    """One service, one key; for scripts, threads and notebooks. `with Client() as client` closes it, else its own end.
+
+    What is not given is taken from RUSHES_API_KEY and RUSHES_BASE_URL (else port 8080 of this machine). Requests that
+    are safe to send twice, a `submit` among them, are sent again up to `retries` times after a lost connection, 429,
+    502, 503 or 504. Every method raises the errors of `rushes.client.errors`; the constructor raises NotConfigured.
+    """
+
+    def __init__(self, *, api_key: str | None = None, base_url: str | None = None, retries: int = RETRIES) -> None:
+        self._end: weakref.finalize[..., Any] | None = None
+        self._client = AsyncClient(api_key=api_key, base_url=base_url, retries=retries)
+        self._thread: LoopThread | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def base_url(self) -> str:
+        """The service's address."""
+        return self._client.base_url
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every connection. The next call opens new ones."""
+        with self._lock:
+            if self._end is not None:
+                self._end()
+            self._thread = self._end = None
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        on_progress: Callable[[Job], object] | None = None,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[GenerationOptions],
+    ) -> Job:
+        """The completed job: `submit`, then `wait`."""
+        job = self.submit(prompt, idempotency_key=idempotency_key, **options)
+        return job.wait(on_progress=on_progress, timeout_s=timeout_s)
+
+    def submit(self, prompt: str, *, idempotency_key: str | None = None, **options: Unpack[GenerationOptions]) -> Job:
+        """Start a generation. However often it has to be sent, it makes one job.
+
+        With an `idempotency_key` of the caller's own (such as an order's number) that also holds when a program that
+        was ended in between asks again within 24 hours. Raises OSError for a file that cannot be read.
+        """
+        return Job(self, self.run(self._client.submit(prompt, idempotency_key=idempotency_key, **options)))
+
+    def job(self, job_id: str) -> Job:
+        """The job with this id. Raises NotFound."""
+        return Job(self, self.run(self._client.job(job_id)))
+
+    def jobs(
+        self,
+        *,
+        status: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+    ) -> Generator[Job]:
+        """All jobs of the account that match, newest first, fetched page after page. Times must be aware."""
+        found = self._client.jobs(
+            status=status,
+            model=model,
+            provider=provider,
+            created_after=created_after,
+            created_before=created_before,
+        )
+        for job in self._each(found):
+            yield Job(self, job)
+
+    def page(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        status: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+    ) -> JobPage:
+        """One page of jobs, newest first; `cursor` is the `next_cursor` of the page before."""
+        return self.run(
+            self._client.page(
+                limit=limit,
+                cursor=cursor,
+                status=status,
+                model=model,
+                provider=provider,
+                created_after=created_after,
+                created_before=created_before,
+            )
+        )
+
+    def state(self, job_id: str) -> JobState:
+        """The job as it is now, without verbs. Raises NotFound."""
+        return self.run(self._client.state(job_id))
+
+    def watch(
+        self,
+        job_id: str,
+        *,
+        timeout_s: float | None = None,
+        patience_s: float = PATIENCE_S,
+        on_trouble: Trouble | None = None,
+    ) -> Generator[JobState]:
+        """The job at every poll, until it has ended. `on_trouble` hears of each poll that found no service.
+
+        Raises WaitedTooLong after `timeout_s`, and the trouble itself once it has lasted `patience_s`.
+        """
+        relay = None if on_trouble is None else Relay(on_trouble)
+        tell = None if relay is None else relay.tell
+        states = self._client.watch(job_id, timeout_s=timeout_s, patience_s=patience_s, on_trouble=tell)
+        yield from self._each(states, relay)
+
+    def cancel_job(self, job_id: str) -> Json:
+        """Cancel a pending job; it then never runs. Raises Conflict for one that has begun."""
+        return self.run(self._client.cancel_job(job_id))
+
+    def delete_job(self, job_id: str) -> Json | None:
+        """Delete a job that has ended, and its videos. Raises Conflict for one that has not."""
+        return self.run(self._client.delete_job(job_id))
+
+    def models(self) -> tuple[Model, ...]:
+        """Every model that the service knows."""
+        return self.run(self._client.models())
+
+    def upload(self, path: str | Path) -> str:
+        """Send a file to the service, as a stream; the answer is usable wherever a medium is. Raises OSError."""
+        return self.run(self._client.upload(path))
+
+    def request(
+        self, method: str, path: str, *, query: Mapping[str, str | int] | None = None, body: object = None
+    ) -> Any:
+        """The JSON of any route, such as `/api/v1/user/usage`: for what has no method here. Only a GET is repeated."""
+        return self.run(self._client.request(method, path, query=query, body=body))
+
+    def run(self, work: Coroutine[Any, Any, Answer], relay: Relay[Any] | None = None) -> Answer:
+        """What this work of the asynchronous client returns or raises, run on our loop."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = LoopThread()
+                # Also at exit, so that a script that closes nothing ends without complaints.
+                self._end = weakref.finalize(self, self._thread.close, self._client.close)
+            thread = self._thread
+        return thread.run(work, relay)
+
+    def _each(self, items: AsyncGenerator[Answer], relay: Relay[Any] | None = None) -> Generator[Answer]:
+        async def following() -> tuple[Answer] | None:
+            try:
+                return (await anext(items),)
+            except StopAsyncIteration:
+                return None
+
+        try:
+            while (found := self.run(following(), relay)) is not None:
+                yield found[0]
+        finally:
+            with suppress(RuntimeError):  # after a fork there is nothing to close
+                self.run(items.aclose())
