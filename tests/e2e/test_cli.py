@@ -161,6 +161,7 @@ def test_every_option_reaches_the_service(rushes: Run) -> None:
         *("--model", "storyboard", "--provider", "animatic", "--aspect-ratio", "1:1", "--resolution", "360p"),
         *("--duration", "1", "--n", "2", "--seed", "0", "--negative-prompt", "fog", "--no-audio"),
         *("--person-generation", "allow_all", "--param", 'style={"grain": 1.5}', "--param", "mood=calm"),
+        *("--fallback-model", "animatic/slow", "--fallback-model", "animatic/flaky"),
     )
     request = json.loads(rushes("jobs", "show", job_id, "--json").stdout)["request"]
     wanted: dict[str, Any] = {
@@ -175,9 +176,14 @@ def test_every_option_reaches_the_service(rushes: Run) -> None:
         "negative_prompt": "fog",
         "generate_audio": False,
         "person_generation": "allow_all",
+        "fallback_models": ["animatic/slow", "animatic/flaky"],
         "additional_params": {"style": {"grain": 1.5}, "mood": "calm"},
     }
     assert {name: request[name] for name in wanted} == wanted
+
+
+def test_an_idempotency_key_makes_one_job_however_often_it_is_asked_for(rushes: Run) -> None:
+    assert detached(rushes, "--idempotency-key", "order-1") == detached(rushes, "--idempotency-key", "order-1")
 
 
 def test_a_prompt_can_come_from_standard_input(rushes: Run) -> None:
