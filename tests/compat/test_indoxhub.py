@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import indoxhub  # type: ignore[import-untyped]  # the package has no type marker
+import indoxhub
 import pytest
 import requests
 from indoxhub import Client
