@@ -96,7 +96,9 @@ def test_the_examples_run(service: Service, page: Path, tmp_path: Path) -> None:
         "PATH": os.defpath,
         "HOME": str(tmp_path),
         "RUSHES_DATA_DIR": str(service.data_dir),
-        "KEY": service.key().text,
+        "KEY": (key := service.key().text),
+        "RUSHES_API_KEY": key,
+        "RUSHES_BASE_URL": service.url,
         **({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}),
     }
     script = "\n".join(block for language, block in blocks if language == "bash")
