@@ -6,7 +6,6 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -45,16 +44,25 @@ class LoopThread:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._process_id = os.getpid()
+        self._lock = threading.Lock()
+        self._is_closed = False
         self._thread = threading.Thread(target=self._serve, name="rushes-client", daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, Answer], relay: Relay[Any] | None = None) -> Answer:
-        """What `work` returns or raises. An interrupt here cancels it there."""
+        """What `work` returns or raises. An interrupt here cancels it there.
+
+        Raises RuntimeError where nobody would carry it out and the caller would wait for ever: after `close`, and in a
+        child process, to which the thread did not come along.
+        """
         if self._process_id != os.getpid():
-            # The thread did not come along; without this the caller would wait for ever.
             work.close()
             raise RuntimeError("this client was used before a fork; make one in each process")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        with self._lock:
+            if self._is_closed:
+                work.close()
+                raise RuntimeError("this client was closed by another thread")
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             if relay is not None:
                 future.add_done_callback(lambda _: relay.end())
@@ -66,10 +74,13 @@ class LoopThread:
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Cancel what still runs, then run `last`, then end the thread. Safe to call at exit and by the collector."""
-        if self._process_id != os.getpid() or not self._thread.is_alive():
+        if self._process_id != os.getpid():
             return
-        with suppress(RuntimeError):  # the loop has been closed meanwhile
-            self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._wind_up(last)))
+        with self._lock:
+            if not self._is_closed:
+                self._is_closed = True
+                # In the order of calls: whatever was handed over before is a task by then, and is cancelled.
+                self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._wind_up(last)))
         if threading.current_thread() is not self._thread:
             self._thread.join(CLOSE_S)
 
