@@ -41,7 +41,7 @@ class Video:
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class JobState:
     """One job as it was when it was read. `progress` is in percent."""
 
@@ -62,7 +62,10 @@ class JobState:
     cost_is_estimated: bool
     warnings: tuple[str, ...]
     videos: tuple[Video, ...]
-    content: Json = field(repr=False)
+    content: Json
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id} {self.status} {self.progress}% {self.provider}/{self.model}>"
 
     @property
     def has_ended(self) -> bool:

@@ -191,6 +191,12 @@ async def test_a_job_keeps_fields_that_the_client_does_not_know(server: Scripted
         assert (await client.job("job_1")).content["brand_new"] == 1
 
 
+async def test_a_job_is_shown_in_one_line_without_its_link(server: Scripted) -> None:
+    server.script = [says(job("completed", 100, result={"data": [{"url": "https://example.com/?signature=1"}]}))]
+    async with client_of(server) as client:
+        assert repr(await client.job("job_1")) == "<AsyncJob job_1 completed 100% animatic/storyboard>"
+
+
 async def test_a_refresh_changes_the_job_in_place(server: Scripted) -> None:
     server.script = [says(job("pending", 0)), says(job("in_progress", 30))]
     async with client_of(server) as client:
