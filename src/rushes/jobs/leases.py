@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import LeaseLost
 from rushes.jobs.job import MOVES, Attempt, AttemptState, Job, Problem, State
-from rushes.jobs.moving import JOBS_CHANNEL, record_move
+from rushes.jobs.moving import JOBS_CHANNEL, record_event, record_move
 from rushes.jobs.store import (
     ENTER_LANE,
     LEAVE_LANE,
@@ -121,6 +121,9 @@ REPORT_PROGRESS = "UPDATE jobs SET progress = :percent WHERE id = :id AND lease 
 SET_WARNINGS = "UPDATE jobs SET warnings = :warnings WHERE id = :id AND lease = :lease"
 
 
+TAKEN_OVER = "its worker stopped; another goes on with it"
+
+
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """A job that is ours to carry out until its lease is lost, with the attempts already made."""
@@ -152,7 +155,7 @@ class LeaseStore:
             workers = await transaction.fetch(ALL_WORKERS if all_workers else DEAD_WORKERS)
             released = 0
             for worker in workers:
-                released += await _release(transaction, worker["id"])
+                released += await _release(transaction, worker["id"], TAKEN_OVER)
             return released
 
         return await self._database.write(body)
@@ -230,7 +233,8 @@ class LeaseStore:
         async def body(transaction: Transaction) -> Attempt:
             row = await _lock(transaction, claimed)
             if State(row["state"]).waits_in_lane:
-                await _move(transaction, row, State.SUBMITTING, "about to be submitted")
+                model = f"'{row['served_provider']}/{row['served_model']}'"
+                await _move(transaction, row, State.SUBMITTING, f"about to be submitted to {model}")
             await transaction.execute(INSERT_ATTEMPT, id=attempt_id, job_id=claimed.job.id, part=part, n=n)
             return Attempt(attempt_id, part, n, AttemptState.INTENT)
 
@@ -244,7 +248,9 @@ class LeaseStore:
             await transaction.execute(ACCEPT_ATTEMPT, id=attempt_id, handle=json.dumps(handle))
             if row["state"] == State.SUBMITTING:
                 given = row["provider_video_id"] or provider_video_id
-                await _move(transaction, row, State.RUNNING, "accepted by the provider", provider_video_id=given)
+                as_named = "" if given is None else f" as '{given}'"
+                cause = f"accepted by '{row['served_provider']}'{as_named}"
+                await _move(transaction, row, State.RUNNING, cause, provider_video_id=given)
 
         await self._database.write(body)
 
@@ -441,11 +447,14 @@ async def _move(transaction: Transaction, row: Row, to: State, cause: str, **col
     await record_move(transaction, row, to, cause)
 
 
-async def _release(transaction: Transaction, worker_id: str) -> int:
+async def _release(transaction: Transaction, worker_id: str, cause: str | None = None) -> int:
     jobs = await transaction.fetch(LEASED_JOBS, worker_id=worker_id)
     for job in jobs:
-        if State(job["state"]).waits_in_lane:
+        state = State(job["state"])
+        if state.waits_in_lane:
             await transaction.execute(LEAVE_LANE, lane=job["lane"], ready=1, in_use=-1)
+        elif cause is not None:
+            await record_event(transaction, job, state, cause)
     await transaction.execute(UNLEASE, worker_id=worker_id)
     await transaction.execute(FORGET_WORKER, worker_id=worker_id)
     return len(jobs)
