@@ -15,6 +15,7 @@
     │   ├── RefusedAddress          a URL that leads where we do not go
     │   ├── UnusableInput           an input file that is not what its field takes, or cannot be had
     │   ├── InputQuotaReached       the account's input files take all the room they may
+    │   ├── TooManyWatchers         the account has as many streams and waiting requests open as it may
     │   └── NoCredentials           we hold no credential for the provider asked for
     ├── ProviderError               the provider is at fault, or has refused
     │   ├── ProviderRejected
@@ -216,6 +217,12 @@ class InputQuotaReached(CallerError):
     """The account's input files already take all the room they may."""
 
     code = "input_quota"
+
+
+class TooManyWatchers(CallerError):
+    """The account has as many event streams and waiting requests open as it may."""
+
+    code = "too_many_watchers"
 
 
 class NoCredentials(CallerError):

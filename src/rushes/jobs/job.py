@@ -33,6 +33,11 @@ class Status(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
 
+    @property
+    def is_final(self) -> bool:
+        """Whether callers need wait no longer."""
+        return self in (Status.COMPLETED, Status.FAILED)
+
 
 class State(StrEnum):
     """A job's state as the engine sees it; each comment says who leaves it, and how."""
@@ -193,6 +198,11 @@ class Job:
     def has_files(self, now_ms: int) -> bool:
         """Whether its videos can still be had."""
         return bool(self.outputs) and (self.files_expire_at is None or now_ms < self.files_expire_at)
+
+    @property
+    def rises_by_itself(self) -> bool:
+        """Whether its progress is an estimate, which time alone changes."""
+        return self.progress is None and self.started_at is not None and not self.status.is_final
 
     def percent(self, now_ms: int) -> int:
         """Progress from 0 to 100 that never falls: as reported, else estimated from the model's usual time."""
