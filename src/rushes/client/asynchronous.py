@@ -243,6 +243,10 @@ class AsyncClient:
         """The job as it is now, without verbs. Raises NotFound."""
         return read(JobState.from_json, await self._http.get(_job_path(job_id)))
 
+    async def timeline(self, job_id: str) -> Json:
+        """What has happened to the job, as the service tells it. Raises NotFound."""
+        return read(dict, await self._http.get(f"{_job_path(job_id)}/timeline"))
+
     async def watch(
         self,
         job_id: str,

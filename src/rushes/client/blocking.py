@@ -189,6 +189,10 @@ class Client:
         """The job as it is now, without verbs. Raises NotFound."""
         return self.run(self._client.state(job_id))
 
+    def timeline(self, job_id: str) -> Json:
+        """What has happened to the job, as the service tells it. Raises NotFound."""
+        return self.run(self._client.timeline(job_id))
+
     def watch(
         self,
         job_id: str,
