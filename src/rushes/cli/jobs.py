@@ -69,14 +69,19 @@ def list_jobs(
 
 @app.command(epilog=EPILOG)
 def show(job_id: JobId, as_json: AsJson = False, base_url: BaseUrl = None, api_key: ApiKey = None) -> None:
-    """Show all about one job."""
+    """Show all about one job, and what has happened to it. With --json the history is under `timeline`."""
     from rushes.cli.screen import output, print_json
 
-    job = call(service_settings(base_url, api_key), lambda client: client.state(job_id))
+    async def read(client: AsyncClient) -> tuple[JobState, Json]:
+        return await client.state(job_id), await client.timeline(job_id)
+
+    job, timeline = call(service_settings(base_url, api_key), read)
     if as_json:
-        print_json(job.content)
+        print_json({**job.content, "timeline": timeline})
     else:
-        output().print(_sheet(job))
+        console = output()
+        console.print(_sheet(job))
+        console.print(_history(timeline))
 
 
 @app.command(epilog=EPILOG)
@@ -252,6 +257,31 @@ def _sheet(job: JobState) -> RenderableType:
         row("url", Text("no longer kept", "dim") if video.url is None else _link(printable(video.url)))
         row("sha256", None if video.sha256 is None else Text(printable(video.sha256), "dim"))
     return sheet
+
+
+def _history(timeline: Json) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    from rushes.cli.wording import printable
+
+    history = Table.grid(padding=(0, 2, 0, 0))
+    history.add_column(no_wrap=True, style="dim")
+    history.add_column(overflow="fold")
+    history.add_row("")
+    if timeline.get("earlier_left_out"):
+        history.add_row("", Text("earlier lines are left out", "dim"))
+    day = None
+    for entry in timeline["entries"]:
+        moment = datetime.fromisoformat(entry["at"]).astimezone()
+        # The sheet above has the day; it is worth a word here only where the next one has begun.
+        if day is not None and moment.date() != day:
+            history.add_row(f"{moment:%Y-%m-%d}")
+        day = moment.date()
+        history.add_row(f"{moment:%H:%M:%S}", Text(printable(entry["message"])))
+    if timeline.get("now") is not None:
+        history.add_row("now", Text(printable(timeline["now"]), "cyan"))
+    return history
 
 
 def _link(url: str) -> Text:
