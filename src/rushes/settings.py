@@ -130,6 +130,12 @@ class Settings(BaseSettings):
         description="Replaces every provider's poll interval, first-poll delay and back-off, in seconds; for tests.",
     )
     most_in_flight: int = Field(2000, ge=1, le=100_000, description="How many jobs one worker carries at once.")
+    most_watchers: int = Field(
+        1000, ge=1, le=100_000, description="How many event streams and waiting requests may be open at once."
+    )
+    most_watchers_per_account: int = Field(
+        200, ge=1, le=100_000, description="How many of them one account may have open."
+    )
     lease_s: float = Field(15, ge=1, le=3600, description="How long a silent worker keeps its jobs, in seconds.")
     child_processes: int = Field(2, ge=1, le=64, description="How many processes draw and decode video.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="The least that is logged.")

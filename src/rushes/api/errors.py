@@ -36,6 +36,7 @@ from rushes.errors import (
     RefusedAddress,
     RushesError,
     StorageUnavailable,
+    TooManyWatchers,
     UnknownField,
     UnsupportedOption,
     UnusableInput,
@@ -67,6 +68,7 @@ STATUS_OF: dict[type[RushesError], HTTPStatus] = {
     FileExpired: HTTPStatus.GONE,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    TooManyWatchers: HTTPStatus.TOO_MANY_REQUESTS,
     NoCredentials: HTTPStatus.SERVICE_UNAVAILABLE,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     DatabaseUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -76,6 +78,7 @@ STATUS_OF: dict[type[RushesError], HTTPStatus] = {
 CODE_OF_STATUS = {
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.NOT_ACCEPTABLE: "not_acceptable",
     HTTPStatus.GONE: "gone",
     HTTPStatus.FORBIDDEN: "forbidden",
 }

@@ -14,7 +14,19 @@ from rushes.api.access import Access
 from rushes.api.direct import Direct
 from rushes.api.errors import problem_of
 from rushes.api.lingering import Lingering
-from rushes.api.native import generations, health, jobs, metrics, models, tokens, uploads, usage, videos
+from rushes.api.native import (
+    events,
+    generations,
+    health,
+    jobs,
+    metrics,
+    models,
+    timelines,
+    tokens,
+    uploads,
+    usage,
+    videos,
+)
 from rushes.api.openai import models as openai_models
 from rushes.api.openai import remakes as openai_remakes
 from rushes.api.openai import videos as openai_videos
@@ -37,6 +49,8 @@ def build_http(services: Services) -> ASGIApp:
     api.include_router(videos.router, tags=["media"])
     api.include_router(generations.router, prefix="/api/v1", tags=["videos"])
     api.include_router(jobs.router, prefix="/api/v1", tags=["videos"])
+    api.include_router(events.router, prefix="/api/v1", tags=["videos"])
+    api.include_router(timelines.router, prefix="/api/v1", tags=["videos"])
     api.include_router(videos.authenticated_router, prefix="/api/v1", tags=["videos"])
     api.include_router(uploads.router, prefix="/api/v1", tags=["media"])
     api.include_router(models.router, prefix="/api/v1", tags=["models"])

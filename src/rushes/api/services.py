@@ -13,8 +13,10 @@ from rushes.api.links import Links
 from rushes.catalogue.load import Catalogue
 from rushes.clock import Clock
 from rushes.jobs.breaker import Circuit, CircuitHealth
+from rushes.jobs.history import HistoryStore
 from rushes.jobs.service import JobService
 from rushes.jobs.usage import UsageStore
+from rushes.jobs.watching import Watching
 from rushes.media.inputs import Inputs
 from rushes.media.poster import Posters
 from rushes.media.storage import Storage
@@ -33,6 +35,8 @@ class Services:
     accounts: AccountStore
     tokens: TokenSigner
     jobs: JobService
+    history: HistoryStore
+    watching: Watching
     inputs: Inputs
     usage: UsageStore
     catalogue: Catalogue

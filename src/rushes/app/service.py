@@ -31,6 +31,7 @@ from rushes.errors import DatabaseUnavailable, NoCredentials
 from rushes.ids import new_id
 from rushes.jobs.breaker import Breakers, Circuit
 from rushes.jobs.carrying import Tools
+from rushes.jobs.history import HistoryStore
 from rushes.jobs.job import Job
 from rushes.jobs.leases import LeaseStore
 from rushes.jobs.retention import Cleaner, RetentionStore
@@ -38,6 +39,7 @@ from rushes.jobs.service import JobService, Policy
 from rushes.jobs.serving import OnRetired, Servers
 from rushes.jobs.store import JobStore
 from rushes.jobs.usage import UsageStore
+from rushes.jobs.watching import Watching, WatchLimits
 from rushes.jobs.worker import Worker, WorkerLimits
 from rushes.media.cleaner import InputCleaner
 from rushes.media.custody import Custody
@@ -58,10 +60,11 @@ LOCK_WAIT_S = 2.0
 
 
 @asynccontextmanager
-async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
+async def running_service(settings: Settings, stopping: asyncio.Event) -> AsyncIterator[ASGIApp]:
     """The whole service in this process, on one data directory, which it locks.
 
-    Raises StartupError if it cannot start. On leaving, unfinished jobs stay resumable.
+    Once `stopping` is set, whoever waits for a job is sent away, so that the server can finish its answers. Raises
+    StartupError if it cannot start. On leaving, unfinished jobs stay resumable.
     """
     async with AsyncExitStack() as closing:
         directory = DataDirectory(settings.data_dir)
@@ -151,6 +154,12 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
             clock,
             WorkerLimits(most_in_flight=settings.most_in_flight, lease_s=settings.lease_s),
         )
+        history = HistoryStore(database)
+        watching = Watching(
+            history,
+            clock,
+            WatchLimits(most=settings.most_watchers, most_per_account=settings.most_watchers_per_account),
+        )
         services = Services(
             accounts=AccountStore(database),
             tokens=TokenSigner(keys.derive("tokens")),
@@ -164,6 +173,8 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
                 policy=Policy(hold_s=settings.hold_s, test_hold_s=settings.test_hold_s),
                 wake=worker.wake,
             ),
+            history=history,
+            watching=watching,
             inputs=inputs,
             usage=UsageStore(database),
             catalogue=catalogue,
@@ -185,6 +196,8 @@ async def running_service(settings: Settings) -> AsyncIterator[ASGIApp]:
                 Cleaner(RetentionStore(database), storage, clock).run(),
                 InputCleaner(input_store, storage, clock, grace_s=settings.input_grace_s).run(),
                 Discovery(catalogue, discovering(own, settings), adapters, keyring, clock).run(),
+                watching.run(),
+                _close_when(stopping, watching),
             )
         )
         yield build_http(services)
@@ -200,6 +213,11 @@ async def _in_background(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[Non
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _close_when(stopping: asyncio.Event, watching: Watching) -> None:
+    await stopping.wait()
+    watching.close()
 
 
 def _secret_keys(settings: Settings, directory: DataDirectory) -> secret_keys.SecretKeys:

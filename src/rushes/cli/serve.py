@@ -67,7 +67,7 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     for complaint in complaints():
         log.warning("unknown_setting", detail=complaint)
     listener = _listen(host, port)
-    async with running_service(settings) as http:
+    async with running_service(settings, asked) as http:
         address, bound_port = listener.getsockname()[:2]
         log.info("listening", url=f"http://{address}:{bound_port}", data_dir=str(settings.data_dir))
         server = Server(

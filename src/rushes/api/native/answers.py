@@ -12,11 +12,13 @@ _MEANING = {
     401: "No key, or an unknown, expired or revoked one",
     403: "The link is forged or has expired",
     404: "No such job, model or provider",
+    406: "The answer's type is not one that `Accept` allows",
     409: "The job's status does not allow this",
     410: "The video is no longer kept",
     413: "The body is too large",
     415: "The body is not of a type that we read",
     422: "Malformed body, wrong type or value out of range",
+    429: "The account has as many streams and waiting requests open as it may; see `Retry-After`",
     503: "No credentials for the provider, or the service cannot take requests now",
 }
 

@@ -1,4 +1,4 @@
-"""POST /videos/generations: a request in, a job out, at once."""
+"""POST /videos/generations: a request in, a job out, at once; or its videos, for who prefers to wait."""
 
 from __future__ import annotations
 
@@ -8,44 +8,66 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from rushes.accounts.keys import Caller
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
 from rushes.api.body import read_json_object
 from rushes.api.generation import GenerationBody, asked_of
 from rushes.api.native.answers import problems
+from rushes.api.native.finished import finished_response
 from rushes.api.native.schemas import (
+    GenerationFinished,
     GenerationStarted,
     StartedJob,
     usage,
 )
+from rushes.api.native.waiting import ended_within
 from rushes.api.once import once_of
+from rushes.api.prefer import PREFER_PARAMETER, preference_of
 from rushes.api.services import services_of
 from rushes.api.times import rfc3339
-from rushes.jobs.idempotency import Replay
+from rushes.errors import RushesError
+from rushes.jobs.idempotency import HEADER, LONGEST_KEY, Replay
 from rushes.jobs.job import Job
+
+log = structlog.get_logger(__name__)
 
 router = APIRouter()
 
 BODY_SCHEMA: dict[str, Any] = {
+    "parameters": [
+        PREFER_PARAMETER,
+        {
+            "name": HEADER,
+            "in": "header",
+            "required": False,
+            "description": "Makes the request safe to send again: one job, one answer, for 24 hours.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
+        },
+    ],
     "requestBody": {
         "required": True,
         "content": {"application/json": {"schema": GenerationBody.model_json_schema()}},
-    }
+    },
 }
 
 
 @router.post(
     "/videos/generations",
     summary="Start a generation",
-    response_model=GenerationStarted,
+    response_model=GenerationStarted | GenerationFinished,
     responses=problems(400, 401, 404, 413, 415, 422, 503),
     openapi_extra=BODY_SCHEMA,
 )
 async def create_generation(request: Request, caller: Authenticated) -> Response:
-    """Accepts the request, answers its job at once; the work is asynchronous."""
+    """Accepts the request, answers its job at once; the work is asynchronous.
+
+    With `Prefer: wait=N` it answers the videos, if they are finished within N seconds.
+    """
     content = await read_json_object(request)
     once = await once_of(
         request, "POST /videos/generations", content, lambda job: _envelope(request, job).model_dump_json()
@@ -53,22 +75,45 @@ async def create_generation(request: Request, caller: Authenticated) -> Response
     if once is not None:
         earlier = await services_of(request).jobs.find_answer(caller, once)
         if earlier is not None:
-            return _replay(request, earlier)
+            return await _answer(request, caller, earlier, is_kept=True)
     made = await services_of(request).jobs.create(caller, asked_of(content), once)
-    return _replay(request, made) if isinstance(made, Replay) else _started(request, made)
+    return await _answer(request, caller, made, is_kept=once is not None)
+
+
+async def _answer(request: Request, caller: Caller, made: Job | Replay, *, is_kept: bool) -> Response:
+    """The answer to a job that is accepted; from here on nothing may look like a refusal."""
+    preference = preference_of(request)
+    job = None
+    if preference.wait_s is not None:
+        job_id = json.loads(made.answer)["job_id"] if isinstance(made, Replay) else made.id
+        try:
+            job = await ended_within(request, caller, job_id, preference.wait_s)
+        except RushesError as error:
+            log.warning("waiting_failed", job_id=job_id, error_code=error.code)
+    if job is not None and job.status.is_final:
+        response = await finished_response(request, job)
+        response.headers.update(_headers(request, job.id, job.provider, job.model))
+        if isinstance(made, Replay):
+            response.headers["Idempotent-Replayed"] = "true"
+    elif isinstance(made, Replay):
+        response = _replay(request, made)
+    else:
+        # What is kept for repetitions must be what was sent; else what the job has come to meanwhile.
+        response = _started(request, made if is_kept or job is None else job)
+    response.headers.update(preference.applied(has_waited=job is not None))
+    return response
 
 
 def _started(request: Request, job: Job) -> Response:
-    headers = {"Location": _status_url(job.id), **_lifecycle_headers(request, job.provider, job.model)}
+    headers = _headers(request, job.id, job.provider, job.model)
     return json_response(_envelope(request, job), headers=headers)
 
 
 def _replay(request: Request, replay: Replay) -> Response:
     answer = json.loads(replay.answer)
     headers = {
-        "Location": _status_url(answer["job_id"]),
+        **_headers(request, answer["job_id"], answer["provider"], answer["model"]),
         "Idempotent-Replayed": "true",
-        **_lifecycle_headers(request, answer["provider"], answer["model"]),
     }
     return Response(replay.answer, headers=headers, media_type="application/json")
 
@@ -101,10 +146,12 @@ def _duration_ms(request: Request) -> float:
     return float(request.state.duration_ms)
 
 
-def _lifecycle_headers(request: Request, provider: str, model_id: str) -> dict[str, str]:
-    """That the model asked for is retired, or will be: RFC 9745 and RFC 8594."""
+def _headers(request: Request, job_id: str, provider: str, model_id: str) -> dict[str, str]:
+    """Where the job is; and that its model is retired, or will be: RFC 9745 and RFC 8594."""
+    headers = {"Location": _status_url(job_id)}
     model = services_of(request).catalogue.find(provider, model_id)
-    if model is None or model.retired is None:
-        return {}
-    moment = datetime.combine(model.retired, datetime.min.time(), UTC)
-    return {"Deprecation": f"@{int(moment.timestamp())}", "Sunset": format_datetime(moment, usegmt=True)}
+    if model is not None and model.retired is not None:
+        moment = datetime.combine(model.retired, datetime.min.time(), UTC)
+        headers["Deprecation"] = f"@{int(moment.timestamp())}"
+        headers["Sunset"] = format_datetime(moment, usegmt=True)
+    return headers

@@ -28,18 +28,29 @@ class InlineVideos:
         """What stands in the answer's text where the base64 of video `index` will be."""
         return f"{self._mark}:{index}:"
 
-    async def response(self, text: str) -> StreamingResponse:
-        """`text` with every slot filled. Raises FileNotFoundError before anything is sent if a file is gone."""
+    async def check(self) -> None:
+        """Raises FileNotFoundError if a file is gone, while something else can still be answered."""
         for video in self._videos:
             async with aclosing(self._storage.open(video.key, start=0, end=0)) as nothing:
                 await anext(nothing, b"")
-        # Odd pieces are the numbers between the marks.
-        pieces = re.split(f"{self._mark}:([0-9]+):", text)
+
+    async def response(self, text: str) -> StreamingResponse:
+        """`text` with every slot filled. Raises FileNotFoundError before anything is sent if a file is gone."""
+        await self.check()
+        pieces = self._pieces(text)
         length = sum(len(piece.encode()) for piece in pieces[::2])
         length += sum(_base64_length(self._videos[int(number)].size_bytes) for number in pieces[1::2])
         return StreamingResponse(
             self._filled(pieces), media_type="application/json", headers={"Content-Length": str(length)}
         )
+
+    def chunks(self, text: str) -> AsyncGenerator[bytes, None]:
+        """`text` with every slot filled, piece by piece."""
+        return self._filled(self._pieces(text))
+
+    def _pieces(self, text: str) -> Sequence[str]:
+        # Odd pieces are the numbers between the marks.
+        return re.split(f"{self._mark}:([0-9]+):", text)
 
     async def _filled(self, pieces: Sequence[str]) -> AsyncGenerator[bytes, None]:
         for place, piece in enumerate(pieces):

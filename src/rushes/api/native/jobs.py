@@ -18,9 +18,11 @@ from rushes.api.body import invalid_fields, refuse_unknown
 from rushes.api.native.answers import problems
 from rushes.api.native.inline import InlineVideos
 from rushes.api.native.schemas import Cancelled, JobPage, JobView, job_view
+from rushes.api.native.waiting import ended_within
+from rushes.api.prefer import PREFER_PARAMETER, preference_of
 from rushes.api.services import services_of
 from rushes.errors import FieldError
-from rushes.jobs.job import Status
+from rushes.jobs.job import Job, Status
 from rushes.jobs.store import Listing
 
 router = APIRouter()
@@ -31,11 +33,30 @@ LIST_PARAMETERS = (
 FARTHEST_SKIP = 10_000_000
 
 
-@router.get("/videos/jobs/{job_id}", summary="Get a job", response_model=JobView, responses=problems(401, 404, 503))
+@router.get(
+    "/videos/jobs/{job_id}",
+    summary="Get a job",
+    response_model=JobView,
+    responses=problems(401, 404, 503),
+    openapi_extra={"parameters": [PREFER_PARAMETER]},
+)
 async def get_job(request: Request, job_id: str, caller: Authenticated) -> Response:
-    """The job as it is now; links in it are made afresh."""
+    """The job as it is now, or with `Prefer: wait=N` once it has ended; links in it are made afresh."""
     services = services_of(request)
-    job = await services.jobs.get(caller, job_id)
+    preference = preference_of(request)
+    job = None
+    if preference.wait_s is not None:
+        job = await ended_within(request, caller, job_id, preference.wait_s)
+    applied = preference.applied(has_waited=job is not None)
+    if job is None:
+        job = await services.jobs.get(caller, job_id)
+    response = await _job_response(request, job)
+    response.headers.update(applied)
+    return response
+
+
+async def _job_response(request: Request, job: Job) -> Response:
+    services = services_of(request)
     if job.response_format == "b64_json" and job.has_files(services.clock.now_ms()):
         inline = InlineVideos(services.storage, job.outputs)
         try:

@@ -137,6 +137,32 @@ class GenerationStarted(BaseModel):
     warnings: list[str]
 
 
+@dataclass(slots=True, kw_only=True)
+class GenerationFinished:
+    """What a create answers that has waited for the end (`Prefer: wait`): the envelope with the videos in it.
+
+    A job that failed has no videos, `success` false, and says why.
+    """
+
+    request_id: str
+    created_at: str
+    duration_ms: float
+    provider: str
+    model: str
+    success: bool
+    message: str
+    byok_api_key: bool
+    job_id: str
+    status: Status
+    served_model: str
+    usage: Usage
+    data: list[Video] | list[InlineVideo]
+    error: str | None
+    error_code: str | None
+    provider_error: str | None
+    warnings: list[str]
+
+
 class Cancelled(BaseModel):
     """What a cancel answers."""
 

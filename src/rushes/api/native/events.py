@@ -1,0 +1,203 @@
+"""GET /videos/jobs/{job_id}/events: a job as it happens, as Server-Sent Events."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Header, Query, Request
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from rushes.accounts.keys import Caller
+from rushes.api.authentication import Authenticated, authenticate
+from rushes.api.body import invalid_fields, refuse_unknown
+from rushes.api.native.answers import problems
+from rushes.api.native.inline import InlineVideos
+from rushes.api.native.schemas import job_view
+from rushes.api.services import services_of
+from rushes.api.times import rfc3339
+from rushes.errors import FieldError, JobNotFound, NotAuthenticated, RushesError
+from rushes.jobs.following import Ended, Happening, Moved, Position, Progressed, follow, has_seen_the_end
+from rushes.jobs.job import Job
+from rushes.jobs.watching import Watch
+
+log = structlog.get_logger(__name__)
+
+router = APIRouter()
+
+EVENT_STREAM = "text/event-stream"
+RETRY_MS = 2000
+CLOSING_S = 0.5
+"""How long a reader that is slow may take to fetch the last bytes when the service stops."""
+POSITION = re.compile(r"(\d{1,18})\.(\d{1,2}|100)", re.ASCII)
+LAST_EVENT_ID = "Last-Event-ID"
+ACCEPTED_TYPES = ("*/*", "text/*", EVENT_STREAM)
+
+EXAMPLE = (
+    "retry: 2000\n\n"
+    'id: 17.0\nevent: status\ndata: {"job_id":"job_abc123","status":"pending","progress":0,'
+    '"at":"2026-04-07T12:00:00Z","message":"accepted"}\n\n'
+    'id: 18.40\nevent: progress\ndata: {"job_id":"job_abc123","status":"in_progress","progress":40}\n\n'
+    ": keep-alive\n\n"
+    'id: 21.100\nevent: completed\ndata: {"job_id":"job_abc123","status":"completed", ...}\n\n'
+)
+STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events `status`, `progress`, and at the end `completed` or `failed` with the whole job",
+        "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": EXAMPLE}},
+    },
+    204: {"description": "The job has ended, and the last event was seen: there is nothing to come back for"},
+}
+
+
+@router.get(
+    "/videos/jobs/{job_id}/events",
+    summary="Follow a job",
+    response_class=Response,
+    responses={**STREAM_RESPONSES, **problems(400, 401, 404, 406, 422, 429, 503)},
+)
+async def follow_job(
+    request: Request,
+    job_id: str,
+    caller: Authenticated,
+    last_event_id: Annotated[
+        str | None, Header(alias=LAST_EVENT_ID, description="The id of the last event seen; what came after is sent.")
+    ] = None,
+    last_event_id_in_query: Annotated[
+        str | None, Query(alias="last_event_id", description="The same, for who cannot set the header, which wins.")
+    ] = None,
+) -> Response:
+    """Server-Sent Events: every move of the job from its beginning on, its progress, and its end."""
+    refuse_unknown(request.query_params, ("last_event_id",), "parameter")
+    _check_accept(request)
+    since = _position(last_event_id, last_event_id_in_query)
+    services = services_of(request)
+    look = await services.history.look(caller.account_id, job_id)
+    if has_seen_the_end(look, since):
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    watch = services.watching.watch(caller.account_id, job_id)
+    happenings = follow(watch, services.history, services.clock, since)
+    return EventStream(request, caller, watch, happenings)
+
+
+class EventStream(Response):
+    """An answer that goes on until the job has ended, the reader has left, the key is revoked or the service stops."""
+
+    def __init__(
+        self, request: Request, caller: Caller, watch: Watch, happenings: AsyncGenerator[Happening, None]
+    ) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}, media_type=EVENT_STREAM)
+        # What `Response` thinks of its empty body.
+        del self.headers["Content-Length"]
+        self._request = request
+        self._caller = caller
+        self._watch = watch
+        self._happenings = happenings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._watch:
+            tasks = {
+                "sending": asyncio.ensure_future(self._send_all(send)),
+                "leaving": asyncio.ensure_future(_left(receive)),
+                "closing": asyncio.ensure_future(self._watch.until_closed()),
+            }
+            try:
+                await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+                if tasks["closing"].done():
+                    await asyncio.wait({tasks["sending"]}, timeout=CLOSING_S)
+                if tasks["sending"].done():
+                    tasks["sending"].result()
+            finally:
+                for task in tasks.values():
+                    task.cancel()
+                await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+    async def _send_all(self, send: Send) -> None:
+        async def write(chunk: bytes, *, more: bool = True) -> None:
+            # Waits while the reader is slow: the next happening is made only when this one is on its way.
+            await send({"type": "http.response.body", "body": chunk, "more_body": more})
+
+        await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": self.raw_headers})
+        await write(b"retry: %d\n\n" % RETRY_MS)
+        try:
+            async with aclosing(self._happenings):
+                async for happening in self._happenings:
+                    await self._write(happening, write)
+        except (NotAuthenticated, JobNotFound):
+            # The key was revoked, or the job deleted: whoever comes back is told so.
+            pass
+        except (RushesError, FileNotFoundError) as error:
+            log.warning("stream_cut", job_id=self._watch.job_id, error_code=getattr(error, "code", "file_gone"))
+        await write(b"", more=False)
+
+    async def _write(self, happening: Happening, write: Callable[[bytes], Awaitable[None]]) -> None:
+        match happening:
+            case Moved(position, entry):
+                content = {
+                    "job_id": self._watch.job_id,
+                    "status": entry.status,
+                    "progress": position.percent,
+                    "at": rfc3339(entry.at),
+                    "message": entry.message,
+                }
+                await write(_event(position, "status", to_json(content).decode()).encode())
+            case Progressed(position, job):
+                content = {"job_id": job.id, "status": job.status, "progress": position.percent}
+                await write(_event(position, "progress", to_json(content).decode()).encode())
+            case Ended(position, job):
+                await self._write_end(position, job, write)
+            case _:
+                if await authenticate(self._request, None) != self._caller:
+                    raise NotAuthenticated("The key speaks for another account now")
+                await write(b": keep-alive\n\n")
+
+    async def _write_end(self, position: Position, job: Job, write: Callable[[bytes], Awaitable[None]]) -> None:
+        services = services_of(self._request)
+        if job.response_format == "b64_json" and job.has_files(services.clock.now_ms()):
+            inline = InlineVideos(services.storage, job.outputs)
+            text = to_json(job_view(self._request, job, inline)).decode()
+            async with aclosing(inline.chunks(_event(position, job.status, text))) as chunks:
+                async for chunk in chunks:
+                    await write(chunk)
+        else:
+            await write(_event(position, job.status, to_json(job_view(self._request, job)).decode()).encode())
+
+
+def _event(position: Position, name: str, data: str) -> str:
+    # JSON has no line breaks outside of strings, and none unescaped inside.
+    return f"id: {position.seq}.{position.percent}\nevent: {name}\ndata: {data}\n\n"
+
+
+def _position(header: str | None, query: str | None) -> Position:
+    given = header or query
+    if not given:
+        return Position()
+    match = POSITION.fullmatch(given)
+    if match is None:
+        field = LAST_EVENT_ID if header else "last_event_id"
+        raise invalid_fields([FieldError(field, "is not an id that an event of this service had, such as '17.40'")])
+    return Position(int(match[1]), int(match[2]))
+
+
+def _check_accept(request: Request) -> None:
+    accept = request.headers.get("accept")
+    if accept is None:
+        return
+    types = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
+    if not any(one in ACCEPTED_TYPES for one in types):
+        raise HTTPException(
+            HTTPStatus.NOT_ACCEPTABLE, f"Events come as {EVENT_STREAM}, which the Accept header leaves out"
+        )
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
