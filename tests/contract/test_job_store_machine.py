@@ -302,7 +302,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         assert survivor not in dead
         assert seconds <= LEASE_S or dead == self.alive - {survivor}
         for worker_id in dead:
-            self.releases(worker_id, noted=True)
+            self.releases(worker_id)
 
     @rule(most=st.integers(1, 3))
     def expire_overdue(self, most: int) -> None:
@@ -320,15 +320,15 @@ class JobStoreMachine(RuleBasedStateMachine):
         self.wait_for(self.desk.harness.restart())
         self.wait_for(self.desk.leases().release_dead(all_workers=True))
         for worker_id in WORKERS:
-            self.releases(worker_id, noted=True)
+            self.releases(worker_id)
         assert self.wait_for(self.desk.rows("SELECT id FROM jobs WHERE lease IS NOT NULL")) == []
 
-    def releases(self, worker_id: str, *, noted: bool = False) -> None:
-        """A worker's jobs are free; `noted` in the history of those that it had begun, if it died."""
+    def releases(self, worker_id: str) -> None:
+        """A worker's jobs are free; the history of those that it had begun says so."""
         self.alive.discard(worker_id)
         for life in self.lives.values():
             if life.worker_id == worker_id:
-                if noted and not life.state.waits_in_lane:
+                if not life.state.waits_in_lane:
                     life.history.append(life.state)
                 life.release()
 

@@ -121,9 +121,6 @@ REPORT_PROGRESS = "UPDATE jobs SET progress = :percent WHERE id = :id AND lease 
 SET_WARNINGS = "UPDATE jobs SET warnings = :warnings WHERE id = :id AND lease = :lease"
 
 
-TAKEN_OVER = "its worker stopped; another goes on with it"
-
-
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """A job that is ours to carry out until its lease is lost, with the attempts already made."""
@@ -155,7 +152,7 @@ class LeaseStore:
             workers = await transaction.fetch(ALL_WORKERS if all_workers else DEAD_WORKERS)
             released = 0
             for worker in workers:
-                released += await _release(transaction, worker["id"], TAKEN_OVER)
+                released += await _release(transaction, worker["id"])
             return released
 
         return await self._database.write(body)
@@ -447,14 +444,14 @@ async def _move(transaction: Transaction, row: Row, to: State, cause: str, **col
     await record_move(transaction, row, to, cause)
 
 
-async def _release(transaction: Transaction, worker_id: str, cause: str | None = None) -> int:
+async def _release(transaction: Transaction, worker_id: str) -> int:
     jobs = await transaction.fetch(LEASED_JOBS, worker_id=worker_id)
     for job in jobs:
         state = State(job["state"])
         if state.waits_in_lane:
             await transaction.execute(LEAVE_LANE, lane=job["lane"], ready=1, in_use=-1)
-        elif cause is not None:
-            await record_event(transaction, job, state, cause)
+        else:
+            await record_event(transaction, job, state, "its worker stopped; another goes on with it")
     await transaction.execute(UNLEASE, worker_id=worker_id)
     await transaction.execute(FORGET_WORKER, worker_id=worker_id)
     return len(jobs)
