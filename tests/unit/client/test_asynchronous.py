@@ -296,3 +296,10 @@ def test_the_environment_says_what_is_not_given(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("RUSHES_API_KEY")
     with pytest.raises(NotConfigured, match="RUSHES_API_KEY"):
         AsyncClient()
+
+
+async def test_a_timeline_is_read_from_its_own_address(server: Scripted) -> None:
+    server.script = [says({"job_id": "job_1", "entries": []})]
+    async with client_of(server) as client:
+        assert (await client.timeline("job_1"))["entries"] == []
+    assert server.requests[0].path == "/api/v1/videos/jobs/job_1/timeline"
