@@ -302,6 +302,21 @@ def test_json_is_exactly_what_the_service_says(rushes: Run) -> None:
     assert json.loads(rushes("jobs", "show", job_id, "--json").stdout)["job_id"] == job_id
 
 
+def test_show_tells_what_happened(rushes: Run) -> None:
+    job_id = detached(rushes, *QUICK)
+    rushes("jobs", "watch", job_id)
+    lines = [line.split(maxsplit=1) for line in rushes("jobs", "show", job_id).stdout.splitlines()]
+    told = [line[1].strip() for line in lines if line and re.fullmatch(r"\d\d:\d\d:\d\d", line[0])]
+    assert told[0] == "accepted"
+    assert told[-1] == "completed: its videos are stored here"
+
+
+def test_show_tells_what_is_waited_for(rushes: Run, held: Service, held_key: Key) -> None:
+    at_held = {"RUSHES_BASE_URL": held.url, "RUSHES_API_KEY": held_key.text}
+    job_id = detached(rushes, *QUICK, **at_held)
+    assert re.search(r"^now +held until", rushes("jobs", "show", job_id, **at_held).stdout, re.MULTILINE)
+
+
 def test_a_terminal_is_not_obeyed_through_a_prompt(rushes: Run) -> None:
     rushes("generate", "evil \x1b[31m\x1b]0;title\x07 [bold]prompt[/bold]", "--detach", *QUICK)
     shown = rushes("jobs", "list").stdout

@@ -69,19 +69,21 @@ def list_jobs(
 
 @app.command(epilog=EPILOG)
 def show(job_id: JobId, as_json: AsJson = False, base_url: BaseUrl = None, api_key: ApiKey = None) -> None:
-    """Show all about one job, and what has happened to it. With --json the history is under `timeline`."""
+    """Show all about one job, and what has happened to it; with --json the job alone."""
     from rushes.cli.screen import output, print_json
+
+    settings = service_settings(base_url, api_key)
+    if as_json:
+        print_json(call(settings, lambda client: client.state(job_id)).content)
+        return
 
     async def read(client: AsyncClient) -> tuple[JobState, Json]:
         return await client.state(job_id), await client.timeline(job_id)
 
-    job, timeline = call(service_settings(base_url, api_key), read)
-    if as_json:
-        print_json({**job.content, "timeline": timeline})
-    else:
-        console = output()
-        console.print(_sheet(job))
-        console.print(_history(timeline))
+    job, timeline = call(settings, read)
+    console = output()
+    console.print(_sheet(job))
+    console.print(_history(timeline))
 
 
 @app.command(epilog=EPILOG)
