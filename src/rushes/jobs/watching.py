@@ -36,7 +36,7 @@ class WatchLimits:
 
 
 class Watching:
-    """Everybody who waits for a job in this process. `run` must be running, else only notes of `close` arrive."""
+    """Everybody who waits for a job in this process. Nobody is woken unless `run` is running."""
 
     def __init__(self, history: HistoryStore, clock: Clock, limits: WatchLimits) -> None:
         self._history = history
@@ -119,8 +119,8 @@ class Watching:
         """Return when the service is stopping."""
         await self._closing.wait()
 
-    def leave(self, watch: Watch) -> None:
-        """Give a place back; again is no error."""
+    def release(self, watch: Watch) -> None:
+        """A place is free again, if it was not already."""
         watches = self._watches.get(watch.job_id, set())
         if watch not in watches:
             return
@@ -163,7 +163,11 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._watching.leave(self)
+        self.leave()
+
+    def leave(self) -> None:
+        """Give the place back; again is no error."""
+        self._watching.release(self)
 
     @property
     def closed(self) -> bool:
