@@ -414,6 +414,15 @@ class TestMedia:
         job = client.wait_for_video_job(job_of(started), check_interval=0.05)
         assert job["result"]["duration"] > first["result"]["duration"]
 
+    def test_the_older_examples_that_expect_the_video_at_once_work_with_a_header(self, service: Service) -> None:
+        with opened(service, service.key()) as client:
+            client.session.headers["Prefer"] = "wait=60"
+            response = client.videos("A lighthouse", **QUICK)
+            video_url = response["data"][0]["url"]
+            assert client.session.get(video_url, timeout=10).content[4:8] == b"ftyp"
+            response = client.videos("A lighthouse", response_format="b64_json", **QUICK)
+            assert base64.b64decode(response["data"][0]["b64_json"])[4:8] == b"ftyp"
+
     def test_a_picture_that_is_none_is_a_bad_request(self, client: Client) -> None:
         with pytest.raises(indoxhub.InvalidParametersError):
             client.videos("A lighthouse", input_image=base64.b64encode(b"no picture").decode(), **QUICK)

@@ -83,23 +83,24 @@ async def create_generation(request: Request, caller: Authenticated) -> Response
 async def _answer(request: Request, caller: Caller, made: Job | Replay, *, is_kept: bool) -> Response:
     """The answer to a job that is accepted; from here on nothing may look like a refusal."""
     preference = preference_of(request)
-    job = None
+    job = response = None
     if preference.wait_s is not None:
         job_id = json.loads(made.answer)["job_id"] if isinstance(made, Replay) else made.id
         try:
             job = await ended_within(request, caller, job_id, preference.wait_s)
+            if job is not None and job.status.is_final:
+                response = await finished_response(request, job)
+                response.headers.update(_headers(request, job.id, job.provider, job.model))
+                if isinstance(made, Replay):
+                    response.headers["Idempotent-Replayed"] = "true"
         except RushesError as error:
             log.warning("waiting_failed", job_id=job_id, error_code=error.code)
-    if job is not None and job.status.is_final:
-        response = await finished_response(request, job)
-        response.headers.update(_headers(request, job.id, job.provider, job.model))
+    if response is None:
         if isinstance(made, Replay):
-            response.headers["Idempotent-Replayed"] = "true"
-    elif isinstance(made, Replay):
-        response = _replay(request, made)
-    else:
-        # What is kept for repetitions must be what was sent; else what the job has come to meanwhile.
-        response = _started(request, made if is_kept or job is None else job)
+            response = _replay(request, made)
+        else:
+            # What is kept for repetitions must be what was sent; else what the job has come to meanwhile.
+            response = _started(request, made if is_kept or job is None else job)
     response.headers.update(preference.applied(has_waited=job is not None))
     return response
 

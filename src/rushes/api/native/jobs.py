@@ -42,17 +42,14 @@ FARTHEST_SKIP = 10_000_000
 )
 async def get_job(request: Request, job_id: str, caller: Authenticated) -> Response:
     """The job as it is now, or with `Prefer: wait=N` once it has ended; links in it are made afresh."""
-    services = services_of(request)
     preference = preference_of(request)
-    job = None
     if preference.wait_s is not None:
         job = await ended_within(request, caller, job_id, preference.wait_s)
-    applied = preference.applied(has_waited=job is not None)
-    if job is None:
-        job = await services.jobs.get(caller, job_id)
-    response = await _job_response(request, job)
-    response.headers.update(applied)
-    return response
+        if job is not None:
+            response = await _job_response(request, job)
+            response.headers.update(preference.applied(has_waited=True))
+            return response
+    return await _job_response(request, await services_of(request).jobs.get(caller, job_id))
 
 
 async def _job_response(request: Request, job: Job) -> Response:
