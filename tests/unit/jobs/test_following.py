@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import pytest
 
-from rushes.errors import JobNotFound
+from rushes.errors import JobNotFound, OutputLost
 from rushes.jobs.following import (
     QUIET_S,
     Ended,
@@ -22,6 +22,7 @@ from rushes.jobs.following import (
 )
 from rushes.jobs.history import HistoryStore
 from rushes.jobs.job import Status
+from rushes.jobs.recovery import RecoveryStore
 from rushes.jobs.watching import Watching, WatchLimits
 from rushes.video.progress import Working
 from tests.fixtures.new_jobs import ACCOUNT
@@ -197,3 +198,19 @@ async def test_a_job_that_is_deleted_meanwhile_is_not_found(follower: Follower) 
         await happenings.aclose()
         with pytest.raises(JobNotFound):
             await anext(follow(watch, follower.history, engine.clock, START))
+
+
+async def test_a_job_that_an_operator_recovers_goes_on_after_its_failure(follower: Follower) -> None:
+    engine = follower.engine
+    engine.provider.fetches = [OutputLost("The video is gone")]
+    failed = await engine.create_and_carry()
+    assert failed.status is Status.FAILED
+    seen = await engine.clock.run(follower.read())
+    engine.provider.fetches = []
+    await RecoveryStore(engine.database).recover("job_1")
+    await engine.carry(await engine.claim())
+    rest = await engine.clock.run(follower.read(positions(seen)[-1]))
+    assert told(rest) == ["to"]
+    last = rest[-1]
+    assert isinstance(last, Ended)
+    assert last.job.status is Status.COMPLETED
