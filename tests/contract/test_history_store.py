@@ -10,6 +10,7 @@ from rushes.jobs.job import AttemptState, State
 from tests.contract.database_harness import Desk
 from tests.fixtures.new_jobs import ACCOUNT, new_job
 from tests.fixtures.scripted_provider import stored_video
+from tests.fixtures.service import until
 
 
 def history_of(desk: Desk) -> HistoryStore:
@@ -91,6 +92,8 @@ async def test_listeners_hear_of_each_job_that_changes(desk: Desk) -> None:
     heard: list[str] = []
     stop = history_of(desk).listen(heard.append)
     await moved(desk)
+    # A server's notes take their way.
+    await until(lambda: len(heard) >= 3)
     stop()
     await desk.jobs.cancel(ACCOUNT, "job_2")
     assert heard == ["job_1", "job_2", "job_1"]
