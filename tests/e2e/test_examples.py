@@ -32,11 +32,18 @@ def environment(**more: str) -> dict[str, str]:
     return {"PATH": os.defpath, **source, **more}
 
 
-@pytest.mark.parametrize("example", ["curl.sh", "python_client.py", "indoxhub_client.py"])
+INTERPRETERS = {".sh": ("bash", "curl"), ".mjs": ("node", "node")}
+"""By suffix: what runs an example, and what must be on the machine for it."""
+PACKAGES = {"curl": "curl", "node": "nodejs"}
+
+
+@pytest.mark.parametrize(
+    "example", ["curl.sh", "python_client.py", "indoxhub_client.py", "openai_client.py", "events.mjs"]
+)
 def test_it_saves_a_video_and_prints_its_path(service: Service, key: Key, tmp_path: Path, example: str) -> None:
-    if example == "curl.sh" and shutil.which("curl") is None:
-        pytest.skip("this example uses curl")
-    interpreter = "bash" if example.endswith(".sh") else sys.executable
+    interpreter, needed = INTERPRETERS.get(Path(example).suffix, (sys.executable, sys.executable))
+    if shutil.which(needed) is None:
+        pytest.skip(f"{example} needs {needed}; on Debian it is the package {PACKAGES[needed]}")
     done = subprocess.run(
         [interpreter, EXAMPLES / example],
         cwd=tmp_path,
