@@ -14,7 +14,7 @@ PORTABLE: Final = frozenset({
     "input_image", "reference_image", "reference_images", "last_frame", "video",
     "generate_audio", "negative_prompt", "person_generation",
     # Ours alone: left inside, a key would be stored with the request and an address sent to the provider.
-    "byok_api_key", "webhook_url",
+    "byok_api_key", "webhook_url", "webhook_events",
 })  # fmt: skip
 
 

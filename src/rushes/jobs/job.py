@@ -20,6 +20,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from rushes.jobs.fallbacks import NO_FALLBACKS, Fallbacks
+from rushes.jobs.listener import Listener
 from rushes.video.output import StoredVideo
 from rushes.video.progress import Handle, estimate_percent
 from rushes.video.request import VideoRequest
@@ -182,6 +183,7 @@ class Job:
     fallbacks: Fallbacks = NO_FALLBACKS
     asked_model: str | None = None
     source_job_id: str | None = None
+    listener: Listener | None = None
 
     @property
     def status(self) -> Status:

@@ -5,7 +5,7 @@ Whoever changes a job's state calls this, so that nothing that is kept beside a 
 
 from __future__ import annotations
 
-from rushes.db.database import Row, Transaction
+from rushes.db.database import Row, Transaction, fetch_one
 from rushes.jobs.job import State, Status
 from rushes.jobs.usage import count_recovery, count_usage
 
@@ -17,7 +17,20 @@ INSERT INTO job_counts (account_id, status, jobs) VALUES (:account_id, :status, 
 ON CONFLICT (account_id, status) DO UPDATE SET jobs = job_counts.jobs + excluded.jobs
 """
 
+ANNOUNCEMENTS_CHANNEL = "announcements"
+"""Tells that a change was recorded which somebody outside has asked to hear of (`job_events.unannounced`)."""
+
 INSERT_EVENT = "INSERT INTO job_events (job_id, at, state, cause) VALUES (:job_id, :now, :state, :cause)"
+
+# Marked only where somebody listens, so that a service without webhooks writes nothing more for them.
+INSERT_CHANGE = """
+INSERT INTO job_events (job_id, at, state, cause, unannounced)
+VALUES (:job_id, :now, :state, :cause,
+        CASE WHEN :has_listener = 1
+                  OR EXISTS (SELECT 1 FROM webhook_endpoints WHERE account_id = :account_id AND enabled = 1)
+             THEN 1 END)
+RETURNING unannounced
+"""
 
 WIPE_SEALED = "DELETE FROM byok_secrets WHERE job_id = :job_id"
 
@@ -41,12 +54,32 @@ async def record_move(transaction: Transaction, job: Row, to: State, cause: str)
         await count_usage(transaction, job, to)
         if was is State.RECOVERING:
             await count_recovery(transaction, job)
-    await record_event(transaction, job, to, cause)
+    if was.status is to.status:
+        await record_event(transaction, job, to, cause)
+    else:
+        await _record_change(transaction, job, to, cause)
 
 
 async def record_event(transaction: Transaction, job: Row, state: State, cause: str) -> None:
     """Something happened to a job that is worth a line in its history; alone, when its state stays."""
     await transaction.execute(INSERT_EVENT, job_id=job["id"], state=state, cause=cause)
+    transaction.notify(JOBS_CHANNEL, job["id"])
+
+
+async def _record_change(transaction: Transaction, job: Row, to: State, cause: str) -> None:
+    """The same for a change that callers see, and may have asked to be told of."""
+    recorded = await fetch_one(
+        transaction,
+        INSERT_CHANGE,
+        job_id=job["id"],
+        account_id=job["account_id"],
+        state=to,
+        cause=cause,
+        has_listener=int(job["listener"] is not None),
+    )
+    assert recorded is not None
+    if recorded["unannounced"] is not None:
+        transaction.notify(ANNOUNCEMENTS_CHANNEL, "")
     transaction.notify(JOBS_CHANNEL, job["id"])
 
 

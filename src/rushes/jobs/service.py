@@ -19,6 +19,7 @@ from rushes.ids import new_id
 from rushes.jobs.fallbacks import Fallback, Fallbacks, pinned_options
 from rushes.jobs.idempotency import Once, Replay
 from rushes.jobs.job import Job
+from rushes.jobs.listener import Listener
 from rushes.jobs.serving import ANIMATIC, Servers, Serving
 from rushes.jobs.store import JobStore, Listing, NewJob
 from rushes.media.inputs import GivenMedia, Inputs
@@ -49,6 +50,7 @@ class Asked:
     """The model's name as the caller wrote it, to be shown again, where that is not `model` and `provider`."""
     source_job_id: str | None = None
     """The job whose video this one is made from."""
+    listener: Listener | None = None
 
     def __repr__(self) -> str:
         return f"Asked(model={self.model!r}, provider={self.provider!r})"
@@ -139,6 +141,7 @@ class JobService:
             fallbacks=fallbacks,
             asked_model=asked.asked_model,
             source_job_id=asked.source_job_id,
+            listener=asked.listener,
         )
         job = await self._store.create(new) if once is None else await self._store.create_once(new, once)
         self._wake(hold_s)

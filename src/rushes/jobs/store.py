@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -15,6 +15,7 @@ from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableI
 from rushes.jobs.fallbacks import NO_FALLBACKS, Fallbacks
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay, replayed
 from rushes.jobs.job import Job, Problem, State, Status
+from rushes.jobs.listener import Listener
 from rushes.jobs.moving import record_acceptance, record_deletion, record_move
 from rushes.video.output import StoredVideo
 from rushes.video.request import VideoRequest
@@ -22,10 +23,10 @@ from rushes.video.request import VideoRequest
 INSERT_JOB = """
 INSERT INTO jobs (id, account_id, key_id, state, status, provider, model, served_provider, served_model, request,
                   response_format, cost_usd, usual_s, warnings, lane, available_at, deadline_at, progress, created_at,
-                  surface, credential, byok, fallbacks, asked_model, source_job_id)
+                  surface, credential, byok, fallbacks, asked_model, source_job_id, listener)
 VALUES (:id, :account_id, :key_id, 'queued', 'pending', :provider, :model, :served_provider, :served_model, :request,
         :response_format, :cost_usd, :usual_s, :warnings, :lane, :now + :hold_ms, :now + :deadline_ms, :progress, :now,
-        :surface, :credential, :byok, :fallbacks, :asked_model, :source_job_id)
+        :surface, :credential, :byok, :fallbacks, :asked_model, :source_job_id, :listener)
 RETURNING *
 """
 
@@ -109,6 +110,15 @@ class NewJob:
     fallbacks: Fallbacks = NO_FALLBACKS
     asked_model: str | None = None
     source_job_id: str | None = None
+    listener: Listener | None = None
+
+
+Deleting = Callable[[Transaction, Row], Awaitable[None]]
+"""Told of a job, by its row, in the transaction that deletes it and before anything of it is gone."""
+
+
+async def _nobody_minds(_transaction: Transaction, _job: Row) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +148,9 @@ class Listing:
 class JobStore:
     """What callers do with jobs."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, deleting: Deleting = _nobody_minds) -> None:
         self._database = database
+        self._deleting = deleting
 
     async def find_answer(self, account_id: str, once: Once) -> Replay | None:
         """What an earlier request of the same idempotency key was answered. Raises IdempotencyMismatch."""
@@ -290,6 +301,7 @@ class JobStore:
                     f"Only finished jobs can be deleted; '{job_id}' is {job.status.value}"
                     + ("; cancel it first" if job.status is Status.PENDING else "")
                 )
+            await self._deleting(transaction, row)
             await doom_files(transaction, job)
             for statement in (DELETE_EVENTS, DELETE_ATTEMPTS, DELETE_JOB):
                 await transaction.execute(statement, id=job_id)
@@ -327,6 +339,7 @@ async def _insert(transaction: Transaction, new: NewJob) -> Job:
         fallbacks=new.fallbacks.to_json(),
         asked_model=new.asked_model,
         source_job_id=new.source_job_id,
+        listener=None if new.listener is None else new.listener.to_json(),
     )
     if new.sealed_secret is not None:
         await transaction.execute(KEEP_SEALED, job_id=new.id, sealed=new.sealed_secret)
@@ -384,6 +397,7 @@ def job_from(row: Row) -> Job:
         fallbacks=Fallbacks.from_json(row["fallbacks"]),
         asked_model=row["asked_model"],
         source_job_id=row["source_job_id"],
+        listener=Listener.from_json(row["listener"]),
     )
 
 

@@ -55,7 +55,7 @@ CREATE TABLE jobs (
 	created_at BIGINT NOT NULL, 
 	started_at BIGINT, 
 	completed_at BIGINT, 
-	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, 
+	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, listener TEXT, 
 	PRIMARY KEY (seq), 
 	UNIQUE (id)
 );
@@ -86,7 +86,7 @@ CREATE TABLE job_events (
 	job_id TEXT NOT NULL, 
 	at BIGINT NOT NULL, 
 	state TEXT NOT NULL, 
-	cause TEXT NOT NULL, 
+	cause TEXT NOT NULL, unannounced INTEGER, 
 	PRIMARY KEY (seq)
 );
 CREATE INDEX job_events_by_job ON job_events (job_id, seq);
@@ -171,4 +171,72 @@ CREATE TABLE byok_secrets (
 );
 CREATE INDEX jobs_queued ON jobs (lane, available_at, seq) WHERE state IN ('queued', 'rerouted') AND lease IS NULL;
 CREATE INDEX jobs_overdue ON jobs (deadline_at) WHERE state IN ('queued', 'rerouted') AND lease IS NULL;
-INSERT INTO alembic_version (version_num) VALUES ('0007');
+CREATE INDEX job_events_unannounced ON job_events (seq) WHERE unannounced = 1;
+CREATE TABLE webhook_endpoints (
+	id TEXT NOT NULL, 
+	account_id TEXT NOT NULL, 
+	url TEXT NOT NULL, 
+	events TEXT, 
+	description TEXT, 
+	enabled INTEGER NOT NULL, 
+	disabled_reason TEXT, 
+	sealed TEXT NOT NULL, 
+	old_sealed TEXT, 
+	old_until BIGINT, 
+	consecutive_failures INTEGER DEFAULT '0' NOT NULL, 
+	last_error TEXT, 
+	last_error_at BIGINT, 
+	created_at BIGINT NOT NULL, 
+	PRIMARY KEY (id)
+);
+CREATE INDEX webhook_endpoints_by_account ON webhook_endpoints (account_id, created_at, id);
+CREATE INDEX webhook_endpoints_enabled ON webhook_endpoints (account_id) WHERE enabled = 1;
+CREATE TABLE webhook_secrets (
+	account_id TEXT NOT NULL, 
+	sealed TEXT NOT NULL, 
+	old_sealed TEXT, 
+	old_until BIGINT, 
+	created_at BIGINT NOT NULL, 
+	PRIMARY KEY (account_id)
+);
+CREATE TABLE webhook_deliveries (
+	seq INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	account_id TEXT NOT NULL, 
+	endpoint_id TEXT, 
+	sealed_url TEXT, 
+	shown_url TEXT NOT NULL, 
+	lane TEXT NOT NULL, 
+	job_id TEXT NOT NULL, 
+	type TEXT NOT NULL, 
+	event_at BIGINT NOT NULL, 
+	snapshot TEXT, 
+	state TEXT NOT NULL, 
+	attempts INTEGER DEFAULT '0' NOT NULL, 
+	next_attempt_at BIGINT NOT NULL, 
+	lease TEXT, 
+	last_attempt_at BIGINT, 
+	last_status INTEGER, 
+	last_error TEXT, 
+	last_duration_ms INTEGER, 
+	created_at BIGINT NOT NULL, 
+	settled_at BIGINT, 
+	PRIMARY KEY (seq), 
+	UNIQUE (id)
+);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (lane, next_attempt_at, seq) WHERE state = 'pending';
+CREATE INDEX webhook_deliveries_leased ON webhook_deliveries (lease) WHERE lease IS NOT NULL;
+CREATE INDEX webhook_deliveries_pending_job ON webhook_deliveries (job_id) WHERE state = 'pending';
+CREATE INDEX webhook_deliveries_settled ON webhook_deliveries (settled_at) WHERE settled_at IS NOT NULL;
+CREATE INDEX webhook_deliveries_by_account ON webhook_deliveries (account_id, seq);
+CREATE INDEX webhook_deliveries_by_state ON webhook_deliveries (account_id, state, seq);
+CREATE INDEX webhook_deliveries_by_endpoint ON webhook_deliveries (endpoint_id, seq);
+CREATE INDEX webhook_deliveries_by_endpoint_state ON webhook_deliveries (endpoint_id, state, seq);
+CREATE TABLE webhook_lanes (
+	lane TEXT NOT NULL, 
+	account_id TEXT NOT NULL, 
+	next_at BIGINT NOT NULL, 
+	PRIMARY KEY (lane)
+);
+CREATE INDEX webhook_lanes_due ON webhook_lanes (next_at);
+INSERT INTO alembic_version (version_num) VALUES ('0008');
