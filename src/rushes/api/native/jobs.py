@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import datetime
 from typing import Annotated
 
@@ -14,14 +12,14 @@ from starlette.responses import Response
 
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated, authenticate
-from rushes.api.body import invalid_fields, refuse_unknown
+from rushes.api.body import refuse_unknown
+from rushes.api.cursors import cursor_of, seq_of
 from rushes.api.native.answers import problems
 from rushes.api.native.inline import InlineVideos
 from rushes.api.native.schemas import Cancelled, JobPage, JobView, job_view
 from rushes.api.native.waiting import ended_within
 from rushes.api.prefer import PREFER_PARAMETER, preference_of
 from rushes.api.services import services_of
-from rushes.errors import FieldError
 from rushes.jobs.job import Job, Status
 from rushes.jobs.store import Listing
 
@@ -87,7 +85,7 @@ async def list_jobs(
     listing = Listing(
         limit=limit,
         skip=skip,
-        beyond_seq=None if cursor is None else _seq_of(cursor),
+        beyond_seq=None if cursor is None else seq_of(cursor),
         status=status,
         model=None if model is None else model.removeprefix(f"{provider or ''}/"),
         provider=provider,
@@ -100,7 +98,7 @@ async def list_jobs(
         total=total,
         limit=limit,
         skip=skip,
-        next_cursor=_cursor_of(jobs[-1].seq) if len(jobs) == limit else None,
+        next_cursor=cursor_of(jobs[-1].seq) if len(jobs) == limit else None,
     )
     return json_response(page)
 
@@ -128,21 +126,6 @@ async def cancel_job(request: Request, job_id: str, caller: Authenticated) -> Re
     """Only a pending job can be cancelled; it is then never submitted to a provider. Again answers the same."""
     job = await services_of(request).jobs.cancel(caller, job_id)
     return json_response(Cancelled(job_id=job.id, status=job.status))
-
-
-def _cursor_of(seq: int) -> str:
-    return base64.urlsafe_b64encode(f"v1:{seq}".encode()).decode().rstrip("=")
-
-
-def _seq_of(cursor: str) -> int:
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-        version, _, seq = text.partition(":")
-        if version == "v1" and seq.isdecimal() and len(seq) <= 18:
-            return int(seq)
-    except (binascii.Error, ValueError):
-        pass
-    raise invalid_fields([FieldError("cursor", "is not a next_cursor that a list has answered")])
 
 
 def _milliseconds(moment: datetime | None) -> int | None:

@@ -1,0 +1,26 @@
+"""Cursors of lists: where the next page begins, as text that only we read."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from rushes.api.body import invalid_fields
+from rushes.errors import FieldError
+
+
+def cursor_of(seq: int) -> str:
+    """The cursor behind the item with this number."""
+    return base64.urlsafe_b64encode(f"v1:{seq}".encode()).decode().rstrip("=")
+
+
+def seq_of(cursor: str) -> int:
+    """The number that a cursor holds. Raises InvalidRequest for text that is none."""
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+        version, _, seq = text.partition(":")
+        if version == "v1" and seq.isdecimal() and len(seq) <= 18:
+            return int(seq)
+    except (binascii.Error, ValueError):
+        pass
+    raise invalid_fields([FieldError("cursor", "is not a next_cursor that a list has answered")])
