@@ -253,7 +253,19 @@ def _variable(name: str) -> str:
 
 
 def _shown_default(field: FieldInfo) -> str:
-    return "not set" if field.default in (None, {}, NetAllow()) else f"`{field.default}`"
+    if field.default in (None, {}, NetAllow()):
+        return "not set"
+    return f"`{_variable_value(field.default)}`"
+
+
+def _variable_value(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ",".join(str(one) for one in value)
+        case _:
+            return str(value)
 
 
 def _meaning(field: FieldInfo) -> str:
@@ -272,9 +284,17 @@ def _meaning(field: FieldInfo) -> str:
 
 
 def _toml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f'"{name}" = {_toml(item)}' for name, item in value.items()) + "}"
-    return str(value) if isinstance(value, int | float) else f'"{value}"'
+    match value:
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return str(value)
+        case tuple():
+            return f"[{', '.join(_toml(one) for one in value)}]"
+        case dict():
+            return "{" + ", ".join(f'"{name}" = {_toml(item)}' for name, item in value.items()) + "}"
+        case _:
+            return f'"{value}"'
 
 
 if __name__ == "__main__":
