@@ -6,8 +6,9 @@
     │   ├── UnsupportedOption       well formed, but not offered by this model (or by us)
     │   ├── UnknownField
     │   ├── NotAuthenticated
-    │   ├── NotFound                JobNotFound, ModelNotFound, ProviderNotFound, KeyNotFound, ...
-    │   ├── NotCancellable, JobNotFinished, NotRecoverable, FileExpired
+    │   ├── NotFound                JobNotFound, ModelNotFound, ProviderNotFound, KeyNotFound, WebhookNotFound, ...
+    │   ├── NotCancellable, JobNotFinished, NotRecoverable, NotRedeliverable, FileExpired
+    │   ├── WebhookLimitReached
     │   ├── IdempotencyMismatch
     │   ├── ModelRetired
     │   ├── BodyTooLarge
@@ -143,6 +144,18 @@ class KeyNotFound(NotFound):
     code = "key_not_found"
 
 
+class WebhookNotFound(NotFound):
+    """No such webhook in this account."""
+
+    code = "webhook_not_found"
+
+
+class DeliveryNotFound(NotFound):
+    """No such delivery of a webhook in this account, or not any more."""
+
+    code = "delivery_not_found"
+
+
 class NotCancellable(CallerError):
     """The job has left `pending`, so it can no longer be cancelled."""
 
@@ -159,6 +172,18 @@ class NotRecoverable(CallerError):
     """The job is not one that an operator can take up again."""
 
     code = "not_recoverable"
+
+
+class NotRedeliverable(CallerError):
+    """The message cannot be sent again: its job or its webhook is gone."""
+
+    code = "not_redeliverable"
+
+
+class WebhookLimitReached(CallerError):
+    """The account has as many webhooks as it may."""
+
+    code = "webhook_limit"
 
 
 class FileExpired(CallerError):

@@ -78,6 +78,7 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
+RetryWait = Annotated[float, Field(gt=0, le=7 * 86_400)]
 Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -147,6 +148,16 @@ class Settings(BaseSettings):
         3600, ge=0.1, description="How long an input file stays that no unfinished job needs, in seconds."
     )
     upload_keep_s: float = Field(86_400, ge=0.1, description="How long an upload can be referred to, in seconds.")
+    webhook_retries_s: Annotated[tuple[RetryWait, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400),
+        max_length=50,
+        description="How long after each failed try of a webhook the next follows, in seconds; after the last it is"
+        " given up.",
+    )
+    webhook_timeout_s: float = Field(
+        15, ge=0.1, le=30, description="How long a webhook's receiver may take to answer, in seconds."
+    )
+    webhook_https_only: bool = Field(False, description="Whether webhooks are refused whose URL is not https.")
     net_allow: NetAllow = Field(
         NetAllow(),
         description="Networks (CIDR, separated by commas) that may be reached besides the public internet, for each of"

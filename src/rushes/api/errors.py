@@ -31,6 +31,7 @@ from rushes.errors import (
     NotCancellable,
     NotFound,
     NotRecoverable,
+    NotRedeliverable,
     Overloaded,
     ProviderNotFound,
     RefusedAddress,
@@ -40,6 +41,7 @@ from rushes.errors import (
     UnknownField,
     UnsupportedOption,
     UnusableInput,
+    WebhookLimitReached,
     WrongContentType,
 )
 
@@ -64,6 +66,8 @@ STATUS_OF: dict[type[RushesError], HTTPStatus] = {
     ModelRetired: HTTPStatus.BAD_REQUEST,
     NotCancellable: HTTPStatus.CONFLICT,
     NotRecoverable: HTTPStatus.CONFLICT,
+    NotRedeliverable: HTTPStatus.CONFLICT,
+    WebhookLimitReached: HTTPStatus.CONFLICT,
     JobNotFinished: HTTPStatus.CONFLICT,
     FileExpired: HTTPStatus.GONE,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

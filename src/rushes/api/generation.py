@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -11,10 +12,13 @@ from pydantic_core import PydanticCustomError
 from rushes.api.body import refuse_unknown, shaped
 from rushes.catalogue.params import lift_portable
 from rushes.catalogue.size import with_size
+from rushes.errors import FieldError, InvalidRequest
 from rushes.jobs.fallbacks import MOST_FALLBACKS
+from rushes.jobs.listener import Listener
 from rushes.jobs.service import Asked
 from rushes.media.inputs import GivenMedia
 from rushes.video.request import Role, VideoRequest
+from rushes.webhooks.message import MessageType
 
 LONGEST_PROMPT = 32_000
 
@@ -49,10 +53,21 @@ class GenerationBody(BaseModel):
         max_length=MOST_FALLBACKS,
         description="Models, `ID` or `provider/ID`: the next one takes over while none has accepted the job.",
     )
+    webhook_url: str | None = Field(
+        None, max_length=8192, repr=False, description="Where we tell you of this job's changes, by POST."
+    )
+    webhook_events: list[MessageType] | None = Field(
+        None, min_length=1, description="What to tell `webhook_url` of; all without it."
+    )
     additional_params: dict[str, Any] | None = Field(None, description="The provider's own options, sent as given.")
     byok_api_key: str | None = Field(
         None, repr=False, description="Your own key of the provider: used for this job alone, wiped when it ends."
     )
+
+    @field_validator("webhook_events", mode="before")
+    @classmethod
+    def _known_events(cls, events: object) -> object:
+        return known_events(events)
 
     @field_validator("prompt")
     @classmethod
@@ -72,6 +87,14 @@ class GenerationBody(BaseModel):
         return params
 
 
+def known_events(events: object) -> object:
+    """The events of a webhook as their type; what is none of them is left for the field to refuse, with its name."""
+    if not isinstance(events, list):
+        return events
+    known = {one.value: one for one in MessageType}
+    return [known.get(one, one) if isinstance(one, str) else one for one in events]
+
+
 def given_media(body: GenerationBody) -> list[GivenMedia]:
     """The input files of a body, each with the name its errors use; references in the order given."""
     single = (
@@ -86,8 +109,11 @@ def given_media(body: GenerationBody) -> list[GivenMedia]:
     return media
 
 
-def asked_of(content: dict[str, Any]) -> Asked:
-    """What a body asks for. Raises InvalidRequest, UnknownField or UnsupportedOption naming the field."""
+def asked_of(content: dict[str, Any], listener_of: Callable[[str, Sequence[str] | None], Listener]) -> Asked:
+    """What a body asks for; `listener_of` makes a webhook's address and events something that a job may keep.
+
+    Raises InvalidRequest, UnknownField, UnsupportedOption or RefusedInput naming the field.
+    """
     params = content.get("additional_params")
     if isinstance(params, dict):
         lifted, rest = lift_portable(content, params)
@@ -108,6 +134,12 @@ def asked_of(content: dict[str, Any]) -> Asked:
     )
     if body.size is not None:
         video = with_size(video, body.size)
+    listener = None
+    if body.webhook_url is not None:
+        listener = listener_of(body.webhook_url, body.webhook_events)
+    elif body.webhook_events is not None:
+        message = "webhook_events: Needs a webhook_url to tell"
+        raise InvalidRequest(message, [FieldError("webhook_events", message)])
     return Asked(
         request=video,
         media=tuple(given_media(body)),
@@ -116,4 +148,5 @@ def asked_of(content: dict[str, Any]) -> Asked:
         response_format=body.response_format or "url",
         byok_api_key=body.byok_api_key,
         fallback_models=tuple(body.fallback_models or ()),
+        listener=listener,
     )

@@ -26,6 +26,7 @@ from rushes.api.native import (
     uploads,
     usage,
     videos,
+    webhooks,
 )
 from rushes.api.openai import models as openai_models
 from rushes.api.openai import remakes as openai_remakes
@@ -54,6 +55,7 @@ def build_http(services: Services) -> ASGIApp:
     api.include_router(videos.authenticated_router, prefix="/api/v1", tags=["videos"])
     api.include_router(uploads.router, prefix="/api/v1", tags=["media"])
     api.include_router(models.router, prefix="/api/v1", tags=["models"])
+    api.include_router(webhooks.router, prefix="/api/v1", tags=["webhooks"])
     api.include_router(usage.router, prefix="/api/v1", tags=["account"])
     api.include_router(tokens.router, prefix="/api/v1", tags=["account"])
     for surface in (openai_remakes, openai_videos, openai_models):

@@ -10,28 +10,33 @@ from rushes.media.links import LinkSigner, LinkState
 
 
 class Links:
-    """Makes and checks the links. Without a public URL they carry the host that the request was sent to."""
+    """Makes and checks the links. Without a public URL they carry the host that the request was sent to, or where there
+    is no request `own_url`, the address that the service listens on.
+    """
 
-    def __init__(self, signer: LinkSigner, clock: Clock, *, ttl_s: int, public_url: str | None) -> None:
+    def __init__(
+        self, signer: LinkSigner, clock: Clock, *, ttl_s: int, public_url: str | None, own_url: str = ""
+    ) -> None:
         self._signer = signer
         self._clock = clock
         self._ttl_s = ttl_s
         self._public_url = None if public_url is None else public_url.rstrip("/")
+        self._own_url = own_url
 
     def expires_at_ms(self) -> int:
         """When a link made now stops working; rounded so that reads of one moment give the same link."""
         return (self._clock.now_ms() // 1000 + self._ttl_s) * 1000
 
-    def to_video(self, connection: HTTPConnection, job: Job, index: int, expires_at_ms: int) -> str:
+    def to_video(self, connection: HTTPConnection | None, job: Job, index: int, expires_at_ms: int) -> str:
         """The link to a job's video."""
         return self._link(connection, f"/media/{job.id}/{index}.mp4", expires_at_ms)
 
-    def to_poster(self, connection: HTTPConnection, job: Job, index: int, expires_at_ms: int) -> str:
+    def to_poster(self, connection: HTTPConnection | None, job: Job, index: int, expires_at_ms: int) -> str:
         """The link to a video's poster frame."""
         return self._link(connection, f"/media/{job.id}/{index}.jpg", expires_at_ms)
 
-    def _link(self, connection: HTTPConnection, path: str, expires_at_ms: int) -> str:
-        base = self._public_url or str(connection.base_url).rstrip("/")
+    def _link(self, connection: HTTPConnection | None, path: str, expires_at_ms: int) -> str:
+        base = self._public_url or (self._own_url if connection is None else str(connection.base_url).rstrip("/"))
         return f"{base}{path}?{self._signer.sign(path, expires_at_ms // 1000)}"
 
     def check(self, path: str, expires: str | None, signature: str | None) -> LinkState:

@@ -20,6 +20,7 @@ from rushes.jobs.watching import Watching
 from rushes.media.inputs import Inputs
 from rushes.media.poster import Posters
 from rushes.media.storage import Storage
+from rushes.webhooks.service import WebhookService
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Services:
     watching: Watching
     inputs: Inputs
     usage: UsageStore
+    webhooks: WebhookService
     catalogue: Catalogue
     served_surfaces: Mapping[str, str | None]
     model_aliases: Mapping[str, str]

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from rushes.accounts.store import AccountStore
 from rushes.accounts.tokens import TokenSigner
 from rushes.api.http import build_http
 from rushes.api.links import Links
+from rushes.api.native.schemas import view_of
 from rushes.api.services import Services
 from rushes.app.aliases import model_aliases
 from rushes.app.credentials import configured_keys, credential_of
@@ -54,14 +56,21 @@ from rushes.offload import Offload
 from rushes.providers.registry import open_providers
 from rushes.sealing import Sealer
 from rushes.settings import Settings
+from rushes.webhooks.cleaner import DeliveryCleaner
+from rushes.webhooks.delivery import Sender
+from rushes.webhooks.dispatch import Dispatcher
+from rushes.webhooks.outbox import Outbox, before_deletion
+from rushes.webhooks.service import WebhookService
+from rushes.webhooks.signing_secrets import SigningSecrets
+from rushes.webhooks.store import WebhookStore
 
 LEAST_FREE_BYTES = 64 * 1024**2
 LOCK_WAIT_S = 2.0
 
 
 @asynccontextmanager
-async def running_service(settings: Settings, stopping: asyncio.Event) -> AsyncIterator[ASGIApp]:
-    """The whole service in this process, on one data directory, which it locks.
+async def running_service(settings: Settings, stopping: asyncio.Event, *, own_url: str = "") -> AsyncIterator[ASGIApp]:
+    """The whole service in this process, on one data directory, which it locks; `own_url` is where it listens.
 
     Once `stopping` is set, whoever waits for a job is sent away, so that the server can finish its answers. Raises
     StartupError if it cannot start. On leaving, unfinished jobs stay resumable.
@@ -122,7 +131,7 @@ async def running_service(settings: Settings, stopping: asyncio.Event) -> AsyncI
             setting_names=settings.credential_variables,
             on_retired=OnRetired(settings.on_retired),
         )
-        jobs = JobStore(database)
+        jobs = JobStore(database, deleting=before_deletion)
         leases = LeaseStore(database, new_id("worker"))
         breakers = Breakers()
 
@@ -160,6 +169,26 @@ async def running_service(settings: Settings, stopping: asyncio.Event) -> AsyncI
             clock,
             WatchLimits(most=settings.most_watchers, most_per_account=settings.most_watchers_per_account),
         )
+        links = Links(
+            LinkSigner(keys.derive("links")),
+            clock,
+            ttl_s=settings.link_ttl_s,
+            public_url=settings.public_url,
+            own_url=own_url,
+        )
+        webhooks = WebhookStore(database)
+        signing_secrets = SigningSecrets(webhooks, Sealer(keys.derive("webhooks")), clock)
+        sender = Sender(client, clock, try_s=settings.webhook_timeout_s)
+        dispatcher = Dispatcher(
+            database,
+            jobs,
+            sender,
+            signing_secrets,
+            lambda job, kept: asdict(view_of(job, links, None, clock.now_ms(), deleted=not kept)),
+            clock,
+            retries_s=settings.webhook_retries_s,
+            alone=True,
+        )
         services = Services(
             accounts=AccountStore(database),
             tokens=TokenSigner(keys.derive("tokens")),
@@ -177,13 +206,14 @@ async def running_service(settings: Settings, stopping: asyncio.Event) -> AsyncI
             watching=watching,
             inputs=inputs,
             usage=UsageStore(database),
+            webhooks=WebhookService(
+                webhooks, signing_secrets, sender, client, clock, https_only=settings.webhook_https_only
+            ),
             catalogue=catalogue,
             served_surfaces=servers.surfaces_in_use(),
             model_aliases=model_aliases(settings, catalogue, discovering(own, settings)),
             storage=storage,
-            links=Links(
-                LinkSigner(keys.derive("links")), clock, ttl_s=settings.link_ttl_s, public_url=settings.public_url
-            ),
+            links=links,
             posters=Posters(storage, measuring),
             clock=clock,
             ready=lambda: _trouble(database, directory.root),
@@ -195,6 +225,8 @@ async def running_service(settings: Settings, stopping: asyncio.Event) -> AsyncI
             _in_background(
                 Cleaner(RetentionStore(database), storage, clock).run(),
                 InputCleaner(input_store, storage, clock, grace_s=settings.input_grace_s).run(),
+                dispatcher.run(),
+                DeliveryCleaner(Outbox(database), clock).run(),
                 Discovery(catalogue, discovering(own, settings), adapters, keyring, clock).run(),
                 watching.run(),
                 _close_when(stopping, watching),

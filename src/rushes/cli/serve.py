@@ -67,9 +67,10 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     for complaint in complaints():
         log.warning("unknown_setting", detail=complaint)
     listener = _listen(host, port)
-    async with running_service(settings, asked) as http:
-        address, bound_port = listener.getsockname()[:2]
-        log.info("listening", url=f"http://{address}:{bound_port}", data_dir=str(settings.data_dir))
+    address, bound_port = listener.getsockname()[:2]
+    url = f"http://{f'[{address}]' if ':' in address else address}:{bound_port}"
+    async with running_service(settings, asked, own_url=url) as http:
+        log.info("listening", url=url, data_dir=str(settings.data_dir))
         server = Server(
             uvicorn.Config(
                 http,

@@ -6,6 +6,7 @@ import json
 import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -76,7 +77,9 @@ async def create_generation(request: Request, caller: Authenticated) -> Response
         earlier = await services_of(request).jobs.find_answer(caller, once)
         if earlier is not None:
             return await _answer(request, caller, earlier, is_kept=True)
-    made = await services_of(request).jobs.create(caller, asked_of(content), once)
+    services = services_of(request)
+    asked = asked_of(content, partial(services.webhooks.listener, caller))
+    made = await services.jobs.create(caller, asked, once)
     return await _answer(request, caller, made, is_kept=once is not None)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from rushes.api.links import Links
 from rushes.api.native.inline import InlineVideos
@@ -190,7 +190,19 @@ class Problem(BaseModel):
 def job_view(request: Request, job: Job, inline: InlineVideos | None = None) -> JobView:
     """The job as callers see it now; with `inline`, slots stand where its videos' bytes will be."""
     services = services_of(request)
-    now_ms = services.clock.now_ms()
+    return view_of(job, services.links, request, services.clock.now_ms(), inline)
+
+
+def view_of(
+    job: Job,
+    links: Links,
+    connection: HTTPConnection | None,
+    now_ms: int,
+    inline: InlineVideos | None = None,
+    *,
+    deleted: bool = False,
+) -> JobView:
+    """The same without a request. A job that is deleted has no files and so no links."""
     return JobView(
         job_id=job.id,
         status=job.status,
@@ -200,7 +212,7 @@ def job_view(request: Request, job: Job, inline: InlineVideos | None = None) -> 
         prompt=job.request.prompt,
         created_at=rfc3339(job.created_at),
         completed_at=rfc3339_or_none(job.completed_at),
-        result=_result(request, services.links, job, inline, kept=job.has_files(now_ms)),
+        result=_result(connection, links, job, inline, kept=not deleted and job.has_files(now_ms)),
         started_at=rfc3339_or_none(job.started_at),
         error=None if job.problem is None else job.problem.message,
         error_code=None if job.problem is None else job.problem.code,
@@ -250,6 +262,8 @@ def accepted_options(job: Job) -> dict[str, Any]:
             for item in request.media
         ]
         or None,
+        "webhook_url": None if job.listener is None else job.listener.shown_url,
+        "webhook_events": None if job.listener is None or job.listener.events is None else list(job.listener.events),
         "fallback_models": [fallback.name for fallback in job.fallbacks.models] or None,
         "additional_params": dict(request.additional_params),
     }
@@ -257,22 +271,22 @@ def accepted_options(job: Job) -> dict[str, Any]:
 
 
 def _result(
-    request: Request, links: Links, job: Job, inline: InlineVideos | None, *, kept: bool
+    connection: HTTPConnection | None, links: Links, job: Job, inline: InlineVideos | None, *, kept: bool
 ) -> Result | InlineResult | None:
     if job.state is not State.SUCCEEDED:
         return None
-    videos = _videos(request, links, job, kept=kept)
+    videos = _videos(connection, links, job, kept=kept)
     if inline is None:
         return Result(**_fields(videos[0]), data=videos)
     whole = [InlineVideo(**_fields(video), b64_json=inline.slot(index)) for index, video in enumerate(videos)]
     return InlineResult(**_fields(videos[0]), b64_json=whole[0].b64_json, data=whole)
 
 
-def _videos(request: Request, links: Links, job: Job, *, kept: bool) -> list[Video]:
+def _videos(connection: HTTPConnection | None, links: Links, job: Job, *, kept: bool) -> list[Video]:
     link_expires_at = links.expires_at_ms()
     videos = []
     for index, stored in enumerate(job.outputs):
-        url = links.to_video(request, job, index, link_expires_at) if kept else None
+        url = links.to_video(connection, job, index, link_expires_at) if kept else None
         videos.append(
             Video(
                 url=url,
@@ -285,7 +299,7 @@ def _videos(request: Request, links: Links, job: Job, *, kept: bool) -> list[Vid
                 sha256=stored.sha256,
                 expires_at=rfc3339_or_none(job.files_expire_at),
                 url_expires_at=rfc3339(link_expires_at) if kept else None,
-                thumbnail_url=links.to_poster(request, job, index, link_expires_at) if kept else None,
+                thumbnail_url=links.to_poster(connection, job, index, link_expires_at) if kept else None,
             )
         )
     return videos

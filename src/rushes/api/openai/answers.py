@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -77,7 +78,7 @@ async def start(
         model, name = model_named(services, name), DEFAULT_MODEL if name is None else name
     try:
         asked = replace(
-            asked_of({**content, "model": model}),
+            asked_of({**content, "model": model}, partial(services.webhooks.listener, caller)),
             asked_model=name,
             source_job_id=None if source is None else source.id,
         )

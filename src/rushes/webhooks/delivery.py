@@ -1,0 +1,134 @@
+"""One try: POST a signed message to a receiver and hear what it says. Its body is read within a bound, and dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+
+from rushes.clock import Clock
+from rushes.errors import RefusedAddress
+from rushes.net.client import HttpClient, Sink, TimeLimits
+from rushes.webhooks.signing import signed_headers
+
+TRY_S = 15.0
+"""The longest that a receiver may take to answer; the specification asks for 15 to 30."""
+
+LARGEST_ANSWER_BYTES = 64 * 1024
+LONGEST_READ_S = 2.0
+"""How long we read an answer that nobody will see, only so that the connection can be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a receiver said: its status, or why there is none. `refused`: an address that we do not call at all."""
+
+    status: int | None
+    error: str | None
+    duration_ms: int
+    retry_after_s: float | None = None
+    refused: bool = False
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the receiver has taken the message."""
+        return self.error is None
+
+
+class Sender:
+    """Calls receivers through the address guard. Errors name neither the address nor anything of the answer's body."""
+
+    def __init__(self, client: HttpClient, clock: Clock, *, try_s: float = TRY_S) -> None:
+        self._client = client
+        self._clock = clock
+        self._limits = TimeLimits(connect_s=min(10.0, try_s), read_s=try_s, total_s=try_s)
+
+    async def send(self, url: str, message_id: str, body: bytes, signing_secrets: Sequence[str]) -> Heard:
+        """Try once. Whatever happens at the other end is in the answer; nothing is raised for it."""
+        headers = {
+            "Content-Type": "application/json",
+            **signed_headers(message_id, self._clock.now_ms() // 1000, body, signing_secrets),
+        }
+        began = time.monotonic()
+        status: int | None = None
+        retry_after_s: float | None = None
+        refused = False
+        try:
+            async with self._client.open_guarded(
+                url, sink=Sink.WEBHOOKS, method="POST", headers=headers, body=body, limits=self._limits, max_redirects=0
+            ) as response:
+                status = response.status
+                retry_after_s = self._retry_after_s(response.headers.get("Retry-After"))
+                error = _complaint(status)
+                duration_ms = _since(began)
+                await _drop(response)
+        except RefusedAddress as exc:
+            error, refused = exc.message, True
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
+            error = _trouble(exc, self._limits) if status is None else _complaint(status)
+        return Heard(
+            status=status,
+            error=error,
+            duration_ms=duration_ms if status is not None else _since(began),
+            retry_after_s=retry_after_s,
+            refused=refused,
+        )
+
+    def _retry_after_s(self, text: str | None) -> float | None:
+        if text is None:
+            return None
+        if text.isascii() and text.isdigit():
+            return float(text[:9])
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, (moment - datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)).total_seconds())
+
+
+def _since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)
+
+
+def _complaint(status: int) -> str | None:
+    if 200 <= status < 300:
+        return None
+    if 300 <= status < 400:
+        return f"the receiver answered {status}; redirects are not followed"
+    return f"the receiver answered {status}"
+
+
+def _trouble(exc: Exception, limits: TimeLimits) -> str:
+    match exc:
+        case TimeoutError():
+            return f"the receiver did not answer within {limits.total_s:g} s"
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+            return "the receiver's certificate cannot be trusted"
+        case aiohttp.ClientConnectorDNSError():
+            return "the receiver's host name does not exist"
+        case aiohttp.ClientConnectorError():
+            return "the receiver could not be reached"
+        case aiohttp.ServerDisconnectedError() | ConnectionResetError():
+            return "the receiver closed the connection without an answer"
+        case aiohttp.ClientResponseError():
+            return "the receiver does not speak HTTP"
+        case _:
+            return "the connection to the receiver failed"
+
+
+async def _drop(response: aiohttp.ClientResponse) -> None:
+    """Read what is small and comes at once; from whoever sends more, we hang up."""
+    left = LARGEST_ANSWER_BYTES
+    try:
+        async with asyncio.timeout(LONGEST_READ_S):
+            while left > 0 and (chunk := await response.content.read(left)):
+                left -= len(chunk)
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        response.close()

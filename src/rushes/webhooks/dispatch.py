@@ -1,0 +1,239 @@
+"""The loop that turns changes into messages and delivers them, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from rushes.clock import Clock
+from rushes.db.database import Database
+from rushes.errors import JobNotFound, RushesError
+from rushes.jobs.job import Job
+from rushes.jobs.moving import ANNOUNCEMENTS_CHANNEL
+from rushes.jobs.store import JobStore, job_from
+from rushes.webhooks.delivery import Heard, Sender
+from rushes.webhooks.endpoint import Delivery, Endpoint
+from rushes.webhooks.message import message
+from rushes.webhooks.outbox import Outbox, Room, Settlement
+from rushes.webhooks.schedule import RETRIES_S, next_wait_s
+from rushes.webhooks.signing_secrets import SigningSecrets
+from rushes.webhooks.store import DELIVERIES_CHANNEL, WebhookStore
+
+log = structlog.get_logger(__name__)
+
+MOST_UNDER_WAY = 64
+ROOM = Room(of_lane=4, of_account=32)
+"""A receiver that hangs holds 4 of 64 places, an account whose receivers all hang half of them."""
+
+BATCH = 50
+IDLE_POLL_S = 5.0
+"""How long a message can go unnoticed if its wake-up is lost."""
+SHORTEST_WAIT_S = 0.02
+SETBACK_S = 1.0
+DRAIN_S = 2.0
+"""How long tries under way may still take when the service stops; what has no outcome then is tried again."""
+GONE = 410
+
+View = Callable[[Job, bool], Mapping[str, Any]]
+"""A job as callers see it, as JSON; the second argument says whether it still has links, or was deleted."""
+
+
+class Dispatcher:
+    """Delivers for as long as the service runs. `alone` says that no other process delivers from this database."""
+
+    def __init__(
+        self,
+        database: Database,
+        jobs: JobStore,
+        sender: Sender,
+        signing_secrets: SigningSecrets,
+        view: View,
+        clock: Clock,
+        *,
+        retries_s: Sequence[float] = RETRIES_S,
+        alone: bool = False,
+        lease_s: float = 60,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._database = database
+        self._outbox = Outbox(database, lease_s=lease_s)
+        self._store = WebhookStore(database)
+        self._jobs = jobs
+        self._sender = sender
+        self._secrets = signing_secrets
+        self._view = view
+        self._clock = clock
+        self._retries_s = tuple(retries_s)
+        self._alone = alone
+        self._chance = chance
+        self._wake = asyncio.Event()
+        self._under_way: dict[asyncio.Task[None], Delivery] = {}
+
+    @property
+    def under_way(self) -> int:
+        """How many messages are being tried."""
+        return len(self._under_way)
+
+    async def run(self) -> None:
+        """Deliver for ever; cancel to stop. Tries under way get some seconds, and the rest is tried again later."""
+        deaf = [
+            self._database.listen(channel, lambda _: self._wake.set())
+            for channel in (ANNOUNCEMENTS_CHANNEL, DELIVERIES_CHANNEL)
+        ]
+        try:
+            while True:
+                self._wake.clear()
+                try:
+                    if self._alone:
+                        await self._outbox.give_back()
+                        self._alone = False
+                    if not await self._step():
+                        await self._wait()
+                except RushesError as error:
+                    log.warning("webhooks_held_up", error_code=error.code)
+                    await self._clock.sleep(SETBACK_S)
+                except Exception:
+                    log.exception("webhooks_held_up")
+                    await self._clock.sleep(SETBACK_S)
+        finally:
+            for stop_listening in deaf:
+                stop_listening()
+            await self._drain()
+
+    async def _step(self) -> bool:
+        """Write and begin what can be; whether there may be more to do at once."""
+        written = await self._outbox.write_messages(BATCH) if await self._outbox.has_news() else 0
+        began = 0
+        room = MOST_UNDER_WAY - len(self._under_way)
+        if room > 0:
+            lanes, accounts = self._room()
+            due_at = await self._outbox.next_due_at(lanes, accounts)
+            if due_at is not None and due_at <= self._clock.now_ms():
+                claim = await self._outbox.claim(room, lanes, accounts, ROOM)
+                for delivery in claim.deliveries:
+                    self._begin(delivery)
+                began = len(claim.deliveries)
+        return written > 0 or began > 0
+
+    def _room(self) -> tuple[dict[str, int], dict[str, int]]:
+        lanes = Counter(delivery.lane for delivery in self._under_way.values())
+        accounts = Counter(delivery.account_id for delivery in self._under_way.values())
+        return (
+            {lane: ROOM.of_lane - count for lane, count in lanes.items()},
+            {account_id: ROOM.of_account - count for account_id, count in accounts.items()},
+        )
+
+    async def _wait(self) -> None:
+        wait_s = IDLE_POLL_S
+        if len(self._under_way) < MOST_UNDER_WAY:
+            due_at = await self._outbox.next_due_at(*self._room())
+            if due_at is not None:
+                wait_s = min(wait_s, max(SHORTEST_WAIT_S, (due_at - self._clock.now_ms()) / 1000))
+        ends = [asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(self._clock.sleep(wait_s))]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+
+    def _begin(self, delivery: Delivery) -> None:
+        task = asyncio.create_task(self._carry_out(delivery))
+        self._under_way[task] = delivery
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._under_way.pop(task, None)
+        self._wake.set()
+
+    async def _carry_out(self, delivery: Delivery) -> None:
+        delivery_log = log.bind(delivery_id=delivery.id, job_id=delivery.job_id, endpoint_id=delivery.endpoint_id)
+        try:
+            outcome = await self._try(delivery)
+        except RushesError as error:
+            # Ours to mend: a secret that no key opens, a database that does not answer.
+            delivery_log.warning("webhook_not_sent", error_code=error.code)
+            outcome = self._failed(delivery, f"it could not be sent: {error.message}")
+        except Exception:  # noqa: BLE001 - logged, and tried again
+            delivery_log.exception("webhook_not_sent")
+            outcome = self._failed(delivery, "it could not be sent, for a fault of the gateway; its log says more")
+        if outcome.error is not None:
+            delivery_log.info("webhook_failed", status=outcome.status, error=outcome.error, state=outcome.state.value)
+        while True:
+            try:
+                if not await self._outbox.settle(delivery, outcome):
+                    delivery_log.warning("webhook_lease_lost")
+                return
+            except RushesError as error:
+                delivery_log.warning("write_will_be_repeated", error_code=error.code)
+                await self._clock.sleep(SETBACK_S)
+
+    async def _try(self, delivery: Delivery) -> Settlement:
+        endpoint: Endpoint | None = None
+        if delivery.endpoint_id is not None:
+            endpoint = await self._store.find(delivery.endpoint_id)
+            if endpoint is None:
+                return Settlement(error="the webhook was deleted", tried=False)
+            if not endpoint.enabled:
+                return Settlement(error="the webhook is disabled", tried=False)
+        data = await self._data(delivery)
+        if data is None:
+            return Settlement(error="the job was deleted", tried=False)
+        if endpoint is not None:
+            url, signing_secrets = endpoint.url, self._secrets.of_endpoint(endpoint)
+        else:
+            url, signing_secrets = await self._secrets.of_job_url(delivery)
+        body = message(delivery.type, delivery.event_at, data)
+        return self._judge(delivery, await self._sender.send(url, delivery.id, body, signing_secrets))
+
+    async def _data(self, delivery: Delivery) -> Mapping[str, Any] | None:
+        if delivery.snapshot is not None:
+            return self._view(job_from(json.loads(delivery.snapshot)), False)
+        try:
+            return self._view(await self._jobs.get_any(delivery.job_id), True)
+        except JobNotFound:
+            # Deleted between the claim and now: its snapshot is in the row that we have not seen.
+            snapshot = await self._outbox.snapshot_of(delivery.id)
+            return None if snapshot is None else self._view(job_from(json.loads(snapshot)), False)
+
+    def _judge(self, delivery: Delivery, heard: Heard) -> Settlement:
+        if heard.is_success:
+            return Settlement(status=heard.status, duration_ms=heard.duration_ms)
+        if heard.status == GONE:
+            gone = "the receiver answered 410 Gone"
+            return Settlement(heard.status, gone, heard.duration_ms, disable=f"{gone}, which means: send no more")
+        if heard.refused:
+            return Settlement(error=heard.error, duration_ms=heard.duration_ms)
+        return self._failed(
+            delivery, heard.error or "", status=heard.status, duration_ms=heard.duration_ms, after_s=heard.retry_after_s
+        )
+
+    def _failed(
+        self,
+        delivery: Delivery,
+        error: str,
+        *,
+        status: int | None = None,
+        duration_ms: int | None = None,
+        after_s: float | None = None,
+    ) -> Settlement:
+        wait_s = next_wait_s(delivery.attempts + 1, self._retries_s, chance=self._chance(), retry_after_s=after_s)
+        return Settlement(status, error, duration_ms, wait_s)
+
+    async def _drain(self) -> None:
+        under_way = dict(self._under_way)
+        if not under_way:
+            return
+        _, unfinished = await asyncio.wait(under_way, timeout=DRAIN_S)
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        with contextlib.suppress(RushesError):
+            for lease in sorted({under_way[task].lease or "" for task in unfinished}):
+                await self._outbox.give_back(lease)

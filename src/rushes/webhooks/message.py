@@ -1,0 +1,48 @@
+"""What we tell: the types of messages, and the JSON that is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+LARGEST_BYTES = 256 * 1024
+"""Of one message, so that what a caller put into a job cannot make a receiver choke."""
+
+LEFT_OUT = "The request's options are left out of this message, because they are too large; read the job to see them."
+
+
+class MessageType(StrEnum):
+    """What has happened to a job, as its callers see it."""
+
+    STARTED = "video.started"
+    COMPLETED = "video.completed"
+    FAILED = "video.failed"
+    CANCELLED = "video.cancelled"
+
+
+PING = "webhook.ping"
+
+TYPE_OF_STATE: Mapping[str, MessageType] = {
+    "submitting": MessageType.STARTED,
+    "succeeded": MessageType.COMPLETED,
+    "failed": MessageType.FAILED,
+    "expired": MessageType.FAILED,
+    "cancelled": MessageType.CANCELLED,
+}
+
+
+def message(kind: str, at_ms: int, data: Mapping[str, Any]) -> bytes:
+    """The message about something that happened at `at_ms`, at most LARGEST_BYTES long."""
+    body = _written(kind, at_ms, data)
+    if len(body) > LARGEST_BYTES:
+        body = _written(kind, at_ms, {**data, "request": {}, "warnings": [*data.get("warnings", ()), LEFT_OUT]})
+    return body
+
+
+def _written(kind: str, at_ms: int, data: Mapping[str, Any]) -> bytes:
+    timestamp = datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    content = {"type": kind, "timestamp": timestamp, "data": data}
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,344 @@
+"""The messages still to be delivered: written from the changes of jobs, leased to whoever tries them, settled.
+
+A change is marked in the transaction that makes it (`jobs/moving.py`), and turned into messages in another that takes
+the mark away, so that a crash between the two loses and repeats nothing. A lease is taken over when it runs out.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rushes.db.database import Database, Row, Transaction, fetch_one
+from rushes.ids import new_id
+from rushes.jobs.listener import Listener
+from rushes.webhooks.endpoint import Delivery, DeliveryState, lane_of, shown_url
+from rushes.webhooks.message import TYPE_OF_STATE, MessageType
+from rushes.webhooks.store import WAKE_LANE, delivery_from
+
+MOST_BUSY_LANES = 16
+MOST_BUSY_ACCOUNTS = 4
+"""How many lanes and accounts a claim can pass over; whoever claims has limits that keep to it."""
+
+ANY_NEWS = "SELECT seq FROM job_events WHERE unannounced = 1 LIMIT 1"
+
+NEWS = """
+SELECT seq, job_id, state, at FROM job_events WHERE unannounced = 1 ORDER BY seq LIMIT :most FOR UPDATE SKIP LOCKED
+"""
+
+NEWS_OF_JOB = """
+SELECT seq, job_id, state, at FROM job_events WHERE job_id = :job_id AND unannounced = 1 ORDER BY seq FOR UPDATE
+"""
+
+ANNOUNCED = "UPDATE job_events SET unannounced = NULL WHERE seq = :seq"
+
+LISTENER_OF = "SELECT account_id, listener FROM jobs WHERE id = :job_id"
+
+ENABLED_ENDPOINTS = """
+SELECT id, url, events FROM webhook_endpoints WHERE account_id = :account_id AND enabled = 1 ORDER BY id
+"""
+
+INSERT_DELIVERY = """
+INSERT INTO webhook_deliveries (id, account_id, endpoint_id, sealed_url, shown_url, lane, job_id, type, event_at, state,
+                                next_attempt_at, created_at)
+VALUES (:id, :account_id, :endpoint_id, :sealed_url, :shown_url, :lane, :job_id, :type, :event_at, 'pending',
+        :now, :now)
+"""
+
+_BUSY_LANES = ", ".join(f":lane_{number}" for number in range(MOST_BUSY_LANES))
+_BUSY_ACCOUNTS = ", ".join(f":account_{number}" for number in range(MOST_BUSY_ACCOUNTS))
+_NOT_BUSY = f"lane NOT IN ({_BUSY_LANES}) AND account_id NOT IN ({_BUSY_ACCOUNTS})"
+
+DUE_LANES = f"""
+SELECT lane, account_id FROM webhook_lanes WHERE next_at <= :now AND {_NOT_BUSY}
+ORDER BY next_at LIMIT :most FOR UPDATE SKIP LOCKED
+"""  # noqa: S608 - fixed texts only
+
+NEXT_LANE = f"SELECT next_at FROM webhook_lanes WHERE {_NOT_BUSY} ORDER BY next_at LIMIT 1"  # noqa: S608 - fixed texts only
+
+CLAIM = """
+UPDATE webhook_deliveries SET lease = :lease, next_attempt_at = :now + :lease_ms
+WHERE seq IN (SELECT seq FROM webhook_deliveries WHERE lane = :lane AND state = 'pending' AND next_attempt_at <= :now
+              ORDER BY next_attempt_at, seq LIMIT :most FOR UPDATE SKIP LOCKED)
+RETURNING *
+"""
+
+NEXT_IN_LANE = """
+SELECT next_attempt_at AS at FROM webhook_deliveries WHERE lane = :lane AND state = 'pending'
+ORDER BY next_attempt_at, seq LIMIT 1
+"""
+
+SET_LANE = "UPDATE webhook_lanes SET next_at = :at WHERE lane = :lane"
+
+DROP_LANE = "DELETE FROM webhook_lanes WHERE lane = :lane"
+
+SETTLE = """
+UPDATE webhook_deliveries
+SET state = :state, attempts = attempts + :tries, next_attempt_at = :now + :wait_ms, lease = NULL,
+    last_attempt_at = CASE WHEN :tries = 1 THEN :now ELSE last_attempt_at END, last_status = :status,
+    last_error = :error, last_duration_ms = :duration_ms,
+    settled_at = CASE WHEN :is_final = 1 THEN :now END, snapshot = CASE WHEN :is_final = 1 THEN NULL ELSE snapshot END
+WHERE id = :id AND lease = :lease AND state = 'pending'
+"""
+
+GIVE_BACK = """
+UPDATE webhook_deliveries SET lease = NULL, next_attempt_at = :now WHERE lease = :lease AND state = 'pending'
+RETURNING lane, account_id
+"""
+
+GIVE_ALL_BACK = """
+UPDATE webhook_deliveries SET lease = NULL, next_attempt_at = :now WHERE lease IS NOT NULL AND state = 'pending'
+RETURNING lane, account_id
+"""
+
+NOTE_FAILURE = """
+UPDATE webhook_endpoints SET consecutive_failures = consecutive_failures + 1, last_error = :error, last_error_at = :now
+WHERE id = :id
+"""
+
+NOTE_SUCCESS = "UPDATE webhook_endpoints SET consecutive_failures = 0 WHERE id = :id AND consecutive_failures > 0"
+
+DISABLE = "UPDATE webhook_endpoints SET enabled = 0, disabled_reason = :reason WHERE id = :id AND enabled = 1"
+
+GET_SNAPSHOT = "SELECT snapshot FROM webhook_deliveries WHERE id = :id"
+
+KEEP_SNAPSHOT = "UPDATE webhook_deliveries SET snapshot = :snapshot WHERE job_id = :job_id AND state = 'pending'"
+
+FORGET_OLD = """
+DELETE FROM webhook_deliveries WHERE seq IN (
+    SELECT seq FROM webhook_deliveries WHERE settled_at IS NOT NULL AND settled_at <= :now - :kept_ms
+    ORDER BY settled_at LIMIT :most
+)
+"""
+
+OWED = """
+SELECT job_id, state AS what FROM job_events WHERE unannounced = 1
+UNION ALL
+SELECT job_id, type AS what FROM webhook_deliveries WHERE state = 'pending'
+"""
+
+UNTOLD = """
+SELECT e.job_id, e.state AS what FROM job_events e JOIN jobs j ON j.id = e.job_id
+WHERE j.listener IS NOT NULL AND e.state IN ('succeeded', 'failed', 'cancelled', 'expired')
+  AND NOT EXISTS (SELECT 1 FROM webhook_deliveries d
+                  WHERE d.job_id = e.job_id AND d.endpoint_id IS NULL AND d.state IN ('delivered', 'dead'))
+"""
+"""Ended jobs that came with a URL for every message, and none of whose messages was delivered or given up: none, once
+nothing is owed. It walks over all events, so it is for tests and simulations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of a try. `wait_s` None with an error means given up; `tried` False that nobody was called."""
+
+    status: int | None = None
+    error: str | None = None
+    duration_ms: int | None = None
+    wait_s: float | None = None
+    tried: bool = True
+    disable: str | None = None
+
+    @property
+    def state(self) -> DeliveryState:
+        """Where that leaves the message."""
+        if self.error is None:
+            return DeliveryState.DELIVERED
+        return DeliveryState.DEAD if self.wait_s is None else DeliveryState.PENDING
+
+
+class Outbox:
+    """The messages, for whoever delivers them. `lease_s` is how long one claim holds without an outcome."""
+
+    def __init__(self, database: Database, *, lease_s: float = 60) -> None:
+        self._database = database
+        self._lease_ms = int(lease_s * 1000)
+
+    async def has_news(self) -> bool:
+        """Whether a change waits to be made into messages."""
+        return bool(await self._database.read(ANY_NEWS))
+
+    async def write_messages(self, most: int) -> int:
+        """Make up to `most` changes into messages for all who listen; how many changes that were."""
+
+        async def body(transaction: Transaction) -> int:
+            news = await transaction.fetch(NEWS, most=most)
+            await _announce(transaction, news)
+            return len(news)
+
+        return await self._database.write(body)
+
+    async def claim(self, most: int, room: Mapping[str, int], accounts: Mapping[str, int], usual: Room) -> Claim:
+        """Up to `most` messages that are due, fairly over the lanes.
+
+        `room` and `accounts` say how many more a lane or an account may have under way, where that is fewer than
+        `usual`.
+        """
+        lease = secrets.token_hex(12)
+        busy = _busy(room, accounts)
+
+        async def body(transaction: Transaction) -> list[Delivery]:
+            claimed: list[Delivery] = []
+            left = dict(accounts)
+            for lane in await transaction.fetch(DUE_LANES, most=most, **busy):
+                name, account_id = lane["lane"], lane["account_id"]
+                share = min(most - len(claimed), room.get(name, usual.of_lane), left.get(account_id, usual.of_account))
+                if share <= 0:
+                    continue
+                rows = await transaction.fetch(CLAIM, lane=name, lease=lease, lease_ms=self._lease_ms, most=share)
+                claimed.extend(delivery_from(row) for row in rows)
+                left[account_id] = left.get(account_id, usual.of_account) - len(rows)
+                following = await fetch_one(transaction, NEXT_IN_LANE, lane=name)
+                if following is None:
+                    await transaction.execute(DROP_LANE, lane=name)
+                else:
+                    await transaction.execute(SET_LANE, lane=name, at=following["at"])
+            return claimed
+
+        return Claim(lease, await self._database.write(body))
+
+    async def next_due_at(self, room: Mapping[str, int], accounts: Mapping[str, int]) -> int | None:
+        """When the next message of a lane with room may be due, in milliseconds."""
+        rows = await self._database.read(NEXT_LANE, **_busy(room, accounts))
+        return rows[0]["next_at"] if rows else None
+
+    async def settle(self, delivery: Delivery, outcome: Settlement) -> bool:
+        """Record what became of a try; False, and nothing recorded, if its lease was lost."""
+
+        async def body(transaction: Transaction) -> bool:
+            wait_ms = int((outcome.wait_s or 0) * 1000)
+            settled = await transaction.execute(
+                SETTLE,
+                id=delivery.id,
+                lease=delivery.lease,
+                state=outcome.state,
+                tries=int(outcome.tried),
+                wait_ms=wait_ms,
+                status=outcome.status,
+                error=outcome.error,
+                duration_ms=outcome.duration_ms,
+                is_final=int(outcome.state is not DeliveryState.PENDING),
+            )
+            if not settled:
+                return False
+            if outcome.state is DeliveryState.PENDING:
+                await transaction.execute(
+                    WAKE_LANE, lane=delivery.lane, account_id=delivery.account_id, wait_ms=wait_ms
+                )
+            await _note_health(transaction, delivery, outcome)
+            return True
+
+        return await self._database.write(body)
+
+    async def snapshot_of(self, delivery_id: str) -> str | None:
+        """What was kept of a message's job when that was deleted."""
+        rows = await self._database.read(GET_SNAPSHOT, id=delivery_id)
+        return rows[0]["snapshot"] if rows else None
+
+    async def give_back(self, lease: str | None = None) -> int:
+        """Let the messages of one claim be claimed again at once; of all, if the caller knows that nobody has any."""
+
+        async def body(transaction: Transaction) -> int:
+            statement = GIVE_ALL_BACK if lease is None else GIVE_BACK
+            rows = await transaction.fetch(statement, **({} if lease is None else {"lease": lease}))
+            for lane, account_id in sorted({(row["lane"], row["account_id"]) for row in rows}):
+                await transaction.execute(WAKE_LANE, lane=lane, account_id=account_id, wait_ms=0)
+            return len(rows)
+
+        return await self._database.write(body)
+
+    async def forget(self, kept_s: float, most: int) -> int:
+        """Drop up to `most` messages that were settled so long ago; how many that were."""
+
+        async def body(transaction: Transaction) -> int:
+            return await transaction.execute(FORGET_OLD, kept_ms=int(kept_s * 1000), most=most)
+
+        return await self._database.write(body)
+
+    async def owed(self) -> Sequence[Row]:
+        """Changes not made into messages and messages not settled: empty when everybody was told, or given up."""
+        return await self._database.read(OWED)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many messages of one lane and of one account may be under way at one time."""
+
+    of_lane: int
+    of_account: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Messages that are ours to try until the lease runs out."""
+
+    lease: str
+    deliveries: Sequence[Delivery]
+
+
+async def before_deletion(transaction: Transaction, job: Row) -> None:
+    """A job is about to be deleted: keep what its messages still need of it (`jobs.store.Deleting`)."""
+    await _announce(transaction, await transaction.fetch(NEWS_OF_JOB, job_id=job["id"]))
+    await transaction.execute(KEEP_SNAPSHOT, job_id=job["id"], snapshot=json.dumps(dict(job)))
+
+
+async def _announce(transaction: Transaction, news: Sequence[Row]) -> None:
+    lanes: set[tuple[str, str]] = set()
+    for change in news:
+        job = await fetch_one(transaction, LISTENER_OF, job_id=change["job_id"])
+        kind = TYPE_OF_STATE.get(change["state"])
+        if job is not None and kind is not None:
+            lanes |= await _write(transaction, change, job, kind)
+        await transaction.execute(ANNOUNCED, seq=change["seq"])
+    # In one order everywhere, so that two processes do not wait for each other.
+    for lane, account_id in sorted(lanes):
+        await transaction.execute(WAKE_LANE, lane=lane, account_id=account_id, wait_ms=0)
+
+
+async def _write(transaction: Transaction, change: Row, job: Row, kind: MessageType) -> set[tuple[str, str]]:
+    account_id = job["account_id"]
+    receivers: list[dict[str, str | None]] = [
+        {"endpoint_id": endpoint["id"], "sealed_url": None, "shown_url": shown_url(endpoint["url"]),
+         "lane": lane_of(account_id, endpoint["url"])}
+        for endpoint in await transaction.fetch(ENABLED_ENDPOINTS, account_id=account_id)
+        if endpoint["events"] is None or kind in json.loads(endpoint["events"])
+    ]  # fmt: skip
+    listener = Listener.from_json(job["listener"])
+    if listener is not None and (listener.events is None or kind in listener.events):
+        receivers.append(
+            {"endpoint_id": None, "sealed_url": listener.sealed_url, "shown_url": listener.shown_url,
+             "lane": lane_of(account_id, listener.shown_url)}
+        )  # fmt: skip
+    for receiver in receivers:
+        await transaction.execute(
+            INSERT_DELIVERY,
+            id=new_id("msg"),
+            account_id=account_id,
+            job_id=change["job_id"],
+            type=kind,
+            event_at=change["at"],
+            **receiver,
+        )
+    return {(str(receiver["lane"]), account_id) for receiver in receivers}
+
+
+async def _note_health(transaction: Transaction, delivery: Delivery, outcome: Settlement) -> None:
+    if delivery.endpoint_id is None or not outcome.tried:
+        return
+    if outcome.error is None:
+        await transaction.execute(NOTE_SUCCESS, id=delivery.endpoint_id)
+        return
+    await transaction.execute(NOTE_FAILURE, id=delivery.endpoint_id, error=outcome.error)
+    if outcome.disable is not None:
+        await transaction.execute(DISABLE, id=delivery.endpoint_id, reason=outcome.disable)
+
+
+def _busy(room: Mapping[str, int], accounts: Mapping[str, int]) -> dict[str, str]:
+    """The lanes and accounts without room, as parameters of a statement that has a fixed number of them."""
+    lanes = [lane for lane, free in room.items() if free <= 0]
+    full = [account_id for account_id, free in accounts.items() if free <= 0]
+    return {
+        **{f"lane_{n}": lanes[n] if n < len(lanes) else "" for n in range(MOST_BUSY_LANES)},
+        **{f"account_{n}": full[n] if n < len(full) else "" for n in range(MOST_BUSY_ACCOUNTS)},
+    }

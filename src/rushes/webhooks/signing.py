@@ -1,0 +1,38 @@
+"""Signatures and secrets as the Standard Webhooks specification has them (standardwebhooks.com, checked 2026-11-22)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+
+PREFIX = "whsec_"
+SECRET_BYTES = 32
+"""The specification asks for 24 to 64."""
+
+
+def new_secret() -> str:
+    """A fresh secret: `whsec_` and 32 random bytes in base64."""
+    return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+
+def signed_headers(message_id: str, timestamp_s: int, body: bytes, signing_secrets: Sequence[str]) -> dict[str, str]:
+    """The headers that let a receiver who knows any of the secrets trust the body.
+
+    The id is the same for every try of a message, so that receivers can drop repetitions; the time is the try's own,
+    so that they can drop what was recorded and sent again.
+    """
+    content = f"{message_id}.{timestamp_s}.".encode() + body
+    signatures = [_sign(content, secret) for secret in signing_secrets]
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp_s),
+        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
+    }
+
+
+def _sign(content: bytes, secret: str) -> str:
+    key = base64.b64decode(secret.removeprefix(PREFIX))
+    return base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()

@@ -1,0 +1,56 @@
+"""The signing secrets: sealed at rest, opened to sign, shown to their owner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rushes.clock import Clock
+from rushes.sealing import Sealer
+from rushes.webhooks.endpoint import Delivery, Endpoint, SealedSecret
+from rushes.webhooks.signing import new_secret
+from rushes.webhooks.store import WebhookStore
+
+
+class SigningSecrets:
+    """Seals and opens. A secret is bound to the endpoint or account it belongs to. Opening raises Unsealable."""
+
+    def __init__(self, store: WebhookStore, sealer: Sealer, clock: Clock) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._clock = clock
+
+    def make(self, owner_id: str) -> tuple[str, str]:
+        """A fresh secret for an endpoint or account, and its sealed form."""
+        secret = new_secret()
+        return secret, self._sealer.seal(secret, owner_id)
+
+    def of_endpoint(self, endpoint: Endpoint) -> Sequence[str]:
+        """What signs messages to the endpoint now, the newest first."""
+        return self._opened(endpoint.secret, endpoint.id)
+
+    async def of_account(self, account_id: str) -> SealedSecret:
+        """The secret for URLs that come with jobs, made when it is first needed."""
+        found = await self._store.find_secret(account_id)
+        if found is None:
+            found = await self._store.keep_secret(account_id, self.make(account_id)[1])
+        return found
+
+    async def of_job_url(self, delivery: Delivery) -> tuple[str, Sequence[str]]:
+        """The URL that came with the delivery's job, and what signs messages to it."""
+        assert delivery.sealed_url is not None
+        secret = await self.of_account(delivery.account_id)
+        return self.open(delivery.sealed_url, delivery.account_id), self._opened(secret, delivery.account_id)
+
+    def open(self, sealed: str, owner_id: str) -> str:
+        """What was sealed for this owner."""
+        return self._sealer.open(sealed, owner_id)
+
+    def seal(self, text: str, owner_id: str) -> str:
+        """The sealed form of what this owner gave us."""
+        return self._sealer.seal(text, owner_id)
+
+    def _opened(self, secret: SealedSecret, owner_id: str) -> Sequence[str]:
+        opened = [self._sealer.open(secret.sealed, owner_id)]
+        if secret.old_sealed is not None and (secret.old_until or 0) > self._clock.now_ms():
+            opened.append(self._sealer.open(secret.old_sealed, owner_id))
+        return opened

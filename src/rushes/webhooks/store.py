@@ -1,0 +1,297 @@
+"""Webhooks in the database as their owners see them: endpoints, secrets, and how deliveries fare. See outbox.py too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rushes.catalogue.wording import shown
+from rushes.db.database import Database, Row, Transaction, fetch_one
+from rushes.errors import DeliveryNotFound, NotRedeliverable, WebhookLimitReached, WebhookNotFound
+from rushes.webhooks.endpoint import Delivery, DeliveryState, Endpoint, SealedSecret
+
+MOST_ENDPOINTS = 10
+"""Of one account: every change of every job is sent to each."""
+
+OLD_SECRET_MS = 24 * 3600 * 1000
+"""How long a secret goes on signing, beside the new one, after it was replaced."""
+
+LOCK_ACCOUNT = "SELECT id FROM accounts WHERE id = :account_id FOR UPDATE"
+
+LIST_ENDPOINTS = "SELECT * FROM webhook_endpoints WHERE account_id = :account_id ORDER BY created_at, id"
+
+GET_ENDPOINT = "SELECT * FROM webhook_endpoints WHERE id = :id AND account_id = :account_id"
+
+FIND_ENDPOINT = "SELECT * FROM webhook_endpoints WHERE id = :id"
+
+INSERT_ENDPOINT = """
+INSERT INTO webhook_endpoints (id, account_id, url, events, description, enabled, sealed, created_at)
+VALUES (:id, :account_id, :url, :events, :description, 1, :sealed, :now)
+RETURNING *
+"""
+
+CHANGE_ENDPOINT = """
+UPDATE webhook_endpoints SET url = :url, events = :events, description = :description, enabled = :enabled,
+                             disabled_reason = :disabled_reason
+WHERE id = :id AND account_id = :account_id
+RETURNING *
+"""
+
+ROTATE_ENDPOINT = """
+UPDATE webhook_endpoints SET old_sealed = sealed, old_until = :now + :old_ms, sealed = :sealed
+WHERE id = :id AND account_id = :account_id
+RETURNING *
+"""
+
+DELETE_ENDPOINT = "DELETE FROM webhook_endpoints WHERE id = :id AND account_id = :account_id"
+
+FIND_ACCOUNTS_SIGNING = "SELECT * FROM webhook_secrets WHERE account_id = :account_id"
+
+KEEP_ACCOUNTS_SIGNING = """
+INSERT INTO webhook_secrets (account_id, sealed, created_at) VALUES (:account_id, :sealed, :now)
+ON CONFLICT (account_id) DO NOTHING
+"""
+
+ROTATE_ACCOUNTS_SIGNING = """
+UPDATE webhook_secrets SET old_sealed = sealed, old_until = :now + :old_ms, sealed = :sealed
+WHERE account_id = :account_id
+RETURNING *
+"""
+
+LOCK_DELIVERY = "SELECT * FROM webhook_deliveries WHERE id = :id AND account_id = :account_id FOR UPDATE"
+
+FIND_JOB = "SELECT id FROM jobs WHERE id = :job_id"
+
+# One that is under way is left alone; of one that waits for its next try only the waiting ends.
+REDELIVER = """
+UPDATE webhook_deliveries SET state = 'pending', next_attempt_at = :now, settled_at = NULL,
+                              attempts = CASE WHEN state = 'pending' THEN attempts ELSE 0 END
+WHERE id = :id AND lease IS NULL
+RETURNING *
+"""
+
+WAKE_LANE = """
+INSERT INTO webhook_lanes (lane, account_id, next_at) VALUES (:lane, :account_id, :now + :wait_ms)
+ON CONFLICT (lane) DO UPDATE
+SET next_at = CASE WHEN excluded.next_at < webhook_lanes.next_at THEN excluded.next_at ELSE webhook_lanes.next_at END
+"""
+
+DELIVERIES_CHANNEL = "deliveries"
+"""Tells that a delivery may be due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an endpoint becomes."""
+
+    url: str
+    events: tuple[str, ...] | None
+    description: str | None
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryListing:
+    """Which of an account's deliveries, newest first; every given condition holds."""
+
+    limit: int
+    endpoint_id: str | None = None
+    state: DeliveryState | None = None
+    before_seq: int | None = None
+
+
+class WebhookStore:
+    """What owners do with their webhooks."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, endpoint_id: str, account_id: str, change: Change, sealed: str) -> Endpoint:
+        """Register a receiver. Raises WebhookLimitReached."""
+
+        async def body(transaction: Transaction) -> Endpoint:
+            # Two at one moment must not both be the last that is allowed.
+            await transaction.fetch(LOCK_ACCOUNT, account_id=account_id)
+            if len(await transaction.fetch(LIST_ENDPOINTS, account_id=account_id)) >= MOST_ENDPOINTS:
+                raise WebhookLimitReached(f"An account can have {MOST_ENDPOINTS} webhooks; delete one first")
+            row = await fetch_one(
+                transaction,
+                INSERT_ENDPOINT,
+                id=endpoint_id,
+                account_id=account_id,
+                url=change.url,
+                events=_events_to_json(change.events),
+                description=change.description,
+                sealed=sealed,
+            )
+            assert row is not None
+            return _endpoint(row)
+
+        return await self._database.write(body)
+
+    async def list(self, account_id: str) -> Sequence[Endpoint]:
+        """The account's endpoints, oldest first."""
+        return [_endpoint(row) for row in await self._database.read(LIST_ENDPOINTS, account_id=account_id)]
+
+    async def get(self, account_id: str, endpoint_id: str) -> Endpoint:
+        """The account's endpoint. Raises WebhookNotFound."""
+        rows = await self._database.read(GET_ENDPOINT, id=endpoint_id, account_id=account_id)
+        return _endpoint(_there(rows[0] if rows else None, endpoint_id))
+
+    async def find(self, endpoint_id: str) -> Endpoint | None:
+        """The endpoint, whosever it is."""
+        rows = await self._database.read(FIND_ENDPOINT, id=endpoint_id)
+        return _endpoint(rows[0]) if rows else None
+
+    async def change(self, account_id: str, endpoint_id: str, change: Change) -> Endpoint:
+        """Make the endpoint what `change` says. Raises WebhookNotFound."""
+
+        async def body(transaction: Transaction) -> Row | None:
+            return await fetch_one(
+                transaction,
+                CHANGE_ENDPOINT,
+                id=endpoint_id,
+                account_id=account_id,
+                url=change.url,
+                events=_events_to_json(change.events),
+                description=change.description,
+                enabled=int(change.enabled),
+                disabled_reason=None if change.enabled else "disabled by its owner",
+            )
+
+        return _endpoint(_there(await self._database.write(body), endpoint_id))
+
+    async def rotate(self, account_id: str, endpoint_id: str, sealed: str) -> Endpoint:
+        """Sign with a new secret, and for a day with the present one too. Raises WebhookNotFound."""
+
+        async def body(transaction: Transaction) -> Row | None:
+            return await fetch_one(
+                transaction, ROTATE_ENDPOINT, id=endpoint_id, account_id=account_id, sealed=sealed, old_ms=OLD_SECRET_MS
+            )
+
+        return _endpoint(_there(await self._database.write(body), endpoint_id))
+
+    async def delete(self, account_id: str, endpoint_id: str) -> None:
+        """Forget an endpoint and its secrets. Raises WebhookNotFound."""
+
+        async def body(transaction: Transaction) -> int:
+            return await transaction.execute(DELETE_ENDPOINT, id=endpoint_id, account_id=account_id)
+
+        if not await self._database.write(body):
+            raise _no_such_webhook(endpoint_id)
+
+    async def find_secret(self, account_id: str) -> SealedSecret | None:
+        """The account's own signing secret, if it has one yet."""
+        rows = await self._database.read(FIND_ACCOUNTS_SIGNING, account_id=account_id)
+        return _secret(rows[0]) if rows else None
+
+    async def keep_secret(self, account_id: str, sealed: str) -> SealedSecret:
+        """Give the account this signing secret if it has none; whichever it has then."""
+
+        async def body(transaction: Transaction) -> Row | None:
+            await transaction.execute(KEEP_ACCOUNTS_SIGNING, account_id=account_id, sealed=sealed)
+            return await fetch_one(transaction, FIND_ACCOUNTS_SIGNING, account_id=account_id)
+
+        row = await self._database.write(body)
+        assert row is not None
+        return _secret(row)
+
+    async def rotate_secret(self, account_id: str, sealed: str) -> SealedSecret:
+        """Sign with a new secret, and for a day with the present one too, if there is one."""
+
+        async def body(transaction: Transaction) -> Row | None:
+            row = await fetch_one(
+                transaction, ROTATE_ACCOUNTS_SIGNING, account_id=account_id, sealed=sealed, old_ms=OLD_SECRET_MS
+            )
+            if row is None:
+                await transaction.execute(KEEP_ACCOUNTS_SIGNING, account_id=account_id, sealed=sealed)
+                row = await fetch_one(transaction, FIND_ACCOUNTS_SIGNING, account_id=account_id)
+            return row
+
+        row = await self._database.write(body)
+        assert row is not None
+        return _secret(row)
+
+    async def list_deliveries(self, account_id: str, listing: DeliveryListing) -> Sequence[Delivery]:
+        """The account's matching deliveries, newest first; a page costs the same however many are stored."""
+        conditions = ["account_id = :account_id"]
+        if listing.endpoint_id is not None:
+            conditions.append("endpoint_id = :endpoint_id")
+        if listing.state is not None:
+            conditions.append("state = :state")
+        if listing.before_seq is not None:
+            conditions.append("seq < :before_seq")
+        sql = f"SELECT * FROM webhook_deliveries WHERE {' AND '.join(conditions)} ORDER BY seq DESC LIMIT :limit"  # noqa: S608 - fixed texts only
+        rows = await self._database.read(
+            sql,
+            account_id=account_id,
+            endpoint_id=listing.endpoint_id,
+            state=listing.state,
+            before_seq=listing.before_seq,
+            limit=listing.limit,
+        )
+        return [delivery_from(row) for row in rows]
+
+    async def redeliver(self, account_id: str, delivery_id: str) -> Delivery:
+        """Have a message sent again, or now instead of later. Raises DeliveryNotFound or NotRedeliverable."""
+
+        async def body(transaction: Transaction) -> Row:
+            row = await fetch_one(transaction, LOCK_DELIVERY, id=delivery_id, account_id=account_id)
+            if row is None:
+                raise DeliveryNotFound(f"Delivery {shown(delivery_id)} not found")
+            if row["endpoint_id"] is not None:
+                endpoint = await fetch_one(transaction, FIND_ENDPOINT, id=row["endpoint_id"])
+                if endpoint is None or not endpoint["enabled"]:
+                    gone = "was deleted" if endpoint is None else "is disabled; enable it first"
+                    raise NotRedeliverable(f"The webhook '{row['endpoint_id']}' {gone}")
+            if row["snapshot"] is None and await fetch_one(transaction, FIND_JOB, job_id=row["job_id"]) is None:
+                raise NotRedeliverable(f"Job '{row['job_id']}' was deleted, so there is nothing to tell of it")
+            again = await fetch_one(transaction, REDELIVER, id=delivery_id)
+            if again is None:
+                return row
+            await transaction.execute(WAKE_LANE, lane=row["lane"], account_id=account_id, wait_ms=0)
+            transaction.notify(DELIVERIES_CHANNEL, "")
+            return again
+
+        return delivery_from(await self._database.write(body))
+
+
+def _there(row: Row | None, endpoint_id: str) -> Row:
+    if row is None:
+        raise _no_such_webhook(endpoint_id)
+    return row
+
+
+def _no_such_webhook(endpoint_id: str) -> WebhookNotFound:
+    return WebhookNotFound(f"Webhook {shown(endpoint_id)} not found")
+
+
+def _secret(row: Row) -> SealedSecret:
+    return SealedSecret(row["sealed"], row["old_sealed"], row["old_until"])
+
+
+def _events_to_json(events: tuple[str, ...] | None) -> str | None:
+    return None if events is None else json.dumps(events)
+
+
+def _endpoint(row: Row) -> Endpoint:
+    return Endpoint(
+        id=row["id"],
+        account_id=row["account_id"],
+        url=row["url"],
+        events=None if row["events"] is None else tuple(json.loads(row["events"])),
+        description=row["description"],
+        enabled=bool(row["enabled"]),
+        disabled_reason=row["disabled_reason"],
+        secret=_secret(row),
+        consecutive_failures=row["consecutive_failures"],
+        last_error=row["last_error"],
+        last_error_at=row["last_error_at"],
+        created_at=row["created_at"],
+    )
+
+
+def delivery_from(row: Row) -> Delivery:
+    """The delivery that a row of `webhook_deliveries` holds."""
+    return Delivery(**{**row, "state": DeliveryState(row["state"])})
