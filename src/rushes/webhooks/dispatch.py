@@ -60,6 +60,7 @@ class Dispatcher:
         retries_s: Sequence[float] = RETRIES_S,
         alone: bool = False,
         lease_s: float = 60,
+        drain_s: float = DRAIN_S,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._database = database
@@ -72,6 +73,7 @@ class Dispatcher:
         self._clock = clock
         self._retries_s = tuple(retries_s)
         self._alone = alone
+        self._drain_s = drain_s
         self._chance = chance
         self._wake = asyncio.Event()
         self._under_way: dict[asyncio.Task[None], Delivery] = {}
@@ -230,7 +232,7 @@ class Dispatcher:
         under_way = dict(self._under_way)
         if not under_way:
             return
-        _, unfinished = await asyncio.wait(under_way, timeout=DRAIN_S)
+        _, unfinished = await asyncio.wait(under_way, timeout=self._drain_s)
         for task in unfinished:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)

@@ -1,0 +1,53 @@
+"""What we sign, the specification's own library verifies."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from rushes.webhooks.signing import PREFIX, new_secret, signed_headers
+
+NOW_S = int(datetime.now(UTC).timestamp())
+BODIES = st.dictionaries(st.text(), st.text() | st.integers()).map(lambda content: json.dumps(content).encode())
+
+
+@given(BODIES)
+def test_the_official_library_verifies_the_body_with_each_secret_that_signed(body: bytes) -> None:
+    ours = [new_secret(), new_secret()]
+    headers = signed_headers("msg_1", NOW_S, body, ours)
+    for secret in ours:
+        assert Webhook(secret).verify(body, headers) == json.loads(body)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(new_secret()).verify(body, headers)
+
+
+@pytest.mark.parametrize("changed", ["webhook-id", "webhook-timestamp", "body"])
+def test_a_changed_message_is_not_verified(changed: str) -> None:
+    secret, body = new_secret(), b'{"a": 1}'
+    headers = signed_headers("msg_1", NOW_S, body, [secret])
+    if changed == "body":
+        body = b'{"a": 2}'
+    else:
+        headers[changed] = "msg_2" if changed == "webhook-id" else str(NOW_S - 1)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(secret).verify(body, headers)
+
+
+def test_the_signature_of_the_specifications_example_comes_out() -> None:
+    # From the reference libraries' shared test vector (standard-webhooks/standard-webhooks, checked 2026-11-22).
+    headers = signed_headers(
+        "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}', ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
+    )
+    assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_secrets_are_as_long_as_the_specification_asks_and_never_the_same() -> None:
+    made = {new_secret() for _ in range(100)}
+    assert len(made) == 100
+    assert {24 <= len(base64.b64decode(secret.removeprefix(PREFIX))) <= 64 for secret in made} == {True}
