@@ -268,8 +268,8 @@ async def test_what_a_killed_service_had_not_delivered_is_delivered_after_its_st
 
 
 async def test_owners_manage_their_endpoints_and_nobody_elses(owner: Client, telling: Service) -> None:
-    made = [await register(owner, f"https://example.com/{number}") for number in range(10)]
-    full = await owner.post("/api/v1/webhooks", json={"url": "https://example.com/11"})
+    made = [await register(owner, f"https://receiver.example/{number}") for number in range(10)]
+    full = await owner.post("/api/v1/webhooks", json={"url": "https://receiver.example/11"})
     assert full.problem(409)["code"] == "webhook_limit"
     listed = (await owner.get("/api/v1/webhooks")).ok()["webhooks"]
     assert [one["id"] for one in listed] == [one["id"] for one in made]
@@ -279,11 +279,11 @@ async def test_owners_manage_their_endpoints_and_nobody_elses(owner: Client, tel
     assert (changed["url"], changed["events"], changed["enabled"]) == (made[0]["url"], ["video.failed"], False)
     assert (await owner.call("PATCH", path, json={"events": None, "enabled": True})).ok()["events"] is None
     for wrong, status in (
-        ({"url": "ftp://example.com"}, 400),
-        ({"url": "https://user:hunter2@example.com"}, 400),
-        ({"url": "https://example.com", "secret": "x"}, 400),
-        ({"url": "https://example.com", "events": ["video.exploded"]}, 422),
-        ({"url": "https://example.com", "events": []}, 422),
+        ({"url": "ftp://receiver.example"}, 400),
+        ({"url": "https://user:hunter2@receiver.example"}, 400),
+        ({"url": "https://receiver.example", "secret": "x"}, 400),
+        ({"url": "https://receiver.example", "events": ["video.exploded"]}, 422),
+        ({"url": "https://receiver.example", "events": []}, 422),
         ({}, 422),
     ):
         problem = (await owner.post("/api/v1/webhooks", json=wrong)).problem(status)

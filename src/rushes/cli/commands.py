@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rushes.cli import jobs, keys, models, recovery
+from rushes.cli import jobs, keys, models, recovery, webhooks
 from rushes.cli.demo import demo
 from rushes.cli.exits import EPILOG
 from rushes.cli.generate import generate
@@ -24,4 +24,5 @@ jobs.app.command()(recovery.reconcile)
 jobs.app.command()(recovery.recover)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")

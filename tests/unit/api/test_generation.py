@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rushes.api.generation import LONGEST_PROMPT, GenerationBody, asked_of
+from rushes.jobs.listener import Listener
 
 
 @pytest.mark.parametrize("prompt", ["", " ", "\n\t", "\u00a0\u3000", "x" * (LONGEST_PROMPT + 1)])
@@ -43,9 +44,13 @@ def test_every_option_that_is_given_is_asked_for() -> None:
             "seed": 0,
             "video": "u",
             "additional_params": {"n": 2, "k": 1},
-        }
+            "webhook_url": "https://example.com/told",
+            "webhook_events": ["video.failed"],
+        },
+        lambda url, events: Listener("sealed", url, None if events is None else tuple(events)),
     )
     request = asked.request
     assert (request.aspect_ratio, request.resolution, request.duration_s) == ("16:9", "720p", 4)
     assert (request.seed, request.n, request.additional_params) == (0, 2, {"k": 1})
     assert [(item.role, item.field) for item in asked.media] == [("video", "video")]
+    assert asked.listener == Listener("sealed", "https://example.com/told", ("video.failed",))

@@ -1,0 +1,161 @@
+"""`rushes webhooks`: register receivers of a running service, test them, and see to messages that were given up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import quote
+
+import typer
+
+from rushes.cli.connection import call, service_settings
+from rushes.cli.exits import EPILOG, Exit
+from rushes.cli.options import ApiKey, AsJson, BaseUrl
+
+if TYPE_CHECKING:
+    from rushes.client import Client
+
+app = typer.Typer(help="Register, list and test webhooks; see their deliveries.", no_args_is_help=True, epilog=EPILOG)
+
+PATH = "/api/v1/webhooks"
+WebhookId = Annotated[str, typer.Argument(metavar="ID", help="A webhook's id, as `rushes webhooks list` shows it.")]
+EventOption = Annotated[
+    list[str] | None,
+    typer.Option("--event", metavar="TYPE", help="Only of this, such as video.completed; can be given several times."),
+]
+
+
+@app.command("list", epilog=EPILOG)
+def list_webhooks(as_json: AsJson = False, base_url: BaseUrl = None, api_key: ApiKey = None) -> None:
+    """Show the account's webhooks."""
+
+    async def ask(client: Client) -> Any:
+        return await client.http.get(PATH)
+
+    content = call(service_settings(base_url, api_key), ask)
+    rows = [
+        (one["id"], _health(one), ", ".join(one["events"] or ["everything"]), one["url"])
+        for one in content["webhooks"]
+    ]  # fmt: skip
+    _print(content, ("WEBHOOK", "HEALTH", "EVENTS", "URL"), rows, nothing="no webhooks", as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def create(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where messages are sent to, by POST.")],
+    event: EventOption = None,
+    description: Annotated[str | None, typer.Option(help="For people.")] = None,
+    as_json: AsJson = False,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Register a receiver. Prints its secret, which is never shown again."""
+    from rushes.cli.screen import note, print_json
+
+    body = {"url": url, "events": event or None, "description": description}
+
+    async def ask(client: Client) -> Any:
+        return await client.http.send("POST", PATH, body=body)
+
+    content = call(service_settings(base_url, api_key), ask)
+    if as_json:
+        print_json(content)
+        return
+    note(f"registered {content['id']}; its secret, which is not shown again:")
+    print(content["secret"])
+
+
+@app.command("test", epilog=EPILOG)
+def ping(webhook_id: WebhookId, as_json: AsJson = False, base_url: BaseUrl = None, api_key: ApiKey = None) -> None:
+    """Send a message that means nothing, and show what the receiver says; exit code 1 if it does not take it."""
+    from rushes.cli.screen import print_json
+    from rushes.cli.wording import printable
+
+    async def ask(client: Client) -> Any:
+        return await client.http.send("POST", f"{PATH}/{quote(webhook_id, safe='')}/test")
+
+    heard = call(service_settings(base_url, api_key), ask)
+    if as_json:
+        print_json(heard)
+    else:
+        said = f"the receiver answered {heard['status_code']}" if heard["success"] else printable(heard["error"])
+        print(f"{said}, after {heard['duration_ms']} ms")
+    if not heard["success"]:
+        raise typer.Exit(Exit.FAILED)
+
+
+@app.command(epilog=EPILOG)
+def deliveries(
+    webhook_id: Annotated[str | None, typer.Argument(metavar="ID", help="Only of this webhook.")] = None,
+    status: Annotated[
+        Literal["pending", "delivered", "dead"] | None, typer.Option(help="Only in this status; dead means given up.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Most to show.")] = 20,
+    as_json: AsJson = False,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Show the newest messages and how they fared."""
+    query: dict[str, str | int] = {"limit": limit, **({} if status is None else {"status": status})}
+    path = f"{PATH}/deliveries" if webhook_id is None else f"{PATH}/{quote(webhook_id, safe='')}/deliveries"
+
+    async def ask(client: Client) -> Any:
+        return await client.http.get(path, query)
+
+    content = call(service_settings(base_url, api_key), ask)
+    rows = [
+        (one["id"], one["status"], str(one["attempts"]), one["type"], one["job_id"], one["last_error"] or "")
+        for one in content["deliveries"]
+    ]
+    headings = ("DELIVERY", "STATUS", "TRIES", "TYPE", "JOB", "LAST ERROR")
+    _print(content, headings, rows, nothing="no deliveries", as_json=as_json)
+
+
+@app.command(epilog=EPILOG)
+def redeliver(
+    delivery_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids that `deliveries` shows.")],
+    as_json: AsJson = False,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Send messages again that were given up, or now instead of later."""
+    from rushes.cli.screen import print_json
+
+    async def ask(client: Client) -> None:
+        for delivery_id in delivery_ids:
+            answer = await client.http.send("POST", f"{PATH}/deliveries/{quote(delivery_id, safe='')}/redeliver")
+            if as_json:
+                print_json(answer)
+            else:
+                print(f"sending {delivery_id} again")
+
+    call(service_settings(base_url, api_key), ask)
+
+
+def _health(webhook: dict[str, Any]) -> str:
+    if not webhook["enabled"]:
+        return "disabled"
+    failures = webhook["consecutive_failures"]
+    return f"{failures} failed" if failures else "ok"
+
+
+def _print(
+    content: object, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, nothing: str, as_json: bool
+) -> None:
+    from rich.text import Text
+
+    from rushes.cli.screen import note, output, plain_table, print_json
+    from rushes.cli.wording import printable
+
+    if as_json:
+        print_json(content)
+    elif not rows:
+        note(nothing)
+    else:
+        table = plain_table(*headings)
+        for column in table.columns[:-1]:
+            # An id cut short could not be used.
+            column.no_wrap, column.overflow = True, "ignore"
+        for row in rows:
+            table.add_row(*(Text(printable(cell)) for cell in row))
+        output().print(table)
