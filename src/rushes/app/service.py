@@ -32,7 +32,6 @@ from rushes.db.sqlite import SqliteDatabase
 from rushes.errors import DatabaseUnavailable, NoCredentials
 from rushes.ids import new_id
 from rushes.jobs.breaker import Breakers, Circuit
-from rushes.jobs.carrying import Tools
 from rushes.jobs.history import HistoryStore
 from rushes.jobs.job import Job
 from rushes.jobs.leases import LeaseStore
@@ -40,6 +39,7 @@ from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.jobs.service import JobService, Policy
 from rushes.jobs.serving import OnRetired, Servers
 from rushes.jobs.store import JobStore
+from rushes.jobs.tools import Tools
 from rushes.jobs.usage import UsageStore
 from rushes.jobs.watching import Watching, WatchLimits
 from rushes.jobs.worker import Worker, WorkerLimits

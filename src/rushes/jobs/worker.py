@@ -12,9 +12,10 @@ import structlog
 
 from rushes.clock import Clock
 from rushes.errors import CallerError, LeaseLost, RushesError
-from rushes.jobs.carrying import Carrying, Tools
+from rushes.jobs.carrying import Carrying
 from rushes.jobs.job import Job, Problem, State
 from rushes.jobs.leases import Claimed, LeaseStore
+from rushes.jobs.tools import Tools
 
 log = structlog.get_logger(__name__)
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from rushes.catalogue.model import Model
 from rushes.jobs.breaker import Breaker
-from rushes.jobs.carrying import Carrying, Tools
+from rushes.jobs.carrying import Carrying
 from rushes.jobs.job import Job
 from rushes.jobs.leases import Claimed, LeaseStore
 from rushes.jobs.store import JobStore
+from rushes.jobs.tools import Tools
 from rushes.jobs.worker import Worker, WorkerLimits
 from rushes.providers.base import NO_CREDENTIAL
 from rushes.video.request import InputMedia, VideoRequest

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from rushes.errors import LeaseLost, ProviderRejected
-from rushes.jobs.carrying import LAST_ANSWER_S, Carrying
+from rushes.jobs.carrying import Carrying
 from rushes.jobs.job import State
+from rushes.jobs.submitting import LAST_ANSWER_S
 from rushes.video.progress import Failed, Submission, Working
 from tests.unit.jobs.engine import Engine
 

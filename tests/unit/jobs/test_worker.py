@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from rushes.errors import NoCredentials, NotCancellable
-from rushes.jobs.carrying import Tools
 from rushes.jobs.job import Job, State
+from rushes.jobs.tools import Tools
 from rushes.video.progress import Submission, Working
 from tests.fixtures.new_jobs import ACCOUNT, clip_model
 from tests.fixtures.scripted_provider import DONE

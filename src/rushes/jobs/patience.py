@@ -1,0 +1,67 @@
+"""How long one job is worth waiting for, and how its calls and writes are repeated meanwhile."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from rushes.errors import DatabaseUnavailable, JobExpired, OutputLost, Overloaded
+from rushes.jobs.job import Job
+from rushes.jobs.schedule import backoff_s
+from rushes.jobs.tools import Tools
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+class Patience:
+    """With one job. `generating` has the parts that its provider has not finished: those end at the deadline."""
+
+    def __init__(self, job: Job, tools: Tools, generating: set[int]) -> None:
+        self._job = job
+        self._tools = tools
+        self._log = log.bind(job_id=job.id)
+        self.generating = generating
+
+    def past_deadline(self) -> bool:
+        """Whether the job has had its time."""
+        return self._tools.clock.now_ms() >= self._job.deadline_at
+
+    def check_time(self, part: int) -> None:
+        """Give up what is not finished by the deadline, and what is finished but cannot be stored long after it."""
+        if part in self.generating:
+            if self.past_deadline():
+                limit_s = (self._job.deadline_at - self._job.created_at) // 1000
+                raise JobExpired(f"The job was not done within its limit of {limit_s} s; it may still be charged")
+        elif self._tools.clock.now_ms() >= self._job.deadline_at + self._tools.model.output_lifetime_s * 1000:
+            raise OutputLost("The video was finished at the provider, but could not be stored; it may be charged")
+
+    async def pause(self, part: int, failures: int, asked_s: float | None) -> None:
+        """Wait before a call of this part is repeated."""
+        await self.rest(self.back_off_s(failures, asked_s), until_deadline=part in self.generating)
+
+    def back_off_s(self, failures: int, asked_s: float | None) -> float:
+        """Seconds to wait after so many failures in a row."""
+        if self._tools.poll_interval_s is not None:
+            return self._tools.poll_interval_s
+        return backoff_s(failures=failures, asked_s=asked_s, chance=random.random())
+
+    async def rest(self, delay_s: float, *, until_deadline: bool) -> None:
+        """Sleep, but not beyond the deadline where that ends the wait: the job should say `expired` on time."""
+        left_s = (self._job.deadline_at - self._tools.clock.now_ms()) / 1000
+        await self._tools.clock.sleep(min(delay_s, left_s) if until_deadline and left_s > 0 else delay_s)
+
+    async def insist(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a write until the database takes it: what it records has already happened."""
+        failures = 0
+        while True:
+            try:
+                return await write()
+            except (DatabaseUnavailable, Overloaded) as error:
+                failures += 1
+                self._log.warning("write_will_be_repeated", error_code=error.code, failures=failures)
+                await self._tools.clock.sleep(backoff_s(failures=failures, asked_s=None, chance=random.random()))

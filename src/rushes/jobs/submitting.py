@@ -1,0 +1,248 @@
+"""Submitting one call of a job: the intent first, then the provider, then the record of its answer; never twice.
+
+What may have been accepted is looked up before anything is submitted again, and where nobody can say, the call fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import structlog
+
+from rushes.errors import (
+    ProviderAuth,
+    ProviderCreditEmpty,
+    ProviderError,
+    ProviderQuota,
+    ProviderUnavailable,
+    RushesError,
+    StorageUnavailable,
+    SubmissionUnknown,
+    UnexpectedResponse,
+)
+from rushes.ids import new_id
+from rushes.jobs.breaker import outcome_of
+from rushes.jobs.fallbacks import gives_way
+from rushes.jobs.job import Attempt, AttemptState
+from rushes.jobs.leases import Claimed
+from rushes.jobs.patience import Patience
+from rushes.jobs.tools import Tools
+from rushes.video.progress import Submission
+from rushes.video.request import VideoRequest
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+SEEDS = 2**32
+LEADING_PART = 0
+"""The call that goes first while a fallback may still take the job over, so that no other is under way then."""
+LAST_ANSWER_S = 8.0
+"""How long a worker that stops still waits for the answer to a submit; process managers kill after about ten."""
+
+
+class Submitting:
+    """The calls of one job that its provider has not accepted yet. `attempt_ids` has the attempt of each part."""
+
+    def __init__(self, claimed: Claimed, tools: Tools, patience: Patience) -> None:
+        self._claimed = claimed
+        self._job = claimed.job
+        self._tools = tools
+        self._leases = tools.leases
+        self._patience = patience
+        self._insist = patience.insist
+        self._log = log.bind(job_id=claimed.job.id)
+        self.attempt_ids = {attempt.part: attempt.id for attempt in claimed.attempts}
+        # A repeated submit that is refused says nothing of the one before it, whose answer was lost.
+        self._maybe_accepted = {
+            attempt.part
+            for attempt in claimed.attempts
+            if attempt.state is AttemptState.INTENT and tools.model.repeatable_submit
+        }
+        self._may_fall_back = claimed.job.fallbacks.next is not None and not any(
+            attempt.part != LEADING_PART or attempt.state is not AttemptState.INTENT for attempt in claimed.attempts
+        )
+        self.led = asyncio.Event()
+        if not self._may_fall_back:
+            self.led.set()
+
+    def stop_leading(self, part: int) -> None:
+        """Once the first call has its answer, no fallback takes over any more, and the other calls begin."""
+        if part == LEADING_PART:
+            self._may_fall_back = False
+            self.led.set()
+
+    async def submit(self, part: int, n: int, attempt: Attempt | None) -> Submission:
+        """Have the provider accept, and record that it has."""
+        if attempt is not None:
+            found = await self._look_up(attempt.id)
+            if found is not None:
+                await self._record(attempt.id, found)
+                return found
+        failures = 0
+        while True:
+            self._patience.check_time(part)
+            call = self._tools.breaker.begin(self._tools.clock.now_ms())
+            if call is None:
+                self._turn_away_if_closed(part)
+                await self._patience.rest(self._tools.breaker.wait_s(self._tools.clock.now_ms()), until_deadline=True)
+                continue
+            outcome = await self._call_through(call, part, n)
+            if isinstance(outcome, Submission):
+                return outcome
+            attempt_id = self.attempt_ids.get(part)
+            if attempt_id is not None:
+                found = await self._look_up(attempt_id, after=outcome)
+                if found is not None:
+                    await self._record(attempt_id, found)
+                    return found
+            failures += 1
+            self._turn_away_if_refused(part, outcome, failures)
+            self._log.info("submit_will_be_repeated", error_code=outcome.code, failures=failures)
+            await self._patience.pause(part, failures, outcome.retry_after_s)
+
+    async def _call_through(self, call: int, part: int, n: int) -> Submission | RushesError:
+        """A call that the breaker has let through, and its intent; the breaker learns how it went."""
+        trouble: BaseException | None = None
+        try:
+            attempt_id = self.attempt_ids.get(part)
+            if attempt_id is None:
+                attempt_id = await self._intend(part, n)
+            outcome = await self._even_if_stopped(self._submit_once(part, n, attempt_id))
+            trouble = outcome if isinstance(outcome, RushesError) else None
+            return outcome
+        except BaseException as error:
+            trouble = error
+            if isinstance(error, ProviderAuth | ProviderCreditEmpty):
+                self._turn_away_if_refused(part, error, failures=1)
+            raise
+        finally:
+            self._tools.breaker.end(call, outcome_of(trouble), self._tools.clock.now_ms())
+
+    def _turn_away_if_closed(self, part: int) -> None:
+        if self._may_fall_back and part not in self._maybe_accepted:
+            raise TurnedAway("it cannot be reached (provider_unavailable)")
+
+    def _turn_away_if_refused(self, part: int, error: RushesError, failures: int) -> None:
+        """Leave the job to a fallback, if it has one, it is time to, and surely nothing was accepted."""
+        if self._may_fall_back and part not in self._maybe_accepted and gives_way(error, failures, byok=self._job.byok):
+            raise TurnedAway(f"{error.message} ({error.code})") from error
+
+    async def _submit_once(self, part: int, n: int, attempt_id: str) -> Submission | RushesError:
+        """One call and the record of its answer; or the error after which another call may be right."""
+        try:
+            submission = await self._call_submit(part, n, attempt_id)
+        except (ProviderQuota, ProviderUnavailable, UnexpectedResponse, StorageUnavailable) as error:
+            if not error.retryable:
+                raise
+            if not _surely_not_accepted(error):
+                if self._tools.model.repeatable_submit:
+                    self._maybe_accepted.add(part)
+            elif part not in self._maybe_accepted:
+                await self._withdraw(part, attempt_id)
+            return error
+        await self._record(attempt_id, submission)
+        return submission
+
+    async def _even_if_stopped(self, step: Coroutine[Any, Any, T]) -> T:
+        """Do a step to its end even if this task is cancelled meanwhile: an unrecorded answer is a lost video."""
+        task = asyncio.ensure_future(step)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            limit = asyncio.ensure_future(self._tools.clock.sleep(LAST_ANSWER_S))
+            try:
+                await asyncio.wait({task, limit}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                limit.cancel()
+                task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
+
+    async def _call_submit(self, part: int, n: int, attempt_id: str) -> Submission:
+        try:
+            return await self._tools.provider.submit(
+                self._tools.model,
+                request_for_call(self._job.request, part, n, seeded=self._tools.model.seed),
+                attempt_id=attempt_id,
+                credential=self._tools.credential,
+                read_media=self._tools.read_media,
+            )
+        except RushesError:
+            raise
+        except Exception as exc:
+            self._log.exception("adapter_failed", verb="submit")
+            raise ProviderUnavailable("the adapter failed while it was submitting", accepted=None) from exc
+
+    async def _look_up(self, attempt_id: str, *, after: RushesError | None = None) -> Submission | None:
+        """What became of an intent without an answer: a submission, or None if submitting again cannot pay twice."""
+        if self._tools.model.repeatable_submit:
+            return None
+        failures = 0
+        while True:
+            try:
+                return await self._call_find(attempt_id)
+            except SubmissionUnknown as unknown:
+                if after is None:
+                    raise
+                said = unknown.provider_error or getattr(after, "provider_error", None)
+                raise SubmissionUnknown(f"{after.message}; {unknown.message}", provider_error=said) from after
+            except ProviderError as error:
+                failures += 1
+                if self._patience.past_deadline():
+                    raise SubmissionUnknown(
+                        "The provider may have accepted the job, and could not be asked before the deadline; "
+                        "it may be charged",
+                        provider_error=error.provider_error,
+                    ) from error
+                await self._patience.rest(self._patience.back_off_s(failures, error.retry_after_s), until_deadline=True)
+
+    async def _call_find(self, attempt_id: str) -> Submission | None:
+        try:
+            return await self._tools.provider.find(attempt_id, credential=self._tools.credential)
+        except RushesError:
+            raise
+        except Exception as exc:
+            self._log.exception("adapter_failed", verb="find")
+            raise UnexpectedResponse("the adapter could not read the provider's answer") from exc
+
+    async def _intend(self, part: int, n: int) -> str:
+        attempt_id = new_id("att")
+        await self._insist(lambda: self._leases.intend(self._claimed, attempt_id=attempt_id, part=part, n=n))
+        self.attempt_ids[part] = attempt_id
+        return attempt_id
+
+    async def _withdraw(self, part: int, attempt_id: str) -> None:
+        await self._insist(lambda: self._leases.withdraw(self._claimed, attempt_id))
+        del self.attempt_ids[part]
+
+    async def _record(self, attempt_id: str, submission: Submission) -> None:
+        await self._insist(
+            lambda: self._leases.accept(self._claimed, attempt_id, submission.handle, submission.provider_video_id)
+        )
+
+
+class TurnedAway(Exception):
+    """The provider has accepted nothing and will not soon; a fallback takes the job over."""
+
+
+def request_for_call(request: VideoRequest, part: int, n: int, *, seeded: bool) -> VideoRequest:
+    """What the call number `part` asks for. Where the model takes seeds each call has its own, so no two draw alike.
+
+    The first call's seed is the one given, if any; the others count on from it, or from a number made of the prompt.
+    """
+    if part == 0 or not seeded:
+        return replace(request, n=n)
+    first = zlib.crc32(request.prompt.encode("utf-8", "replace")) if request.seed is None else request.seed
+    return replace(request, n=n, seed=(first + part) % SEEDS)
+
+
+def _surely_not_accepted(error: RushesError) -> bool:
+    """Whether a submit that ended so was refused or never left us; input media are read before anything is sent."""
+    if isinstance(error, ProviderUnavailable):
+        return error.accepted is False
+    return isinstance(error, (ProviderQuota, StorageUnavailable))
