@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import Protocol
 
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class Clock(Protocol):
     """Wall-clock time and sleeping, in one replaceable thing."""
@@ -19,12 +21,24 @@ class Clock(Protocol):
         ...
 
 
+class SteadyClock(Clock, Protocol):
+    """A clock that also counts time in a way which no setting of the wall clock changes."""
+
+    def steady_ms(self) -> int:
+        """Milliseconds since some moment, never back and never in jumps; only differences mean something."""
+        ...
+
+
 class SystemClock:
     """The host's clock."""
 
     def now_ms(self) -> int:
         """Milliseconds since 1970-01-01 UTC."""
         return time.time_ns() // 1_000_000
+
+    def steady_ms(self) -> int:
+        """Milliseconds since the host was started, its sleep included where the system counts that."""
+        return time.clock_gettime_ns(_STEADY) // 1_000_000
 
     async def sleep(self, seconds: float) -> None:
         """Return after `seconds`."""

@@ -217,7 +217,7 @@ async def running_service(settings: Settings, stopping: asyncio.Event, *, own_ur
             posters=Posters(storage, measuring),
             clock=clock,
             ready=lambda: _trouble(database, directory.root),
-            breakers=lambda: breakers.snapshot(clock.now_ms()),
+            breakers=lambda: breakers.snapshot(clock.steady_ms()),
         )
         closing.push_async_callback(worker.stop)
         await worker.start(alone=True)

@@ -33,6 +33,7 @@ from rushes.jobs.leases import Claimed, LeaseStore
 from rushes.jobs.patience import Patience
 from rushes.jobs.schedule import poll_delay_s
 from rushes.jobs.submitting import LEADING_PART, Submitting, TurnedAway
+from rushes.jobs.tenure import Tenure, Term
 from rushes.jobs.tools import Tools
 from rushes.net.redact import Redactor
 from rushes.video.output import Output, StoredVideo
@@ -55,9 +56,9 @@ OF_OWN_KEYS = {
 
 
 class Carrying:
-    """One claimed job on its way to its end."""
+    """One claimed job on its way to its end. `term` is that of its claim; without one, nobody else can take the job."""
 
-    def __init__(self, claimed: Claimed, tools: Tools) -> None:
+    def __init__(self, claimed: Claimed, tools: Tools, term: Term | None = None) -> None:
         self._claimed = claimed
         self._job = claimed.job
         self._tools = tools
@@ -69,7 +70,7 @@ class Carrying:
         generating: set[int] = set() if self._storing_began else set(range(len(self._parts)))
         self._patience = Patience(claimed.job, tools, generating)
         self._insist = self._patience.insist
-        self._submitting = Submitting(claimed, tools, self._patience)
+        self._submitting = Submitting(claimed, tools, self._patience, term or Tenure(tools.clock).term())
         self._any_generated = self._storing_began
         self._fractions = [0.0] * len(self._parts)
         self._reported = claimed.job.progress or 0

@@ -17,6 +17,7 @@ from rushes.jobs.job import MOVES, Attempt, AttemptState, Job, Problem, State
 from rushes.jobs.moving import JOBS_CHANNEL, record_event, record_move
 from rushes.jobs.store import (
     ENTER_LANE,
+    GET_ANY_JOB,
     LEAVE_LANE,
     job_from,
     outputs_from,
@@ -26,14 +27,17 @@ from rushes.jobs.store import (
 from rushes.video.output import StoredVideo
 from rushes.video.progress import Handle
 
-BEAT = """
+BEAT = "UPDATE workers SET alive_until = :now + :ttl_ms WHERE id = :worker_id AND alive_until >= :now"
+
+BEAT_ANEW = """
 INSERT INTO workers (id, alive_until) VALUES (:worker_id, :now + :ttl_ms)
 ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until
 """
 
 FORGET_WORKER = "DELETE FROM workers WHERE id = :worker_id"
 
-DEAD_WORKERS = "SELECT id FROM workers WHERE alive_until < :now FOR UPDATE SKIP LOCKED"
+DEAD_WORKERS = "SELECT id FROM workers WHERE alive_until < :now AND id <> :worker_id FOR UPDATE SKIP LOCKED"
+"""Never ourselves: who asks is alive, however long it was frozen or the clock has jumped since its last heartbeat."""
 
 ALL_WORKERS = "SELECT id FROM workers FOR UPDATE"
 
@@ -41,12 +45,16 @@ ALIVE = "SELECT id FROM workers WHERE id = :worker_id AND alive_until >= :now FO
 
 LEASED_JOBS = "SELECT id, state, lane FROM jobs WHERE worker_id = :worker_id FOR UPDATE"
 
+LEASED_IN_VAIN = "SELECT id, state, lane FROM jobs WHERE worker_id = :worker_id AND lease = :lease FOR UPDATE"
+
 _UNLEASE = """
 UPDATE jobs SET lease = NULL, worker_id = NULL,
                 in_slot = CASE WHEN state IN ('queued', 'rerouted') THEN 0 ELSE in_slot END
 """
 
 UNLEASE = _UNLEASE + "WHERE worker_id = :worker_id"
+
+UNLEASE_IN_VAIN = _UNLEASE + "WHERE worker_id = :worker_id AND lease = :lease"
 
 UNLEASE_ONE = _UNLEASE + "WHERE id = :id AND lease = :lease"
 
@@ -116,6 +124,9 @@ UPDATE attempts SET state = 'failed', error_code = :code, error = :message, prov
 WHERE id = :id AND state IN ('intent', 'accepted')
 """
 
+LATE_ANSWER = "too late: "
+"""How the history of a job begins to tell of an answer that came when its worker had lost the lease."""
+
 REPORT_PROGRESS = "UPDATE jobs SET progress = :percent WHERE id = :id AND lease = :lease AND progress < :percent"
 
 SET_WARNINGS = "UPDATE jobs SET warnings = :warnings WHERE id = :id AND lease = :lease"
@@ -136,20 +147,28 @@ class LeaseStore:
     def __init__(self, database: Database, worker_id: str) -> None:
         self._database = database
         self._worker_id = worker_id
+        self._doubtful: set[str] = set()
 
-    async def beat(self, ttl_s: float) -> None:
-        """Stay alive for another `ttl_s`."""
+    async def beat(self, ttl_s: float) -> bool:
+        """Stay alive for another `ttl_s`, and say whether we were until now: if not, our leases may be another's."""
 
-        async def body(transaction: Transaction) -> None:
-            await transaction.execute(BEAT, worker_id=self._worker_id, ttl_ms=int(ttl_s * 1000))
+        async def body(transaction: Transaction) -> bool:
+            ttl_ms = int(ttl_s * 1000)
+            if await transaction.execute(BEAT, worker_id=self._worker_id, ttl_ms=ttl_ms):
+                return True
+            await transaction.execute(BEAT_ANEW, worker_id=self._worker_id, ttl_ms=ttl_ms)
+            return False
 
-        await self._database.write(body)
+        return await self._database.write(body)
 
     async def release_dead(self, *, all_workers: bool = False) -> int:
-        """Take the leases from workers that stopped beating; from every one if the caller knows that none runs."""
+        """Take the leases from others that stopped beating; from every worker if the caller knows that none runs."""
 
         async def body(transaction: Transaction) -> int:
-            workers = await transaction.fetch(ALL_WORKERS if all_workers else DEAD_WORKERS)
+            if all_workers:
+                workers = await transaction.fetch(ALL_WORKERS)
+            else:
+                workers = await transaction.fetch(DEAD_WORKERS, worker_id=self._worker_id)
             released = 0
             for worker in workers:
                 released += await _release(transaction, worker["id"])
@@ -168,11 +187,16 @@ class LeaseStore:
     async def claim(self, most: int) -> Sequence[Claimed]:
         """Up to `most` jobs that nobody works on: first those already begun, then queued ones whose lane has room.
 
-        None while our heartbeat has run out: a lease without one would never be taken from us, should we die.
+        None while our heartbeat has run out: a lease without one would never be taken from us, should we die. A claim
+        whose answer was lost may have been made all the same; the next one gives back what nobody here knows of.
         """
         lease = f"{self._worker_id}.{secrets.token_hex(8)}"
+        doubtful = frozenset(self._doubtful)
+        self._doubtful.add(lease)
 
         async def body(transaction: Transaction) -> list[Claimed]:
+            for earlier in doubtful:
+                await _give_back(transaction, self._worker_id, earlier)
             if await fetch_one(transaction, ALIVE, worker_id=self._worker_id) is None:
                 return []
             rows: list[Row] = list(
@@ -194,7 +218,13 @@ class LeaseStore:
                     claimed.extend(Claimed(job_from(row), lease, ()) for row in taken)
             return claimed
 
-        return await self._database.write(body)
+        claimed = await self._database.write(body)
+        self._doubtful -= {lease, *doubtful}
+        return claimed
+
+    def disown(self, claimed: Sequence[Claimed]) -> None:
+        """Claimed, and not begun: the next claim gives back what of it is still ours."""
+        self._doubtful.update(one.lease for one in claimed)
 
     async def expire_overdue(self, most: int) -> int:
         """End up to `most` jobs that waited in the queue beyond their deadline, and say how many they were."""
@@ -248,6 +278,21 @@ class LeaseStore:
                 as_named = "" if given is None else f" as '{given}'"
                 cause = f"accepted by '{row['served_provider']}'{as_named}"
                 await _move(transaction, row, State.RUNNING, cause, provider_video_id=given)
+
+        await self._database.write(body)
+
+    async def note_late_answer(self, job_id: str, attempt_id: str, provider_video_id: str | None) -> None:
+        """Write into a job's history that an attempt was accepted after its lease had gone; nothing else is changed.
+
+        The one write without a fence. It is for the operator, who can reconcile the job with the provider's id.
+        """
+
+        async def body(transaction: Transaction) -> None:
+            row = await fetch_one(transaction, GET_ANY_JOB, id=job_id)
+            if row is not None:
+                known_as = "an id that it did not give" if provider_video_id is None else f"'{provider_video_id}'"
+                cause = f"{LATE_ANSWER}attempt '{attempt_id}' was accepted as {known_as}"
+                await record_event(transaction, row, State(row["state"]), cause)
 
         await self._database.write(body)
 
@@ -444,13 +489,23 @@ async def _move(transaction: Transaction, row: Row, to: State, cause: str, **col
     await record_move(transaction, row, to, cause)
 
 
+async def _give_back(transaction: Transaction, worker_id: str, lease: str) -> None:
+    jobs = await transaction.fetch(LEASED_IN_VAIN, worker_id=worker_id, lease=lease)
+    await _return_to_lanes(transaction, jobs)
+    await transaction.execute(UNLEASE_IN_VAIN, worker_id=worker_id, lease=lease)
+
+
+async def _return_to_lanes(transaction: Transaction, jobs: Sequence[Row]) -> None:
+    for job in jobs:
+        if State(job["state"]).waits_in_lane:
+            await transaction.execute(LEAVE_LANE, lane=job["lane"], ready=1, in_use=-1)
+
+
 async def _release(transaction: Transaction, worker_id: str) -> int:
     jobs = await transaction.fetch(LEASED_JOBS, worker_id=worker_id)
+    await _return_to_lanes(transaction, jobs)
     for job in jobs:
-        state = State(job["state"])
-        if state.waits_in_lane:
-            await transaction.execute(LEAVE_LANE, lane=job["lane"], ready=1, in_use=-1)
-        else:
+        if not (state := State(job["state"])).waits_in_lane:
             await record_event(transaction, job, state, "its worker stopped; another goes on with it")
     await transaction.execute(UNLEASE, worker_id=worker_id)
     await transaction.execute(FORGET_WORKER, worker_id=worker_id)

@@ -1,4 +1,8 @@
-"""How long one job is worth waiting for, and how its calls and writes are repeated meanwhile."""
+"""How long one job is worth waiting for, and how its calls and writes are repeated meanwhile.
+
+A deadline is a time on the wall, read once, when a worker takes the job up. From then on the worker counts by a clock
+that nobody sets, so that a wall clock put forward by hours does not end jobs that are paid for.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +30,15 @@ class Patience:
         self._tools = tools
         self._log = log.bind(job_id=job.id)
         self.generating = generating
+        self._began_ms = tools.clock.steady_ms()
+        self._left_ms = job.deadline_at - tools.clock.now_ms()
 
     def past_deadline(self) -> bool:
         """Whether the job has had its time."""
-        return self._tools.clock.now_ms() >= self._job.deadline_at
+        return self._until_deadline_ms() <= 0
+
+    def _until_deadline_ms(self) -> int:
+        return self._left_ms - (self._tools.clock.steady_ms() - self._began_ms)
 
     def check_time(self, part: int) -> None:
         """Give up what is not finished by the deadline, and what is finished but cannot be stored long after it."""
@@ -37,7 +46,7 @@ class Patience:
             if self.past_deadline():
                 limit_s = (self._job.deadline_at - self._job.created_at) // 1000
                 raise JobExpired(f"The job was not done within its limit of {limit_s} s; it may still be charged")
-        elif self._tools.clock.now_ms() >= self._job.deadline_at + self._tools.model.output_lifetime_s * 1000:
+        elif self._until_deadline_ms() <= -self._tools.model.output_lifetime_s * 1000:
             raise OutputLost("The video was finished at the provider, but could not be stored; it may be charged")
 
     async def pause(self, part: int, failures: int, asked_s: float | None) -> None:
@@ -52,7 +61,7 @@ class Patience:
 
     async def rest(self, delay_s: float, *, until_deadline: bool) -> None:
         """Sleep, but not beyond the deadline where that ends the wait: the job should say `expired` on time."""
-        left_s = (self._job.deadline_at - self._tools.clock.now_ms()) / 1000
+        left_s = self._until_deadline_ms() / 1000
         await self._tools.clock.sleep(min(delay_s, left_s) if until_deadline and left_s > 0 else delay_s)
 
     async def insist(self, write: Callable[[], Awaitable[T]]) -> T:

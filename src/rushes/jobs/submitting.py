@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import structlog
 
 from rushes.errors import (
+    LeaseLost,
     ProviderAuth,
     ProviderCreditEmpty,
     ProviderError,
@@ -30,9 +31,10 @@ from rushes.jobs.fallbacks import gives_way
 from rushes.jobs.job import Attempt, AttemptState
 from rushes.jobs.leases import Claimed
 from rushes.jobs.patience import Patience
+from rushes.jobs.tenure import Term
 from rushes.jobs.tools import Tools
 from rushes.video.progress import Submission
-from rushes.video.request import VideoRequest
+from rushes.video.request import InputMedia, VideoRequest
 
 T = TypeVar("T")
 
@@ -41,15 +43,14 @@ log = structlog.get_logger(__name__)
 SEEDS = 2**32
 LEADING_PART = 0
 """The call that goes first while a fallback may still take the job over, so that no other is under way then."""
-LAST_ANSWER_S = 8.0
-"""How long a worker that stops still waits for the answer to a submit; process managers kill after about ten."""
 
 
 class Submitting:
     """The calls of one job that its provider has not accepted yet. `attempt_ids` has the attempt of each part."""
 
-    def __init__(self, claimed: Claimed, tools: Tools, patience: Patience) -> None:
+    def __init__(self, claimed: Claimed, tools: Tools, patience: Patience, term: Term) -> None:
         self._claimed = claimed
+        self._term = term
         self._job = claimed.job
         self._tools = tools
         self._leases = tools.leases
@@ -86,10 +87,11 @@ class Submitting:
         failures = 0
         while True:
             self._patience.check_time(part)
-            call = self._tools.breaker.begin(self._tools.clock.now_ms())
+            call = self._tools.breaker.begin(self._tools.clock.steady_ms())
             if call is None:
                 self._turn_away_if_closed(part)
-                await self._patience.rest(self._tools.breaker.wait_s(self._tools.clock.now_ms()), until_deadline=True)
+                wait_s = self._tools.breaker.wait_s(self._tools.clock.steady_ms())
+                await self._patience.rest(wait_s, until_deadline=True)
                 continue
             outcome = await self._call_through(call, part, n)
             if isinstance(outcome, Submission):
@@ -121,7 +123,7 @@ class Submitting:
                 self._turn_away_if_refused(part, error, failures=1)
             raise
         finally:
-            self._tools.breaker.end(call, outcome_of(trouble), self._tools.clock.now_ms())
+            self._tools.breaker.end(call, outcome_of(trouble), self._tools.clock.steady_ms())
 
     def _turn_away_if_closed(self, part: int) -> None:
         if self._may_fall_back and part not in self._maybe_accepted:
@@ -136,6 +138,10 @@ class Submitting:
         """One call and the record of its answer; or the error after which another call may be right."""
         try:
             submission = await self._call_submit(part, n, attempt_id)
+        except LeaseLost:
+            if part not in self._maybe_accepted:
+                await self._withdraw(part, attempt_id)
+            raise
         except (ProviderQuota, ProviderUnavailable, UnexpectedResponse, StorageUnavailable) as error:
             if not error.retryable:
                 raise
@@ -145,8 +151,27 @@ class Submitting:
             elif part not in self._maybe_accepted:
                 await self._withdraw(part, attempt_id)
             return error
-        await self._record(attempt_id, submission)
+        try:
+            await self._record(attempt_id, submission)
+        except asyncio.CancelledError:
+            self._log_late_answer(attempt_id, submission)
+            raise
+        except LeaseLost:
+            self._log_late_answer(attempt_id, submission)
+            await self._insist(
+                lambda: self._leases.note_late_answer(self._job.id, attempt_id, submission.provider_video_id)
+            )
+            raise
         return submission
+
+    def _log_late_answer(self, attempt_id: str, submission: Submission) -> None:
+        """It is paid for, and we cannot record it any more: leave the operator what finds it at the provider."""
+        self._log.error(
+            "answer_came_too_late",
+            attempt_id=attempt_id,
+            provider=self._job.served_provider,
+            provider_video_id=submission.provider_video_id,
+        )
 
     async def _even_if_stopped(self, step: Coroutine[Any, Any, T]) -> T:
         """Do a step to its end even if this task is cancelled meanwhile: an unrecorded answer is a lost video."""
@@ -154,7 +179,7 @@ class Submitting:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            limit = asyncio.ensure_future(self._tools.clock.sleep(LAST_ANSWER_S))
+            limit = asyncio.ensure_future(self._term.tenure.last_answers())
             try:
                 await asyncio.wait({task, limit}, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -163,14 +188,25 @@ class Submitting:
             await asyncio.gather(task, return_exceptions=True)
             raise
 
+    async def _read_media(self, media: InputMedia) -> bytes:
+        """An input's bytes, which can take their time; nothing is sent after them that is not ours to send."""
+        content = await self._tools.read_media(media)
+        self._check_lease()
+        return content
+
+    def _check_lease(self) -> None:
+        if not self._term.may_submit:
+            raise LeaseLost(f"the lease on job '{self._job.id}' may have run out, so its provider is not called")
+
     async def _call_submit(self, part: int, n: int, attempt_id: str) -> Submission:
+        self._check_lease()
         try:
             return await self._tools.provider.submit(
                 self._tools.model,
                 request_for_call(self._job.request, part, n, seeded=self._tools.model.seed),
                 attempt_id=attempt_id,
                 credential=self._tools.credential,
-                read_media=self._tools.read_media,
+                read_media=self._read_media,
             )
         except RushesError:
             raise

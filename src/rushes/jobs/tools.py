@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rushes.catalogue.model import Model
-from rushes.clock import Clock
+from rushes.clock import SteadyClock
 from rushes.jobs.breaker import Breaker
 from rushes.jobs.leases import LeaseStore
 from rushes.media.custody import Custody
@@ -24,7 +24,7 @@ class Tools:
     credential: Credential
     read_media: ReadMedia
     custody: Custody
-    clock: Clock
+    clock: SteadyClock
     breaker: Breaker = field(default_factory=Breaker)
     poll_interval_s: float | None = None
     retention_s: float | None = None

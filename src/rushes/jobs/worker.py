@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import structlog
 
-from rushes.clock import Clock
-from rushes.errors import CallerError, LeaseLost, RushesError
+from rushes.clock import SteadyClock
+from rushes.errors import CallerError, DatabaseUnavailable, LeaseLost, RushesError
 from rushes.jobs.carrying import Carrying
 from rushes.jobs.job import Job, Problem, State
 from rushes.jobs.leases import Claimed, LeaseStore
+from rushes.jobs.tenure import LAST_ANSWER_S, Tenure, Term
 from rushes.jobs.tools import Tools
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -27,16 +31,21 @@ STORING_PATIENCE_S = 48 * 3600.0
 """How long beyond its deadline a job with finished videos is taken up again; no provider keeps them longer."""
 SETBACK_S = 5.0
 """How long a job rests that failed in a way we did not foresee, before it is claimed again."""
+WATCHES_A_LEASE = 10
+"""How often within one lease a worker looks whether its leases have run out, besides at the moment they should."""
 SHORTEST_WAIT_S = 0.02
 """So that a database whose clock is behind ours is not asked without pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
-    """How much one worker takes on, and for how long its lease holds without a sign of life."""
+    """How much one worker takes on, for how long its lease holds without a sign of life, and how long a worker that
+    stops waits for answers to submits under way.
+    """
 
     most_in_flight: int = 2000
     lease_s: float = 15.0
+    last_answer_s: float = LAST_ANSWER_S
 
 
 ToolsFor = Callable[[Job], Awaitable[Tools]]
@@ -46,7 +55,7 @@ ToolsFor = Callable[[Job], Awaitable[Tools]]
 class Worker:
     """Carries jobs out until it is told to stop; what is unfinished then is left resumable."""
 
-    def __init__(self, leases: LeaseStore, tools_for: ToolsFor, clock: Clock, limits: WorkerLimits) -> None:
+    def __init__(self, leases: LeaseStore, tools_for: ToolsFor, clock: SteadyClock, limits: WorkerLimits) -> None:
         self._leases = leases
         self._tools_for = tools_for
         self._clock = clock
@@ -54,18 +63,19 @@ class Worker:
         self._wake = asyncio.Event()
         self._asleep_until_ms = 0.0
         self._jobs: set[asyncio.Task[None]] = set()
-        self._alone = False
-        self._last_beat_ms = 0
-        self._leases_ran_out = False
+        self._tenure = Tenure(clock, lease_s=limits.lease_s, last_answer_s=limits.last_answer_s)
         self._loops: list[asyncio.Task[None]] = []
 
     async def start(self, *, alone: bool) -> None:
         """Begin to work. `alone` says that no other worker can be running, so that every lease is free to take."""
-        self._alone = alone
+        self._tenure.alone = alone
         await self._beat()
         await self._leases.release_dead(all_workers=alone)
         await self._beat()
-        self._loops = [asyncio.create_task(self._claim_forever()), asyncio.create_task(self._beat_forever())]
+        loops = [self._claim_forever(), self._beat_forever()]
+        if not alone:
+            loops.append(self._watch_the_leases())
+        self._loops = [asyncio.create_task(loop) for loop in loops]
 
     def wake(self, after_s: float = 0) -> None:
         """A job may be waiting, from `after_s` on: look then, or before."""
@@ -93,10 +103,14 @@ class Worker:
         while True:
             self._wake.clear()
             try:
-                room = 0 if self._leases_ran_out else min(BATCH, self._limits.most_in_flight - len(self._jobs))
-                claimed = await self._leases.claim(room) if room > 0 else []
+                room = 0 if self._tenure.is_lost else min(BATCH, self._limits.most_in_flight - len(self._jobs))
+                term = self._tenure.term()
+                claimed = await self._within(self._limits.lease_s, self._leases.claim(room)) if room > 0 else []
+                if not term.goes_on:
+                    self._leases.disown(claimed)
+                    continue
                 for one in claimed:
-                    self._begin(one)
+                    self._begin(one, term)
                 if len(claimed) < room or room <= 0:
                     await self._wait_for_work()
             except RushesError as error:
@@ -106,8 +120,8 @@ class Worker:
                 log.exception("claim_failed")
                 await self._clock.sleep(SETBACK_S)
 
-    def _begin(self, claimed: Claimed) -> None:
-        task = asyncio.create_task(self._carry_out(claimed))
+    def _begin(self, claimed: Claimed, term: Term) -> None:
+        task = asyncio.create_task(self._carry_out(claimed, term))
         self._jobs.add(task)
         task.add_done_callback(self._end)
 
@@ -120,7 +134,7 @@ class Worker:
         # Until we know for how long we sleep, every call to wake counts.
         self._asleep_until_ms = math.inf
         if len(self._jobs) < self._limits.most_in_flight:
-            next_at = await self._leases.next_available_at()
+            next_at = await self._within(self._limits.lease_s, self._leases.next_available_at())
             if next_at is not None:
                 wait_s = min(wait_s, max(SHORTEST_WAIT_S, (next_at - self._clock.now_ms()) / 1000))
         self._asleep_until_ms = self._clock.now_ms() + wait_s * 1000
@@ -131,13 +145,15 @@ class Worker:
             for end in ends:
                 end.cancel()
 
-    async def _carry_out(self, claimed: Claimed) -> None:
+    async def _carry_out(self, claimed: Claimed, term: Term) -> None:
         job_log = log.bind(job_id=claimed.job.id)
         hopeless = self._is_hopeless(claimed.job)
         try:
-            await Carrying(claimed, await self._tools_for(claimed.job)).to_its_end()
+            await Carrying(claimed, await self._tools_for(claimed.job), term).to_its_end()
         except LeaseLost:
             job_log.warning("lease_lost")
+            # It may be only ourselves who no longer trusted it; then nobody else has the job.
+            await self._set_back(claimed, None)
         except CallerError as error:
             job_log.warning("job_cannot_be_served", error_code=error.code)
             # What a provider may already have accepted is worth waiting for: a setting may come back.
@@ -174,32 +190,58 @@ class Worker:
         while True:
             await self._clock.sleep(self._limits.lease_s / 3)
             try:
-                if self._leases_ran_out:
-                    await self._leases.leave()
-                await self._beat()
-                self._leases_ran_out = False
-                released = await self._leases.release_dead()
-                if released + await self._leases.expire_overdue(MOST_EXPIRED):
-                    self.wake()
+                await self._within(self._limits.lease_s, self._show_life())
             except RushesError as error:
                 log.warning("heartbeat_failed", error_code=error.code)
-                self._stop_if_overdue()
             except Exception:
                 log.exception("heartbeat_failed")
-                self._stop_if_overdue()
 
-    async def _beat(self) -> None:
-        began_ms = self._clock.now_ms()
-        await self._leases.beat(self._limits.lease_s)
-        self._last_beat_ms = began_ms
+    async def _show_life(self) -> None:
+        """Renew our leases, and free those of workers that have died."""
+        if not await self._beat() and not self._tenure.alone:
+            self._drop_jobs()
+        if self._tenure.is_lost and not self._jobs:
+            # Only now: as long as an answer to a submit may still come, the lease that lets it be recorded is kept.
+            await self._leases.leave()
+            await self._beat()
+            self._tenure.regain()
+            self.wake()
+        released = await self._leases.release_dead()
+        if released + await self._leases.expire_overdue(MOST_EXPIRED):
+            self.wake()
 
-    def _stop_if_overdue(self) -> None:
-        """Without a heartbeat our leases have run out, and another worker may have the jobs: drop them.
+    async def _beat(self) -> bool:
+        sent = self._tenure.now()
+        was_alive = await self._leases.beat(self._limits.lease_s)
+        self._tenure.renew(sent)
+        return was_alive
+
+    async def _watch_the_leases(self) -> None:
+        """Not a part of the heartbeat, which may be the very thing that hangs."""
+        while True:
+            if not self._tenure.is_lost and self._tenure.left_s <= 0:
+                self._drop_jobs()
+            await self._clock.sleep(max(self._tenure.left_s, self._limits.lease_s / WATCHES_A_LEASE))
+
+    def _drop_jobs(self) -> None:
+        """Our leases have run out, and another worker may have the jobs: put them down.
 
         Alone there is no other, and dropping a job whose provider has just accepted would lose the answer.
         """
-        if not self._alone and self._clock.now_ms() - self._last_beat_ms > self._limits.lease_s * 1000:
-            log.error("leases_ran_out", jobs=len(self._jobs))
-            self._leases_ran_out = True
-            for task in self._jobs:
-                task.cancel()
+        log.error("leases_ran_out", jobs=len(self._jobs))
+        self._tenure.lose()
+        for task in self._jobs:
+            task.cancel()
+
+    async def _within(self, limit_s: float, step: Coroutine[Any, Any, T]) -> T:
+        """Do a step, or raise DatabaseUnavailable if it takes longer than this."""
+        task = asyncio.ensure_future(step)
+        limit = asyncio.ensure_future(self._clock.sleep(limit_s))
+        try:
+            await asyncio.wait({task, limit}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise DatabaseUnavailable("the database has not answered in time")
+            return task.result()
+        finally:
+            limit.cancel()
+            task.cancel()

@@ -10,7 +10,7 @@ import pytest
 from rushes.errors import LeaseLost, ProviderRejected
 from rushes.jobs.carrying import Carrying
 from rushes.jobs.job import State
-from rushes.jobs.submitting import LAST_ANSWER_S
+from rushes.jobs.tenure import LAST_ANSWER_S
 from rushes.video.progress import Failed, Submission, Working
 from tests.unit.jobs.engine import Engine
 
