@@ -78,6 +78,14 @@ class DataDirectory:
         self._lock = descriptor
         return self
 
+    def is_locked(self) -> bool:
+        """Whether a process holds the directory."""
+        try:
+            with DataDirectory(self.root).lock():
+                return False
+        except StartupError:
+            return True
+
     def unlock(self) -> None:
         """Let the lock go."""
         if self._lock is not None:

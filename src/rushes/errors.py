@@ -7,7 +7,7 @@
     │   ├── UnknownField
     │   ├── NotAuthenticated
     │   ├── NotFound                JobNotFound, ModelNotFound, ProviderNotFound, KeyNotFound, WebhookNotFound, ...
-    │   ├── NotCancellable, JobNotFinished, NotRecoverable, NotRedeliverable, FileExpired
+    │   ├── NotCancellable, JobNotFinished, NotRecoverable, NotAbortable, NotRedeliverable, FileExpired
     │   ├── WebhookLimitReached
     │   ├── IdempotencyMismatch
     │   ├── ModelRetired
@@ -34,7 +34,7 @@
     ├── Overloaded                  retryable: a bounded queue of ours is full
     ├── DatabaseUnavailable         retryable: the disk is full, read-only or broken
     ├── LeaseLost                   another worker owns the job now; whoever sees this must stop
-    ├── JobExpired, JobStateConflict
+    ├── JobExpired, Aborted, JobStateConflict
     └── StartupError                the service cannot start; the message says what to do
 
 Callers act on the class or its stable `code`, never on the text. `api/errors.py` maps codes to HTTP.
@@ -172,6 +172,12 @@ class NotRecoverable(CallerError):
     """The job is not one that an operator can take up again."""
 
     code = "not_recoverable"
+
+
+class NotAbortable(CallerError):
+    """The job has ended, so there is nothing to abort."""
+
+    code = "not_abortable"
 
 
 class NotRedeliverable(CallerError):
@@ -390,6 +396,16 @@ class JobExpired(RushesError):
     """The job's deadline passed before it was done."""
 
     code = "expired"
+
+
+class Aborted(RushesError):
+    """An operator's word has ended the job; `may_be_charged` says whether its provider may want money for it."""
+
+    code = "aborted"
+
+    def __init__(self, message: str, *, may_be_charged: bool) -> None:
+        super().__init__(message)
+        self.may_be_charged = may_be_charged
 
 
 class StartupError(RushesError):

@@ -11,6 +11,7 @@ from rushes.data_directory import DataDirectory
 from rushes.db.migrate import is_current, migrate_sqlite
 from rushes.db.sqlite import SqliteDatabase
 from rushes.errors import StartupError
+from rushes.jobs.aborting import AbortStore
 from rushes.jobs.recovery import Recovery, RecoveryStore
 from rushes.jobs.usage import UsageStore
 from rushes.offload import Offload
@@ -46,6 +47,14 @@ async def opened_recovery(settings: Settings) -> AsyncIterator[Recovery]:
             servers=own_servers(settings, load()),
         )
         yield Recovery(RecoveryStore(database), adapters)
+
+
+@asynccontextmanager
+async def opened_aborting(settings: Settings) -> AsyncIterator[tuple[AbortStore, bool]]:
+    """Where an operator ends jobs, and whether a service runs that will act on it. Raises StartupError."""
+    directory = DataDirectory(settings.data_dir)
+    async with _opened_database(directory) as database:
+        yield AbortStore(database), directory.is_locked()
 
 
 @asynccontextmanager

@@ -1,8 +1,9 @@
-"""`rushes jobs reconcile` and `recover`: the operator's word on jobs that failed after they may have been paid for."""
+"""`rushes jobs abort`, `reconcile` and `recover`: the operator's word on jobs that run, and on those that failed."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,11 @@ import typer
 from rushes.cli.options import DataDir
 
 if TYPE_CHECKING:
+    from rushes.jobs.job import Job
     from rushes.settings import Settings
+
+ABORT_WAIT_S = 20.0
+ABORT_LOOK_S = 0.25
 
 
 def reconcile(
@@ -40,6 +45,44 @@ def recover(job_id: Annotated[str, typer.Argument(metavar="JOB")], data_dir: Dat
     from rushes.settings import load_settings
 
     asyncio.run(_recover(load_settings(data_dir=data_dir), job_id))
+
+
+def abort(
+    job_id: Annotated[str, typer.Argument(metavar="JOB")],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait some seconds for the job to end.")] = True,
+    data_dir: DataDir = None,
+) -> None:
+    """End a job that has not ended, whosever it is; its provider is told to stop where it can.
+
+    Works on the data directory: beside a running service within seconds, else at its next start.
+    """
+    from rushes.settings import load_settings
+
+    asyncio.run(_abort(load_settings(data_dir=data_dir), job_id, wait=wait))
+
+
+async def _abort(settings: Settings, job_id: str, *, wait: bool) -> None:
+    from rushes.app.administration import opened_aborting
+
+    async with opened_aborting(settings) as (jobs, is_served):
+        job = await jobs.request(job_id)
+        give_up = time.monotonic() + (ABORT_WAIT_S if wait and is_served else 0)
+        while not job.state.is_final and time.monotonic() < give_up:
+            await asyncio.sleep(ABORT_LOOK_S)
+            job = await jobs.get(job_id)
+        typer.echo(_what_became_of(job, is_served=is_served))
+
+
+def _what_became_of(job: Job, *, is_served: bool) -> str:
+    match job.status.value:
+        case "completed":
+            return f"'{job.id}' was finished at its provider before it could be stopped; its video is paid for and kept"
+        case "failed" if job.problem is not None:
+            return f"'{job.id}' has ended ({job.problem.code}): {job.problem.message}"
+        case _ if is_served:
+            return f"'{job.id}' is being aborted; see `rushes jobs show {job.id}`"
+        case _:
+            return f"'{job.id}' will be aborted when the service is started; none runs on this data directory now"
 
 
 async def _reconcile(settings: Settings, job_id: str | None, provider_id: str | None) -> None:

@@ -10,11 +10,13 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TypeVar
 
 import structlog
 
 from rushes.errors import (
+    Aborted,
     DatabaseUnavailable,
     JobExpired,
     LeaseLost,
@@ -28,6 +30,7 @@ from rushes.errors import (
     SubmissionUnknown,
     UnexpectedResponse,
 )
+from rushes.jobs.aborting import BY_OPERATOR, Stopping
 from rushes.jobs.job import AttemptState, Problem, State
 from rushes.jobs.leases import Claimed, LeaseStore
 from rushes.jobs.patience import Patience
@@ -47,6 +50,8 @@ PROGRESS_STEP = 10
 """Reported progress is written only when it has risen by this many points: polls are not checkpoints."""
 PROGRESS_CEILING = 95
 UNKNOWN_ANSWER = "The provider answered in a way we do not know"
+UNSETTLED_CODES = (SubmissionUnknown.code, OutputLost.code, JobExpired.code)
+"""Ends after which the provider may charge, and an operator may still find the video."""
 OF_OWN_KEYS = {
     "submission_unknown": "your own key is wiped now that the job has ended, so look in your account there",
     "provider_auth": "the key is the one sent as byok_api_key",
@@ -71,10 +76,16 @@ class Carrying:
         self._patience = Patience(claimed.job, tools, generating)
         self._insist = self._patience.insist
         self._submitting = Submitting(claimed, tools, self._patience, term or Tenure(tools.clock).term())
+        self._stopping = Stopping(claimed.job, tools, self._patience)
+        self._may_be_charged = False
         self._any_generated = self._storing_began
         self._fractions = [0.0] * len(self._parts)
         self._reported = claimed.job.progress or 0
         self._warned_of_unknown = any(warning.startswith(UNKNOWN_ANSWER) for warning in claimed.job.warnings)
+
+    def abort(self) -> None:
+        """An operator wants the job to end: submit nothing more, and stop what runs where that is possible."""
+        self._patience.abort.set()
 
     async def to_its_end(self) -> None:
         """Carry the job to a final state, or to where a fallback takes it over.
@@ -102,11 +113,24 @@ class Carrying:
                 lambda: self._leases.succeed(self._claimed, videos, "stored", files_expire_at=self._files_expire_at())
             )
         else:
-            # A real reason says more than that time ran out; and once there were videos, a job fails, not expires.
-            problem = next((found for found in problems if found.code != JobExpired.code), problems[0])
+            problem = self._reason_of(problems)
             expired = problem.code == JobExpired.code and not self._storing_began
             state = State.EXPIRED if expired else State.FAILED
-            await self._insist(lambda: self._leases.fail(self._claimed, state, problem))
+            is_free = problem.code == Aborted.code and not self._may_be_charged
+            await self._insist(lambda: self._leases.fail(self._claimed, state, problem, is_free=is_free))
+
+    def _reason_of(self, problems: Sequence[Problem]) -> Problem:
+        """Why a job without videos has failed: a real reason says more than that somebody or time ended it."""
+        codes = (Aborted.code, JobExpired.code)
+        aborted = next((found for found in problems if found.code == Aborted.code), None)
+        problem = next((found for found in problems if found.code not in codes), None)
+        if aborted is not None and (problem is None or self._may_be_charged):
+            return aborted
+        if problem is None:
+            return problems[0]
+        if self._patience.abort.is_set() and problem.code in UNSETTLED_CODES:
+            return replace(problem, code=Aborted.code, message=f"{BY_OPERATOR}. {problem.message}")
+        return problem
 
     @property
     def _leases(self) -> LeaseStore:
@@ -120,6 +144,7 @@ class Carrying:
             return attempt.outputs
         if attempt is not None and attempt.state is AttemptState.FAILED and attempt.problem is not None:
             await self._stop_generating(part, delivered=False)
+            self._may_be_charged |= attempt.problem.code in (Aborted.code, *UNSETTLED_CODES)
             return attempt.problem
         if self._recovering and (attempt is None or attempt.handle is None):
             # An operator takes up what was submitted; nothing is submitted anew, and paid for, without the caller.
@@ -141,6 +166,8 @@ class Carrying:
             raise
         except RushesError as error:
             problem = self._problem(error)
+            charged = error.may_be_charged if isinstance(error, Aborted) else error.code in UNSETTLED_CODES
+            self._may_be_charged |= charged
             attempt_id = self._submitting.attempt_ids.get(part)
             self._log.info("attempt_failed", attempt_id=attempt_id, error_code=problem.code)
             if attempt_id is not None:
@@ -181,9 +208,11 @@ class Carrying:
             if isinstance(progress, Failed):
                 raise progress.error
             await self._report(part, progress)
-            await self._patience.rest(
-                self._poll_delay_s(progress, failures), until_deadline=part in self._patience.generating
-            )
+            if not self._patience.abort.is_set():
+                delay_s = self._poll_delay_s(progress, failures)
+                await self._patience.rest(delay_s, until_deadline=part in self._patience.generating)
+            if self._patience.abort.is_set() and part in self._patience.generating:
+                return await self._stopping.stop(handle)
             try:
                 progress = await self._poll_once(handle)
                 failures = 0
@@ -196,6 +225,7 @@ class Carrying:
                     await self._warn(f"{UNKNOWN_ANSWER}: {error.message}")
                 progress = Working(wait_s=error.retry_after_s)
             if isinstance(progress, Working):
+                self._give_up_if_aborted()
                 # Only now: a job that was accepted is asked for once more, however late a restart finds it.
                 self._patience.check_time(part)
 
@@ -250,6 +280,7 @@ class Carrying:
                 self._log.warning("storing_will_be_repeated", error_code=error.code, failures=failures)
                 self._patience.check_time(part)
                 await self._patience.pause(part, failures, error.retry_after_s)
+                self._give_up_if_aborted()
                 done = await self._ask_afresh(part, handle)
         if done.missing is not None:
             await self._warn(done.missing)
@@ -257,6 +288,11 @@ class Carrying:
             await self._warn(f"The provider delivered {len(videos)} of {self._parts[part]} videos, and did not say why")
         await self._insist(lambda: self._leases.keep(self._claimed, attempt_id, videos))
         return tuple(videos)
+
+    def _give_up_if_aborted(self) -> None:
+        """A finished video is paid for, so it is stored if that works at once; what does not is not tried for hours."""
+        if self._patience.abort.is_set():
+            raise OutputLost("The video was finished at the provider, but could not be stored; it may be charged")
 
     async def _ask_afresh(self, part: int, handle: Handle) -> Done:
         """Asked again, the provider may name a fresh address for the same video."""

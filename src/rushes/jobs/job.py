@@ -184,6 +184,8 @@ class Job:
     asked_model: str | None = None
     source_job_id: str | None = None
     listener: Listener | None = None
+    abort_requested: bool = False
+    """Whether an operator wants it to end."""
 
     @property
     def status(self) -> Status:

@@ -83,6 +83,8 @@ NEXT_AVAILABLE = """
 SELECT MIN(available_at) AS at FROM jobs WHERE lane = :lane AND state IN ('queued', 'rerouted') AND lease IS NULL
 """
 
+ABORTING = "SELECT id FROM jobs WHERE worker_id = :worker_id AND abort_requested_at IS NOT NULL AND lease IS NOT NULL"
+
 OVERDUE = """
 SELECT seq FROM jobs WHERE state IN ('queued', 'rerouted') AND lease IS NULL AND deadline_at <= :now
 ORDER BY deadline_at LIMIT :most
@@ -221,6 +223,10 @@ class LeaseStore:
         claimed = await self._database.write(body)
         self._doubtful -= {lease, *doubtful}
         return claimed
+
+    async def to_abort(self) -> Sequence[str]:
+        """Which of our jobs an operator wants to end."""
+        return [row["id"] for row in await self._database.read(ABORTING, worker_id=self._worker_id)]
 
     def disown(self, claimed: Sequence[Claimed]) -> None:
         """Claimed, and not begun: the next claim gives back what of it is still ours."""
@@ -438,8 +444,8 @@ class LeaseStore:
             provider_error=None,
         )
 
-    async def fail(self, claimed: Claimed, state: State, problem: Problem) -> None:
-        """Finish the job as failed or expired."""
+    async def fail(self, claimed: Claimed, state: State, problem: Problem, *, is_free: bool = False) -> None:
+        """Finish the job as failed or expired. `is_free`: nothing of it was submitted, whatever its reason may say."""
         await self._finish(
             claimed,
             state,
@@ -447,6 +453,7 @@ class LeaseStore:
             error_code=problem.code,
             error=problem.message,
             provider_error=problem.provider_error,
+            **({"cost_usd": "0"} if is_free else {}),
         )
 
     async def _finish(self, claimed: Claimed, state: State, cause: str, **columns: object) -> None:

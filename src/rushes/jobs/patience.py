@@ -6,6 +6,7 @@ that nobody sets, so that a wall clock put forward by hours does not end jobs th
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -30,6 +31,10 @@ class Patience:
         self._tools = tools
         self._log = log.bind(job_id=job.id)
         self.generating = generating
+        self.abort = asyncio.Event()
+        """Set once an operator wants the job to end."""
+        if job.abort_requested:
+            self.abort.set()
         self._began_ms = tools.clock.steady_ms()
         self._left_ms = job.deadline_at - tools.clock.now_ms()
 
@@ -60,9 +65,21 @@ class Patience:
         return backoff_s(failures=failures, asked_s=asked_s, chance=random.random())
 
     async def rest(self, delay_s: float, *, until_deadline: bool) -> None:
-        """Sleep, but not beyond the deadline where that ends the wait: the job should say `expired` on time."""
+        """Sleep, but not beyond the deadline where that ends the wait: the job should say `expired` on time.
+
+        A rest under way when the job is to be aborted ends then.
+        """
         left_s = self._until_deadline_ms() / 1000
-        await self._tools.clock.sleep(min(delay_s, left_s) if until_deadline and left_s > 0 else delay_s)
+        delay_s = min(delay_s, left_s) if until_deadline and left_s > 0 else delay_s
+        if self.abort.is_set():
+            await self._tools.clock.sleep(delay_s)
+            return
+        ends = [asyncio.ensure_future(self._tools.clock.sleep(delay_s)), asyncio.ensure_future(self.abort.wait())]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
 
     async def insist(self, write: Callable[[], Awaitable[T]]) -> T:
         """Repeat a write until the database takes it: what it records has already happened."""

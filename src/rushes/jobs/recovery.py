@@ -51,7 +51,8 @@ WHERE job_id = :job_id AND state = 'failed' AND error_code IN ('submission_unkno
 """
 
 REVIVE_JOB = """
-UPDATE jobs SET state = 'recovering', lease = NULL, worker_id = NULL, deadline_at = :now + :deadline_ms,
+UPDATE jobs SET state = 'recovering', lease = NULL, worker_id = NULL, abort_requested_at = NULL,
+                deadline_at = :now + :deadline_ms,
                 provider_video_id = COALESCE(:provider_video_id, provider_video_id)
 WHERE id = :id AND state = 'failed'
 """

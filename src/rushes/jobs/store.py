@@ -398,6 +398,7 @@ def job_from(row: Row) -> Job:
         asked_model=row["asked_model"],
         source_job_id=row["source_job_id"],
         listener=Listener.from_json(row["listener"]),
+        abort_requested=row["abort_requested_at"] is not None,
     )
 
 

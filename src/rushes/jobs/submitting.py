@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import structlog
 
 from rushes.errors import (
+    Aborted,
     LeaseLost,
     ProviderAuth,
     ProviderCreditEmpty,
@@ -26,6 +27,7 @@ from rushes.errors import (
     UnexpectedResponse,
 )
 from rushes.ids import new_id
+from rushes.jobs.aborting import BY_OPERATOR, CANCEL_TRIES, NOT_SUBMITTED
 from rushes.jobs.breaker import outcome_of
 from rushes.jobs.fallbacks import gives_way
 from rushes.jobs.job import Attempt, AttemptState
@@ -87,6 +89,7 @@ class Submitting:
         failures = 0
         while True:
             self._patience.check_time(part)
+            self._check_abort(part)
             call = self._tools.breaker.begin(self._tools.clock.steady_ms())
             if call is None:
                 self._turn_away_if_closed(part)
@@ -107,6 +110,17 @@ class Submitting:
             self._log.info("submit_will_be_repeated", error_code=outcome.code, failures=failures)
             await self._patience.pause(part, failures, outcome.retry_after_s)
 
+    def _check_abort(self, part: int) -> None:
+        """Begin nothing that an operator wants to end. Raises Aborted."""
+        if not self._patience.abort.is_set():
+            return
+        if part in self._maybe_accepted:
+            raise Aborted(
+                f"{BY_OPERATOR}; an earlier submission got no answer, and may have been accepted and be charged",
+                may_be_charged=True,
+            )
+        raise Aborted(NOT_SUBMITTED, may_be_charged=False)
+
     async def _call_through(self, call: int, part: int, n: int) -> Submission | RushesError:
         """A call that the breaker has let through, and its intent; the breaker learns how it went."""
         trouble: BaseException | None = None
@@ -126,12 +140,14 @@ class Submitting:
             self._tools.breaker.end(call, outcome_of(trouble), self._tools.clock.steady_ms())
 
     def _turn_away_if_closed(self, part: int) -> None:
-        if self._may_fall_back and part not in self._maybe_accepted:
+        if self._may_fall_back and part not in self._maybe_accepted and not self._patience.abort.is_set():
             raise TurnedAway("it cannot be reached (provider_unavailable)")
 
     def _turn_away_if_refused(self, part: int, error: RushesError, failures: int) -> None:
         """Leave the job to a fallback, if it has one, it is time to, and surely nothing was accepted."""
-        if self._may_fall_back and part not in self._maybe_accepted and gives_way(error, failures, byok=self._job.byok):
+        if self._patience.abort.is_set() or part in self._maybe_accepted:
+            return
+        if self._may_fall_back and gives_way(error, failures, byok=self._job.byok):
             raise TurnedAway(f"{error.message} ({error.code})") from error
 
     async def _submit_once(self, part: int, n: int, attempt_id: str) -> Submission | RushesError:
@@ -229,10 +245,10 @@ class Submitting:
                 raise SubmissionUnknown(f"{after.message}; {unknown.message}", provider_error=said) from after
             except ProviderError as error:
                 failures += 1
-                if self._patience.past_deadline():
+                hopeless = self._patience.abort.is_set() and failures >= CANCEL_TRIES
+                if hopeless or self._patience.past_deadline():
                     raise SubmissionUnknown(
-                        "The provider may have accepted the job, and could not be asked before the deadline; "
-                        "it may be charged",
+                        "The provider may have accepted the job, and could not be asked; it may be charged",
                         provider_error=error.provider_error,
                     ) from error
                 await self._patience.rest(self._patience.back_off_s(failures, error.retry_after_s), until_deadline=True)

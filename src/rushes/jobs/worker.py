@@ -29,6 +29,8 @@ IDLE_POLL_S = 5.0
 """How long a new job can go unnoticed if its wake-up is lost."""
 STORING_PATIENCE_S = 48 * 3600.0
 """How long beyond its deadline a job with finished videos is taken up again; no provider keeps them longer."""
+ABORT_LOOK_S = 2.0
+"""How often a worker looks whether an operator wants one of its jobs to end."""
 SETBACK_S = 5.0
 """How long a job rests that failed in a way we did not foresee, before it is claimed again."""
 WATCHES_A_LEASE = 10
@@ -63,6 +65,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._asleep_until_ms = 0.0
         self._jobs: set[asyncio.Task[None]] = set()
+        self._carried: dict[str, Carrying] = {}
         self._tenure = Tenure(clock, lease_s=limits.lease_s, last_answer_s=limits.last_answer_s)
         self._loops: list[asyncio.Task[None]] = []
 
@@ -72,7 +75,7 @@ class Worker:
         await self._beat()
         await self._leases.release_dead(all_workers=alone)
         await self._beat()
-        loops = [self._claim_forever(), self._beat_forever()]
+        loops = [self._claim_forever(), self._beat_forever(), self._abort_forever()]
         if not alone:
             loops.append(self._watch_the_leases())
         self._loops = [asyncio.create_task(loop) for loop in loops]
@@ -149,7 +152,12 @@ class Worker:
         job_log = log.bind(job_id=claimed.job.id)
         hopeless = self._is_hopeless(claimed.job)
         try:
-            await Carrying(claimed, await self._tools_for(claimed.job), term).to_its_end()
+            carrying = Carrying(claimed, await self._tools_for(claimed.job), term)
+            self._carried[claimed.job.id] = carrying
+            try:
+                await carrying.to_its_end()
+            finally:
+                del self._carried[claimed.job.id]
         except LeaseLost:
             job_log.warning("lease_lost")
             # It may be only ourselves who no longer trusted it; then nobody else has the job.
@@ -157,12 +165,26 @@ class Worker:
         except CallerError as error:
             job_log.warning("job_cannot_be_served", error_code=error.code)
             # What a provider may already have accepted is worth waiting for: a setting may come back.
-            worth_waiting = claimed.attempts and not hopeless
+            worth_waiting = claimed.attempts and not hopeless and not claimed.job.abort_requested
             await self._set_back(claimed, None if worth_waiting else Problem(error.code, error.message))
         except Exception:  # noqa: BLE001 - logged, and the job goes on later
             job_log.exception("job_set_back")
             problem = Problem(RushesError.code, "The job failed inside the gateway; its log says why")
             await self._set_back(claimed, problem if hopeless else None)
+
+    async def _abort_forever(self) -> None:
+        """Looked for, because the command that asks for it may be another process and cannot wake us everywhere."""
+        while True:
+            await self._clock.sleep(ABORT_LOOK_S)
+            try:
+                for job_id in await self._within(self._limits.lease_s, self._leases.to_abort()):
+                    carrying = self._carried.get(job_id)
+                    if carrying is not None:
+                        carrying.abort()
+            except RushesError as error:
+                log.warning("abort_look_failed", error_code=error.code)
+            except Exception:
+                log.exception("abort_look_failed")
 
     def _is_hopeless(self, job: Job) -> bool:
         """Whether a job has had its time already when we take it up, so that this try is its last."""

@@ -14,7 +14,7 @@ from rushes.api.services import services_of
 from rushes.api.times import rfc3339, rfc3339_or_none
 from rushes.jobs.job import Job, State, Status
 
-MAYBE_CHARGED = frozenset({"submission_unknown", "expired", "output_lost", "output_invalid"})
+MAYBE_CHARGED = frozenset({"submission_unknown", "expired", "output_lost", "output_invalid", "aborted"})
 """Failures after which the provider may charge all the same: the estimate stands until somebody knows better."""
 
 
