@@ -138,6 +138,13 @@ class Settings(BaseSettings):
         200, ge=1, le=100_000, description="How many of them one account may have open."
     )
     lease_s: float = Field(15, ge=1, le=3600, description="How long a silent worker keeps its jobs, in seconds.")
+    drain_s: float = Field(
+        8,
+        ge=0,
+        le=3600,
+        description="How long a service that is told to stop waits for providers that it has just called, in seconds;"
+        " a second less than its process manager waits before it kills.",
+    )
     child_processes: int = Field(2, ge=1, le=64, description="How many processes draw and decode video.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="The least that is logged.")
     log_format: str = Field("text", pattern="^(text|json)$", description="How log lines are written.")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +66,27 @@ from rushes.webhooks.store import WebhookStore
 
 LEAST_FREE_BYTES = 64 * 1024**2
 LOCK_WAIT_S = 2.0
+STOPPING = "the service is stopping; its unfinished jobs go on at its next start"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service that runs: its HTTP side, and how to put it down before that is closed.
+
+    `drain` takes no new jobs up, sends away whoever waits for one, waits for answers to submits under way and gives the jobs back; from its call on
+    the service says that it is not ready. `hurry` ends the waiting.
+    """
+
+    http: ASGIApp
+    drain: Callable[[], Awaitable[None]]
+    hurry: Callable[[], None]
 
 
 @asynccontextmanager
-async def running_service(settings: Settings, stopping: asyncio.Event, *, own_url: str = "") -> AsyncIterator[ASGIApp]:
+async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIterator[Running]:
     """The whole service in this process, on one data directory, which it locks; `own_url` is where it listens.
 
-    Once `stopping` is set, whoever waits for a job is sent away, so that the server can finish its answers. Raises
-    StartupError if it cannot start. On leaving, unfinished jobs stay resumable.
+    Raises StartupError if it cannot start. On leaving, unfinished jobs stay resumable.
     """
     async with AsyncExitStack() as closing:
         directory = DataDirectory(settings.data_dir)
@@ -161,7 +174,9 @@ async def running_service(settings: Settings, stopping: asyncio.Event, *, own_ur
             leases,
             tools_for,
             clock,
-            WorkerLimits(most_in_flight=settings.most_in_flight, lease_s=settings.lease_s),
+            WorkerLimits(
+                most_in_flight=settings.most_in_flight, lease_s=settings.lease_s, last_answer_s=settings.drain_s
+            ),
         )
         history = HistoryStore(database)
         watching = Watching(
@@ -189,6 +204,16 @@ async def running_service(settings: Settings, stopping: asyncio.Event, *, own_ur
             retries_s=settings.webhook_retries_s,
             alone=True,
         )
+        draining = asyncio.Event()
+
+        async def drain() -> None:
+            draining.set()
+            watching.close()
+            await worker.stop()
+
+        async def trouble() -> str | None:
+            return STOPPING if draining.is_set() else await _trouble(database, directory.root)
+
         services = Services(
             accounts=AccountStore(database),
             tokens=TokenSigner(keys.derive("tokens")),
@@ -216,7 +241,7 @@ async def running_service(settings: Settings, stopping: asyncio.Event, *, own_ur
             links=links,
             posters=Posters(storage, measuring),
             clock=clock,
-            ready=lambda: _trouble(database, directory.root),
+            ready=trouble,
             breakers=lambda: breakers.snapshot(clock.steady_ms()),
         )
         closing.push_async_callback(worker.stop)
@@ -229,10 +254,9 @@ async def running_service(settings: Settings, stopping: asyncio.Event, *, own_ur
                 DeliveryCleaner(Outbox(database), clock).run(),
                 Discovery(catalogue, discovering(own, settings), adapters, keyring, clock).run(),
                 watching.run(),
-                _close_when(stopping, watching),
             )
         )
-        yield build_http(services)
+        yield Running(build_http(services), drain, worker.hurry)
 
 
 @asynccontextmanager
@@ -245,11 +269,6 @@ async def _in_background(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[Non
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _close_when(stopping: asyncio.Event, watching: Watching) -> None:
-    await stopping.wait()
-    watching.close()
 
 
 def _secret_keys(settings: Settings, directory: DataDirectory) -> secret_keys.SecretKeys:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -15,10 +16,15 @@ from rushes.cli.options import DataDir
 from rushes.errors import StartupError
 
 if TYPE_CHECKING:
+    import uvicorn
+
+    from rushes.app.service import Running
     from rushes.settings import Settings
 
 GRACE_S = 5
-"""How long answers under way may take to finish once the service was told to stop."""
+LEAST_GRACE_S = 1
+"""How long answers under way to callers may take to finish once the jobs are put down: what is left of the time to
+drain, within these bounds."""
 BACKLOG = 2048
 
 
@@ -27,7 +33,7 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8080,
     data_dir: DataDir = None,
 ) -> None:
-    """Run the service until SIGINT or SIGTERM; unfinished jobs go on at the next start."""
+    """Run the service until SIGINT or SIGTERM, a second of which ends it faster; unfinished jobs go on at its start."""
     import uvloop
 
     from rushes import logs
@@ -52,16 +58,14 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
             yield
 
     # From the first moment on: a service that is told to stop while it starts stops in good order too.
-    servers: list[uvicorn.Server] = []
     asked = asyncio.Event()
+    impatient = asyncio.Event()
 
-    def stop(number: int) -> None:
-        asked.set()
-        for server in servers:
-            server.handle_exit(number, None)
+    def stop() -> None:
+        (impatient if asked.is_set() else asked).set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop, number)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
 
     log = structlog.get_logger(__name__)
     for complaint in complaints():
@@ -69,24 +73,43 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     listener = _listen(host, port)
     address, bound_port = listener.getsockname()[:2]
     url = f"http://{f'[{address}]' if ':' in address else address}:{bound_port}"
-    async with running_service(settings, asked, own_url=url) as http:
+    async with running_service(settings, own_url=url) as running:
         log.info("listening", url=url, data_dir=str(settings.data_dir))
         server = Server(
             uvicorn.Config(
-                http,
+                running.http,
                 http="httptools",
                 ws="none",
                 lifespan="off",
                 access_log=False,
                 log_config=None,
                 server_header=False,
-                timeout_graceful_shutdown=GRACE_S,
                 backlog=BACKLOG,
             )
         )
-        servers.append(server)
-        if not asked.is_set():
-            await server.serve(sockets=[listener])
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        hurrying = asyncio.create_task(_hurry(impatient, running, server))
+        stop_asked = asyncio.create_task(asked.wait())
+        try:
+            await asyncio.wait({serving, stop_asked}, return_when=asyncio.FIRST_COMPLETED)
+            if asked.is_set():
+                log.info("stopping")
+            # Callers are answered meanwhile, and /readyz says that we stop.
+            began = time.monotonic()
+            await running.drain()
+            left_s = settings.drain_s - (time.monotonic() - began)
+            server.config.timeout_graceful_shutdown = round(min(GRACE_S, max(LEAST_GRACE_S, left_s)))
+            server.should_exit = True
+            await serving
+        finally:
+            hurrying.cancel()
+            stop_asked.cancel()
+
+
+async def _hurry(impatient: asyncio.Event, running: Running, server: uvicorn.Server) -> None:
+    await impatient.wait()
+    running.hurry()
+    server.force_exit = True
 
 
 def _listen(host: str, port: int) -> socket.socket:

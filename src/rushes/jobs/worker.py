@@ -29,6 +29,8 @@ IDLE_POLL_S = 5.0
 """How long a new job can go unnoticed if its wake-up is lost."""
 STORING_PATIENCE_S = 48 * 3600.0
 """How long beyond its deadline a job with finished videos is taken up again; no provider keeps them longer."""
+LAST_WRITE_S = 2.0
+"""How long a worker that stops waits for a database that does not answer; its leases run out by themselves then."""
 ABORT_LOOK_S = 2.0
 """How often a worker looks whether an operator wants one of its jobs to end."""
 SETBACK_S = 5.0
@@ -68,6 +70,7 @@ class Worker:
         self._carried: dict[str, Carrying] = {}
         self._tenure = Tenure(clock, lease_s=limits.lease_s, last_answer_s=limits.last_answer_s)
         self._loops: list[asyncio.Task[None]] = []
+        self._put_down: asyncio.Task[None] | None = None
 
     async def start(self, *, alone: bool) -> None:
         """Begin to work. `alone` says that no other worker can be running, so that every lease is free to take."""
@@ -93,14 +96,23 @@ class Worker:
     async def stop(self) -> None:
         """Stop, at once but for answers to submits under way, which get some seconds; then give all leases back.
 
-        Every job goes on where its last recorded step ended.
+        Every job goes on where its last recorded step ended. Stopping again waits for the same end.
         """
+        if self._put_down is None:
+            self._put_down = asyncio.create_task(self._put_everything_down())
+        await asyncio.shield(self._put_down)
+
+    def hurry(self) -> None:
+        """While it stops: wait for no more answers."""
+        self._tenure.hurry()
+
+    async def _put_everything_down(self) -> None:
         tasks = [*self._loops, *self._jobs]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         with contextlib.suppress(RushesError):
-            await self._leases.leave()
+            await self._within(LAST_WRITE_S, self._leases.leave())
 
     async def _claim_forever(self) -> None:
         while True:
