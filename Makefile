@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench docs lock clean
+.PHONY: help setup demo run test chaos check bench docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ check: setup ## Check format, lint, types and who imports whom
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+chaos: setup ## Kill, freeze and race real processes for some minutes; it prints its figures
+	@RUSHES_CHAOS=1 $(BIN)/python -m pytest -n 0 -q -rP tests/chaos
 
 bench: setup ## Measure speed and memory on this machine
 	@if [ -e bench/__main__.py ]; then $(BIN)/python -m bench; else echo "there is no benchmark here yet"; fi

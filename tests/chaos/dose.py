@@ -1,4 +1,4 @@
-"""How much of a hostile test is played: a little on every run, all of it where somebody asks (RUSHES_CHAOS=1)."""
+"""How much of a thing a chaos test does: a little among all tests, all of it in `make chaos`."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def dose(small: int, full: int) -> int:
-    """`full` if the environment asks for all of it, else `small`."""
+    """`full` if RUSHES_CHAOS is 1, else `small`."""
     return full if os.environ.get("RUSHES_CHAOS") == "1" else small

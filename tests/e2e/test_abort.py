@@ -20,11 +20,12 @@ async def test_a_running_job_is_stopped_at_its_provider_within_seconds(
     google: Service, live: Client, fake: Gemini
 ) -> None:
     job_id = await running(live)
-    done = google.run("jobs", "abort", job_id)
+    done = google.run("jobs", "abort", job_id, "--no-wait")
     assert done.returncode == 0, done.stderr
-    assert "'google' has stopped it; it may be charged" in done.stdout
-    job = await live.job(job_id)
+    assert job_id in done.stdout
+    job = await live.reached(job_id)
     assert (job["status"], job["error_code"]) == ("failed", "aborted")
+    assert "'google' has stopped it; it may be charged" in job["error"]
     assert job["usage"]["estimated"] is True
     assert job["usage"]["cost"] > 0
     assert next(one for one in fake.interactions.values() if one.id == job["provider_video_id"]).cancelled

@@ -9,36 +9,16 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from aiohttp import web
 
 from tests.e2e.conftest import Start
 from tests.fixtures.google import OMNI, google_settings, prompt_of, submits
 from tests.fixtures.service import Client, Service, until
 from tests.fixtures.upstreams.beside import beside
 from tests.fixtures.upstreams.gemini import Gemini
+from tests.fixtures.upstreams.hesitant import Hesitant
 
 JOBS = 90
 KILLS = 3
-
-
-class Hesitant(Gemini):
-    """Takes its time with a submit, before it accepts it and after; whoever has hung up makes no difference."""
-
-    def __init__(self, longest_s: float) -> None:
-        super().__init__()
-        self._longest_s = longest_s
-        self._chance = random.Random(90)
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        if request.method != "POST":
-            return await super().handle(request)
-        return await asyncio.shield(asyncio.ensure_future(self._slowly(request)))
-
-    async def _slowly(self, request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(self._chance.uniform(0, self._longest_s))
-        response = await super().handle(request)
-        await asyncio.sleep(self._chance.uniform(0, self._longest_s))
-        return response
 
 
 @pytest.fixture

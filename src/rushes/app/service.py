@@ -73,8 +73,8 @@ STOPPING = "the service is stopping; its unfinished jobs go on at its next start
 class Running:
     """A service that runs: its HTTP side, and how to put it down before that is closed.
 
-    `drain` takes no new jobs up, sends away whoever waits for one, waits for answers to submits under way and gives the jobs back; from its call on
-    the service says that it is not ready. `hurry` ends the waiting.
+    `drain` takes no new jobs up, sends away whoever waits for one, waits for answers to submits under way and gives the
+    jobs back; from its call on the service says that it is not ready. `hurry` ends the waiting.
     """
 
     http: ASGIApp

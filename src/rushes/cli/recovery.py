@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rushes.jobs.job import Job
     from rushes.settings import Settings
 
-ABORT_WAIT_S = 20.0
+ABORT_WAIT_S = 10.0
 ABORT_LOOK_S = 0.25
 
 
