@@ -69,12 +69,17 @@ class DataDirectory:
         give_up = time.monotonic() + wait_s
         while not _try_lock(descriptor):
             if time.monotonic() >= give_up:
+                holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
                 os.close(descriptor)
+                process = f", process {holder}" if holder.isdigit() else ""
                 raise StartupError(
-                    f"the data directory '{self.root}' is in use by another rushes; "
-                    "stop that one first, or choose another directory with --data-dir"
+                    f"the data directory '{self.root}' is in use by another rushes{process}; "
+                    "stop that one first (if it does not react, end it with kill -9: its jobs go on here), "
+                    "or choose another directory with --data-dir"
                 )
             threading.Event().wait(0.05)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._lock = descriptor
         return self
 

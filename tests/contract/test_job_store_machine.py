@@ -23,7 +23,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from rushes.errors import LeaseLost, NotCancellable
+from rushes.errors import LeaseLost, NotAbortable, NotCancellable
+from rushes.jobs.aborting import AbortStore
 from rushes.jobs.fallbacks import Fallbacks
 from rushes.jobs.job import MOVES, Problem, State
 from rushes.jobs.leases import Claimed
@@ -58,6 +59,7 @@ class Life:
         self.attempts: dict[str, str] = {}
         self.fallbacks_used = 0
         self.progress = 0
+        self.to_abort = False
         self.claim: Claimed | None = None
         self.worker_id: str | None = None
 
@@ -148,6 +150,23 @@ class JobStoreMachine(RuleBasedStateMachine):
             if life.state is State.QUEUED:
                 life.move(State.CANCELLED)
             assert life.state is State.CANCELLED
+
+    @precondition(lambda self: self.lives)
+    @rule(data=st.data())
+    def abort(self, data: st.DataObject) -> None:
+        job_id = data.draw(st.sampled_from(sorted(self.lives)))
+        life = self.lives[job_id]
+        try:
+            self.wait_for(AbortStore(self.desk.harness.database).request(job_id))
+        except NotAbortable:
+            assert life.state.is_final
+        else:
+            assert not life.state.is_final
+            if life.state.waits_in_lane:
+                life.move(State.FAILED)
+            elif not life.to_abort:
+                life.to_abort = True
+                life.history.append(life.state)
 
     # Workers.
 
@@ -357,6 +376,14 @@ class JobStoreMachine(RuleBasedStateMachine):
         assert told == {job_id: [state.value for state in life.history] for job_id, life in self.lives.items()}
         for history in (life.history for life in self.lives.values()):
             assert all(to in MOVES[was] or (to is was and not was.is_final) for was, to in itertools.pairwise(history))
+
+    @invariant()
+    def each_worker_finds_what_it_is_to_abort(self) -> None:
+        for worker_id in WORKERS:
+            found = self.wait_for(self.desk.leases(worker_id).to_abort())
+            assert set(found) == {
+                job_id for job_id, life in self.lives.items() if life.to_abort and life.worker_id == worker_id
+            }
 
     @invariant()
     def attempts_are_as_the_model_says(self) -> None:

@@ -95,6 +95,8 @@ async def _reconcile(settings: Settings, job_id: str | None, provider_id: str | 
                 typer.echo(
                     f"{job.id}  {job.served_provider}/{job.served_model}  {job.problem.message if job.problem else ''}"
                 )
+                for answer in await recovery.late_answers(job.id):
+                    typer.echo(f"    {answer}")
             if not waiting:
                 typer.echo("no job waits to be reconciled", err=True)
         elif provider_id is not None:

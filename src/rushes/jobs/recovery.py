@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import JobNotFound, NotRecoverable, OutputLost
 from rushes.jobs.job import Job, State
+from rushes.jobs.leases import LATE_ANSWER
 from rushes.jobs.moving import record_event, record_move
 from rushes.jobs.store import GET_ANY_JOB, job_from
 from rushes.providers.base import Provider
@@ -60,6 +61,9 @@ WHERE id = :id AND state = 'failed'
 RECOVERY_DEADLINE_MS = 3600 * 1000
 
 
+LATE_ANSWERS = "SELECT cause FROM job_events WHERE job_id = :job_id AND cause LIKE :cause ORDER BY seq"
+
+
 class RecoveryStore:
     """The operator's side of failed jobs. What changes one raises JobNotFound or NotRecoverable."""
 
@@ -69,6 +73,11 @@ class RecoveryStore:
     async def unsettled(self, most: int = 100) -> Sequence[Job]:
         """Failed jobs that may have been paid for and wait for an operator's word, oldest first."""
         return [job_from(row) for row in await self._database.read(UNSETTLED, most=most)]
+
+    async def late_answers(self, job_id: str) -> Sequence[str]:
+        """What is known of submissions that were answered after their worker had lost the job."""
+        rows = await self._database.read(LATE_ANSWERS, job_id=job_id, cause=LATE_ANSWER + "%")
+        return [row["cause"] for row in rows]
 
     async def get(self, job_id: str) -> Job:
         """The job, whosever it is."""
@@ -124,6 +133,7 @@ class Recovery:
         self._store = store
         self._adapters = adapters
         self.unsettled = store.unsettled
+        self.late_answers = store.late_answers
         self.recover = store.recover
         self.write_off = store.write_off
 

@@ -14,6 +14,7 @@ from rushes.errors import DatabaseUnavailable, LeaseLost, SubmissionUnknown
 from rushes.jobs.carrying import Carrying
 from rushes.jobs.job import Job, State
 from rushes.jobs.leases import LATE_ANSWER, Claimed, LeaseStore
+from rushes.jobs.recovery import RecoveryStore
 from rushes.jobs.tenure import LAST_ANSWER_S, SUBMIT_SHARE, Tenure
 from rushes.jobs.tools import Tools
 from rushes.jobs.worker import Worker, WorkerLimits
@@ -202,6 +203,7 @@ async def test_an_answer_that_comes_after_the_lease_is_lost_is_left_to_the_opera
     causes = await engine.rows("SELECT cause FROM job_events ORDER BY seq DESC LIMIT 1")
     assert causes[0]["cause"].startswith(LATE_ANSWER)
     assert "'video-77'" in causes[0]["cause"]
+    assert await RecoveryStore(engine.database).late_answers("job_1") == [causes[0]["cause"]]
     assert await engine.job() == before
     assert len(engine.provider.asked("submit")) == 1
 
