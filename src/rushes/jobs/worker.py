@@ -29,6 +29,9 @@ IDLE_POLL_S = 5.0
 """How long a new job can go unnoticed if its wake-up is lost."""
 STORING_PATIENCE_S = 48 * 3600.0
 """How long beyond its deadline a job with finished videos is taken up again; no provider keeps them longer."""
+DATABASE_PATIENCE_S = 30.0
+"""After this long without an answer a question to the database is asked anew: its connection may be dead. A slow disk
+takes less, and would only become slower by being asked twice."""
 LAST_WRITE_S = 2.0
 """How long a worker that stops waits for a database that does not answer; its leases run out by themselves then."""
 ABORT_LOOK_S = 2.0
@@ -120,7 +123,7 @@ class Worker:
             try:
                 room = 0 if self._tenure.is_lost else min(BATCH, self._limits.most_in_flight - len(self._jobs))
                 term = self._tenure.term()
-                claimed = await self._within(self._limits.lease_s, self._leases.claim(room)) if room > 0 else []
+                claimed = await self._within(DATABASE_PATIENCE_S, self._leases.claim(room)) if room > 0 else []
                 if not term.goes_on:
                     self._leases.disown(claimed)
                     continue
@@ -149,7 +152,7 @@ class Worker:
         # Until we know for how long we sleep, every call to wake counts.
         self._asleep_until_ms = math.inf
         if len(self._jobs) < self._limits.most_in_flight:
-            next_at = await self._within(self._limits.lease_s, self._leases.next_available_at())
+            next_at = await self._within(DATABASE_PATIENCE_S, self._leases.next_available_at())
             if next_at is not None:
                 wait_s = min(wait_s, max(SHORTEST_WAIT_S, (next_at - self._clock.now_ms()) / 1000))
         self._asleep_until_ms = self._clock.now_ms() + wait_s * 1000
@@ -189,7 +192,7 @@ class Worker:
         while True:
             await self._clock.sleep(ABORT_LOOK_S)
             try:
-                for job_id in await self._within(self._limits.lease_s, self._leases.to_abort()):
+                for job_id in await self._within(DATABASE_PATIENCE_S, self._leases.to_abort()):
                     carrying = self._carried.get(job_id)
                     if carrying is not None:
                         carrying.abort()
@@ -224,7 +227,7 @@ class Worker:
         while True:
             await self._clock.sleep(self._limits.lease_s / 3)
             try:
-                await self._within(self._limits.lease_s, self._show_life())
+                await self._within(DATABASE_PATIENCE_S, self._show_life())
             except RushesError as error:
                 log.warning("heartbeat_failed", error_code=error.code)
             except Exception:
