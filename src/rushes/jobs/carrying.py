@@ -225,7 +225,8 @@ class Carrying:
                     await self._warn(f"{UNKNOWN_ANSWER}: {error.message}")
                 progress = Working(wait_s=error.retry_after_s)
             if isinstance(progress, Working):
-                self._give_up_if_aborted()
+                if part not in self._patience.generating:
+                    self._give_up_if_aborted()
                 # Only now: a job that was accepted is asked for once more, however late a restart finds it.
                 self._patience.check_time(part)
 

@@ -161,6 +161,23 @@ async def test_it_is_noticed_within_seconds_although_the_next_poll_is_minutes_aw
     assert engine.provider.asked("cancel")
 
 
+async def test_a_word_that_comes_in_the_middle_of_a_poll_is_acted_on_after_it(engine: Engine) -> None:
+    engine.model = clip_model(can_cancel=True)
+    engine.provider.polls = [Working()]
+    poll = engine.provider.poll
+
+    async def poll_slowly(*args: Any, **kwargs: Any) -> Progress:
+        progress = await poll(*args, **kwargs)
+        await engine.clock.sleep(2 * ABORT_LOOK_S)
+        return progress
+
+    engine.provider.poll = poll_slowly  # type: ignore[method-assign]
+    job = await aborted_while(engine, polled(engine))
+    assert job.problem is not None
+    assert "has not confirmed it" in job.problem.message
+    assert len(engine.provider.asked("cancel")) == 1
+
+
 async def test_of_several_videos_those_that_are_done_are_kept(engine: Engine) -> None:
     engine.model = clip_model(can_cancel=True)
     engine.provider.submits = [Submission(handle={"name": "a"}), Submission(handle={"name": "b"})]
