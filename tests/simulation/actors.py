@@ -1,0 +1,296 @@
+"""Who acts in the world: callers, those who start and stop processes, an operator, and misfortune."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from rushes.errors import (
+    DatabaseUnavailable,
+    IdempotencyMismatch,
+    JobNotFinished,
+    JobNotFound,
+    NotCancellable,
+    NotRecoverable,
+    Overloaded,
+)
+from rushes.jobs.fallbacks import Fallbacks
+from rushes.jobs.idempotency import Once, Replay
+from rushes.jobs.job import State, Status
+from rushes.jobs.recovery import RecoveryStore
+from rushes.jobs.store import JobStore, NewJob
+from rushes.video.request import VideoRequest
+from tests.fixtures.new_jobs import fallback, new_job
+from tests.simulation.faults import Fault
+from tests.simulation.process import Lost, Process
+from tests.simulation.upstream import DEADLINE_S, KINDS, Kind
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+ACCOUNTS = ("acct_1", "acct_2")
+TRY_AGAIN = (Lost, DatabaseUnavailable, Overloaded)
+
+
+class Caller:
+    """Asks for one job, watches it, and changes their mind now and then."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self._world = world
+        self._chance = world.chance
+        self.number = number
+        self._account_id = self._chance.pick(ACCOUNTS)
+
+    async def run(self) -> None:
+        await asyncio.sleep(self._chance.between(0, self._world.storm_s * 0.8))
+        job_id = await self._create()
+        if self._chance.happens(0.3):
+            await asyncio.sleep(self._chance.between(0, 3))
+            await self._cancel(job_id)
+        status = await self._watch(job_id)
+        if status in (Status.COMPLETED, Status.FAILED) and self._chance.happens(0.25):
+            await asyncio.sleep(self._chance.between(0, 60))
+            await self._delete(job_id)
+
+    async def _create(self) -> str:
+        """The job, however often it must be asked for; sometimes asked for by several at once."""
+        new = self._new_job()
+        once = Once("create", f"key {self.number}", "hash", lambda job: job.id)
+        asking = self._chance.pick([1, 1, 1, 2, 3])
+        answers = await asyncio.gather(*(self._create_surely(new, once, copy) for copy in range(asking)))
+        if len(set(answers)) > 1:
+            self._world.ledger.breaks(f"one idempotency key made {sorted(set(answers))}")
+        return answers[0]
+
+    async def _create_surely(self, new: NewJob, once: Once, copy: int) -> str:
+        tries = 0
+        while True:
+            tries += 1
+            # Each try of each copy would make a job of its own, if the key did not hold.
+            own = _renamed(new, f"{new.id}_{copy}_{tries}")
+            try:
+                made = await self._ask(lambda jobs: jobs.create_once(own, once))
+            except TRY_AGAIN:
+                await asyncio.sleep(self._chance.between(0.1, 4))
+                continue
+            except IdempotencyMismatch:
+                self._world.ledger.breaks("an idempotency key was refused to its own request")
+                raise
+            if self._chance.happens(0.7):
+                self._world.wake()
+            return made.answer if isinstance(made, Replay) else made.id
+
+    def _new_job(self) -> NewJob:
+        kinds = self._chance.random.sample(sorted(KINDS), k=3)
+        main, *others = (KINDS[name] for name in kinds)
+        instead = others[: self._chance.pick([0, 0, 1, 2])]
+        n = self._chance.pick([1, 1, 1, 2, 3])
+        return new_job(
+            self.number,
+            account_id=self._account_id,
+            request=VideoRequest(prompt=f"scene {self.number}", n=n),
+            hold_s=self._chance.pick([0, 0, 1, 5]),
+            sealed_secret=self._chance.pick([None, None, None, "sealed"]),
+            fallbacks=Fallbacks(
+                tuple(
+                    fallback(
+                        name=f"{kind.name}/clip",
+                        provider=kind.name,
+                        lane=_lane(kind),
+                        lane_capacity=kind.model.concurrency,
+                        usual_s=kind.model.usual_s,
+                        deadline_s=DEADLINE_S,
+                        reports_progress=kind.model.reports_progress,
+                    )
+                    for kind in instead
+                )
+            ),
+            **_served_by(main),
+        )
+
+    async def _cancel(self, job_id: str) -> None:
+        while True:
+            try:
+                await self._ask(lambda jobs: jobs.cancel(self._account_id, job_id))
+            except TRY_AGAIN:
+                await asyncio.sleep(self._chance.between(0.1, 2))
+                continue
+            except NotCancellable:
+                return
+            if self._world.ledger.history[job_id][-1] is not State.CANCELLED:
+                self._world.ledger.breaks(f"{job_id} was said to be cancelled, and is not")
+            return
+
+    async def _watch(self, job_id: str) -> Status:
+        while True:
+            try:
+                job = await self._ask(lambda jobs: jobs.get(self._account_id, job_id))
+            except TRY_AGAIN:
+                await asyncio.sleep(self._chance.between(0.1, 4))
+                continue
+            if job.status in (Status.COMPLETED, Status.FAILED):
+                return job.status
+            await asyncio.sleep(self._chance.between(1, 15))
+
+    async def _delete(self, job_id: str) -> None:
+        while True:
+            try:
+                await self._ask(lambda jobs: jobs.delete(self._account_id, job_id))
+            except TRY_AGAIN:
+                await asyncio.sleep(self._chance.between(0.1, 4))
+            except (JobNotFinished, JobNotFound):
+                return
+            else:
+                self._world.ledger.deleted.add(job_id)
+                return
+
+    async def _ask(self, question: Any) -> Any:
+        """What the service answers. A job is looked at in the moment that it is read."""
+        world = self._world
+        front = world.front
+        if front is None:
+            raise Lost
+
+        async def answer() -> Any:
+            result = await question(JobStore(world.database_of(front)))
+            return result
+
+        result = await front.answer(answer())
+        if hasattr(result, "percent"):
+            world.ledger.read(result, front.now_ms(), clocks_agree=world.clocks_agree)
+        return result
+
+
+class Operator:
+    """Takes up what failed and may have been paid for; mistypes an id now and then."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._chance = world.chance
+        self._done: dict[str, int] = {}
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(self._chance.between(20, 80))
+            command = self._world.process("operator")
+            try:
+                await command.answer(self._look(command))
+            except (*TRY_AGAIN, NotRecoverable, JobNotFound):
+                pass
+            command.die("ends")
+
+    async def _look(self, command: Process) -> None:
+        store = RecoveryStore(self._world.database_of(command))
+        for job in await store.unsettled(3):
+            # Every failed job gets a few tries, so that the world comes to rest.
+            tries = self._done[job.id] = self._done.get(job.id, 0) + 1
+            if tries > 3:
+                await store.write_off(job.id)
+            elif job.problem is not None and job.problem.code == "output_lost":
+                await store.recover(job.id)
+            else:
+                generation_id = self._generation_of(job.id)
+                if generation_id is None:
+                    await store.write_off(job.id)
+                else:
+                    right = self._chance.happens(0.7)
+                    name = generation_id if right else "gen_0"
+                    await store.reconcile(job.id, {"name": name}, name)
+            self._world.wake()
+
+    def _generation_of(self, job_id: str) -> str | None:
+        paid = self._world.ledger.paid
+        return next((generation.id for (paid_job, _), generation in paid.items() if paid_job == job_id), None)
+
+
+class Misfortune:
+    """What happens to hosts, to the database and to the configuration."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._chance = world.chance
+
+    async def run(self) -> None:
+        chance, world = self._chance, self._world
+        while True:
+            await asyncio.sleep(chance.between(3, 20))
+            if chance.is_calm:
+                return
+            for fault, sign in ((Fault.CLOCK_FORWARD, 1), (Fault.CLOCK_BACK, -1)):
+                if chance.strikes(fault, 0.03):
+                    host = chance.pick(world.hosts)
+                    jump_s = sign * chance.pick([2.0, 20.0, 90.0, 400.0])
+                    host.skew_ms += round(jump_s * 1000)
+                    world.clocks_agree = False
+                    world.note("world", f"the clock of a host jumps by {jump_s:.0f} s")
+            if chance.strikes(Fault.LOCKED, 0.05):
+                locked_s = chance.pick([1.0, 5.0, 30.0])
+                world.note("world", f"the database is locked for {locked_s:.0f} s")
+                world.database.locked_until_ms = round((world.time_s + locked_s) * 1000)
+            if chance.strikes(Fault.DISK_FULL, 0.05):
+                full_s = chance.pick([2.0, 20.0])
+                world.note("world", f"the database's disk is full for {full_s:.0f} s")
+                world.database.fill_disk()
+                asyncio.get_running_loop().call_later(full_s, world.database.clear_disk)
+            if chance.strikes(Fault.NO_CREDENTIALS, 0.04):
+                world.missing_credential = chance.pick(sorted(KINDS))
+                world.note("world", f"the credential of {world.missing_credential} is missing")
+            elif world.missing_credential is not None and chance.happens(0.4):
+                world.missing_credential = None
+
+
+class Supervisor:
+    """Keeps one process running: starts it, and starts it again however it ended."""
+
+    def __init__(self, world: World, name: str, *, works: bool, serves: bool) -> None:
+        self._world = world
+        self._name = name
+        self._works = works
+        self._serves = serves
+        self._starts = 0
+
+    async def run(self) -> None:
+        world, chance = self._world, self._world.chance
+        while True:
+            self._starts += 1
+            service = world.start_service(f"{self._name}.{self._starts}", works=self._works, serves=self._serves)
+            ended = asyncio.ensure_future(service.process.ended.wait())
+            await asyncio.wait({ended}, timeout=chance.between(10, 90) if not chance.is_calm else None)
+            while not ended.done():
+                await self._trouble(service)
+                await asyncio.wait({ended}, timeout=chance.between(10, 90) if not chance.is_calm else None)
+            await asyncio.sleep(chance.between(0, 8))
+
+    async def _trouble(self, service: Any) -> None:
+        chance = self._world.chance
+        match chance.one_of([(Fault.CRASH, 0.15), (Fault.FREEZE, 0.1), (Fault.STOP, 0.15)]):
+            case Fault.CRASH:
+                service.process.die("is killed")
+            case Fault.FREEZE:
+                service.process.freeze(chance.between(5, 60))
+            case Fault.STOP:
+                await service.stop()
+            case _:
+                pass
+
+
+def _lane(kind: Kind) -> str:
+    return f"{kind.name}/clip"
+
+
+def _served_by(kind: Kind) -> dict[str, Any]:
+    return {
+        "provider": kind.name,
+        "served_provider": kind.name,
+        "usual_s": kind.model.usual_s,
+        "reports_progress": kind.model.reports_progress,
+        "lane": _lane(kind),
+        "lane_capacity": kind.model.concurrency,
+        "deadline_s": DEADLINE_S,
+    }
+
+
+def _renamed(new: NewJob, job_id: str) -> NewJob:
+    from dataclasses import replace
+
+    return replace(new, id=job_id)

@@ -1,0 +1,288 @@
+"""One world from one seed: the real stores, worker, custody and cleaner among things that break."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Coroutine
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+from structlog.testing import capture_logs
+
+from rushes import ids
+from rushes.errors import NoCredentials, RushesError
+from rushes.jobs.breaker import Breaker
+from rushes.jobs.carrying import Tools
+from rushes.jobs.job import Job, State
+from rushes.jobs.leases import LeaseStore
+from rushes.jobs.retention import Cleaner, RetentionStore
+from rushes.jobs.store import JobStore
+from rushes.jobs.worker import Worker, WorkerLimits
+from rushes.media.custody import Custody
+from rushes.providers.base import Credential
+from rushes.video.request import InputMedia
+from tests.simulation.actors import Caller, Misfortune, Operator, Supervisor
+from tests.simulation.database import ProcessDatabase, SimulatedDatabase
+from tests.simulation.faults import Chance, Fault
+from tests.simulation.ledger import Broken, Ledger
+from tests.simulation.loop import VirtualLoop
+from tests.simulation.process import Host, Process, adopt_task
+from tests.simulation.storage import SimulatedMeasuring, SimulatedStorage
+from tests.simulation.upstream import KINDS, Generation, SimulatedProvider, Upstream
+
+LEASE_S = 15.0
+REST_LIMIT_S = 6 * 3600.0
+LOOK_EVERY_S = 25.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one world."""
+
+    seed: int
+    trace: list[str]
+    faults: Counter[Fault]
+    moves: Counter[tuple[State, State]]
+    jobs: int
+    generations: int
+    virtual_s: float
+    broken: Broken | None
+    ends: Counter[str] = field(default_factory=Counter)
+
+
+def simulate(seed: int) -> Outcome:
+    """Let the world of this seed run until it has come to rest."""
+    before = random.getstate()
+    chance = Chance(seed)
+    random.seed(seed)
+    loop = VirtualLoop(adopt_task)
+    try:
+        with ExitStack() as stack:
+            logged = stack.enter_context(capture_logs())
+            # Ids order files by their keys, and so have to follow from the seed too.
+            source = random.Random(seed)
+            stack.enter_context(mock.patch.object(ids, "os", SimpleNamespace(urandom=source.randbytes)))
+            world = World(seed, chance, logged)
+            return loop.run_until_complete(world.run())
+    finally:
+        loop.close()
+        random.setstate(before)
+
+
+class World:
+    """Everything there is."""
+
+    def __init__(self, seed: int, chance: Chance, logged: list[Any]) -> None:
+        self.seed = seed
+        self.chance = chance
+        self.trace: list[str] = []
+        self.storm_s = chance.between(60, 240)
+        self.embedded = chance.happens(0.4)
+        self.clocks_agree = True
+        self.missing_credential: str | None = None
+        self.front: Process | None = None
+        self.hosts = [Host()]
+        self.database = SimulatedDatabase(self.hosts[0])
+        self.files: dict[str, bytes] = {}
+        self.retention_s = chance.pick([None, None, 120.0])
+        self.ledger = Ledger(self.database, self.note)
+        self.database.committed = self.ledger.committed
+        self.upstream = Upstream(chance, self._real_ms, self._accepted)
+        self._services: list[Service] = []
+        self._logged = logged
+        self._logged_until = 0
+
+    @property
+    def time_s(self) -> float:
+        """Seconds since the world began."""
+        return asyncio.get_running_loop().time()
+
+    def note(self, who: str, what: str) -> None:
+        """A line of the trace."""
+        self.trace.append(f"{self.time_s:10.3f}  {who:<14}  {what}")
+
+    async def run(self) -> Outcome:
+        """The storm, then the calm in which everything must end."""
+        actors: list[Coroutine[Any, Any, None]] = []
+        if self.embedded:
+            actors.append(Supervisor(self, "serve", works=True, serves=True).run())
+        else:
+            actors.append(Supervisor(self, "front", works=False, serves=True).run())
+            workers = self.chance.pick([1, 2, 3])
+            actors.extend(Supervisor(self, f"worker_{number}", works=True, serves=False).run() for number in range(workers))
+        actors.append(Operator(self).run())
+        actors.append(Misfortune(self).run())
+        callers = [Caller(self, number) for number in range(1, self.chance.random.randint(3, 12))]
+        background = [asyncio.ensure_future(actor) for actor in actors]
+        foreground = [asyncio.ensure_future(caller.run()) for caller in callers]
+        try:
+            await asyncio.sleep(self.storm_s)
+            self._calm_down()
+            await self._come_to_rest(foreground, background)
+        finally:
+            for task in (*background, *foreground):
+                task.cancel()
+            for service in self._services:
+                service.process.die("ends with the world")
+            await asyncio.gather(*background, *foreground, return_exceptions=True)
+            await asyncio.sleep(0)
+        self._look_at_the_log()
+        return Outcome(
+            seed=self.seed,
+            trace=self.trace,
+            faults=self.chance.happened,
+            moves=self.ledger.moves,
+            jobs=len(self.ledger.history),
+            generations=len(self.upstream.generations),
+            virtual_s=self.time_s,
+            broken=self.ledger.broken,
+            ends=Counter(states[-1].value for states in self.ledger.history.values()),
+        )
+
+    def _calm_down(self) -> None:
+        self.note("world", "calms down")
+        self.chance.calm_down()
+        self.missing_credential = None
+        self.database.clear_disk()
+        self.database.locked_until_ms = 0
+
+    async def _come_to_rest(self, callers: list[asyncio.Future[None]], background: list[asyncio.Future[None]]) -> None:
+        end_s = self.time_s + REST_LIMIT_S
+        while self.ledger.broken is None:
+            await asyncio.sleep(LOOK_EVERY_S)
+            for task in (*background, *callers):
+                if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                    raise error
+            if all(caller.done() for caller in callers) and not self._is_busy():
+                break
+            if self.time_s > end_s:
+                self.ledger.breaks("the world did not come to rest")
+        if self.ledger.broken is None:
+            await self.ledger.check_rest(self.files)
+
+    def _is_busy(self) -> bool:
+        open_jobs = "SELECT 1 FROM jobs WHERE state NOT IN ('succeeded', 'failed', 'cancelled', 'expired') LIMIT 1"
+        return bool(self.database.run(open_jobs) or self.database.run("SELECT 1 FROM doomed_files LIMIT 1"))
+
+    def _look_at_the_log(self) -> None:
+        for entry in self._logged:
+            if entry.get("exc_info") and entry["event"] in ("job_set_back", "claim_failed", "heartbeat_failed"):
+                self.ledger.breaks(f"the engine met something that it did not foresee: {entry['event']}")
+
+    def _real_ms(self) -> int:
+        return round(self.time_s * 1000)
+
+    def _accepted(self, generation: Generation) -> None:
+        self.ledger.accepted(generation)
+
+    # Processes.
+
+    def process(self, name: str, host: Host | None = None) -> Process:
+        """A new process."""
+        return Process(name, self.hosts[0] if host is None else host, self.chance, self.note)
+
+    def database_of(self, process: Process) -> ProcessDatabase:
+        """The database as the process has it."""
+        return ProcessDatabase(self.database, process, self.chance)
+
+    def start_service(self, name: str, *, works: bool, serves: bool) -> Service:
+        """Start a process that works, serves, or does both."""
+        if self.embedded:
+            host = self.hosts[0]
+        else:
+            host = Host()
+            self.hosts = [*self.hosts, host][-6:] if self.hosts[0] is self.database.clock else self.hosts
+        service = Service(self, self.process(name, host))
+        self._services = [old for old in self._services if not old.process.dead] + [service]
+        if serves:
+            self.front = service.process
+        service.start(works=works, serves=serves)
+        return service
+
+    def wake(self) -> None:
+        """Tell whoever works that there is something to do."""
+        for service in self._services:
+            service.wake()
+
+
+class Service:
+    """What runs in one process."""
+
+    def __init__(self, world: World, process: Process) -> None:
+        self._world = world
+        self.process = process
+        self._database = world.database_of(process)
+        self._leases = LeaseStore(self._database, process.name)
+        self._storage = SimulatedStorage(world.files, process, world.chance)
+        self._custody = Custody(self._storage, SimulatedMeasuring(world.files, process, world.chance))
+        self._jobs = JobStore(self._database)
+        self._breakers: dict[str, Breaker] = {}
+        self._providers = {name: self._provider(name) for name in KINDS}
+        self._worker: Worker | None = None
+        self._works = False
+
+    def _provider(self, name: str) -> SimulatedProvider:
+        provider = SimulatedProvider(KINDS[name], self._world.upstream, self.process, self._world.chance)
+        provider.on_submit = lambda attempt_id: self._world.ledger.submitted(self.process.name, attempt_id)
+        return provider
+
+    def start(self, *, works: bool, serves: bool) -> None:
+        """Begin."""
+        self._world.note(self.process.name, "starts")
+        if works:
+            self.process.spawn(self._work())
+        if serves:
+            cleaner = Cleaner(RetentionStore(self._database), self._storage, self.process)
+            self.process.spawn(cleaner.run())
+
+    async def _work(self) -> None:
+        worker = Worker(self._leases, self._tools_for, self.process, WorkerLimits(most_in_flight=20, lease_s=LEASE_S))
+        try:
+            await worker.start(alone=self._world.embedded)
+        except RushesError:
+            self.process.die("cannot start")
+            return
+        self._worker = worker
+
+    async def stop(self) -> None:
+        """Stop in good order."""
+        worker = self._worker
+        if worker is None or self.process.dead:
+            return
+        self._world.note(self.process.name, "is told to stop")
+        with suppress(asyncio.TimeoutError):
+            stopping = self.process.spawn(worker.stop())
+            await asyncio.wait({stopping}, timeout=60)
+        self.process.die("has stopped")
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        if self._worker is not None and not self.process.dead and not self.process.is_frozen:
+            self._worker.wake()
+
+    async def _tools_for(self, job: Job) -> Tools:
+        name = job.served_provider
+        secret = await self._jobs.sealed_secret(job.id)
+        if name == self._world.missing_credential:
+            self._world.note(self.process.name, f"has no credential for {job.id}")
+            raise NoCredentials(f"Model '{name}/clip' cannot be served any more")
+        return Tools(
+            leases=self._leases,
+            provider=self._providers[name],
+            model=KINDS[name].model,
+            credential=Credential(kind="api_key", secret=secret or "ours"),
+            read_media=_no_media,
+            custody=self._custody,
+            clock=self.process,
+            breaker=self._breakers.setdefault(name, Breaker()),
+            retention_s=self._world.retention_s,
+        )
+
+
+async def _no_media(_: InputMedia) -> bytes:
+    raise NotImplementedError("no job here has media")
