@@ -135,6 +135,7 @@ class Submitting:
             trouble = error
             if isinstance(error, ProviderAuth | ProviderCreditEmpty):
                 self._turn_away_if_refused(part, error, failures=1)
+                self._doubt_if_maybe_accepted(part, error)
             raise
         finally:
             self._tools.breaker.end(call, outcome_of(trouble), self._tools.clock.steady_ms())
@@ -149,6 +150,15 @@ class Submitting:
             return
         if self._may_fall_back and gives_way(error, failures, byok=self._job.byok):
             raise TurnedAway(f"{error.message} ({error.code})") from error
+
+    def _doubt_if_maybe_accepted(self, part: int, error: ProviderError) -> None:
+        """A key or an account in trouble now says nothing of the call before, whose answer was lost."""
+        if part in self._maybe_accepted:
+            raise SubmissionUnknown(
+                f"{error.message}; the answer to an earlier call was lost, so the job may have been accepted, "
+                "and may be charged",
+                provider_error=error.provider_error,
+            ) from error
 
     async def _submit_once(self, part: int, n: int, attempt_id: str) -> Submission | RushesError:
         """One call and the record of its answer; or the error after which another call may be right."""

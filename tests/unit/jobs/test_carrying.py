@@ -7,6 +7,7 @@ from rushes.errors import (
     OutputInvalid,
     OutputLost,
     ProviderAuth,
+    ProviderCreditEmpty,
     ProviderError,
     ProviderQuota,
     ProviderRejected,
@@ -16,6 +17,7 @@ from rushes.errors import (
 )
 from rushes.jobs.carrying import split_into_calls
 from rushes.jobs.job import Problem, State
+from rushes.jobs.recovery import RecoveryStore
 from rushes.media.inspection import Facts
 from rushes.media.storage import StoredFile
 from rushes.media.store import InputStore
@@ -265,6 +267,26 @@ async def test_a_repeatable_submit_is_repeated_under_the_same_id(engine: Engine)
     assert len(engine.provider.asked("submit")) == 3
     assert len(set(engine.provider.asked("submit"))) == 1
     assert engine.provider.asked("find") == []
+
+
+@pytest.mark.parametrize("refusal", [ProviderAuth("The key is not known"), ProviderCreditEmpty("No credit is left")])
+async def test_a_repeated_submit_that_is_refused_does_not_deny_the_one_whose_answer_was_lost(
+    engine: Engine, refusal: ProviderError
+) -> None:
+    engine.model = clip_model(repeatable_submit=True)
+    engine.provider.submits = [ProviderUnavailable("Read timed out"), refusal]
+    job = await engine.create_and_carry()
+    problem = problem_of(job.problem)
+    assert problem.code == "submission_unknown"
+    assert refusal.message in problem.message
+    assert await RecoveryStore(engine.database).unsettled() == [job]
+
+
+async def test_a_refusal_of_the_first_submit_is_what_it_says(engine: Engine) -> None:
+    engine.model = clip_model(repeatable_submit=True)
+    engine.provider.submits = [ProviderAuth("The key is not known")]
+    job = await engine.create_and_carry()
+    assert problem_of(job.problem).code == "provider_auth"
 
 
 async def test_a_job_that_never_gets_through_expires_on_time(engine: Engine) -> None:
