@@ -31,7 +31,7 @@ from rushes.errors import (
     UnexpectedResponse,
 )
 from rushes.jobs.aborting import BY_OPERATOR, Stopping
-from rushes.jobs.job import AttemptState, Problem, State
+from rushes.jobs.job import MAYBE_CHARGED, AttemptState, Problem, State
 from rushes.jobs.leases import Claimed, LeaseStore
 from rushes.jobs.patience import Patience
 from rushes.jobs.schedule import poll_delay_s
@@ -120,15 +120,15 @@ class Carrying:
             await self._insist(lambda: self._leases.fail(self._claimed, state, problem, is_free=is_free))
 
     def _reason_of(self, problems: Sequence[Problem]) -> Problem:
-        """Why a job without videos has failed: a real reason says more than that somebody or time ended it."""
-        codes = (Aborted.code, JobExpired.code)
+        """Why a job without videos has failed: first what may be paid for, then what says more than that it was ended."""
         aborted = next((found for found in problems if found.code == Aborted.code), None)
-        problem = next((found for found in problems if found.code not in codes), None)
-        if aborted is not None and (problem is None or self._may_be_charged):
+        others = [found for found in problems if found.code != Aborted.code]
+        costly = [found for found in others if found.code in MAYBE_CHARGED]
+        telling = [found for found in costly or others if found.code != JobExpired.code]
+        if aborted is not None and (not telling or self._may_be_charged):
             return aborted
-        if problem is None:
-            return problems[0]
-        if self._patience.abort.is_set() and problem.code in UNSETTLED_CODES:
+        problem = (telling or costly)[0]
+        if self._patience.abort.is_set() and problem.code in (SubmissionUnknown.code, OutputLost.code):
             return replace(problem, code=Aborted.code, message=f"{BY_OPERATOR}. {problem.message}")
         return problem
 

@@ -130,6 +130,10 @@ class Problem:
     provider_error: str | None = None
 
 
+MAYBE_CHARGED = frozenset({"submission_unknown", "expired", "output_lost", "output_invalid", "aborted"})
+"""Codes of problems after which the provider may charge all the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One call to a provider on behalf of a job; a job for several videos may need several."""

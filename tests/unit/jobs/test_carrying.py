@@ -21,7 +21,7 @@ from rushes.jobs.recovery import RecoveryStore
 from rushes.media.inspection import Facts
 from rushes.media.storage import StoredFile
 from rushes.media.store import InputStore
-from rushes.video.progress import Done, Failed, Submission, Working
+from rushes.video.progress import Done, Failed, Progress, Submission, Working
 from rushes.video.request import InputMedia, Role, VideoRequest
 from tests.fixtures.clocks import START_MS
 from tests.fixtures.new_jobs import clip_model
@@ -108,6 +108,24 @@ async def test_a_part_that_fails_last_does_not_keep_the_job_from_completing(engi
     job = await engine.create_and_carry(n=2)
     assert job.state is State.SUCCEEDED
     assert await engine.states() == ["queued", "submitting", "running", "storing", "succeeded"]
+
+
+@pytest.mark.parametrize(
+    ("later", "code"),
+    [
+        (Done(outputs=({"place": 0},)), "output_lost"),
+        (Working(), "expired"),
+        (Failed(ContentFiltered("The result was refused")), "provider_auth"),
+    ],
+)
+async def test_a_job_of_which_nothing_is_left_fails_with_what_may_still_be_charged(
+    engine: Engine, later: Progress, code: str
+) -> None:
+    engine.provider.submits = [ProviderAuth("The key is not known"), submission("b")]
+    engine.provider.polls = [later]
+    engine.provider.fetches = [OutputLost("It is gone")]
+    job = await engine.create_and_carry(n=2)
+    assert problem_of(job.problem).code == code
 
 
 async def test_a_part_whose_video_is_bad_does_not_end_the_deadline_of_another(engine: Engine) -> None:

@@ -12,10 +12,7 @@ from rushes.api.links import Links
 from rushes.api.native.inline import InlineVideos
 from rushes.api.services import services_of
 from rushes.api.times import rfc3339, rfc3339_or_none
-from rushes.jobs.job import Job, State, Status
-
-MAYBE_CHARGED = frozenset({"submission_unknown", "expired", "output_lost", "output_invalid", "aborted"})
-"""Failures after which the provider may charge all the same: the estimate stands until somebody knows better."""
+from rushes.jobs.job import MAYBE_CHARGED, Job, State, Status
 
 
 # What is read a thousand times a second is a plain dataclass: mypy checks how it is built, nothing validates it again.
@@ -237,7 +234,7 @@ def usage(job: Job) -> Usage:
 
 
 def _may_be_charged(job: Job) -> bool:
-    # A job that expired in the queue has never been near the provider.
+    # The estimate stands until somebody knows better; a job that expired in the queue was never near the provider.
     return job.started_at is not None and job.problem is not None and job.problem.code in MAYBE_CHARGED
 
 
