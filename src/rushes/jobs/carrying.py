@@ -120,7 +120,7 @@ class Carrying:
             await self._insist(lambda: self._leases.fail(self._claimed, state, problem, is_free=is_free))
 
     def _reason_of(self, problems: Sequence[Problem]) -> Problem:
-        """Why a job without videos has failed: first what may be paid for, then what says more than that it was ended."""
+        """Why a job without videos has failed: first what may be paid for, then what says more than "ended"."""
         aborted = next((found for found in problems if found.code == Aborted.code), None)
         others = [found for found in problems if found.code != Aborted.code]
         costly = [found for found in others if found.code in MAYBE_CHARGED]
@@ -264,12 +264,14 @@ class Carrying:
 
     async def _store(self, part: int, handle: Handle, done: Done) -> tuple[StoredVideo, ...]:
         attempt_id = self._submitting.attempt_ids[part]
+        # Under this lease's own names: files know no fence, and whoever has lost the lease may still write and delete.
+        token = self._claimed.lease.rpartition(".")[2]
         videos: list[StoredVideo] = []
         failures = 0
         while len(videos) < len(done.outputs):
             place = len(videos)
             try:
-                key = f"videos/{self._job.id}/{attempt_id}-{place}.mp4"
+                key = f"videos/{self._job.id}/{attempt_id}-{place}-{token}.mp4"
                 videos.append(await self._tools.custody.keep(key, self._fetch(handle, done.outputs[place])))
             except (ProviderError, MediaError) as error:
                 failures += 1

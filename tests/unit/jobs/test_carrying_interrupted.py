@@ -131,3 +131,11 @@ async def carrying_with_submit_of(engine: Engine, seconds: float) -> asyncio.Fut
     while not engine.provider.calls:  # noqa: ASYNC110 - the provider is a script without events
         await asyncio.sleep(0.001)
     return task
+
+
+async def test_a_worker_that_lost_its_lease_stores_and_removes_no_file_of_the_one_that_has_it(engine: Engine) -> None:
+    await engine.crash_when(lambda: bool(engine.custody.kept))
+    (left_behind,) = engine.custody.kept
+    job = await engine.carry(await engine.take_over())
+    assert job.state is State.SUCCEEDED
+    assert [output.key for output in job.outputs] == [key for key in engine.custody.kept if key != left_behind]

@@ -14,7 +14,6 @@ from rushes.api.services import services_of
 from rushes.api.times import rfc3339, rfc3339_or_none
 from rushes.jobs.job import MAYBE_CHARGED, Job, State, Status
 
-
 # What is read a thousand times a second is a plain dataclass: mypy checks how it is built, nothing validates it again.
 
 
