@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rushes.errors import (
@@ -16,19 +18,20 @@ from rushes.errors import (
 )
 from rushes.jobs.fallbacks import Fallbacks
 from rushes.jobs.idempotency import Once, Replay
-from rushes.jobs.job import State, Status
+from rushes.jobs.job import Job, State, Status
 from rushes.jobs.recovery import RecoveryStore
 from rushes.jobs.store import JobStore, NewJob
 from rushes.video.request import VideoRequest
 from tests.fixtures.new_jobs import fallback, new_job
 from tests.simulation.faults import Fault
 from tests.simulation.process import Lost, Process
-from tests.simulation.upstream import DEADLINE_S, KINDS, Kind
+from tests.simulation.upstream import KINDS, Kind
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 ACCOUNTS = ("acct_1", "acct_2")
+DEADLINES_S = (150.0, 150.0, 30.0)
 TRY_AGAIN = (Lost, DatabaseUnavailable, Overloaded)
 
 
@@ -67,9 +70,9 @@ class Caller:
         while True:
             tries += 1
             # Each try of each copy would make a job of its own, if the key did not hold.
-            own = _renamed(new, f"{new.id}_{copy}_{tries}")
+            own = functools.partial(_create_once, replace(new, id=f"{new.id}_{copy}_{tries}"), once)
             try:
-                made = await self._ask(lambda jobs: jobs.create_once(own, once))
+                made = await self._ask(own)
             except TRY_AGAIN:
                 await asyncio.sleep(self._chance.between(0.1, 4))
                 continue
@@ -82,8 +85,10 @@ class Caller:
 
     def _new_job(self) -> NewJob:
         kinds = self._chance.random.sample(sorted(KINDS), k=3)
+        if self._chance.happens(0.4):
+            kinds = [kinds[0] if kinds[0] != "slow" else "finding", "slow", kinds[1]]
         main, *others = (KINDS[name] for name in kinds)
-        instead = others[: self._chance.pick([0, 0, 1, 2])]
+        instead = others[: self._chance.pick([0, 1, 1, 2])]
         n = self._chance.pick([1, 1, 1, 2, 3])
         return new_job(
             self.number,
@@ -99,12 +104,13 @@ class Caller:
                         lane=_lane(kind),
                         lane_capacity=kind.model.concurrency,
                         usual_s=kind.model.usual_s,
-                        deadline_s=DEADLINE_S,
+                        deadline_s=self._chance.pick(DEADLINES_S[1:]),
                         reports_progress=kind.model.reports_progress,
                     )
                     for kind in instead
                 )
             ),
+            deadline_s=self._chance.pick(DEADLINES_S),
             **_served_by(main),
         )
 
@@ -124,7 +130,7 @@ class Caller:
     async def _watch(self, job_id: str) -> Status:
         while True:
             try:
-                job = await self._ask(lambda jobs: jobs.get(self._account_id, job_id))
+                job: Job = await self._ask(lambda jobs: jobs.get(self._account_id, job_id))
             except TRY_AGAIN:
                 await asyncio.sleep(self._chance.between(0.1, 4))
                 continue
@@ -141,7 +147,6 @@ class Caller:
             except (JobNotFinished, JobNotFound):
                 return
             else:
-                self._world.ledger.deleted.add(job_id)
                 return
 
     async def _ask(self, question: Any) -> Any:
@@ -152,8 +157,7 @@ class Caller:
             raise Lost
 
         async def answer() -> Any:
-            result = await question(JobStore(world.database_of(front)))
-            return result
+            return await question(JobStore(world.database_of(front)))
 
         result = await front.answer(answer())
         if hasattr(result, "percent"):
@@ -189,18 +193,13 @@ class Operator:
             elif job.problem is not None and job.problem.code == "output_lost":
                 await store.recover(job.id)
             else:
-                generation_id = self._generation_of(job.id)
-                if generation_id is None:
+                generations = self._world.ledger.generations_of(job.id)
+                if not generations:
                     await store.write_off(job.id)
                 else:
-                    right = self._chance.happens(0.7)
-                    name = generation_id if right else "gen_0"
+                    name = generations[0].id if self._chance.happens(0.7) else "gen_0"
                     await store.reconcile(job.id, {"name": name}, name)
             self._world.wake()
-
-    def _generation_of(self, job_id: str) -> str | None:
-        paid = self._world.ledger.paid
-        return next((generation.id for (paid_job, _), generation in paid.items() if paid_job == job_id), None)
 
 
 class Misfortune:
@@ -212,8 +211,11 @@ class Misfortune:
 
     async def run(self) -> None:
         chance, world = self._chance, self._world
+        if chance.strikes(Fault.NO_CREDENTIALS, 0.35):
+            world.missing_credential = chance.pick(sorted(KINDS))
         while True:
             await asyncio.sleep(chance.between(3, 20))
+            await world.ledger.check_books()
             if chance.is_calm:
                 return
             for fault, sign in ((Fault.CLOCK_FORWARD, 1), (Fault.CLOCK_BACK, -1)):
@@ -235,7 +237,7 @@ class Misfortune:
             if chance.strikes(Fault.NO_CREDENTIALS, 0.04):
                 world.missing_credential = chance.pick(sorted(KINDS))
                 world.note("world", f"the credential of {world.missing_credential} is missing")
-            elif world.missing_credential is not None and chance.happens(0.4):
+            elif world.missing_credential is not None and chance.happens(0.15):
                 world.missing_credential = None
 
 
@@ -274,6 +276,10 @@ class Supervisor:
                 pass
 
 
+async def _create_once(new: NewJob, once: Once, jobs: JobStore) -> Job | Replay:
+    return await jobs.create_once(new, once)
+
+
 def _lane(kind: Kind) -> str:
     return f"{kind.name}/clip"
 
@@ -286,11 +292,4 @@ def _served_by(kind: Kind) -> dict[str, Any]:
         "reports_progress": kind.model.reports_progress,
         "lane": _lane(kind),
         "lane_capacity": kind.model.concurrency,
-        "deadline_s": DEADLINE_S,
     }
-
-
-def _renamed(new: NewJob, job_id: str) -> NewJob:
-    from dataclasses import replace
-
-    return replace(new, id=job_id)

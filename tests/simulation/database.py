@@ -1,4 +1,4 @@
-"""The real SQLite and the stores' own SQL, in memory and in order: what a writer thread would do happens at its turn."""
+"""The real SQLite and the stores' own SQL, in memory and in order: a write happens when it is its turn."""
 
 from __future__ import annotations
 
@@ -156,5 +156,3 @@ def _template_connection(path: Path) -> sqlite3.Connection:
 
 
 _TEMPLATES: dict[Path, sqlite3.Connection] = {}
-
-

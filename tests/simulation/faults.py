@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
@@ -60,12 +60,16 @@ class Fault(StrEnum):
 
 
 class Chance:
-    """Draws from one seed. Each seed knows only some of the faults, so that each meets deep runs of a few."""
+    """Draws from one seed. Each seed knows only some of the faults, so that each meets deep runs of a few.
 
-    def __init__(self, seed: int) -> None:
+    `only` names the faults to concentrate on, each of them often.
+    """
+
+    def __init__(self, seed: int, only: Collection[Fault] = ()) -> None:
         self.random = random.Random(seed)
         self.happened: Counter[Fault] = Counter()
-        self._rates = {fault: self._rate() for fault in Fault}
+        rates = {fault: self._rate() for fault in Fault}
+        self._rates = {fault: 3.0 if fault in only else 0.0 for fault in Fault} if only else rates
         self._calm = False
 
     def _rate(self) -> float:

@@ -1,4 +1,4 @@
-"""What must be true however badly it goes: noted while the world turns, and looked at again when it has come to rest."""
+"""What must be true however badly it goes: noted while the world turns, looked at again when it has come to rest."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from rushes.db.database import Row
 from rushes.jobs.job import MOVES, Job, State, Status
 from tests.contract.database_harness import Desk
 from tests.simulation.database import SimulatedDatabase
@@ -15,6 +16,9 @@ from tests.simulation.upstream import Generation
 
 RANKS = {Status.PENDING: 0, Status.IN_PROGRESS: 1, Status.FAILED: 2, Status.COMPLETED: 3}
 """A failed job may be recovered by an operator; nothing else goes back."""
+
+LATE_SUBMITS_BREAK = False
+"""Whether a worker that lost its lease between its intent and its call may make the call all the same."""
 
 NOTHING_CHARGED = frozenset({"cancelled", "provider_quota", "provider_auth", "provider_unavailable"})
 """Ends that promise that no generation was accepted."""
@@ -50,10 +54,10 @@ class Ledger:
     history: dict[str, list[State]] = field(default_factory=dict)
     moves: Counter[tuple[State, State]] = field(default_factory=Counter)
     intents: dict[str, Intent] = field(default_factory=dict)
-    paid: dict[tuple[str, int], Generation] = field(default_factory=dict)
+    paid: dict[tuple[str, int], list[Generation]] = field(default_factory=dict)
     seen: dict[str, Seen] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
-    deleted: set[str] = field(default_factory=set)
+    late: set[str] = field(default_factory=set)
     broken: Broken | None = None
     _last_event: int = 0
 
@@ -70,6 +74,8 @@ class Ledger:
         for row in self.database.run("SELECT * FROM told WHERE number > :last ORDER BY number", last=self._last_event):
             self._last_event = row["number"]
             self._moved(row["job_id"], State(row["state"]), row["cause"])
+        for row in self.database.run("SELECT id, job_id, part FROM attempts WHERE state = 'intent'"):
+            self.intents.setdefault(row["id"], Intent(row["job_id"], row["part"]))
 
     def _moved(self, job_id: str, to: State, cause: str) -> None:
         self.note(job_id, f"{to} ({cause})")
@@ -87,24 +93,26 @@ class Ledger:
         states.append(to)
         if to is State.CANCELLED:
             self.cancelled.add(job_id)
-            if any(paid_job == job_id for paid_job, _ in self.paid):
+            if self.generations_of(job_id):
                 self.breaks(f"{job_id} was cancelled, and a provider had accepted it")
 
     def submitted(self, worker_id: str, attempt_id: str) -> None:
         """A provider is called: its intent must have been committed before."""
         rows = self.database.run(
-            "SELECT attempts.job_id, part, attempts.state, worker_id FROM attempts JOIN jobs ON jobs.id = job_id"
-            " WHERE attempts.id = :id",
+            "SELECT attempts.state, worker_id FROM attempts JOIN jobs ON jobs.id = job_id WHERE attempts.id = :id",
             id=attempt_id,
         )
-        if not rows and attempt_id not in self.intents:
+        intent = self.intents.get(attempt_id)
+        if intent is None:
             self.breaks(f"{attempt_id} was submitted without a recorded intent")
             return
-        for row in rows:
-            self.intents[attempt_id] = Intent(row["job_id"], row["part"])
-            if row["worker_id"] == worker_id and row["state"] != "intent":
-                self.breaks(f"{attempt_id} was submitted, and it is {row['state']}")
-        self.note(worker_id, f"submits {attempt_id} of {self.intents[attempt_id].job_id}")
+        self.note(worker_id, f"submits {attempt_id} of {intent.job_id}")
+        if not rows or rows[0]["worker_id"] != worker_id:
+            self.late.add(attempt_id)
+            if LATE_SUBMITS_BREAK:
+                self.breaks(f"{attempt_id} was submitted by {worker_id}, which had lost the job")
+        elif rows[0]["state"] != "intent":
+            self.breaks(f"{attempt_id} was submitted, and it is {rows[0]['state']}")
 
     def accepted(self, generation: Generation) -> None:
         """A provider has taken a submission on, and will ask to be paid for it."""
@@ -112,11 +120,12 @@ class Ledger:
         if intent is None:
             return
         job_id, part = intent.job_id, intent.part
-        self.note(generation.kind.name, f"accepts {generation.attempt_id} of {job_id} as {generation.id}, {generation.fate}")
-        earlier = self.paid.get((job_id, part))
-        if earlier is not None:
-            self.breaks(f"part {part} of {job_id} was accepted twice: as {earlier.id} and as {generation.id}")
-        self.paid[job_id, part] = generation
+        what = f"{generation.attempt_id} of {job_id} as {generation.id}, {generation.fate}"
+        self.note(generation.kind.name, f"accepts {what}")
+        paid = self.paid.setdefault((job_id, part), [])
+        if paid and (LATE_SUBMITS_BREAK or generation.attempt_id not in self.late):
+            self.breaks(f"part {part} of {job_id} was accepted twice: as {paid[0].id} and as {generation.id}")
+        paid.append(generation)
         if job_id in self.cancelled:
             self.breaks(f"{job_id} was accepted after it was cancelled")
 
@@ -135,11 +144,15 @@ class Ledger:
             self.breaks(f"{job.id} is at 100 and {job.state}")
         seen.status, seen.percent, seen.reported = job.status, percent, job.progress
 
+    def generations_of(self, job_id: str) -> list[Generation]:
+        """What providers have accepted of a job, by its parts."""
+        return [generation for (paid_job, _), paid in self.paid.items() if paid_job == job_id for generation in paid]
+
     # When it has come to rest.
 
     async def check_rest(self, files: dict[str, bytes]) -> None:
         """Every job has ended once, with what was paid for, and nothing is left over."""
-        await self._check_books()
+        await self.check_books()
         for job_id, states in self.history.items():
             self._check_history(job_id, states)
         kept: set[str] = set()
@@ -150,7 +163,8 @@ class Ledger:
         if self.database.run("SELECT job_id FROM byok_secrets"):
             self.breaks("a caller's own key outlived its job")
 
-    async def _check_books(self) -> None:
+    async def check_books(self) -> None:
+        """What is kept beside the jobs agrees with them, at any time."""
         try:
             await Desk(_Harness(self.database)).check_books()
         except AssertionError as error:
@@ -163,11 +177,11 @@ class Ledger:
         if ends != 1 + states.count(State.RECOVERING):
             self.breaks(f"{job_id} ended {ends} times: {' > '.join(states)}")
 
-    def _check_outcome(self, row: dict[str, object], files: dict[str, bytes]) -> set[str]:
+    def _check_outcome(self, row: Row, files: dict[str, bytes]) -> set[str]:
         job_id, state = str(row["id"]), State(str(row["state"]))
         if state is not self.history[job_id][-1]:
             self.breaks(f"{job_id} is {state}, and its history ends with {self.history[job_id][-1]}")
-        generations = [generation for (paid_job, _), generation in self.paid.items() if paid_job == job_id]
+        generations = self.generations_of(job_id)
         if row["error_code"] in NOTHING_CHARGED and generations and state is not State.SUCCEEDED:
             lost = [generation.id for generation in generations if generation.made]
             if lost:

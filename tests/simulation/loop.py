@@ -20,7 +20,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._tasks_made = 0
         self._on_task = on_task
         super().__init__(_NothingToSelect(self))
-        self.set_task_factory(self._make_task)  # type: ignore[arg-type]
+        self.set_task_factory(self._make_task)
         # Whoever dies in the middle of things leaves errors that nobody asks for.
         self.set_exception_handler(lambda _loop, _context: None)
 

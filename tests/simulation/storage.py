@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures.process import BrokenProcessPool
@@ -30,6 +31,8 @@ class SimulatedStorage(LocalStorage):
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], *, max_bytes: int) -> StoredFile:
         content = b"".join([chunk async for chunk in chunks])
+        if self._chance.happens(0.3):
+            await asyncio.sleep(self._chance.between(0.1, 6))
         await self._process.gate("before a file is stored")
         if self._chance.strikes(Fault.STORAGE_FULL, 0.08):
             raise StorageUnavailable("The media storage is full.")
@@ -58,6 +61,8 @@ class SimulatedMeasuring(Offload):
         self._chance = chance
 
     async def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self._chance.happens(0.3):
+            await asyncio.sleep(self._chance.between(0.1, 6))
         await self._process.gate("before a file is measured")
         if self._chance.strikes(Fault.MEASURING_DIES, 0.04):
             raise BrokenProcessPool

@@ -26,7 +26,6 @@ from tests.fixtures.new_jobs import clip_model
 from tests.simulation.faults import Chance, Fault
 from tests.simulation.process import Process
 
-DEADLINE_S = 150
 OUTPUT_LIFETIME_S = 300
 
 
@@ -66,7 +65,6 @@ def _kind(
     model = clip_model(
         provider=name,
         usual_s=usual_s,
-        deadline_s=DEADLINE_S,
         repeatable_submit=repeatable,
         reports_progress=reports_progress,
         n_per_call=n_per_call,
@@ -80,7 +78,7 @@ KINDS = {
     kind.name: kind
     for kind in (
         _kind("forgetful", reports_progress=True),
-        _kind("finding", finds=True, concurrency=2),
+        _kind("finding", finds=True, concurrency=1),
         _kind("repeatable", repeatable=True, finds=True, reports_progress=True, n_per_call=2),
         _kind("prompt", at_once=True, n_per_call=3),
         _kind("slow", finds=True, usual_s=45, reports_progress=True, concurrency=1),
@@ -121,6 +119,7 @@ class Upstream:
         self._accepted = accepted
         self.generations: dict[str, Generation] = {}
         self.by_attempt: dict[str, list[Generation]] = {}
+        self.out: set[str] = {name for name in KINDS if chance.strikes(Fault.UNREACHED, 0.08)}
 
     def accept(self, kind: Kind, attempt_id: str, n: int) -> Generation:
         """Take a submission on; where that is promised, one that came before is the same."""
@@ -131,7 +130,7 @@ class Upstream:
             [
                 (Fault.GENERATION_FAILS, 0.05),
                 (Fault.NOTHING_MADE, 0.02),
-                (Fault.NEVER_DONE, 0.05),
+                (Fault.NEVER_DONE, 0.08),
                 *([(Fault.ONE_MISSING, 0.1)] if n > 1 else []),
             ]
         )
@@ -198,15 +197,20 @@ class SimulatedProvider(Provider):
         callback_url: str | None = None,
     ) -> Submission:
         self.on_submit(attempt_id)
+        if self.kind.name in self._upstream.out:
+            self._chance.happened[Fault.UNREACHED] += 1
+            await self._travel()
+            raise _refusal(Fault.UNREACHED, self._chance)
+        is_known = self.kind.repeatable and attempt_id in self._upstream.by_attempt
         refused = self._chance.one_of(
             [
                 (Fault.UNREACHED, 0.08),
                 (Fault.LIMITED, 0.08),
-                (Fault.NO_CREDIT, 0.02),
+                (Fault.NO_CREDIT, 0.04),
                 (Fault.KEY_REFUSED, 0.02),
-                (Fault.REJECTED, 0.02),
-                (Fault.FILTERED, 0.02),
                 (Fault.ERROR_BEFORE, 0.05),
+                # Of a submit that it knows a provider judges the request no more.
+                *([] if is_known else [(Fault.REJECTED, 0.02), (Fault.FILTERED, 0.02)]),
             ]
         )
         if refused is not None:

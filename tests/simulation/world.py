@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from rushes import ids
 from rushes.errors import NoCredentials, RushesError
+from rushes.jobs import leases
 from rushes.jobs.breaker import Breaker
 from rushes.jobs.carrying import Tools
 from rushes.jobs.job import Job, State
@@ -33,10 +34,10 @@ from tests.simulation.ledger import Broken, Ledger
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.process import Host, Process, adopt_task
 from tests.simulation.storage import SimulatedMeasuring, SimulatedStorage
-from tests.simulation.upstream import KINDS, Generation, SimulatedProvider, Upstream
+from tests.simulation.upstream import KINDS, SimulatedProvider, Upstream
 
 LEASE_S = 15.0
-REST_LIMIT_S = 6 * 3600.0
+REST_LIMIT_S = 2.5 * 3600
 LOOK_EVERY_S = 25.0
 
 
@@ -51,22 +52,25 @@ class Outcome:
     jobs: int
     generations: int
     virtual_s: float
+    late_submits: int
     broken: Broken | None
     ends: Counter[str] = field(default_factory=Counter)
 
 
-def simulate(seed: int) -> Outcome:
-    """Let the world of this seed run until it has come to rest."""
+def simulate(seed: int, only: Collection[Fault] = ()) -> Outcome:
+    """Let the world of this seed run until it has come to rest; with `only` these faults, if any are named."""
     before = random.getstate()
-    chance = Chance(seed)
+    chance = Chance(seed, only)
     random.seed(seed)
     loop = VirtualLoop(adopt_task)
     try:
         with ExitStack() as stack:
             logged = stack.enter_context(capture_logs())
-            # Ids order files by their keys, and so have to follow from the seed too.
+            # Ids and tokens order files by their keys, and so have to follow from the seed too.
             source = random.Random(seed)
+            tokens = SimpleNamespace(token_hex=lambda size: source.randbytes(size).hex())
             stack.enter_context(mock.patch.object(ids, "os", SimpleNamespace(urandom=source.randbytes)))
+            stack.enter_context(mock.patch.object(leases, "secrets", tokens))
             world = World(seed, chance, logged)
             return loop.run_until_complete(world.run())
     finally:
@@ -92,7 +96,7 @@ class World:
         self.retention_s = chance.pick([None, None, 120.0])
         self.ledger = Ledger(self.database, self.note)
         self.database.committed = self.ledger.committed
-        self.upstream = Upstream(chance, self._real_ms, self._accepted)
+        self.upstream = Upstream(chance, self._real_ms, self.ledger.accepted)
         self._services: list[Service] = []
         self._logged = logged
         self._logged_until = 0
@@ -114,7 +118,8 @@ class World:
         else:
             actors.append(Supervisor(self, "front", works=False, serves=True).run())
             workers = self.chance.pick([1, 2, 3])
-            actors.extend(Supervisor(self, f"worker_{number}", works=True, serves=False).run() for number in range(workers))
+            names = [f"worker_{number}" for number in range(1, workers + 1)]
+            actors.extend(Supervisor(self, name, works=True, serves=False).run() for name in names)
         actors.append(Operator(self).run())
         actors.append(Misfortune(self).run())
         callers = [Caller(self, number) for number in range(1, self.chance.random.randint(3, 12))]
@@ -140,18 +145,22 @@ class World:
             jobs=len(self.ledger.history),
             generations=len(self.upstream.generations),
             virtual_s=self.time_s,
+            late_submits=len(self.ledger.late),
             broken=self.ledger.broken,
             ends=Counter(states[-1].value for states in self.ledger.history.values()),
         )
 
     def _calm_down(self) -> None:
         self.note("world", "calms down")
+        self.upstream.out.clear()
         self.chance.calm_down()
         self.missing_credential = None
         self.database.clear_disk()
         self.database.locked_until_ms = 0
 
-    async def _come_to_rest(self, callers: list[asyncio.Future[None]], background: list[asyncio.Future[None]]) -> None:
+    async def _come_to_rest(
+        self, callers: Sequence[asyncio.Future[None]], background: Sequence[asyncio.Future[None]]
+    ) -> None:
         end_s = self.time_s + REST_LIMIT_S
         while self.ledger.broken is None:
             await asyncio.sleep(LOOK_EVERY_S)
@@ -176,9 +185,6 @@ class World:
 
     def _real_ms(self) -> int:
         return round(self.time_s * 1000)
-
-    def _accepted(self, generation: Generation) -> None:
-        self.ledger.accepted(generation)
 
     # Processes.
 

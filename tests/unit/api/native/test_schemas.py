@@ -12,14 +12,13 @@ from pydantic_core import to_json
 
 from rushes.api.links import Links
 from rushes.api.native.schemas import (
-    MAYBE_CHARGED,
     JobView,
     accepted_options,
     job_view,
     usage,
 )
 from rushes.clock import SystemClock
-from rushes.jobs.job import Job, Problem, State
+from rushes.jobs.job import MAYBE_CHARGED, Job, Problem, State
 from rushes.media.links import LinkSigner
 from rushes.video.output import StoredVideo
 from rushes.video.request import VideoRequest

@@ -1,0 +1,173 @@
+"""Engines with one thing wrong, to show that the simulation would notice. In each context one of them runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+from rushes.errors import SubmissionUnknown
+from rushes.jobs import carrying, leases, moving, recovery, store
+from rushes.jobs.job import Attempt, AttemptState, State
+from rushes.jobs.leases import Claimed, LeaseStore
+from tests.simulation.faults import Fault
+from tests.simulation.upstream import SimulatedProvider
+
+
+@contextmanager
+def intent_is_recorded_after_the_submit() -> Iterator[None]:
+    """The attempt is written down once the answer is here, as in most programs that nobody has killed yet."""
+    intend, accept = LeaseStore.intend, LeaseStore.accept
+    meant: dict[str, dict[str, Any]] = {}
+
+    async def remember(self: LeaseStore, claimed: Claimed, **given: Any) -> Attempt:
+        meant[given["attempt_id"]] = given
+        return Attempt(given["attempt_id"], given["part"], given["n"], AttemptState.INTENT)
+
+    async def record_both(self: LeaseStore, claimed: Claimed, attempt_id: str, *rest: Any) -> None:
+        await intend(self, claimed, **meant[attempt_id])
+        await accept(self, claimed, attempt_id, *rest)
+
+    with mock.patch.object(LeaseStore, "intend", remember), mock.patch.object(LeaseStore, "accept", record_both):
+        yield
+
+
+def writes_are_not_fenced() -> AbstractContextManager[Any]:
+    """Whoever once had a job may write to it for ever."""
+    unfenced = "SELECT * FROM jobs WHERE id = :id AND :lease IS NOT NULL FOR UPDATE"
+    return mock.patch.object(leases, "LOCK_LEASED", unfenced)
+
+
+def cancel_does_not_look_at_the_state() -> AbstractContextManager[Any]:
+    """Whoever cancels wins, also against a submit."""
+    return mock.patch.object(store, "CANCEL_QUEUED", store.CANCEL_QUEUED.replace("AND state = 'queued'", ""))
+
+
+@contextmanager
+def progress_is_what_was_said_last() -> Iterator[None]:
+    """Reported progress is stored as it comes."""
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(carrying, "PROGRESS_STEP", -1000))
+        as_it_comes = leases.REPORT_PROGRESS.replace("AND progress < :percent", "")
+        stack.enter_context(mock.patch.object(leases, "REPORT_PROGRESS", as_it_comes))
+        yield
+
+
+@contextmanager
+def unknown_submits_are_repeated() -> Iterator[None]:
+    """What cannot be found is taken for not accepted."""
+    find = SimulatedProvider.find
+
+    async def find_or_guess(self: SimulatedProvider, attempt_id: str, **given: Any) -> Any:
+        try:
+            return await find(self, attempt_id, **given)
+        except SubmissionUnknown:
+            return None
+
+    with mock.patch.object(SimulatedProvider, "find", find_or_guess):
+        yield
+
+
+def lanes_forget_who_left() -> AbstractContextManager[Any]:
+    """A slot is never given back."""
+    kept = store.LEAVE_LANE.replace("in_use + :in_use", "in_use + MAX(:in_use, 0)")
+    return mock.patch.object(leases, "LEAVE_LANE", kept)
+
+
+@contextmanager
+def ends_are_not_recorded() -> Iterator[None]:
+    """A job ends without an event, so that nobody would be told of it."""
+    record = moving.record_event
+
+    async def record_but_ends(transaction: Any, job: Any, state: State, cause: str) -> None:
+        if state is not State.SUCCEEDED:
+            await record(transaction, job, state, cause)
+
+    with mock.patch.object(moving, "record_event", record_but_ends):
+        yield
+
+
+def dead_workers_keep_their_jobs() -> AbstractContextManager[Any]:
+    """A lease that has run out is nobody's."""
+    return mock.patch.multiple(
+        leases,
+        DEAD_WORKERS="SELECT id FROM workers WHERE alive_until < 0",
+        ALL_WORKERS="SELECT id FROM workers WHERE alive_until < 0",
+    )
+
+
+def secrets_outlive_their_jobs() -> AbstractContextManager[Any]:
+    """A caller's own key stays when the job has ended."""
+    return mock.patch.object(moving, "WIPE_SEALED", "DELETE FROM byok_secrets WHERE job_id = :job_id || '?'")
+
+
+def answers_of_idempotency_keys_are_not_kept() -> AbstractContextManager[Any]:
+    """Each repetition of a request makes another job."""
+    forget = store.KEEP_ANSWER.replace("INSERT INTO", "INSERT OR IGNORE INTO").split("ON CONFLICT")[0]
+    forget = forget.replace(":key,", ":key || random(),")
+    return mock.patch.object(store, "KEEP_ANSWER", forget)
+
+
+def workers_share_the_names_of_files() -> AbstractContextManager[Any]:
+    """Two workers that store the same video use the same file, and one of them has lost its lease."""
+
+    class SharedLease(str):
+        __slots__ = ()
+
+        def rpartition(self, separator: str, /) -> tuple[str, str, str]:
+            return "", separator, "shared"
+
+    claim = LeaseStore.claim
+
+    async def claim_shared(self: LeaseStore, most: int) -> Any:
+        return [
+            Claimed(claimed.job, SharedLease(claimed.lease), claimed.attempts) for claimed in await claim(self, most)
+        ]
+
+    return mock.patch.object(LeaseStore, "claim", claim_shared)
+
+
+def refusals_deny_what_was_lost() -> AbstractContextManager[Any]:
+    """A repeated submit that is refused for its key says that the one before was refused too."""
+    return mock.patch.object(carrying.Carrying, "_doubt_if_maybe_accepted", return_value=None)
+
+
+def written_off_means_gone() -> AbstractContextManager[Any]:
+    """An operator revives a job whatever became of it."""
+    return mock.patch.object(recovery, "REVIVE_JOB", recovery.REVIVE_JOB.replace("'recovering'", "'running'"))
+
+
+@dataclass(frozen=True, slots=True)
+class BadEngine:
+    """One of them: what the ledger says of it, and the faults that bring it out (none: any)."""
+
+    apply: Callable[[], AbstractContextManager[Any]]
+    said: str
+    faults: tuple[Fault, ...] = ()
+
+
+BAD_ENGINES = (
+    BadEngine(intent_is_recorded_after_the_submit, "without a recorded intent"),
+    BadEngine(writes_are_not_fenced, "did not foresee|moved from|accepted twice|never ended", (Fault.FREEZE,)),
+    BadEngine(cancel_does_not_look_at_the_state, "moved from|was cancelled"),
+    BadEngine(progress_is_what_was_said_last, "fell from", (Fault.PROGRESS_FALLS, Fault.CRASH, Fault.STOP)),
+    BadEngine(unknown_submits_are_repeated, "was accepted twice", (Fault.ANSWER_LOST,)),
+    BadEngine(lanes_forget_who_left, "counters|did not come to rest"),
+    BadEngine(ends_are_not_recorded, "never ended|history ends with"),
+    BadEngine(dead_workers_keep_their_jobs, "did not come to rest", (Fault.CRASH,)),
+    BadEngine(secrets_outlive_their_jobs, "outlived its job"),
+    BadEngine(answers_of_idempotency_keys_are_not_kept, "one idempotency key made"),
+    BadEngine(
+        workers_share_the_names_of_files,
+        "is not what was stored",
+        (Fault.FREEZE, Fault.NOT_A_VIDEO, Fault.FETCH_FAILS, Fault.MEASURING_DIES),
+    ),
+    BadEngine(
+        refusals_deny_what_was_lost,
+        "were accepted",
+        (Fault.ANSWER_LOST, Fault.ERROR_AFTER, Fault.KEY_REFUSED, Fault.NO_CREDIT),
+    ),
+    BadEngine(written_off_means_gone, "moved from", (Fault.ANSWER_LOST, Fault.OUTPUT_GONE)),
+)
