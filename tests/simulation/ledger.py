@@ -24,6 +24,10 @@ NOTHING_CHARGED = frozenset({"cancelled", "provider_quota", "provider_auth", "pr
 """Ends that promise that no generation was accepted."""
 
 
+REMARKS = ("written off by the operator",)
+"""How events begin that say something of a job and do not move it."""
+
+
 class Broken(AssertionError):
     """Something that must always be true was not."""
 
@@ -84,7 +88,7 @@ class Ledger:
         if was is None:
             if to is not State.QUEUED:
                 self.breaks(f"{job_id} began as {to}")
-        elif was is to and (to.waits_in_lane or cause == "written off by the operator"):
+        elif was is to and (to.waits_in_lane or cause.startswith(REMARKS)):
             return
         elif to not in MOVES[was]:
             self.breaks(f"{job_id} moved from {was} to {to}")

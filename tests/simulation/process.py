@@ -30,6 +30,10 @@ class Host:
     def now_ms(self) -> int:
         return START_MS + round(asyncio.get_running_loop().time() * 1000) + self.skew_ms
 
+    def steady_ms(self) -> int:
+        """Milliseconds by a clock that nobody sets."""
+        return round(asyncio.get_running_loop().time() * 1000)
+
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))
 
@@ -57,6 +61,9 @@ class Process:
 
     def now_ms(self) -> int:
         return self.host.now_ms()
+
+    def steady_ms(self) -> int:
+        return self.host.steady_ms()
 
     async def sleep(self, seconds: float) -> None:
         await self.gate("sleep")
