@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from rushes.db.database import Row
 from rushes.jobs.job import MOVES, Job, State, Status
@@ -30,6 +31,18 @@ REMARKS = ("written off by the operator",)
 
 class Broken(AssertionError):
     """Something that must always be true was not."""
+
+
+class RestCheck(Protocol):
+    """Something else that must be true when the world has come to rest, such as what is told of each of `ends`."""
+
+    def __call__(self, ledger: Ledger) -> Iterable[str]:
+        """What is not."""
+        ...
+
+
+REST_CHECKS: list[RestCheck] = []
+"""More of them, for whatever follows from a job's end in the same transaction."""
 
 
 @dataclass(slots=True)
@@ -57,11 +70,14 @@ class Ledger:
     note: Callable[[str, str], None]
     history: dict[str, list[State]] = field(default_factory=dict)
     moves: Counter[tuple[State, State]] = field(default_factory=Counter)
+    ends: list[tuple[str, State]] = field(default_factory=list)
     intents: dict[str, Intent] = field(default_factory=dict)
     paid: dict[tuple[str, int], list[Generation]] = field(default_factory=dict)
     seen: dict[str, Seen] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
     late: set[str] = field(default_factory=set)
+    left_over: list[str] = field(default_factory=list)
+    """Files that no job names."""
     broken: Broken | None = None
     _last_event: int = 0
 
@@ -95,6 +111,8 @@ class Ledger:
         else:
             self.moves[was, to] += 1
         states.append(to)
+        if to.is_final:
+            self.ends.append((job_id, to))
         if to is State.CANCELLED:
             self.cancelled.add(job_id)
             if self.generations_of(job_id):
@@ -162,6 +180,10 @@ class Ledger:
         kept: set[str] = set()
         for row in self.database.run("SELECT * FROM jobs"):
             kept |= self._check_outcome(row, files)
+        self.left_over = sorted(files.keys() - kept)
+        for check in REST_CHECKS:
+            for complaint in check(self):
+                self.breaks(complaint)
         if self.database.run("SELECT key FROM doomed_files"):
             self.breaks("files that were given up were not removed")
         if self.database.run("SELECT job_id FROM byok_secrets"):
