@@ -35,6 +35,7 @@ from rushes.jobs.job import MAYBE_CHARGED, AttemptState, Problem, State
 from rushes.jobs.leases import Claimed, LeaseStore
 from rushes.jobs.patience import Patience
 from rushes.jobs.schedule import poll_delay_s
+from rushes.jobs.store import video_key
 from rushes.jobs.submitting import LEADING_PART, Submitting, TurnedAway
 from rushes.jobs.tenure import Tenure, Term
 from rushes.jobs.tools import Tools
@@ -264,14 +265,12 @@ class Carrying:
 
     async def _store(self, part: int, handle: Handle, done: Done) -> tuple[StoredVideo, ...]:
         attempt_id = self._submitting.attempt_ids[part]
-        # Under this lease's own names: files know no fence, and whoever has lost the lease may still write and delete.
-        token = self._claimed.lease.rpartition(".")[2]
         videos: list[StoredVideo] = []
         failures = 0
         while len(videos) < len(done.outputs):
             place = len(videos)
             try:
-                key = f"videos/{self._job.id}/{attempt_id}-{place}-{token}.mp4"
+                key = video_key(self._job.id, attempt_id, place, self._claimed.lease)
                 videos.append(await self._tools.custody.keep(key, self._fetch(handle, done.outputs[place])))
             except (ProviderError, MediaError) as error:
                 failures += 1

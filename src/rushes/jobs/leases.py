@@ -16,6 +16,7 @@ from rushes.errors import LeaseLost
 from rushes.jobs.job import MOVES, Attempt, AttemptState, Job, Problem, State
 from rushes.jobs.moving import JOBS_CHANNEL, record_event, record_move
 from rushes.jobs.store import (
+    DOOM_FILE,
     ENTER_LANE,
     GET_ANY_JOB,
     LEAVE_LANE,
@@ -23,6 +24,7 @@ from rushes.jobs.store import (
     outputs_from,
     outputs_to_json,
     problem_from,
+    video_key,
 )
 from rushes.video.output import StoredVideo
 from rushes.video.progress import Handle
@@ -43,9 +45,9 @@ ALL_WORKERS = "SELECT id FROM workers FOR UPDATE"
 
 ALIVE = "SELECT id FROM workers WHERE id = :worker_id AND alive_until >= :now FOR UPDATE"
 
-LEASED_JOBS = "SELECT id, state, lane FROM jobs WHERE worker_id = :worker_id FOR UPDATE"
+LEASED_JOBS = "SELECT id, state, lane, lease FROM jobs WHERE worker_id = :worker_id FOR UPDATE"
 
-LEASED_IN_VAIN = "SELECT id, state, lane FROM jobs WHERE worker_id = :worker_id AND lease = :lease FOR UPDATE"
+LEASED_IN_VAIN = "SELECT id, state, lane, lease FROM jobs WHERE worker_id = :worker_id AND lease = :lease FOR UPDATE"
 
 _UNLEASE = """
 UPDATE jobs SET lease = NULL, worker_id = NULL,
@@ -406,7 +408,8 @@ class LeaseStore:
         """Record that an attempt has failed for good."""
 
         async def body(transaction: Transaction) -> None:
-            await _lock(transaction, claimed)
+            row = await _lock(transaction, claimed)
+            await _doom_unrecorded(transaction, row, attempt_id)
             await transaction.execute(
                 FAIL_ATTEMPT,
                 id=attempt_id,
@@ -424,6 +427,7 @@ class LeaseStore:
             row = await _lock(transaction, claimed)
             if State(row["state"]).waits_in_lane:
                 await transaction.execute(LEAVE_LANE, lane=row["lane"], ready=1, in_use=-1)
+            await _doom_unrecorded(transaction, row)
             await transaction.execute(UNLEASE_ONE, id=row["id"], lease=claimed.lease)
 
         await self._database.write(body)
@@ -498,25 +502,40 @@ async def _move(transaction: Transaction, row: Row, to: State, cause: str, **col
 
 async def _give_back(transaction: Transaction, worker_id: str, lease: str) -> None:
     jobs = await transaction.fetch(LEASED_IN_VAIN, worker_id=worker_id, lease=lease)
-    await _return_to_lanes(transaction, jobs)
+    await _put_down(transaction, jobs)
     await transaction.execute(UNLEASE_IN_VAIN, worker_id=worker_id, lease=lease)
 
 
-async def _return_to_lanes(transaction: Transaction, jobs: Sequence[Row]) -> None:
+async def _put_down(transaction: Transaction, jobs: Sequence[Row]) -> None:
     for job in jobs:
         if State(job["state"]).waits_in_lane:
             await transaction.execute(LEAVE_LANE, lane=job["lane"], ready=1, in_use=-1)
+        await _doom_unrecorded(transaction, job)
 
 
 async def _release(transaction: Transaction, worker_id: str) -> int:
     jobs = await transaction.fetch(LEASED_JOBS, worker_id=worker_id)
-    await _return_to_lanes(transaction, jobs)
+    await _put_down(transaction, jobs)
     for job in jobs:
         if not (state := State(job["state"])).waits_in_lane:
             await record_event(transaction, job, state, "its worker stopped; another goes on with it")
     await transaction.execute(UNLEASE, worker_id=worker_id)
     await transaction.execute(FORGET_WORKER, worker_id=worker_id)
     return len(jobs)
+
+
+async def _doom_unrecorded(transaction: Transaction, job: Row, attempt_id: str | None = None) -> None:
+    """Have files removed that were stored under a lease which ends, and never recorded: of one attempt, or of all."""
+    state = State(job["state"])
+    if state in (State.QUEUED, State.REROUTED, State.SUBMITTING):
+        return
+    attempts = await transaction.fetch(ATTEMPTS_OF, job_id=job["id"])
+    if state is State.RUNNING and len(attempts) == 1:
+        return
+    for attempt in attempts:
+        if attempt["state"] == AttemptState.ACCEPTED and attempt_id in (None, attempt["id"]):
+            for place in range(attempt["n"]):
+                await transaction.execute(DOOM_FILE, key=video_key(job["id"], attempt["id"], place, job["lease"]))
 
 
 async def _attempts_of(transaction: Transaction, job_id: str) -> tuple[Attempt, ...]:

@@ -358,6 +358,14 @@ async def doom_files(transaction: Transaction, job: Job) -> None:
         await transaction.execute(DOOM_FILE, key=poster_key(job.id, index))
 
 
+def video_key(job_id: str, attempt_id: str, place: int, lease: str) -> str:
+    """Where a worker keeps one video of an attempt, under a name that no other lease has.
+
+    Files know no fence: whoever has lost the lease may still write and delete.
+    """
+    return f"videos/{job_id}/{attempt_id}-{place}-{lease.rpartition('.')[2]}.mp4"
+
+
 def poster_key(job_id: str, index: int) -> str:
     """Where the poster frame of a job's video is kept, once somebody has asked for it."""
     return f"posters/{job_id}/{index}.jpg"

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from rushes.errors import LeaseLost, ProviderRejected
+from rushes.errors import LeaseLost, OutputLost, ProviderRejected
 from rushes.jobs.carrying import Carrying
 from rushes.jobs.job import State
+from rushes.jobs.retention import RetentionStore
 from rushes.jobs.tenure import LAST_ANSWER_S
-from rushes.video.progress import Failed, Submission, Working
+from rushes.video.progress import Done, Failed, Submission, Working
+from tests.fixtures.new_jobs import clip_model
 from tests.unit.jobs.engine import Engine
 
 
@@ -139,3 +141,19 @@ async def test_a_worker_that_lost_its_lease_stores_and_removes_no_file_of_the_on
     job = await engine.carry(await engine.take_over())
     assert job.state is State.SUCCEEDED
     assert [output.key for output in job.outputs] == [key for key in engine.custody.kept if key != left_behind]
+
+
+async def test_a_file_that_a_dead_worker_had_stored_and_not_recorded_is_removed(engine: Engine) -> None:
+    await engine.crash_when(lambda: bool(engine.custody.kept))
+    (left_behind,) = engine.custody.kept
+    await engine.carry(await engine.take_over())
+    assert await RetentionStore(engine.database).doomed(10) == [left_behind]
+
+
+async def test_files_of_an_attempt_that_failed_halfway_are_removed(engine: Engine) -> None:
+    engine.model = clip_model(n_per_call=2)
+    engine.provider.polls = [Done(outputs=({"place": 0}, {"place": 1}))]
+    engine.provider.fetches = [b"the end", OutputLost("It is gone")]
+    job = await engine.create_and_carry(n=2)
+    assert job.state is State.FAILED
+    assert set(engine.custody.kept) <= set(await RetentionStore(engine.database).doomed(10))
