@@ -302,6 +302,7 @@ def too_large(answer: Answer) -> None:
         *((f"cursor={value}", "cursor") for value in ("", "abc", "djI6MQ", "djE6LTE", "%ff", "x" * 9000, "djE6", "*")),
         *((f"status={value}", "status") for value in ("", "done", "PENDING", "queued", "cancelled")),
         *((f"created_after={value}", "created_after") for value in ("", "x", "2026-04-07", "2026-04-07T12:00:00")),
+        *((f"created_before={value}", "created_before") for value in ("1775563200", "0.5")),
         *((f"created_before={value}", "created_before") for value in ("", "x", "2026-13-01T00:00:00Z", "9" * 400)),
     ],
 )  # fmt: skip
@@ -348,6 +349,7 @@ async def test_an_unknown_address_is_not_found(client: Client, path: str) -> Non
         ("DELETE", "/api/v1/videos/jobs", "GET"),
         ("POST", "/api/v1/videos/jobs", "GET"),
         ("PATCH", "/api/v1/videos/jobs/job_none", "GET"),
+        ("PATCH", "/api/v1/videos/jobs/job_none", "DELETE"),
         ("GET", "/api/v1/videos/jobs/job_none/cancel", "POST"),
         ("POST", "/healthz", "GET"),
         ("OPTIONS", "/api/v1/videos/jobs", "GET"),

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from rushes.api.body import invalid_fields
 from rushes.api.published_words import unmistakable
@@ -81,6 +82,8 @@ STATUS_OF: dict[type[RushesError], HTTPStatus] = {
     StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+
 CODE_OF_STATUS = {
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
@@ -104,7 +107,7 @@ def problem_of(request: Request, error: Exception) -> Response:
                 status,
                 code=CODE_OF_STATUS.get(status, status.phrase.lower().replace(" ", "_")),
                 detail=detail_of(error),
-                headers=dict(error.headers or {}),
+                headers=headers_of_http(request, error),
             )
         case _:
             return problem(
@@ -145,6 +148,24 @@ def detail_of(error: HTTPException) -> str:
     status = HTTPStatus(error.status_code)
     detail = error.detail if error.detail != status.phrase else _DETAIL.get(status, status.description)
     return detail or status.phrase
+
+
+def headers_of_http(request: Request, error: HTTPException) -> dict[str, str]:
+    """What goes with an error of the framework's: of a wrong method, the right ones."""
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed(request))
+    return headers
+
+
+def _allowed(request: Request) -> list[str]:
+    """Every method that the request's path answers; the framework names only those of the first route that has it."""
+    routes = request.app.routes
+    return [
+        method
+        for method in METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
 
 
 _DETAIL = {

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from rushes import errors
@@ -83,9 +84,19 @@ def test_suggestions_are_passed_on() -> None:
 
 
 def test_an_error_of_the_framework_keeps_its_headers() -> None:
-    status, headers, content = answered(HTTPException(405, headers={"Allow": "GET"}))
-    assert (status, headers["allow"], content["code"]) == (405, "GET", "method_not_allowed")
-    assert "Allow header" in content["detail"]
+    status, headers, content = answered(HTTPException(404, headers={"X-Why": "gone"}))
+    assert (status, headers["x-why"], content["code"]) == (404, "gone", "not_found")
+
+
+def test_a_wrong_method_is_told_those_of_every_route_of_its_path() -> None:
+    api, request = FastAPI(), request_of()
+    api.add_api_route("/", lambda: None, methods=["GET"])
+    api.add_api_route("/", lambda: None, methods=["DELETE"])
+    api.add_api_route("/elsewhere", lambda: None, methods=["PUT"])
+    request.scope["app"] = api
+    response = problem_of(request, HTTPException(405, headers={"Allow": "GET"}))
+    assert (response.status_code, response.headers["allow"]) == (405, "DELETE, GET")
+    assert b"Allow header" in response.body
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("/secret/path"), errors.LeaseLost("job_1 of worker_2")])

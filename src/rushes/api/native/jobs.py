@@ -6,15 +6,15 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime
-from pydantic_core import to_json
+from pydantic import AwareDatetime, BeforeValidator
+from pydantic_core import PydanticCustomError, to_json
 from starlette.responses import Response
 
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated, authenticate
 from rushes.api.body import refuse_unknown
 from rushes.api.cursors import cursor_of, seq_of
-from rushes.api.native.answers import problems
+from rushes.api.native.answers import leads_to, problems
 from rushes.api.native.inline import InlineVideos
 from rushes.api.native.schemas import Cancelled, JobPage, JobView, job_view
 from rushes.api.native.waiting import ended_within
@@ -31,11 +31,25 @@ LIST_PARAMETERS = (
 FARTHEST_SKIP = 10_000_000
 
 
+def _no_bare_number(value: object) -> object:
+    # Else it would be read as seconds or milliseconds since 1970, depending on its size.
+    if isinstance(value, str) and value.strip().lstrip("+-").replace(".", "", 1).isdecimal():
+        raise PydanticCustomError("datetime", "must be a time such as 2026-04-07T12:00:00Z, not a number")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_no_bare_number)]
+"""A time as RFC 3339 writes it, with its zone."""
+
+THE_JOB = {"job_id": "$response.body#/job_id"}
+
+
 @router.get(
     "/videos/jobs/{job_id}",
     summary="Get a job",
     response_model=JobView,
-    responses=problems(401, 404, 503),
+    responses=problems(401, 404, 503)
+    | leads_to(get_job=THE_JOB, cancel_job=THE_JOB, download=THE_JOB, delete_job=THE_JOB),
     openapi_extra={"parameters": [PREFER_PARAMETER]},
 )
 async def get_job(request: Request, job_id: str, caller: Authenticated) -> Response:
@@ -77,8 +91,8 @@ async def list_jobs(
     status: Annotated[Status | None, Query(description="Only jobs in this status.")] = None,
     model: Annotated[str | None, Query(description="Only jobs that asked for this model id.")] = None,
     provider: Annotated[str | None, Query(description="Only jobs of this provider.")] = None,
-    created_after: Annotated[AwareDatetime | None, Query(description="Created at this time or later.")] = None,
-    created_before: Annotated[AwareDatetime | None, Query(description="Created before this time.")] = None,
+    created_after: Annotated[Moment | None, Query(description="Created at this time or later.")] = None,
+    created_before: Annotated[Moment | None, Query(description="Created before this time.")] = None,
 ) -> Response:
     """The caller's jobs, newest first. A page by cursor costs the same however many jobs are stored."""
     refuse_unknown(request.query_params, LIST_PARAMETERS, "parameter")
@@ -120,7 +134,7 @@ async def delete_job(request: Request, job_id: str, caller: Authenticated) -> Re
     "/videos/jobs/{job_id}/cancel",
     summary="Cancel a pending job",
     response_model=Cancelled,
-    responses=problems(401, 404, 409, 503),
+    responses=problems(401, 404, 409, 503) | leads_to(get_job=THE_JOB, delete_job=THE_JOB),
 )
 async def cancel_job(request: Request, job_id: str, caller: Authenticated) -> Response:
     """Only a pending job can be cancelled; it is then never submitted to a provider. Again answers the same."""

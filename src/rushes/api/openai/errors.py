@@ -85,7 +85,7 @@ def envelope_of(request: Request, error: Exception) -> Response:
         case HTTPException():
             status = HTTPStatus(error.status_code)
             code = CODE_OF_STATUS.get(status, status.phrase.lower().replace(" ", "_"))
-            return _envelope(status, detail_of(error), code, headers=dict(error.headers or {}))
+            return _envelope(status, detail_of(error), code, headers=headers_of_http(request, error))
     # A POST may have started something before it broke, and its repetition would start it once more.
     return _envelope(
         HTTPStatus.INTERNAL_SERVER_ERROR,
