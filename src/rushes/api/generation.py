@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from rushes.api.body import refuse_unknown, shaped
@@ -22,6 +23,9 @@ from rushes.webhooks.message import MessageType
 
 LONGEST_PROMPT = 32_000
 
+NOT_EMPTY: JsonDict = {"minLength": 1}
+"""Said in the document alone: what refuses an empty one, further in, can say more."""
+
 MEDIA = "Base64, a data URL, an http(s) URL, or the reference of an upload."
 
 
@@ -31,11 +35,17 @@ class GenerationBody(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     prompt: str = Field(min_length=1, max_length=LONGEST_PROMPT, description="What the video shows.")
-    model: str | None = Field(None, description="`ID` or `provider/ID`; default `veo-3.0-generate-001`.")
-    provider: str | None = Field(None, description="Provider name.")
+    model: str | None = Field(
+        None, json_schema_extra=NOT_EMPTY, description="`ID` or `provider/ID`; default `veo-3.0-generate-001`."
+    )
+    provider: str | None = Field(None, json_schema_extra=NOT_EMPTY, description="Provider name.")
     aspect_ratio: str | None = Field(None, description="Such as `16:9`; the model's catalogue entry decides.")
     resolution: str | None = Field(None, description="Such as `720p`; the model's catalogue entry decides.")
-    size: str | None = Field(None, description="Width and height, such as `1280x720`: ratio and resolution in one.")
+    size: str | None = Field(
+        None,
+        json_schema_extra={"pattern": "^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$"},
+        description="Width and height, such as `1280x720`: ratio and resolution in one.",
+    )
     duration: int | None = Field(None, ge=1, description="Seconds.")
     n: int | None = Field(None, ge=1, le=10, description="Number of videos; default 1.")
     response_format: Literal["url", "b64_json"] | None = Field(None, description="How finished videos are answered.")

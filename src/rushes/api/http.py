@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from rushes import __version__
 from rushes.api.access import Access
 from rushes.api.direct import Direct
+from rushes.api.document import keep_true
 from rushes.api.errors import problem_of
 from rushes.api.lingering import Lingering
 from rushes.api.native import (
@@ -42,7 +43,13 @@ def build_http(services: Services) -> ASGIApp:
     """The ASGI application that serves `services`."""
     # The documentation page is served from our own files: it works where nothing else can be reached.
     api = FastAPIOffline(
-        title="rushes", version=__version__, description=DESCRIPTION, redoc_url=None, static_url="/docs-files"
+        title="rushes",
+        version=__version__,
+        description=DESCRIPTION,
+        redoc_url=None,
+        static_url="/docs-files",
+        # A route's name is what links and generated clients call it by.
+        generate_unique_id_function=lambda route: route.name,
     )
     api.state.services = services
     api.include_router(health.router, tags=["service"])
@@ -63,6 +70,7 @@ def build_http(services: Services) -> ASGIApp:
     # Exception too: else the framework answers a stray one in plain text before `Access` sees it.
     for kind in (RushesError, RequestValidationError, HTTPException, Exception):
         api.add_exception_handler(kind, refusal_of)
+    keep_true(api)
     answers = {"/api/v1/videos/jobs": jobs.get_job_directly, f"{PREFIX}/videos": openai_videos.get_video_directly}
     return Access(Lingering(Direct(api, answers, refusal_of)), refusal_of)
 

@@ -1,4 +1,4 @@
-"""Which problems a route declares."""
+"""What a route declares of its answers: problems, files, and where its ids lead."""
 
 from __future__ import annotations
 
@@ -23,7 +23,53 @@ _MEANING = {
 }
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI entries for these statuses."""
+Documented = dict[int | str, dict[str, Any]]
+"""What a route's `responses` takes: by status, the OpenAPI entry."""
+
+_HEADERS: dict[int, dict[str, Any]] = {
+    401: {
+        "WWW-Authenticate": {"description": "How to authenticate.", "required": True, "schema": {"const": "Bearer"}},
+    }
+}
+
+
+def problems(*statuses: int) -> Documented:
+    """The OpenAPI entries for these statuses. A route declares each that it can answer: a test holds it to that."""
     schema = {"schema": Problem.model_json_schema()}
-    return {status: {"description": _MEANING[status], "content": {PROBLEM_JSON: schema}} for status in statuses}
+    return {
+        status: {
+            "description": _MEANING[status],
+            "headers": dict(_HEADERS.get(status, {})),
+            "content": {PROBLEM_JSON: schema},
+        }
+        for status in statuses
+    }
+
+
+def leads_to(**operations: dict[str, str]) -> Documented:
+    """The OpenAPI links of a 200: by the name of the route that it leads to, where that one's parameters are found.
+
+    A location is a runtime expression of OpenAPI: `$response.body#/job_id`, `$request.path.job_id`.
+    """
+    links = {name: {"operationId": name, "parameters": parameters} for name, parameters in operations.items()}
+    return {200: {"links": links}}
+
+
+def file_of(*types: str) -> Documented:
+    """The entries of a route that serves a whole file of one of these types."""
+    return {
+        200: {"description": "The whole file", "content": _bytes_of(types)},
+        304: {"description": "The file is the one that the caller has"},
+    }
+
+
+def ranged_file_of(*types: str) -> Documented:
+    """The same for a route that serves parts of a file too."""
+    return file_of(*types) | {
+        206: {"description": "The part that Range asks for", "content": _bytes_of(types)},
+        416: {"description": "The file has none of the bytes that Range asks for"},
+    }
+
+
+def _bytes_of(types: tuple[str, ...]) -> dict[str, Any]:
+    return {kind: {"schema": {"type": "string", "format": "binary"}} for kind in types}

@@ -18,7 +18,7 @@ from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
 from rushes.api.body import read_json_object
 from rushes.api.generation import GenerationBody, asked_of
-from rushes.api.native.answers import problems
+from rushes.api.native.answers import leads_to, problems
 from rushes.api.native.finished import finished_response
 from rushes.api.native.schemas import (
     GenerationFinished,
@@ -38,6 +38,8 @@ from rushes.jobs.job import Job
 log = structlog.get_logger(__name__)
 
 router = APIRouter()
+
+THE_JOB = {"job_id": "$response.body#/job_id"}
 
 BODY_SCHEMA: dict[str, Any] = {
     "parameters": [
@@ -61,7 +63,8 @@ BODY_SCHEMA: dict[str, Any] = {
     "/videos/generations",
     summary="Start a generation",
     response_model=GenerationStarted | GenerationFinished,
-    responses=problems(400, 401, 404, 413, 415, 422, 503),
+    responses=problems(400, 401, 404, 413, 415, 422, 503)
+    | leads_to(get_job=THE_JOB, cancel_job=THE_JOB, download=THE_JOB, delete_job=THE_JOB),
     openapi_extra=BODY_SCHEMA,
 )
 async def create_generation(request: Request, caller: Authenticated) -> Response:

@@ -36,7 +36,12 @@ class BreakerCollector(Collector):
         return [states, failures]
 
 
-@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def metrics(request: Request) -> Response:
     """The state of this process in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
-from rushes.api.native.answers import problems
+from rushes.api.native.answers import leads_to, problems
 from rushes.api.services import Services, services_of
 from rushes.catalogue.choose import get_model, get_provider, served
 from rushes.catalogue.load import ProviderEntry
@@ -22,6 +22,7 @@ from rushes.video.request import Role
 router = APIRouter()
 
 VIDEO_GENERATION = "video_generation"
+A_PROVIDER = {"provider": "$response.body#/0/id"}
 
 
 class PriceView(BaseModel):
@@ -107,7 +108,17 @@ class AllModels(RootModel[list[ProviderModels]]):
     """Every provider with its models; a list, as the published client's own example reads it."""
 
 
-@router.get("/models", summary="List models", response_model=AllModels, responses=problems(401, 503))
+@router.get(
+    "/models",
+    summary="List models",
+    response_model=AllModels,
+    responses=problems(401, 503)
+    | leads_to(
+        list_provider_models=A_PROVIDER,
+        list_provider_video_models=A_PROVIDER,
+        get_one_model={**A_PROVIDER, "model_id": "$response.body#/0/models/0/id"},
+    ),
+)
 async def list_models(request: Request, _caller: Authenticated) -> Response:
     """Every model in the catalogue, retired ones too: they may still be asked for where a successor serves them."""
     services = services_of(request)
@@ -116,6 +127,7 @@ async def list_models(request: Request, _caller: Authenticated) -> Response:
 
 @router.get(
     "/models/{provider}/video_generation",
+    name="list_provider_video_models",
     summary="List a provider's video models",
     response_model=ProviderModels,
     responses=problems(401, 404, 503),

@@ -20,6 +20,11 @@ FORM = "application/x-www-form-urlencoded"
 LARGEST_FORM_BYTES = 16 * 1024
 COOKIE = "access_token"
 
+HEADER_SCHEMA = {
+    "parameters": [
+        {"name": "X-API-Key", "in": "header", "required": True, "schema": {"type": "string"}, "description": "The key."}
+    ]
+}
 FORM_SCHEMA = {
     "requestBody": {
         "required": True,
@@ -29,7 +34,7 @@ FORM_SCHEMA = {
                     "type": "object",
                     "required": ["password"],
                     "properties": {
-                        "password": {"type": "string", "description": "The API key."},
+                        "password": {"type": "string", "minLength": 1, "description": "The API key."},
                         "username": {"type": "string", "description": "Anything; not read."},
                     },
                 }
@@ -52,6 +57,7 @@ class AccessToken(BaseModel):
     summary="Exchange an API key for an access token",
     response_model=AccessToken,
     responses=problems(401, 503),
+    openapi_extra=HEADER_SCHEMA,
 )
 async def exchange_header(request: Request) -> Response:
     """Takes the key in `X-API-Key`. A key works as bearer itself; a token is for clients that want one."""

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from rushes.api.authentication import Authenticated
 from rushes.api.content import finished_video, no_video, poster_response, video_of, video_response
-from rushes.api.native.answers import problems
+from rushes.api.native.answers import file_of, problems, ranged_file_of
 from rushes.api.services import services_of
 from rushes.errors import JobNotFound
 from rushes.jobs.job import Job
@@ -20,6 +20,8 @@ from rushes.video.output import StoredVideo
 
 router = APIRouter()
 authenticated_router = APIRouter()
+
+VIDEO_TYPES = ("video/mp4", "video/webm", "video/quicktime")
 
 Index = Annotated[int, Path(ge=0, le=99, description="Which of the job's videos, from 0.")]
 Expires = Annotated[str | None, Query(description="Part of the signed link.")]
@@ -31,7 +33,7 @@ Signature = Annotated[str | None, Query(description="Part of the signed link.")]
     "/media/{job_id}/{index}.mp4",
     summary="Play a video by its signed link",
     response_class=Response,
-    responses=problems(403, 404, 410, 503),
+    responses=problems(403, 404, 410, 422, 503) | ranged_file_of(*VIDEO_TYPES),
 )
 async def play(
     request: Request, job_id: str, index: Index, expires: Expires = None, signature: Signature = None
@@ -45,7 +47,7 @@ async def play(
     "/media/{job_id}/{index}.jpg",
     summary="Show a video's poster frame by its signed link",
     response_class=Response,
-    responses=problems(403, 404, 410, 503),
+    responses=problems(403, 404, 410, 422, 503) | file_of("image/jpeg"),
 )
 async def poster(
     request: Request, job_id: str, index: Index, expires: Expires = None, signature: Signature = None
@@ -60,7 +62,7 @@ async def poster(
     "/videos/jobs/{job_id}/content",
     summary="Download a video",
     response_class=Response,
-    responses=problems(401, 404, 409, 410, 422, 503),
+    responses=problems(401, 404, 409, 410, 422, 503) | ranged_file_of(*VIDEO_TYPES),
 )
 async def download(
     request: Request,

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rushes.api.errors import CODE_OF_STATUS, detail_of, fields_of, headers_of, status_of
+from rushes.api.errors import CODE_OF_STATUS, detail_of, fields_of, headers_of, headers_of_http, status_of
 from rushes.errors import (
     InvalidRequest,
     ModelNotFound,
