@@ -233,12 +233,12 @@ async def test_a_client_is_made_once_for_an_account_and_few_are_kept(monkeypatch
     monkeypatch.setattr(calls, "MOST_CLIENTS", 2)
     made = calls.AwsCalls("http://127.0.0.1:1")
     accounts = [account_of(Credential("aws", json.dumps({**KEYS, "bucket": f"bucket-{n}"}))) for n in range(3)]
-    first = made._client(accounts[0], calls.BEDROCK)
-    assert made._client(accounts[0], calls.BEDROCK) is first
+    first = made._line(accounts[0], calls.BEDROCK)
+    assert made._line(accounts[0], calls.BEDROCK) is first
     for account in accounts[1:]:
-        made._client(account, calls.BEDROCK)
-    assert len(made._clients) == 2
-    assert made._client(accounts[0], calls.BEDROCK) is not first
+        made._line(account, calls.BEDROCK)
+    assert len(made._lines) == 2
+    assert made._line(accounts[0], calls.BEDROCK) is not first
     made.close()
 
 

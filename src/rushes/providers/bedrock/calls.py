@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -55,6 +56,23 @@ class AwsUnsayableError(Exception):
     """boto3 cannot send this."""
 
 
+UNREADABLE: Final = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError)
+"""What botocore's parsers raise over a document that is not of the shape that they trust it to have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A client of boto3, and the session that sends for it."""
+
+    client: Any
+    http: Any
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self.client.close()
+        self.http.close()
+
+
 class AwsCalls:
     """Calls to bedrock-runtime and S3, each made once: whoever calls decides about another try."""
 
@@ -71,7 +89,7 @@ class AwsCalls:
         self._limits = {BEDROCK: limits.submit, S3: limits.download}
         self._clock = clock or SystemClock()
         self._threads = Threads(THREADS)
-        self._clients: OrderedDict[tuple[Account, str], Any] = OrderedDict()
+        self._lines: OrderedDict[tuple[Account, str], Line] = OrderedDict()
         self._session: Any = None
         self._lock = threading.Lock()
 
@@ -106,10 +124,10 @@ class AwsCalls:
     def close(self) -> None:
         """Give back the connections; a call under way ends by its time limit, or with the process."""
         with self._lock:
-            clients = list(self._clients.values())
-            self._clients.clear()
-        for client in clients:
-            client.close()
+            lines = list(self._lines.values())
+            self._lines.clear()
+        for line in lines:
+            line.close()
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         def call() -> T:
@@ -119,27 +137,33 @@ class AwsCalls:
         return await self._threads.run(call)
 
     def _call(self, account: Account, service: str, operation: str, arguments: Mapping[str, object]) -> Any:
-        return getattr(self._client(account, service), operation)(**arguments)
+        call = getattr(self._line(account, service).client, operation)
+        try:
+            return call(**arguments)
+        except UNREADABLE:
+            raise AwsUnreadableError("answered with something that cannot be read", sent=None) from None
 
-    def _client(self, account: Account, service: str) -> Any:
+    def _line(self, account: Account, service: str) -> Line:
         # Under the lock because sessions are not made for threads; clients are.
         with self._lock:
-            client = self._clients.pop((account, service), None)
-            if client is None:
-                client = self._new_client(account, service)
-            self._clients[account, service] = client
-            if len(self._clients) > MOST_CLIENTS:
-                self._clients.popitem(last=False)[1].close()
-            return client
+            line = self._lines.pop((account, service), None)
+            if line is None:
+                line = self._new_line(account, service)
+            self._lines[account, service] = line
+            if len(self._lines) > MOST_CLIENTS:
+                self._lines.popitem(last=False)[1].close()
+            return line
 
-    def _new_client(self, account: Account, service: str) -> Any:
+    def _new_line(self, account: Account, service: str) -> Line:
         from botocore.config import Config  # type: ignore[import-untyped]
+
+        from rushes.providers.bedrock.bounded import BoundedSession
 
         if self._session is None:
             # One for all accounts, because it holds the descriptions of both services.
             self._session = _session()
         endpoint, limits = self._endpoints[service], self._limits[service]
-        return self._session.client(
+        client = self._session.client(
             service,
             region_name=account.region,
             aws_access_key_id=account.access_key_id,
@@ -158,6 +182,13 @@ class AwsCalls:
                 s3={"addressing_style": "auto" if endpoint is None else "path"},
             ),
         )
+        http = BoundedSession(
+            limits,
+            verify=self._session._session.get_config_variable("ca_bundle") or True,  # noqa: SLF001
+            connections=THREADS,
+        )
+        client.meta.events.register("before-send", http.send)
+        return Line(client, http)
 
 
 def _session() -> Any:
@@ -183,6 +214,8 @@ def _as_our_own(clock: Clock) -> Iterator[None]:
     from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
     from urllib3.exceptions import HTTPError
 
+    from rushes.providers.bedrock.bounded import ReplyTooLongError
+
     try:
         yield
     except boto.ClientError as exc:
@@ -193,6 +226,8 @@ def _as_our_own(clock: Clock) -> Iterator[None]:
         raise AwsUnsayableError(str(exc)[:500]) from None
     except boto.ReadTimeoutError:
         raise AwsSilentError("did not answer in time", sent=None) from None
+    except ReplyTooLongError:
+        raise AwsUnreadableError("answered with more than we read, or too slowly", sent=None) from None
     except ResponseParserError:
         raise AwsUnreadableError("answered with something that cannot be read", sent=None) from None
     except (boto.BotoCoreError, HTTPError, OSError):
