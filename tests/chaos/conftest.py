@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.e2e.conftest import start
+from tests.e2e.conftest import service, start
 
-__all__ = ["start"]
+__all__ = ["service", "start"]

@@ -1,0 +1,199 @@
+"""To an account, what another one owns does not exist: every route that takes an id, each way to name a thing.
+
+The routes come from the OpenAPI document, so a new one takes part by itself. Only a new kind of id needs a line: in
+OWNED with a way to make some, or in PUBLIC if everybody may know them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.fixtures.media import image
+from tests.fixtures.service import QUICK, Answer, Client, Service
+
+STRANGERS = ("second", "third")
+GENERATIONS = "/api/v1/videos/generations"
+UPLOADS = "/api/v1/uploads"
+PNG = {"Content-Type": "image/png"}
+PLAIN = {"prompt": "x", **QUICK}
+
+
+async def some_jobs(owner: Client) -> list[str]:
+    """Jobs in every status: completed, failed, in progress, pending, and a deleted one."""
+    completed = (await owner.create())["job_id"]
+    deleted = (await owner.create())["job_id"]
+    failed = (await owner.create(model="animatic/fail", resolution="720p"))["job_id"]
+    running = (await owner.create(model="animatic/stuck", resolution="720p"))["job_id"]
+    # Two of these run at once, so the third one stays pending.
+    slow = [(await owner.create(model="animatic/slow", resolution="720p"))["job_id"] for _ in range(3)]
+    for job_id in (completed, deleted, failed):
+        await owner.reached(job_id)
+    await owner.reached(running, "in_progress")
+    assert (await owner.call("DELETE", f"/api/v1/videos/jobs/{deleted}")).status == 204
+    return [completed, failed, running, slow[-1], deleted]
+
+
+OWNED: dict[str, Callable[[Client], Awaitable[list[str]]]] = {"job_id": some_jobs}
+"""By the name of a path parameter, how an account comes to own some of what it names."""
+PUBLIC = {"provider", "model_id", "index"}
+"""Path parameters that say nothing of an account."""
+SIGNED = re.compile(r"/media/")
+"""Routes that ask for a signature, and for no key."""
+BODIES: dict[tuple[str, str], Any] = {}
+"""What to send to a route that reads its body before it looks for the id."""
+UNDOCUMENTED = [("HEAD", "/api/v1/videos/jobs/{job_id}/content")]
+
+
+@pytest.fixture(scope="module")
+def keys(service: Service) -> list[str]:
+    """A key of each account, the owner's first."""
+    return [service.key(account=account).text for account in ("owner", *STRANGERS)]
+
+
+@pytest.fixture
+async def accounts(service: Service, keys: list[str]) -> AsyncIterator[list[Client]]:
+    """The owner, and those from whom its things are hidden."""
+    async with AsyncExitStack() as opened:
+        yield [await opened.enter_async_context(Client(service, key)) for key in keys]
+
+
+async def routes_with_an_id(client: Client) -> list[tuple[str, str, str]]:
+    """Method, path and the name of the id, of every route that takes one."""
+    paths = (await client.get("/openapi.json", plain=True)).ok()["paths"]
+    listed = [(method.upper(), path) for path, item in paths.items() for method in item] + UNDOCUMENTED
+    found = []
+    for method, path in listed:
+        names = set(re.findall(r"{(\w+)}", path)) - PUBLIC
+        if not names or SIGNED.search(path):
+            continue
+        assert names <= OWNED.keys(), f"{method} {path}: add {names - OWNED.keys()} to OWNED or PUBLIC"
+        assert len(names) == 1, f"{method} {path}: this test knows routes with one owned id"
+        found.append((method, path, names.pop()))
+    return found
+
+
+def unknown_like(known: str) -> str:
+    """An id of the same form that nobody has."""
+    prefix, _, rest = known.rpartition("_")
+    return f"{prefix}_{'0' * len(rest)}" if prefix else "0" * len(rest)
+
+
+def anonymous(answer: Answer, *names: str) -> tuple[int, dict[str, str], bytes]:
+    """The answer without what differs between any two requests."""
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    request_id = headers.pop("x-request-id")
+    headers.pop("date", None)
+    body = answer.body.replace(request_id.encode(), b"REQUEST")
+    for name in names:
+        body = body.replace(name.encode(), b"NAME")
+    return answer.status, headers, body
+
+
+async def test_an_id_of_another_account_is_answered_as_one_that_does_not_exist(accounts: list[Client]) -> None:
+    owner, *strangers = accounts
+    owned = {name: await make(owner) for name, make in OWNED.items()}
+    before = json.dumps(await owner.jobs(limit=1000, status="failed"))
+    asked = 0
+    for method, path, name in await routes_with_an_id(owner):
+        body = BODIES.get((method, path), {})
+        for known in owned[name]:
+            unknown = unknown_like(known)
+            for stranger in strangers:
+                there = await stranger.call(method, path.replace(f"{{{name}}}", known), **body)
+                nowhere = await stranger.call(method, path.replace(f"{{{name}}}", unknown), **body)
+                assert nowhere.status == 404, (method, path, nowhere.body)
+                assert anonymous(there, known) == anonymous(nowhere, unknown), (method, path, known)
+                asked += 1
+    assert asked >= 5 * len(owned["job_id"]) * len(strangers)
+    # Nor has anything been done.
+    assert json.dumps(await owner.jobs(limit=1000, status="failed")) == before
+    completed, *rest, _deleted = owned["job_id"]
+    assert (await owner.get(f"/api/v1/videos/jobs/{completed}/content")).status == 200
+    assert [(await owner.job(job_id))["error_code"] for job_id in rest][1:] == [None, None]
+
+
+async def test_a_link_opens_what_it_was_made_for_and_nothing_else(accounts: list[Client]) -> None:
+    owner, stranger, _ = accounts
+    mine, theirs = [await client.reached((await client.create())["job_id"]) for client in (owner, stranger)]
+    link = urlsplit(mine["result"]["url"])
+    poster = urlsplit(mine["result"]["thumbnail_url"])
+    assert (await stranger.get(mine["result"]["url"], plain=True)).status == 200
+    unknown = unknown_like(mine["job_id"])
+    refusals = []
+    for path in (f"/media/{theirs['job_id']}/0.mp4", f"/media/{unknown}/0.mp4", f"/media/{theirs['job_id']}/0.jpg"):
+        refusals += [
+            await stranger.get(f"{path}?{query}", plain=plain)
+            for query in (link.query, poster.query, "", "expires=1&signature=x")
+            for plain in (True, False)
+        ]
+    refusals.append(await owner.get(f"{link.path.replace('0.mp4', '1.mp4')}?{link.query}"))
+    refusals.append(await owner.get(f"{poster.path}?{link.query}"))
+    assert {refusal.status for refusal in refusals} == {403}
+    assert len({json.dumps(anonymous(refusal), default=str) for refusal in refusals}) == 1
+
+
+async def test_a_cursor_of_another_account_shows_ones_own_jobs(accounts: list[Client]) -> None:
+    owner, stranger, _ = accounts
+    own = {(await stranger.create())["job_id"] for _ in range(2)}
+    for _ in range(3):
+        await owner.create()
+    page = await owner.jobs(limit=1)
+    theirs = {job["job_id"] for job in (await owner.jobs(limit=1000))["jobs"]}
+    seen = {job["job_id"] for job in (await stranger.jobs(limit=1000, cursor=page["next_cursor"]))["jobs"]}
+    assert own <= seen
+    assert not seen & theirs
+
+
+async def test_an_idempotency_key_counts_within_its_account(accounts: list[Client]) -> None:
+    answers = await asyncio.gather(
+        *(
+            client.post(
+                GENERATIONS, json={"prompt": "x", "model": "animatic/storyboard"}, headers={"Idempotency-Key": "one"}
+            )
+            for client in accounts
+            for _ in range(2)
+        )
+    )
+    assert len({answer.ok()["job_id"] for answer in answers}) == len(accounts)
+    # Nor does a key that another account has used with another body say so.
+    (await accounts[0].post(GENERATIONS, json=PLAIN, headers={"Idempotency-Key": "two"})).ok()
+    other = await accounts[1].post(GENERATIONS, json={**PLAIN, "prompt": "y"}, headers={"Idempotency-Key": "two"})
+    assert other.ok()["job_id"] not in {answer.json()["job_id"] for answer in answers}
+
+
+async def test_an_upload_of_another_account_is_answered_as_one_that_does_not_exist(accounts: list[Client]) -> None:
+    owner, *strangers = accounts
+    content = image(color="crimson")
+    reference = (await owner.post("/api/v1/uploads", data=content, headers={"Content-Type": "image/png"})).ok()[
+        "reference"
+    ]
+    unknown = unknown_like(reference)
+    for stranger in strangers:
+        for field in ("input_image", "last_frame", "reference_image", "video"):
+            there, nowhere = [await stranger.generate(**PLAIN, **{field: one}) for one in (reference, unknown)]
+            assert nowhere.status == 400
+            assert anonymous(there, reference) == anonymous(nowhere, unknown)
+        # The same bytes, once more: theirs is another file, and says nothing of the first.
+        again = (await stranger.post(UPLOADS, data=content, headers=PNG)).ok()
+        assert again["reference"] != reference
+        assert again["sha256"] == hashlib.sha256(content).hexdigest()
+    (await owner.generate(**PLAIN, input_image=reference)).ok()
+
+
+async def test_usage_and_lists_count_ones_own_jobs_alone(service: Service, accounts: list[Client]) -> None:
+    owner = accounts[0]
+    async with Client(service, service.key(account="nobody").text) as newcomer:
+        await owner.create()
+        assert (await newcomer.jobs())["total"] == 0
+        assert (await newcomer.get("/api/v1/user/usage")).ok()["total_requests"] == 0
+        for query in ({"status": "completed"}, {"model": "storyboard"}, {"provider": "animatic"}, {"skip": 1}):
+            assert (await newcomer.jobs(**query))["jobs"] == []
