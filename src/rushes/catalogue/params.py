@@ -17,6 +17,12 @@ PORTABLE: Final = frozenset({
     "byok_api_key", "webhook_url", "webhook_events",
 })  # fmt: skip
 
+CREDENTIALS: Final = frozenset({
+    "apikey", "byokapikey", "xapikey", "xgoogapikey", "authorization", "bearertoken", "accesstoken", "refreshtoken",
+    "sessiontoken", "secretkey", "secretaccesskey", "accesskeyid", "clientsecret", "privatekey", "password",
+})  # fmt: skip
+"""Plain names under which nothing but a secret stands: what is sent as given is stored and shown as given."""
+
 
 def lift_portable(
     fields: Mapping[str, Json], additional_params: Mapping[str, Json]
@@ -24,8 +30,8 @@ def lift_portable(
     """The fields with every portable name of `additional_params` among them, and the params that remain.
 
     Works on the body as it was sent, so that what is lifted is type-checked like the rest. Null means not given.
-    Raises UnsupportedOption if a name is given in both places with different values; the values are not shown, for
-    one of them may be a key.
+    Raises UnsupportedOption if a name is given in both places with different values (which are not shown, for one of
+    them may be a key), or if what remains has a credential in it.
     """
     lifted = dict(fields)
     rest: dict[str, Json] = {}
@@ -41,7 +47,25 @@ def lift_portable(
                 f"{name} is given twice with different values, as a field and inside additional_params; give it once",
                 field=name,
             )
+    _refuse_credentials(rest)
     return lifted, rest
+
+
+def _refuse_credentials(params: Mapping[str, Json]) -> None:
+    waiting: list[Json] = [params]
+    while waiting:
+        here = waiting.pop()
+        if isinstance(here, Mapping):
+            for name, value in here.items():
+                if _plain(name) in CREDENTIALS and value is not None:
+                    raise UnsupportedOption(
+                        f"additional_params {shown(name)} is a credential, and what stands there is stored and shown "
+                        "as it is; send your own key of the provider as byok_api_key",
+                        field="additional_params",
+                    )
+                waiting.append(value)
+        elif isinstance(here, list):
+            waiting.extend(here)
 
 
 def refuse_reserved(additional_params: Mapping[str, Json], reserved: Iterable[str], *, provider: str) -> None:

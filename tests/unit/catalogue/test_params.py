@@ -31,6 +31,28 @@ def test_the_same_value_twice_is_fine() -> None:
     assert lift_portable({"seed": 0}, {"seed": 0}) == ({"seed": 0}, {})
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"api_key": "k"},
+        {"apiKey": "k"},
+        {"X-API-Key": ["k"]},
+        {"config": [{"headers": {"Authorization": "Bearer k"}}]},
+        {"nested": {"byok_api_key": "k"}},
+    ],
+)
+def test_a_credential_is_refused_without_being_repeated(params: dict[str, Json]) -> None:
+    with pytest.raises(UnsupportedOption, match="byok_api_key") as caught:
+        lift_portable({}, params)
+    assert caught.value.field == "additional_params"
+    assert "'k'" not in caught.value.message
+
+
+def test_words_that_are_no_credentials_stay() -> None:
+    params: dict[str, Json] = {"token_count": 7, "key": "C minor", "api_key": None, "keys": {"a": [1]}}
+    assert lift_portable({}, params) == ({}, params)
+
+
 @pytest.mark.parametrize(("top", "inside"), [(0, 1), (1, 0), (1, True), (False, 0), ("1", 1), (["a"], ["b"])])
 def test_two_different_values_are_refused_by_name(top: Json, inside: Json) -> None:
     with pytest.raises(UnsupportedOption, match="seed is given twice") as caught:
