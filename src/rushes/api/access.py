@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rushes.api.errors import Refusal, problem_of
 from rushes.ids import new_id
+from rushes.net.redact import scrub
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +49,7 @@ class Access:
         except ClientDisconnect:
             status = status or 499
         except Exception as error:
-            log.exception("request_failed", request_id=request_id, path=scope["path"])
+            log.exception("request_failed", request_id=request_id, path=scrub(scope["path"]))
             if status and not whole:
                 # The answer has begun; cutting it off is the only honest sign that it is not whole.
                 raise
@@ -56,12 +57,12 @@ class Access:
                 await self._refusal(Request(scope), error)(scope, receive, send_with_id)
         finally:
             if scope["path"] not in QUIET_PATHS:
-                # The query is left out: the signature of a link is a secret.
+                # The query is left out: the signature of a link is a secret. So is a key that stands in place of an id.
                 log.info(
                     "request",
                     request_id=request_id,
                     method=scope["method"],
-                    path=scope["path"],
+                    path=scrub(scope["path"]),
                     status=status,
                     duration_ms=round((time.perf_counter() - began) * 1000, 1),
                 )

@@ -12,6 +12,11 @@ from urllib.parse import quote, quote_plus
 MASK: Final = "[redacted]"
 SHORTEST_SECRET_CHARS: Final = 4
 
+LONGEST_ESCAPED_CHARS: Final = 512
+"""Longer secrets are documents, which are looked for line by line."""
+ALPHANUMERICS: Final = re.compile(r"[A-Za-z0-9]+")
+ENTITIES: Final = {"&": ("amp",), "<": ("lt",), ">": ("gt",), '"': ("quot",), "'": ("apos",)}
+
 SECRET_MEMBERS: Final = (
     "private_key", "private_key_id", "client_secret", "refresh_token",
     "access_key_id", "secret_access_key", "session_token",
@@ -27,6 +32,7 @@ KEY_SHAPED: Final = re.compile(
     | \bya29\.[\w.-]{20,}                              # Google access tokens
     | \b(?:sk|pk|rk|xai|r8|hf)[-_][A-Za-z0-9_-]{16,}
     | \bkey_[0-9a-f]{32,}
+    | \brushes_(?:live|test)_\w{16,}                 # our own
     | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b                    # AWS key ids
     | (?<=[?&]key=)[^&\s"']+
     | (?<=bearer\ )[\w.~+/=-]{12,}
@@ -39,14 +45,26 @@ class Redactor:
     """Replaces some secrets, in each form they may take in a message, and whatever else is shaped like a key."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST_SECRET_CHARS}
+        parts = {part for secret in secrets for part in _parts(secret)}
+        forms = {form for part in parts for form in _forms(part) if len(form) >= SHORTEST_SECRET_CHARS}
         # The longest first: a shorter form may be part of it.
         self._forms = sorted(forms, key=len, reverse=True)
+        self._escapable = [
+            (landmark, part)
+            for part in sorted(parts, key=len, reverse=True)
+            if SHORTEST_SECRET_CHARS <= len(part) <= LONGEST_ESCAPED_CHARS
+            and not part.isalnum()
+            and len(landmark := max(ALPHANUMERICS.findall(part), key=len, default="")) >= SHORTEST_SECRET_CHARS
+        ]
 
     def scrub(self, text: str) -> str:
         """The text with every secret replaced."""
         for form in self._forms:
             text = text.replace(form, MASK)
+        for landmark, part in self._escapable:
+            # Digits and letters are seldom escaped: where the longest run of them is not, nothing is.
+            if landmark in text:
+                text = _escaped_somehow(part).sub(MASK, text)
         return KEY_SHAPED.sub(MASK, text)
 
 
@@ -55,13 +73,29 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
     return Redactor(secrets).scrub(text)
 
 
-def _forms(secret: str) -> Iterator[str]:
-    for part in _parts(secret):
-        yield part
-        yield quote(part, safe="")
-        yield quote_plus(part)
-        yield json.dumps(part)[1:-1]
-        yield from _base64_forms(part.encode())
+def _forms(part: str) -> Iterator[str]:
+    yield part
+    yield quote(part, safe="")
+    yield quote_plus(part)
+    yield json.dumps(part)[1:-1]
+    yield from _base64_forms(part.encode())
+
+
+def _escaped_somehow(part: str) -> re.Pattern[str]:
+    """The secret in any mixture of percents, backslashes and entities: escaped for a page, for a log, twice over."""
+    return re.compile("".join(char if char.isalnum() else _spellings(char) for char in part))
+
+
+def _spellings(char: str) -> str:
+    number = ord(char)
+    spelled = [
+        rf"\\*{re.escape(char)}",
+        "".join(f"%(?:25)*(?i:{byte:02x})" for byte in char.encode()),
+        rf"\\+(?:u(?i:{number:04x})|x(?i:{number:02x}))",
+        f"&(?:amp;)*#(?:0*{number}|[xX]0*(?i:{number:x}));",
+        *(f"&(?:amp;)*{name};" for name in ENTITIES.get(char, ())),
+    ]
+    return f"(?:{'|'.join(spelled)})"
 
 
 def _parts(secret: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 from urllib.parse import quote, quote_plus
 
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from rushes.net.redact import MASK, scrub
 
+TRICKY = "K3y-0123456789+/=%&\"<'\\end"
+"""Every kind of escaping changes it."""
 SECRET = "s3cr3t/with+odd=chars &more"
 
 
@@ -29,6 +32,31 @@ def test_a_secret_is_masked_in_each_form(form: str) -> None:
     assert form.rstrip("=")[4:-4] not in shown
     assert shown.startswith("the key ")
     assert shown.endswith(" is not valid")
+
+
+@pytest.mark.parametrize(
+    "escaped",
+    [
+        html.escape(TRICKY),
+        html.escape(html.escape(TRICKY)),
+        quote(TRICKY, safe="").lower().replace("k3y", "K3y"),
+        quote(quote(TRICKY, safe=""), safe=""),
+        json.dumps(json.dumps({"key": TRICKY})),
+        json.dumps(TRICKY).replace("/", "\\/"),
+        repr(TRICKY),
+        "".join(char if char.isalnum() else f"\\u{ord(char):04X}" for char in TRICKY),
+        "".join(char if char.isalnum() else f"&#x{ord(char):x};" for char in TRICKY),
+        "".join(char if char.isalnum() else f"&#{ord(char)};" for char in TRICKY),
+    ],
+)
+def test_a_secret_is_masked_however_it_is_escaped(escaped: str) -> None:
+    shown = scrub(f"the key {escaped} is not valid", [TRICKY])
+    assert "0123456789" not in shown
+    assert MASK in shown
+
+
+def test_a_key_of_ours_is_masked_without_being_known() -> None:
+    assert scrub("GET /jobs/rushes_live_0123456789abcdefABCDEF") == f"GET /jobs/{MASK}"
 
 
 @given(st.text("abcdefgh0123456789-_", min_size=16, max_size=60), st.binary(max_size=9), st.binary(max_size=9))
