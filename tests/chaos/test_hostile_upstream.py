@@ -33,7 +33,7 @@ from tests.fixtures.upstreams.hostile import (
 
 ANSWERS = dose(60, 1000)
 JOBS_AT_ONCE = 12
-PATIENCE_S = dose(25, 150)
+PATIENCE_S = dose(6, 150)
 HEALTH_S = 10.0
 MOST_GROWTH_BYTES = 200 * 1024**2
 """How much larger the service may become, loading boto3 included: it reads one megabyte of a reply."""
