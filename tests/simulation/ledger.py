@@ -11,6 +11,7 @@ from typing import Protocol
 
 from rushes.db.database import Row
 from rushes.jobs.job import MOVES, Job, State, Status
+from rushes.jobs.leases import LATE_ANSWER
 from tests.contract.database_harness import Desk
 from tests.simulation.database import SimulatedDatabase
 from tests.simulation.upstream import Generation
@@ -18,14 +19,19 @@ from tests.simulation.upstream import Generation
 RANKS = {Status.PENDING: 0, Status.IN_PROGRESS: 1, Status.FAILED: 2, Status.COMPLETED: 3}
 """A failed job may be recovered by an operator; nothing else goes back."""
 
-LATE_SUBMITS_BREAK = False
+LATE_SUBMITS_BREAK = True
 """Whether a worker that lost its lease between its intent and its call may make the call all the same."""
 
 NOTHING_CHARGED = frozenset({"cancelled", "provider_quota", "provider_auth", "provider_unavailable"})
 """Ends that promise that no generation was accepted."""
 
 
-REMARKS = ("written off by the operator",)
+REMARKS = (
+    "written off by the operator",
+    "the operator asks to abort it",
+    "its worker stopped; another goes on with it",
+    LATE_ANSWER,
+)
 """How events begin that say something of a job and do not move it."""
 
 

@@ -18,11 +18,11 @@ from rushes import ids
 from rushes.errors import NoCredentials, RushesError
 from rushes.jobs import leases
 from rushes.jobs.breaker import Breaker
-from rushes.jobs.carrying import Tools
 from rushes.jobs.job import Job, State
 from rushes.jobs.leases import LeaseStore
 from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.jobs.store import JobStore
+from rushes.jobs.tools import Tools
 from rushes.jobs.worker import Worker, WorkerLimits
 from rushes.media.custody import Custody
 from rushes.providers.base import Credential

@@ -13,7 +13,7 @@ from rushes.cli.exits import EPILOG, Exit
 from rushes.cli.options import ApiKey, AsJson, BaseUrl
 
 if TYPE_CHECKING:
-    from rushes.client import Client
+    from rushes.client import AsyncClient
 
 app = typer.Typer(help="Register, list and test webhooks; see their deliveries.", no_args_is_help=True, epilog=EPILOG)
 
@@ -29,8 +29,8 @@ EventOption = Annotated[
 def list_webhooks(as_json: AsJson = False, base_url: BaseUrl = None, api_key: ApiKey = None) -> None:
     """Show the account's webhooks."""
 
-    async def ask(client: Client) -> Any:
-        return await client.http.get(PATH)
+    async def ask(client: AsyncClient) -> Any:
+        return await client.request("GET", PATH)
 
     content = call(service_settings(base_url, api_key), ask)
     rows = [
@@ -54,8 +54,8 @@ def create(
 
     body = {"url": url, "events": event or None, "description": description}
 
-    async def ask(client: Client) -> Any:
-        return await client.http.send("POST", PATH, body=body)
+    async def ask(client: AsyncClient) -> Any:
+        return await client.request("POST", PATH, body=body)
 
     content = call(service_settings(base_url, api_key), ask)
     if as_json:
@@ -71,8 +71,8 @@ def ping(webhook_id: WebhookId, as_json: AsJson = False, base_url: BaseUrl = Non
     from rushes.cli.screen import print_json
     from rushes.cli.wording import printable
 
-    async def ask(client: Client) -> Any:
-        return await client.http.send("POST", f"{PATH}/{quote(webhook_id, safe='')}/test")
+    async def ask(client: AsyncClient) -> Any:
+        return await client.request("POST", f"{PATH}/{quote(webhook_id, safe='')}/test")
 
     heard = call(service_settings(base_url, api_key), ask)
     if as_json:
@@ -99,8 +99,8 @@ def deliveries(
     query: dict[str, str | int] = {"limit": limit, **({} if status is None else {"status": status})}
     path = f"{PATH}/deliveries" if webhook_id is None else f"{PATH}/{quote(webhook_id, safe='')}/deliveries"
 
-    async def ask(client: Client) -> Any:
-        return await client.http.get(path, query)
+    async def ask(client: AsyncClient) -> Any:
+        return await client.request("GET", path, query=query)
 
     content = call(service_settings(base_url, api_key), ask)
     rows = [
@@ -121,9 +121,9 @@ def redeliver(
     """Send messages again that were given up, or now instead of later."""
     from rushes.cli.screen import print_json
 
-    async def ask(client: Client) -> None:
+    async def ask(client: AsyncClient) -> None:
         for delivery_id in delivery_ids:
-            answer = await client.http.send("POST", f"{PATH}/deliveries/{quote(delivery_id, safe='')}/redeliver")
+            answer = await client.request("POST", f"{PATH}/deliveries/{quote(delivery_id, safe='')}/redeliver")
             if as_json:
                 print_json(answer)
             else:

@@ -30,6 +30,8 @@ class GenerationOptions(TypedDict, total=False):
     video: Medium
     response_format: str
     fallback_models: list[str]
+    webhook_url: str
+    webhook_events: list[str]
     additional_params: dict[str, Any]
     byok_api_key: str
 
