@@ -125,10 +125,7 @@ class Submitting:
         """A call that the breaker has let through, and its intent; the breaker learns how it went."""
         trouble: BaseException | None = None
         try:
-            attempt_id = self.attempt_ids.get(part)
-            if attempt_id is None:
-                attempt_id = await self._intend(part, n)
-            outcome = await self._even_if_stopped(self._submit_once(part, n, attempt_id))
+            outcome = await self._even_if_stopped(self._submit_once(part, n))
             trouble = outcome if isinstance(outcome, RushesError) else None
             return outcome
         except BaseException as error:
@@ -160,8 +157,11 @@ class Submitting:
                 provider_error=error.provider_error,
             ) from error
 
-    async def _submit_once(self, part: int, n: int, attempt_id: str) -> Submission | RushesError:
-        """One call and the record of its answer; or the error after which another call may be right."""
+    async def _submit_once(self, part: int, n: int) -> Submission | RushesError:
+        """One call between its intent and the record of its answer; or the error after which another may be right."""
+        attempt_id = self.attempt_ids.get(part)
+        if attempt_id is None:
+            attempt_id = await self._intend(part, n)
         try:
             submission = await self._call_submit(part, n, attempt_id)
         except LeaseLost:

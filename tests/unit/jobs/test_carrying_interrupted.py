@@ -98,6 +98,25 @@ async def test_a_lease_that_is_lost_before_the_intent_keeps_the_provider_uncalle
     assert engine.provider.calls == []
 
 
+async def test_a_stop_while_the_intent_is_committed_leaves_no_intent_without_its_call(engine: Engine) -> None:
+    write = engine.database.write
+
+    async def stop_meanwhile(body: Any) -> Any:
+        if "intend" in body.__qualname__:
+            asyncio.get_running_loop().call_soon(task.cancel)
+        return await write(body)
+
+    await engine.create()
+    claimed = await engine.claim()
+    engine.database.write = stop_meanwhile  # type: ignore[method-assign]
+    task = asyncio.ensure_future(Carrying(claimed, engine.tools()).to_its_end())
+    await engine.clock.run_until(task.done)
+    assert task.cancelled()
+    (attempt,) = await engine.attempts()
+    assert attempt["state"] == "accepted"
+    assert engine.provider.asked("submit") == [attempt["id"]]
+
+
 async def test_an_answer_on_its_way_is_recorded_although_the_worker_stops(engine: Engine) -> None:
     task = await carrying_with_submit_of(engine, LAST_ANSWER_S - 1)
     task.cancel()
