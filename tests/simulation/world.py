@@ -37,7 +37,9 @@ from tests.simulation.storage import SimulatedMeasuring, SimulatedStorage
 from tests.simulation.upstream import KINDS, SimulatedProvider, Upstream
 
 LEASE_S = 15.0
-REST_LIMIT_S = 2.5 * 3600
+REST_LIMIT_S = 4 * 3600
+"""An operator takes a job up three times, and a generation that never ends lasts each time for the hour that a recovery
+has, and for as long as its provider would keep an output."""
 LOOK_EVERY_S = 25.0
 
 
