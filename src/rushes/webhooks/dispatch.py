@@ -37,6 +37,8 @@ IDLE_POLL_S = 5.0
 """How long a message can go unnoticed if its wake-up is lost."""
 SHORTEST_WAIT_S = 0.02
 SETBACK_S = 1.0
+AHEAD_WAIT_S = 1.0
+"""How long to wait after a claim found nothing of what is due by our clock: the database's decides, and is behind."""
 DRAIN_S = 2.0
 """How long tries under way may still take when the service stops; what has no outcome then is tried again."""
 GONE = 410
@@ -75,6 +77,7 @@ class Dispatcher:
         self._alone = alone
         self._drain_s = drain_s
         self._chance = chance
+        self._shortest_wait_s = SHORTEST_WAIT_S
         self._wake = asyncio.Event()
         self._under_way: dict[asyncio.Task[None], Delivery] = {}
 
@@ -122,6 +125,7 @@ class Dispatcher:
                 for delivery in claim.deliveries:
                     self._begin(delivery)
                 began = len(claim.deliveries)
+                self._shortest_wait_s = SHORTEST_WAIT_S if began else AHEAD_WAIT_S
         return written > 0 or began > 0
 
     def _room(self) -> tuple[dict[str, int], dict[str, int]]:
@@ -137,7 +141,7 @@ class Dispatcher:
         if len(self._under_way) < MOST_UNDER_WAY:
             due_at = await self._outbox.next_due_at(*self._room())
             if due_at is not None:
-                wait_s = min(wait_s, max(SHORTEST_WAIT_S, (due_at - self._clock.now_ms()) / 1000))
+                wait_s = min(wait_s, max(self._shortest_wait_s, (due_at - self._clock.now_ms()) / 1000))
         ends = [asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(self._clock.sleep(wait_s))]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

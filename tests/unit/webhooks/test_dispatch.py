@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rushes.clock import Clock
 from rushes.jobs.job import Job
 from rushes.jobs.store import JobStore
 from rushes.net.client import HttpClient
@@ -48,6 +49,17 @@ class PlayedSender(Sender):
         return self.says(url)
 
 
+class ClockAhead:
+    """A host's clock that shows ten minutes more than the database's."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self.sleep = clock.sleep
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms() + 600_000
+
+
 class Bench:
     """A dispatcher over a real database."""
 
@@ -62,9 +74,10 @@ class Bench:
         self.secrets = SigningSecrets(self.store, Sealer([b"k" * 32]), self.clock)
         self.running: list[asyncio.Task[None]] = []
 
-    def dispatcher(self, **given: Any) -> Dispatcher:
+    def dispatcher(self, *, clock: Clock | None = None, **given: Any) -> Dispatcher:
+        clock = clock or self.clock
         return Dispatcher(
-            self.database, self.jobs, self.sender, self.secrets, self._view, self.clock, chance=lambda: 0.5, **given
+            self.database, self.jobs, self.sender, self.secrets, self._view, clock, chance=lambda: 0.5, **given
         )
 
     def start(self, **given: Any) -> asyncio.Task[None]:
@@ -138,6 +151,18 @@ async def test_a_receiver_that_hangs_holds_a_few_places_and_delays_no_other(benc
     fine = [at for at, url, _ in bench.sender.tries if "fine" in url]
     assert len(fine) == 20
     assert max(fine) < 1
+
+
+async def test_a_process_whose_clock_is_ahead_of_the_databases_does_not_ask_without_pause(bench: Bench) -> None:
+    bench.sender.says = lambda _: Heard(429, "the receiver answered 429", 1, retry_after_s=300)
+    await bench.register("whe_1", "https://example.com")
+    bench.start(clock=ClockAhead(bench.clock))
+    await bench.cancel()
+    await bench.clock.run_for(10)
+    before = bench.database.writes
+    await bench.clock.run_for(100)
+    assert len(bench.sender.tries) == 1
+    assert bench.database.writes - before <= 100
 
 
 async def test_the_database_away_for_a_while_loses_no_message(bench: Bench) -> None:
