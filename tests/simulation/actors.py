@@ -22,6 +22,7 @@ from rushes.jobs.job import Job, State, Status
 from rushes.jobs.recovery import RecoveryStore
 from rushes.jobs.store import JobStore, NewJob
 from rushes.video.request import VideoRequest
+from rushes.webhooks.outbox import before_deletion
 from tests.fixtures.new_jobs import fallback, new_job
 from tests.simulation.faults import Fault
 from tests.simulation.process import Lost, Process
@@ -81,7 +82,10 @@ class Caller:
                 raise
             if self._chance.happens(0.7):
                 self._world.wake()
-            return made.answer if isinstance(made, Replay) else made.id
+            job_id = made.answer if isinstance(made, Replay) else made.id
+            if new.listener is not None:
+                self._world.receivers.listened.add(job_id)
+            return job_id
 
     def _new_job(self) -> NewJob:
         kinds = self._chance.random.sample(sorted(KINDS), k=3)
@@ -90,8 +94,10 @@ class Caller:
         main, *others = (KINDS[name] for name in kinds)
         instead = others[: self._chance.pick([0, 1, 1, 2])]
         n = self._chance.pick([1, 1, 1, 2, 3])
+        listens = self._chance.happens(0.4)
         return new_job(
             self.number,
+            listener=self._world.receivers.listener(self._account_id, self.number) if listens else None,
             account_id=self._account_id,
             request=VideoRequest(prompt=f"scene {self.number}", n=n),
             hold_s=self._chance.pick([0, 0, 1, 5]),
@@ -157,7 +163,7 @@ class Caller:
             raise Lost
 
         async def answer() -> Any:
-            return await question(JobStore(world.database_of(front)))
+            return await question(JobStore(world.database_of(front), deleting=before_deletion))
 
         result = await front.answer(answer())
         if hasattr(result, "percent"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from rushes.errors import SubmissionUnknown
 from rushes.jobs import carrying, leases, moving, recovery, store, submitting
 from rushes.jobs.job import Attempt, AttemptState, State
 from rushes.jobs.leases import Claimed, LeaseStore
+from rushes.jobs.store import JobStore
+from rushes.webhooks import outbox
+from rushes.webhooks.dispatch import Dispatcher
+from rushes.webhooks.outbox import Outbox, Settlement
 from tests.simulation.faults import Fault
 from tests.simulation.upstream import SimulatedProvider
 
@@ -131,6 +136,57 @@ def written_off_means_gone() -> AbstractContextManager[Any]:
     return mock.patch.object(recovery, "REVIVE_JOB", recovery.REVIVE_JOB.replace("'recovering'", "'running'"))
 
 
+def changes_are_not_marked() -> AbstractContextManager[Any]:
+    """A change is not marked in its own transaction, so whoever tells of changes does not find it."""
+    return mock.patch.object(moving, "INSERT_CHANGE", moving.INSERT_CHANGE.replace("THEN 1 END", "THEN NULL END"))
+
+
+@contextmanager
+def marks_are_taken_before_messages_are_written() -> Iterator[None]:
+    """Whoever makes messages of changes takes them from the list first, and may die then."""
+    write_messages = Outbox.write_messages
+
+    async def take_then_write(self: Outbox, most: int) -> int:
+        async def take(transaction: Any) -> list[Any]:
+            news = await transaction.fetch(outbox.NEWS, most=most)
+            for change in news:
+                await transaction.execute(outbox.ANNOUNCED, seq=change["seq"])
+            return list(news)
+
+        async def mark_again(transaction: Any) -> None:
+            for change in taken:
+                await transaction.execute("UPDATE job_events SET unannounced = 1 WHERE seq = :seq", seq=change["seq"])
+
+        taken = await self._database.write(take)
+        await self._database.write(mark_again)
+        return await write_messages(self, most)
+
+    with mock.patch.object(Outbox, "write_messages", take_then_write):
+        yield
+
+
+@contextmanager
+def messages_are_settled_before_they_are_sent() -> Iterator[None]:
+    """What is claimed counts as delivered, so that it is never sent twice; nor, after a crash, at all."""
+    send = Dispatcher._try
+
+    async def settle_then_send(self: Dispatcher, delivery: Any) -> Settlement:
+        await self._outbox.settle(delivery, Settlement(status=200))
+        return await send(self, delivery)
+
+    with mock.patch.object(Dispatcher, "_try", settle_then_send):
+        yield
+
+
+def deletions_keep_no_copy() -> AbstractContextManager[Any]:
+    """A deleted job takes what was still to be told of it along."""
+    return mock.patch.object(JobStore, "delete", functools.partialmethod(_delete_and_tell_nobody, JobStore.delete))
+
+
+async def _delete_and_tell_nobody(jobs: JobStore, delete: Any, *given: Any) -> None:
+    await delete(JobStore(jobs._database), *given)
+
+
 @dataclass(frozen=True, slots=True)
 class BadEngine:
     """One of them: what the ledger says of it, and the faults that bring it out (none: any)."""
@@ -142,7 +198,11 @@ class BadEngine:
 
 BAD_ENGINES = (
     BadEngine(intent_is_recorded_after_the_submit, "without a recorded intent"),
-    BadEngine(writes_are_not_fenced, "did not foresee|moved from|accepted twice|never ended|counters", (Fault.FREEZE, Fault.SLOW_WRITE)),
+    BadEngine(
+        writes_are_not_fenced,
+        "did not foresee|moved from|accepted twice|never ended|counters",
+        (Fault.FREEZE, Fault.SLOW_WRITE),
+    ),
     BadEngine(cancel_does_not_look_at_the_state, "moved from|was cancelled"),
     BadEngine(progress_is_what_was_said_last, "fell from", (Fault.PROGRESS_FALLS, Fault.CRASH, Fault.STOP)),
     BadEngine(unknown_submits_are_repeated, "was accepted twice", (Fault.ANSWER_LOST,)),
@@ -161,5 +221,9 @@ BAD_ENGINES = (
         "were accepted",
         (Fault.ANSWER_LOST, Fault.ERROR_AFTER, Fault.KEY_REFUSED, Fault.NO_CREDIT),
     ),
+    BadEngine(changes_are_not_marked, "was never told"),
+    BadEngine(marks_are_taken_before_messages_are_written, "was never told|no message says", (Fault.CRASH,)),
+    BadEngine(messages_are_settled_before_they_are_sent, "nobody has taken it", (Fault.RECEIVER_FAILS, Fault.CRASH)),
+    BadEngine(deletions_keep_no_copy, "was given up: the job was deleted", (Fault.RECEIVER_FAILS,)),
     BadEngine(written_off_means_gone, "moved from", (Fault.ANSWER_LOST, Fault.OUTPUT_GONE)),
 )

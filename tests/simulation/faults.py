@@ -55,6 +55,10 @@ class Fault(StrEnum):
     NOT_A_VIDEO = "output is not a video"
     STORAGE_FULL = "storage is full"
     MEASURING_DIES = "process that measures videos dies"
+    # Receivers of webhooks.
+    RECEIVER_FAILS = "receiver of a webhook says 500"
+    RECEIVER_SILENT = "receiver of a webhook does not answer"
+    RECEIVER_GONE = "receiver of a webhook says 410"
     # The operator.
     NO_CREDENTIALS = "credential is not configured"
 

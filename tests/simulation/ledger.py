@@ -47,10 +47,6 @@ class RestCheck(Protocol):
         ...
 
 
-REST_CHECKS: list[RestCheck] = []
-"""More of them, for whatever follows from a job's end in the same transaction."""
-
-
 @dataclass(slots=True)
 class Intent:
     """An attempt that was committed: which call of which job it stands for."""
@@ -178,8 +174,8 @@ class Ledger:
 
     # When it has come to rest.
 
-    async def check_rest(self, files: dict[str, bytes]) -> None:
-        """Every job has ended once, with what was paid for, and nothing is left over."""
+    async def check_rest(self, files: dict[str, bytes], others: Iterable[RestCheck] = ()) -> None:
+        """Every job has ended once, with what was paid for, nothing is left over, and `others` find nothing."""
         await self.check_books()
         for job_id, states in self.history.items():
             self._check_history(job_id, states)
@@ -187,7 +183,7 @@ class Ledger:
         for row in self.database.run("SELECT * FROM jobs"):
             kept |= self._check_outcome(row, files)
         self.left_over = sorted(files.keys() - kept)
-        for check in REST_CHECKS:
+        for check in others:
             for complaint in check(self):
                 self.breaks(complaint)
         if self.database.run("SELECT key FROM doomed_files"):

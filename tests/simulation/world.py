@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Collection, Coroutine, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -27,12 +27,15 @@ from rushes.jobs.worker import Worker, WorkerLimits
 from rushes.media.custody import Custody
 from rushes.providers.base import Credential
 from rushes.video.request import InputMedia
-from tests.simulation.actors import Caller, Misfortune, Operator, Supervisor
+from rushes.webhooks import outbox
+from rushes.webhooks.outbox import OWED, before_deletion
+from tests.simulation.actors import ACCOUNTS, Caller, Misfortune, Operator, Supervisor
 from tests.simulation.database import ProcessDatabase, SimulatedDatabase
 from tests.simulation.faults import Chance, Fault
 from tests.simulation.ledger import Broken, Ledger
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.process import Host, Process, adopt_task
+from tests.simulation.receivers import Receivers, dispatcher
 from tests.simulation.storage import SimulatedMeasuring, SimulatedStorage
 from tests.simulation.upstream import KINDS, SimulatedProvider, Upstream
 
@@ -41,6 +44,9 @@ REST_LIMIT_S = 4 * 3600
 """An operator takes a job up three times, and a generation that never ends lasts each time for the hour that a recovery
 has, and for as long as its provider would keep an output."""
 LOOK_EVERY_S = 25.0
+
+UNFORESEEN = ("job_set_back", "claim_failed", "heartbeat_failed", "webhooks_held_up", "webhook_not_sent")
+"""What the engine logs with a traceback when it meets something that nobody has thought of."""
 
 
 @dataclass(slots=True)
@@ -73,6 +79,7 @@ def simulate(seed: int, only: Collection[Fault] = ()) -> Outcome:
             tokens = SimpleNamespace(token_hex=lambda size: source.randbytes(size).hex())
             stack.enter_context(mock.patch.object(ids, "os", SimpleNamespace(urandom=source.randbytes)))
             stack.enter_context(mock.patch.object(leases, "secrets", tokens))
+            stack.enter_context(mock.patch.object(outbox, "secrets", tokens))
             world = World(seed, chance, logged)
             return loop.run_until_complete(world.run())
     finally:
@@ -98,6 +105,7 @@ class World:
         self.retention_s = chance.pick([None, None, 120.0])
         self.ledger = Ledger(self.database, self.note)
         self.database.committed = self.ledger.committed
+        self.receivers = Receivers(self.ledger)
         self.upstream = Upstream(chance, self._real_ms, self.ledger.accepted)
         self._services: list[Service] = []
         self._logged = logged
@@ -114,6 +122,8 @@ class World:
 
     async def run(self) -> Outcome:
         """The storm, then the calm in which everything must end."""
+        if self.chance.happens(0.3):
+            await self.receivers.register(self.database, self.chance.pick(ACCOUNTS))
         actors: list[Coroutine[Any, Any, None]] = []
         if self.embedded:
             actors.append(Supervisor(self, "serve", works=True, serves=True).run())
@@ -174,15 +184,16 @@ class World:
             if self.time_s > end_s:
                 self.ledger.breaks("the world did not come to rest")
         if self.ledger.broken is None:
-            await self.ledger.check_rest(self.files)
+            await self.ledger.check_rest(self.files, [self.receivers.check_rest])
 
     def _is_busy(self) -> bool:
         open_jobs = "SELECT 1 FROM jobs WHERE state NOT IN ('succeeded', 'failed', 'cancelled', 'expired') LIMIT 1"
-        return bool(self.database.run(open_jobs) or self.database.run("SELECT 1 FROM doomed_files LIMIT 1"))
+        doomed = "SELECT 1 FROM doomed_files LIMIT 1"
+        return any(self.database.run(statement) for statement in (open_jobs, doomed, OWED))
 
     def _look_at_the_log(self) -> None:
         for entry in self._logged:
-            if entry.get("exc_info") and entry["event"] in ("job_set_back", "claim_failed", "heartbeat_failed"):
+            if entry.get("exc_info") and entry["event"] in UNFORESEEN:
                 self.ledger.breaks(f"the engine met something that it did not foresee: {entry['event']}")
 
     def _real_ms(self) -> int:
@@ -228,7 +239,8 @@ class Service:
         self._leases = LeaseStore(self._database, process.name)
         self._storage = SimulatedStorage(world.files, process, world.chance)
         self._custody = Custody(self._storage, SimulatedMeasuring(world.files, process, world.chance))
-        self._jobs = JobStore(self._database)
+        self._jobs = JobStore(self._database, deleting=before_deletion)
+        self._delivering: asyncio.Task[None] | None = None
         self._breakers: dict[str, Breaker] = {}
         self._providers = {name: self._provider(name) for name in KINDS}
         self._worker: Worker | None = None
@@ -247,6 +259,17 @@ class Service:
         if serves:
             cleaner = Cleaner(RetentionStore(self._database), self._storage, self.process)
             self.process.spawn(cleaner.run())
+        # Every process of a service with several may deliver.
+        world = self._world
+        delivering = dispatcher(
+            self._database,
+            world.receivers,
+            self.process,
+            world.chance,
+            jobs=self._jobs,
+            alone=world.embedded,
+        )
+        self._delivering = self.process.spawn(delivering.run())
 
     async def _work(self) -> None:
         worker = Worker(self._leases, self._tools_for, self.process, WorkerLimits(most_in_flight=20, lease_s=LEASE_S))
@@ -259,13 +282,14 @@ class Service:
 
     async def stop(self) -> None:
         """Stop in good order."""
-        worker = self._worker
-        if worker is None or self.process.dead:
+        if self._delivering is None or self.process.dead:
             return
         self._world.note(self.process.name, "is told to stop")
-        with suppress(asyncio.TimeoutError):
-            stopping = self.process.spawn(worker.stop())
-            await asyncio.wait({stopping}, timeout=60)
+        self._delivering.cancel()
+        stopping = [self._delivering]
+        if self._worker is not None:
+            stopping.append(self.process.spawn(self._worker.stop()))
+        await asyncio.wait(stopping, timeout=60)
         self.process.die("has stopped")
 
     def wake(self) -> None:
