@@ -12,10 +12,12 @@ from rushes.errors import (
     IdempotencyMismatch,
     JobNotFinished,
     JobNotFound,
+    NotAbortable,
     NotCancellable,
     NotRecoverable,
     Overloaded,
 )
+from rushes.jobs.aborting import AbortStore
 from rushes.jobs.fallbacks import Fallbacks
 from rushes.jobs.idempotency import Once, Replay
 from rushes.jobs.job import Job, State, Status
@@ -206,6 +208,33 @@ class Operator:
                     name = generations[0].id if self._chance.happens(0.7) else "gen_0"
                     await store.reconcile(job.id, {"name": name}, name)
             self._world.wake()
+
+
+class Impatience:
+    """Another operator, who ends jobs: in the queue, under way, or just ended."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._chance = world.chance
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(self._chance.between(5, 40))
+            if self._chance.is_calm:
+                return
+            if not self._world.ledger.history:
+                continue
+            job_id = self._chance.pick(list(self._world.ledger.history))
+            command = self._world.process("abort")
+            try:
+                await command.answer(self._abort(command, job_id))
+            except (*TRY_AGAIN, NotAbortable, JobNotFound):
+                pass
+            command.die("ends")
+            self._world.wake()
+
+    async def _abort(self, command: Process, job_id: str) -> None:
+        await AbortStore(self._world.database_of(command)).request(job_id)
 
 
 class Misfortune:

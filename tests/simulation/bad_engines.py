@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from rushes.errors import SubmissionUnknown
+from rushes.errors import Aborted, SubmissionUnknown
 from rushes.jobs import carrying, leases, moving, recovery, store, submitting
-from rushes.jobs.job import Attempt, AttemptState, State
+from rushes.jobs.job import Attempt, AttemptState, Problem, State
 from rushes.jobs.leases import Claimed, LeaseStore
 from rushes.jobs.store import JobStore
 from rushes.webhooks import outbox
@@ -136,6 +136,17 @@ def written_off_means_gone() -> AbstractContextManager[Any]:
     return mock.patch.object(recovery, "REVIVE_JOB", recovery.REVIVE_JOB.replace("'recovering'", "'running'"))
 
 
+def aborted_means_free() -> AbstractContextManager[Any]:
+    """A job that an operator has ended costs nothing, whatever its provider may think of it."""
+    fail = LeaseStore.fail
+
+    async def fail_for_free(self: LeaseStore, claimed: Claimed, state: State, problem: Problem, **given: Any) -> None:
+        given["is_free"] = problem.code == Aborted.code
+        await fail(self, claimed, state, problem, **given)
+
+    return mock.patch.object(LeaseStore, "fail", fail_for_free)
+
+
 def changes_are_not_marked() -> AbstractContextManager[Any]:
     """A change is not marked in its own transaction, so whoever tells of changes does not find it."""
     return mock.patch.object(moving, "INSERT_CHANGE", moving.INSERT_CHANGE.replace("THEN 1 END", "THEN NULL END"))
@@ -200,7 +211,7 @@ BAD_ENGINES = (
     BadEngine(intent_is_recorded_after_the_submit, "without a recorded intent"),
     BadEngine(
         writes_are_not_fenced,
-        "did not foresee|moved from|accepted twice|never ended|counters",
+        "did not foresee|moved from|accepted twice|never ended|counters|had lost the job",
         (Fault.FREEZE, Fault.SLOW_WRITE),
     ),
     BadEngine(cancel_does_not_look_at_the_state, "moved from|was cancelled"),
@@ -221,6 +232,7 @@ BAD_ENGINES = (
         "were accepted",
         (Fault.ANSWER_LOST, Fault.ERROR_AFTER, Fault.KEY_REFUSED, Fault.NO_CREDIT),
     ),
+    BadEngine(aborted_means_free, "was aborted at no cost", (Fault.CANCEL_FAILS,)),
     BadEngine(changes_are_not_marked, "was never told"),
     BadEngine(marks_are_taken_before_messages_are_written, "was never told|no message says", (Fault.CRASH,)),
     BadEngine(messages_are_settled_before_they_are_sent, "nobody has taken it", (Fault.RECEIVER_FAILS, Fault.CRASH)),

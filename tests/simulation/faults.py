@@ -48,6 +48,7 @@ class Fault(StrEnum):
     NOTHING_MADE = "generation is done and names no video"
     ONE_MISSING = "generation makes fewer videos than asked for"
     NEVER_DONE = "generation never ends"
+    CANCEL_FAILS = "provider cannot be asked to cancel"
     # Videos.
     FETCH_FAILS = "fetch breaks off"
     LINK_EXPIRED = "link of an output has expired"

@@ -14,7 +14,7 @@ from rushes.jobs.job import MOVES, Job, State, Status
 from rushes.jobs.leases import LATE_ANSWER
 from tests.contract.database_harness import Desk
 from tests.simulation.database import SimulatedDatabase
-from tests.simulation.upstream import Generation
+from tests.simulation.upstream import Fate, Generation
 
 RANKS = {Status.PENDING: 0, Status.IN_PROGRESS: 1, Status.FAILED: 2, Status.COMPLETED: 3}
 """A failed job may be recovered by an operator; nothing else goes back."""
@@ -214,6 +214,10 @@ class Ledger:
             lost = [generation.id for generation in generations if generation.made]
             if lost:
                 self.breaks(f"{job_id} ended with {row['error_code']}, and {lost} were accepted")
+        if row["error_code"] == "aborted" and row["cost_usd"] == "0":
+            running = [generation.id for generation in generations if generation.fate is not Fate.FAILS]
+            if running:
+                self.breaks(f"{job_id} was aborted at no cost, and {running} were accepted")
         if state is not State.SUCCEEDED:
             return set()
         outputs = json.loads(str(row["outputs"]))["videos"]

@@ -37,6 +37,7 @@ class Fate(StrEnum):
     EMPTY = "empty"
     SHORT = "short"
     ENDLESS = "endless"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ def _kind(
     reports_progress: bool = False,
     n_per_call: int = 1,
     concurrency: int | None = None,
+    can_cancel: bool = False,
 ) -> Kind:
     model = clip_model(
         provider=name,
@@ -69,6 +71,7 @@ def _kind(
         reports_progress=reports_progress,
         n_per_call=n_per_call,
         concurrency=concurrency,
+        can_cancel=can_cancel,
         output_lifetime_s=OUTPUT_LIFETIME_S,
     )
     return Kind(name, finds, repeatable, at_once, usual_s, model)
@@ -78,10 +81,10 @@ KINDS = {
     kind.name: kind
     for kind in (
         _kind("forgetful", reports_progress=True),
-        _kind("finding", finds=True, concurrency=1),
+        _kind("finding", finds=True, concurrency=1, can_cancel=True),
         _kind("repeatable", repeatable=True, finds=True, reports_progress=True, n_per_call=2),
         _kind("prompt", at_once=True, n_per_call=3),
-        _kind("slow", finds=True, usual_s=45, reports_progress=True, concurrency=1),
+        _kind("slow", finds=True, usual_s=45, reports_progress=True, concurrency=1, can_cancel=True),
     )
 }
 
@@ -156,6 +159,12 @@ class Upstream:
         self._accepted(generation)
         return generation
 
+    def cancel(self, generation: Generation) -> None:
+        """Stop it, unless it is done; what it has come to is billed."""
+        if generation.fate is not Fate.ENDLESS and self.now_ms() >= generation.done_ms:
+            raise ProviderRejected("It is done already")
+        generation.fate, generation.done_ms = Fate.CANCELLED, self.now_ms()
+
     def progress(self, generation: Generation) -> Progress:
         """What a poll would be told."""
         now_ms = self.now_ms()
@@ -167,8 +176,8 @@ class Upstream:
             if self._chance.strikes(Fault.PROGRESS_FALLS, 0.1):
                 fraction *= 0.3
             return Working(fraction=fraction)
-        if generation.fate is Fate.FAILS:
-            return Failed(ProviderRejected("The generation failed"))
+        if generation.fate in (Fate.FAILS, Fate.CANCELLED):
+            return Failed(ProviderRejected(f"The generation: {generation.fate}"))
         outputs: tuple[Output, ...] = tuple(
             {"place": place, "until_ms": now_ms + 60_000} for place in range(generation.made)
         )
@@ -269,6 +278,17 @@ class SimulatedProvider(Provider):
             raise ProviderUnavailable("nobody answers")
         generations = self._upstream.by_attempt.get(attempt_id)
         return self._submission(generations[0]) if generations else None
+
+    async def cancel(self, handle: Handle, *, credential: Credential) -> None:
+        if not self.kind.model.can_cancel:
+            await super().cancel(handle, credential=credential)
+        await self._travel()
+        if self._chance.strikes(Fault.CANCEL_FAILS, 0.2):
+            raise ProviderUnavailable("nobody answers")
+        generation = self._upstream.generations.get(str(handle["name"]))
+        if generation is None:
+            raise ProviderRejected("There is no such generation")
+        self._upstream.cancel(generation)
 
     def handle_for(self, provider_video_id: str) -> Handle:
         return {"name": provider_video_id}

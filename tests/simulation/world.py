@@ -29,7 +29,7 @@ from rushes.providers.base import Credential
 from rushes.video.request import InputMedia
 from rushes.webhooks import outbox
 from rushes.webhooks.outbox import OWED, before_deletion
-from tests.simulation.actors import ACCOUNTS, Caller, Misfortune, Operator, Supervisor
+from tests.simulation.actors import ACCOUNTS, Caller, Impatience, Misfortune, Operator, Supervisor
 from tests.simulation.database import ProcessDatabase, SimulatedDatabase
 from tests.simulation.faults import Chance, Fault
 from tests.simulation.ledger import Broken, Ledger
@@ -133,6 +133,8 @@ class World:
             names = [f"worker_{number}" for number in range(1, workers + 1)]
             actors.extend(Supervisor(self, name, works=True, serves=False).run() for name in names)
         actors.append(Operator(self).run())
+        if self.chance.happens(0.5):
+            actors.append(Impatience(self).run())
         actors.append(Misfortune(self).run())
         callers = [Caller(self, number) for number in range(1, self.chance.random.randint(3, 12))]
         background = [asyncio.ensure_future(actor) for actor in actors]
