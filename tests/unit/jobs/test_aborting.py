@@ -85,7 +85,8 @@ async def test_a_job_that_was_claimed_and_not_begun_is_never_submitted(engine: E
 
 
 async def test_a_job_that_is_refused_again_and_again_ends_before_its_next_submission(engine: Engine) -> None:
-    engine.provider.submits = [ProviderUnavailable("nobody answers", accepted=False)]
+    # A pause longer than the worker takes to notice the operator's word, whatever chance does to it.
+    engine.provider.submits = [ProviderUnavailable("nobody answers", accepted=False, retry_after_s=20)]
     job = await aborted_while(engine, lambda: len(engine.provider.asked("submit")) == 3)
     assert (job.state, job.problem and job.problem.code) == (State.FAILED, "aborted")
     assert usage(job).cost == 0
