@@ -8,10 +8,10 @@ from http import HTTPStatus
 
 import pydantic_core
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
 
 from rushes.api.body import invalid_fields
 from rushes.api.published_words import unmistakable
@@ -159,13 +159,20 @@ def headers_of_http(request: Request, error: HTTPException) -> dict[str, str]:
 
 
 def _allowed(request: Request) -> list[str]:
-    """Every method that the request's path answers; the framework names only those of the first route that has it."""
-    routes = request.app.routes
-    return [
-        method
-        for method in METHODS
-        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    """Every method of the address that was meant; the framework names only those of the first route that has it.
+
+    Where a fixed word stands in the place of an id (`/webhooks/deliveries`), the address of the word is meant.
+    """
+    answered = [
+        (route.path.count("{"), route.methods)
+        for route in iter_route_contexts(request.app.routes)
+        if route.path is not None
+        and route.methods is not None
+        and route.path_regex is not None
+        and route.path_regex.fullmatch(request.scope["path"])
     ]
+    fewest = min((ids for ids, _ in answered), default=0)
+    return [method for method in METHODS if any(ids == fewest and method in methods for ids, methods in answered)]
 
 
 _DETAIL = {

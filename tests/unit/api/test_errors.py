@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
 
 from rushes import errors
@@ -97,6 +97,17 @@ def test_a_wrong_method_is_told_those_of_every_route_of_its_path() -> None:
     response = problem_of(request, HTTPException(405, headers={"Allow": "GET"}))
     assert (response.status_code, response.headers["allow"]) == (405, "DELETE, GET")
     assert b"Allow header" in response.body
+
+
+def test_a_fixed_word_in_the_place_of_an_id_is_an_address_of_its_own() -> None:
+    api, words, request = FastAPI(), APIRouter(), request_of()
+    words.add_api_route("/{name}", lambda name: None, methods=["PATCH", "GET"])
+    words.add_api_route("/all", lambda: None, methods=["GET"])
+    api.include_router(words, prefix="/words")
+    request.scope["app"], request.scope["path"] = api, "/words/all"
+    assert problem_of(request, HTTPException(405)).headers["allow"] == "GET"
+    request.scope["path"] = "/words/one"
+    assert problem_of(request, HTTPException(405)).headers["allow"] == "GET, PATCH"
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("/secret/path"), errors.LeaseLost("job_1 of worker_2")])
