@@ -1,9 +1,10 @@
-"""What a route declares of its answers: problems, files, and where its ids lead."""
+"""What a route declares of its answers: problems and files."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from rushes.api.document import Documented
 from rushes.api.errors import PROBLEM_JSON
 from rushes.api.native.schemas import Problem
 
@@ -21,10 +22,6 @@ _MEANING = {
     429: "The account has as many streams and waiting requests open as it may; see `Retry-After`",
     503: "No credentials for the provider, or the service cannot take requests now",
 }
-
-
-Documented = dict[int | str, dict[str, Any]]
-"""What a route's `responses` takes: by status, the OpenAPI entry."""
 
 _HEADERS: dict[int, dict[str, Any]] = {
     401: {
@@ -44,15 +41,6 @@ def problems(*statuses: int) -> Documented:
         }
         for status in statuses
     }
-
-
-def leads_to(**operations: dict[str, str]) -> Documented:
-    """The OpenAPI links of a 200: by the name of the route that it leads to, where that one's parameters are found.
-
-    A location is a runtime expression of OpenAPI: `$response.body#/job_id`, `$request.path.job_id`.
-    """
-    links = {name: {"operationId": name, "parameters": parameters} for name, parameters in operations.items()}
-    return {200: {"links": links}}
 
 
 def file_of(*types: str) -> Documented:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Header, Query, Request
+from pydantic.config import JsonDict
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -37,7 +38,10 @@ EVENT_STREAM = "text/event-stream"
 RETRY_MS = 2000
 CLOSING_S = 0.5
 """How long a reader that is slow may take to fetch the last bytes when the service stops."""
-POSITION = re.compile(r"(\d{1,18})\.(\d{1,2}|100)", re.ASCII)
+POSITION = re.compile(r"([0-9]{1,18})\.([0-9]{1,2}|100)")
+POSITION_OR_NOTHING: JsonDict = {"pattern": f"^({POSITION.pattern})?$"}
+"""Said in the document alone: we can say more of what is none."""
+
 LAST_EVENT_ID = "Last-Event-ID"
 ACCEPTED_TYPES = ("*/*", "text/*", EVENT_STREAM)
 
@@ -49,10 +53,24 @@ EXAMPLE = (
     ": keep-alive\n\n"
     'id: 21.100\nevent: completed\ndata: {"job_id":"job_abc123","status":"completed", ...}\n\n'
 )
+EVENT = {
+    "description": "One event.",
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "pattern": f"^{POSITION.pattern}$"},
+        "event": {"enum": ["status", "progress", "completed", "failed"]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"type": "object", "required": ["job_id", "status", "progress"]},
+        },
+    },
+}
 STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events `status`, `progress`, and at the end `completed` or `failed` with the whole job",
-        "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": EXAMPLE}},
+        "content": {EVENT_STREAM: {"schema": EVENT, "example": EXAMPLE}},
     },
     204: {"description": "The job has ended, and the last event was seen: there is nothing to come back for"},
 }
@@ -69,10 +87,20 @@ async def follow_job(
     job_id: str,
     caller: Authenticated,
     last_event_id: Annotated[
-        str | None, Header(alias=LAST_EVENT_ID, description="The id of the last event seen; what came after is sent.")
+        str | None,
+        Header(
+            alias=LAST_EVENT_ID,
+            description="The id of the last event seen; what came after is sent.",
+            json_schema_extra=POSITION_OR_NOTHING,
+        ),
     ] = None,
     last_event_id_in_query: Annotated[
-        str | None, Query(alias="last_event_id", description="The same, for who cannot set the header, which wins.")
+        str | None,
+        Query(
+            alias="last_event_id",
+            description="The same, for who cannot set the header, which wins.",
+            json_schema_extra=POSITION_OR_NOTHING,
+        ),
     ] = None,
 ) -> Response:
     """Server-Sent Events: every move of the job from its beginning on, its progress, and its end."""
@@ -177,12 +205,16 @@ def _event(position: Position, name: str, data: str) -> str:
 
 
 def _position(header: str | None, query: str | None) -> Position:
-    given = header or query
-    if not given:
-        return Position()
+    # Both are read, for one that is none is refused also where the other counts.
+    seen = [_seen(LAST_EVENT_ID, header), _seen("last_event_id", query)]
+    return next((position for position in seen if position is not None), Position())
+
+
+def _seen(field: str, given: str | None) -> Position | None:
+    if given is None or given == "":
+        return None
     match = POSITION.fullmatch(given)
     if match is None:
-        field = LAST_EVENT_ID if header else "last_event_id"
         raise invalid_fields([FieldError(field, "is not an id that an event of this service had, such as '17.40'")])
     return Position(int(match[1]), int(match[2]))
 

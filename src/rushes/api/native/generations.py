@@ -17,8 +17,9 @@ from rushes.accounts.keys import Caller
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
 from rushes.api.body import read_json_object
+from rushes.api.document import leads_to
 from rushes.api.generation import GenerationBody, asked_of
-from rushes.api.native.answers import leads_to, problems
+from rushes.api.native.answers import problems
 from rushes.api.native.finished import finished_response
 from rushes.api.native.schemas import (
     GenerationFinished,
@@ -64,7 +65,14 @@ BODY_SCHEMA: dict[str, Any] = {
     summary="Start a generation",
     response_model=GenerationStarted | GenerationFinished,
     responses=problems(400, 401, 404, 413, 415, 422, 503)
-    | leads_to(get_job=THE_JOB, cancel_job=THE_JOB, download=THE_JOB, delete_job=THE_JOB),
+    | leads_to(
+        get_job=THE_JOB,
+        cancel_job=THE_JOB,
+        follow_job=THE_JOB,
+        get_timeline=THE_JOB,
+        download=THE_JOB,
+        delete_job=THE_JOB,
+    ),
     openapi_extra=BODY_SCHEMA,
 )
 async def create_generation(request: Request, caller: Authenticated) -> Response:

@@ -14,7 +14,8 @@ from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated, authenticate
 from rushes.api.body import refuse_unknown
 from rushes.api.cursors import cursor_of, seq_of
-from rushes.api.native.answers import leads_to, problems
+from rushes.api.document import leads_to
+from rushes.api.native.answers import problems
 from rushes.api.native.inline import InlineVideos
 from rushes.api.native.schemas import Cancelled, JobPage, JobView, job_view
 from rushes.api.native.waiting import ended_within
@@ -49,7 +50,14 @@ THE_JOB = {"job_id": "$response.body#/job_id"}
     summary="Get a job",
     response_model=JobView,
     responses=problems(401, 404, 503)
-    | leads_to(get_job=THE_JOB, cancel_job=THE_JOB, download=THE_JOB, delete_job=THE_JOB),
+    | leads_to(
+        get_job=THE_JOB,
+        cancel_job=THE_JOB,
+        follow_job=THE_JOB,
+        get_timeline=THE_JOB,
+        download=THE_JOB,
+        delete_job=THE_JOB,
+    ),
     openapi_extra={"parameters": [PREFER_PARAMETER]},
 )
 async def get_job(request: Request, job_id: str, caller: Authenticated) -> Response:

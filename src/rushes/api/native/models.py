@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
-from rushes.api.native.answers import leads_to, problems
+from rushes.api.document import leads_to
+from rushes.api.native.answers import problems
 from rushes.api.services import Services, services_of
 from rushes.catalogue.choose import get_model, get_provider, served
 from rushes.catalogue.load import ProviderEntry

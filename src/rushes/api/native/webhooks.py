@@ -13,6 +13,7 @@ from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
 from rushes.api.body import read_json_object, refuse_unknown, shaped
 from rushes.api.cursors import cursor_of, seq_of
+from rushes.api.document import leads_to
 from rushes.api.generation import known_events
 from rushes.api.native.answers import problems
 from rushes.api.services import services_of
@@ -31,6 +32,17 @@ LIST_PARAMETERS = ("limit", "cursor", "status")
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most deliveries to answer.")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
 StatusParameter = Annotated[DeliveryState | None, Query(description="Only deliveries in this status.")]
+
+THE_WEBHOOK = {"webhook_id": "$response.body#/id"}
+LINKS_OF_A_WEBHOOK = {
+    "get_webhook": THE_WEBHOOK,
+    "change_webhook": THE_WEBHOOK,
+    "rotate_webhook": THE_WEBHOOK,
+    "test_webhook": THE_WEBHOOK,
+    "list_deliveries": THE_WEBHOOK,
+    "delete_webhook": THE_WEBHOOK,
+}
+A_DELIVERY = {"delivery_id": "$response.body#/deliveries/0/id"}
 
 Events = Annotated[
     list[MessageType] | None, Field(min_length=1, description="What to be told of; null means everything.")
@@ -143,7 +155,7 @@ def _takes(shape: type[BaseModel]) -> dict[str, Any]:
     summary="Register a webhook",
     status_code=201,
     response_model=WebhookWithSecret,
-    responses=problems(400, 401, 409, 413, 415, 422, 503),
+    responses=problems(400, 401, 409, 413, 415, 422, 503) | leads_to(201, **LINKS_OF_A_WEBHOOK),
     openapi_extra=_takes(NewWebhook),
 )
 async def create_webhook(request: Request, caller: Authenticated) -> Response:
@@ -193,7 +205,7 @@ async def rotate_signing_secret(request: Request, caller: Authenticated) -> Resp
     "/webhooks/deliveries",
     summary="List the account's deliveries",
     response_model=DeliveryPage,
-    responses=problems(400, 401, 422, 503),
+    responses=problems(400, 401, 422, 503) | leads_to(redeliver=A_DELIVERY),
 )
 async def list_all_deliveries(
     request: Request, caller: Authenticated, limit: Limit = 20, cursor: Cursor = None, status: StatusParameter = None
@@ -224,7 +236,7 @@ async def get_webhook(request: Request, webhook_id: str, caller: Authenticated) 
     "/webhooks/{webhook_id}",
     summary="Change a webhook",
     response_model=WebhookView,
-    responses=problems(400, 401, 404, 413, 415, 422, 503),
+    responses=problems(400, 401, 404, 413, 415, 422, 503) | leads_to(**LINKS_OF_A_WEBHOOK),
     openapi_extra=_takes(ChangedWebhook),
 )
 async def change_webhook(request: Request, webhook_id: str, caller: Authenticated) -> Response:
@@ -283,7 +295,7 @@ async def test_webhook(request: Request, webhook_id: str, caller: Authenticated)
     "/webhooks/{webhook_id}/deliveries",
     summary="List a webhook's deliveries",
     response_model=DeliveryPage,
-    responses=problems(400, 401, 404, 422, 503),
+    responses=problems(400, 401, 404, 422, 503) | leads_to(redeliver=A_DELIVERY),
 )
 async def list_deliveries(
     request: Request,

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from rushes.accounts.keys import Caller
 from rushes.api.answers import json_response
+from rushes.api.document import leads_to
 from rushes.api.generation import asked_of
 from rushes.api.once import once_of
 from rushes.api.openai.fields import Given, hashable, meaning_of, renamed
@@ -36,6 +37,13 @@ _MEANING = {
     415: "The body is neither a form nor JSON",
     503: "No credentials for the provider, or the service cannot take requests now",
 }
+
+
+THE_VIDEO = {"video_id": "$response.body#/id"}
+LINKS_OF_A_VIDEO = leads_to(
+    get_video=THE_VIDEO, download_content=THE_VIDEO, remix_video=THE_VIDEO, delete_video=THE_VIDEO
+)
+"""Where the id in the answer leads."""
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
+from rushes.api.document import leads_to
 from rushes.api.openai.answers import refusals
 from rushes.api.openai.names import model_named
 from rushes.api.openai.schemas import ModelList, ModelView
@@ -19,8 +20,13 @@ from rushes.catalogue.model import Model
 router = APIRouter()
 
 
-@router.get("/models", summary="List models", response_model=ModelList, responses=refusals(401, 503))
-async def list_models(request: Request, _caller: Authenticated) -> Response:
+@router.get(
+    "/models",
+    summary="List models",
+    response_model=ModelList,
+    responses=refusals(401, 503) | leads_to(get_named_model={"model": "$response.body#/data/0/id"}),
+)
+async def list_named_models(request: Request, _caller: Authenticated) -> Response:
     """Aliases first, then the whole catalogue as `provider/ID`; retired models too, for successors serve them."""
     services = services_of(request)
     models = {f"{model.provider}/{model.id}": model for model in services.catalogue.models()}
@@ -32,7 +38,7 @@ async def list_models(request: Request, _caller: Authenticated) -> Response:
 @router.get(
     "/models/{model:path}", summary="Get a model", response_model=ModelView, responses=refusals(401, 404, 503)
 )  # fmt: skip
-async def get_model(request: Request, model: str, _caller: Authenticated) -> Response:
+async def get_named_model(request: Request, model: str, _caller: Authenticated) -> Response:
     """One model by any name it may be asked for."""
     services = services_of(request)
     return json_response(model_view(model, choose(services.catalogue, model_named(services, model), None)))

@@ -12,7 +12,7 @@ from rushes.accounts.keys import Caller
 from rushes.api.authentication import Authenticated
 from rushes.api.body import invalid_fields
 from rushes.api.content import finished_video, video_gone
-from rushes.api.openai.answers import earlier_answer, once_in, refusals, start
+from rushes.api.openai.answers import LINKS_OF_A_VIDEO, earlier_answer, once_in, refusals, start
 from rushes.api.openai.body import read_fields
 from rushes.api.openai.fields import Given
 from rushes.api.openai.names import checked_name, model_named
@@ -32,14 +32,14 @@ from rushes.video.request import Role
 router = APIRouter()
 
 SUGGESTIONS = 5
-REFUSALS = refusals(400, 401, 404, 409, 413, 415, 503)
+ANSWERS = refusals(400, 401, 404, 409, 413, 415, 503) | LINKS_OF_A_VIDEO
 
 
 @router.post(
     "/videos/{video_id}/remix",
     summary="Remix a video",
     response_model=VideoView,
-    responses=REFUSALS,
+    responses=ANSWERS,
     openapi_extra=body_schema("prompt"),
 )
 async def remix_video(request: Request, video_id: str, caller: Authenticated) -> Response:
@@ -55,7 +55,7 @@ async def remix_video(request: Request, video_id: str, caller: Authenticated) ->
     "/videos/edits",
     summary="Edit a video",
     response_model=VideoView,
-    responses=REFUSALS,
+    responses=ANSWERS,
     openapi_extra=body_schema("prompt", "video"),
 )
 async def edit_video(request: Request, caller: Authenticated) -> Response:
@@ -67,7 +67,7 @@ async def edit_video(request: Request, caller: Authenticated) -> Response:
     "/videos/extensions",
     summary="Extend a video",
     response_model=VideoView,
-    responses=REFUSALS,
+    responses=ANSWERS,
     openapi_extra=body_schema("prompt", "video"),
 )
 async def extend_video(request: Request, caller: Authenticated) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
+from pydantic import JsonValue
 from starlette.responses import Response
 
 from rushes.api.answers import json_response
@@ -12,7 +13,8 @@ from rushes.api.authentication import Authenticated, authenticate
 from rushes.api.body import invalid_fields, refuse_unknown
 from rushes.api.content import finished_video, poster_response
 from rushes.api.content import video_response as bytes_response
-from rushes.api.openai.answers import earlier_answer, once_in, refusals, start, video_response
+from rushes.api.document import leads_to
+from rushes.api.openai.answers import LINKS_OF_A_VIDEO, earlier_answer, once_in, refusals, start, video_response
 from rushes.api.openai.body import FORM, read_fields
 from rushes.api.openai.fields import FIELDS, FILE_FIELDS, Kind
 from rushes.api.openai.schemas import DeletedVideo, VideoPage, VideoView, video_view
@@ -23,6 +25,8 @@ from rushes.jobs.job import Status
 from rushes.jobs.store import Listing
 
 router = APIRouter()
+
+VARIANTS: list[JsonValue] = ["video", "thumbnail"]
 
 _JSON_TYPE = {Kind.WHOLE: "integer", Kind.SWITCH: "boolean", Kind.SEVERAL_MEDIA: "array", Kind.NAMES: "array"}
 
@@ -46,7 +50,7 @@ def body_schema(*required: str) -> dict[str, Any]:
     "/videos",
     summary="Start a video",
     response_model=VideoView,
-    responses=refusals(400, 401, 404, 413, 415, 503),
+    responses=refusals(400, 401, 404, 413, 415, 503) | LINKS_OF_A_VIDEO,
     openapi_extra=body_schema("prompt"),
 )
 async def create_video(request: Request, caller: Authenticated) -> Response:
@@ -56,7 +60,12 @@ async def create_video(request: Request, caller: Authenticated) -> Response:
     return await earlier_answer(request, caller, once) or await start(request, caller, given, once)
 
 
-@router.get("/videos", summary="List videos", response_model=VideoPage, responses=refusals(400, 401, 503))
+@router.get(
+    "/videos",
+    summary="List videos",
+    response_model=VideoPage,
+    responses=refusals(400, 401, 503) | leads_to(get_video={"video_id": "$response.body#/data/0/id"}),
+)
 async def list_videos(
     request: Request,
     caller: Authenticated,
@@ -88,8 +97,11 @@ async def list_videos(
 
 
 @router.get(
-    "/videos/{video_id}", summary="Get a video", response_model=VideoView, responses=refusals(401, 404, 503)
-)  # fmt: skip
+    "/videos/{video_id}",
+    summary="Get a video",
+    response_model=VideoView,
+    responses=refusals(401, 404, 503) | LINKS_OF_A_VIDEO,
+)
 async def get_video(request: Request, video_id: str, caller: Authenticated) -> Response:
     """The video as it is now."""
     return video_response(request, await services_of(request).jobs.get(caller, video_id))
@@ -132,11 +144,11 @@ async def download_content(
     request: Request,
     video_id: str,
     caller: Authenticated,
-    variant: Annotated[str, Query(description="`video` or `thumbnail`.")] = "video",
+    variant: Annotated[str, Query(description="What of it.", json_schema_extra={"enum": VARIANTS})] = "video",
     index: Annotated[int, Query(ge=0, le=99, description="Which of several videos; ours.")] = 0,
 ) -> Response:
     """The provider's original bytes with Range support, or a JPEG of at most 640 pixels a side."""
-    if variant not in ("video", "thumbnail"):
+    if variant not in VARIANTS:
         raise UnsupportedOption(f"variant {shown(variant)} is not offered; it offers 'video', 'thumbnail'", "variant")
     services = services_of(request)
     job = await services.jobs.get(caller, video_id)
