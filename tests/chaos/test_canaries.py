@@ -27,6 +27,7 @@ from tests.fixtures.upstreams.echoing import FORMS, EchoingGemini, EchoingOpenai
 REQUESTS = dose(150, 2000)
 GENERATIONS = "/api/v1/videos/generations"
 JOBS = "/api/v1/videos/jobs"
+WEBHOOKS = "/api/v1/webhooks"
 FARM = "farm/plain-model"
 
 
@@ -85,6 +86,7 @@ class Caller:
         self.kinds: tuple[Callable[[], Awaitable[Answer]], ...] = (
             self.generate, self.generate, self.generate, self.generate_wrongly, self.with_media, self.without_right,
             self.look, self.look, self.exchange, self.follow_a_link, self.misplaced, self.as_an_id, self.malformed,
+            self.be_told, self.register,
         )  # fmt: skip
 
     async def generate(self) -> Answer:
@@ -95,6 +97,23 @@ class Caller:
         answer = await self._client.generate(**fields)
         self.job_ids.append(answer.ok()["job_id"])
         return answer
+
+    async def be_told(self) -> Answer:
+        token = self._canaries.new("a token in a webhook_url", plain=True)
+        url = f"{self._other_url}/hook?token={token}"
+        answer = await self._client.generate(model=FARM, prompt="a red kite", webhook_url=url)
+        self.job_ids.append(answer.ok()["job_id"])
+        return answer
+
+    async def register(self) -> Answer:
+        made = await self._client.post(WEBHOOKS, json={"url": f"{self._other_url}/hook"})
+        signing = await self._client.get(f"{WEBHOOKS}/signing-secret")
+        for what, answer in (("a webhook's secret", made), ("the secret that signs", signing)):
+            self._canaries.watch(what, answer.json()["secret"].removeprefix("whsec_"))
+        await self._client.post(f"{WEBHOOKS}/{made.json()['id']}/test")
+        seen = await self._client.get(f"{WEBHOOKS}/{made.json()['id']}")
+        await self._client.call("DELETE", f"{WEBHOOKS}/{made.json()['id']}")
+        return seen
 
     async def generate_wrongly(self) -> Answer:
         own = self._canaries.new("a caller's own provider key")
@@ -153,6 +172,7 @@ class Caller:
             (
                 ("GET", f"{JOBS}/{job_id}"), ("GET", JOBS), ("GET", f"{JOBS}/{job_id}/content"), ("GET", "/readyz"),
                 ("POST", f"{JOBS}/{job_id}/cancel"), ("GET", "/metrics"), ("GET", "/api/v1/models"),
+                ("GET", f"{JOBS}/{job_id}/timeline"), ("GET", f"{WEBHOOKS}/deliveries"),
                 ("GET", "/api/v1/user/usage"), ("GET", "/openapi.json"),
             )
         )  # fmt: skip
@@ -252,8 +272,10 @@ async def test_no_secret_turns_up_where_it_does_not_belong(
         assert canaries.found_in(content) == set(), (path, canaries.around(content))
     for one in gemini.stranger.requests:
         seen = f"{one.path} {one.query} {one.headers}".encode() + one.body
-        # A stranger is told what the caller's own URL says.
-        assert canaries.found_in(seen) <= {"a secret in a media URL"}, seen
+        # A stranger is told what the caller's own URL says, and who hears of a job how to see its videos.
+        told = {"a token in a webhook_url", "the signature of a link"} if one.path == "/hook" else set()
+        assert canaries.found_in(seen) <= {"a secret in a media URL", *told}, seen
+    assert any(one.path == "/hook" for one in gemini.stranger.requests)
 
 
 def settings(canaries: Canaries, gemini: EchoingGemini, farm: EchoingOpenaiShape) -> dict[str, Any]:
@@ -263,6 +285,7 @@ def settings(canaries: Canaries, gemini: EchoingGemini, farm: EchoingOpenaiShape
         "RUSHES_POLL_INTERVAL_S": 0.03,
         "RUSHES_NET_ALLOW__RESULTS": "127.0.0.1/32",
         "RUSHES_NET_ALLOW__INPUTS": "127.0.0.1/32",
+        "RUSHES_NET_ALLOW__WEBHOOKS": "127.0.0.1/32",
         "RUSHES_SECRET_KEYS": canaries.new("our secret key", plain=True) + "0" * 32,
         "GEMINI_API_KEY": canaries.new("the operator's key at Google"),
         "RUSHES_PROVIDERS__GOOGLE__BASE_URL": gemini.base_url,
