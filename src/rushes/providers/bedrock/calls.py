@@ -19,9 +19,9 @@ from rushes.clock import Clock, SystemClock
 from rushes.errors import OutputInvalid
 from rushes.providers.bedrock.account import Account
 from rushes.providers.bedrock.reply import Refusal
-from rushes.providers.bedrock.threads import Threads
 from rushes.providers.failure import retry_after_s
 from rushes.providers.http import CHUNK_BYTES, CallLimits
+from rushes.threads import Threads
 
 T = TypeVar("T")
 

@@ -47,9 +47,9 @@ class Threads:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, result, error)
 
-        threading.Thread(target=call, name="aws", daemon=True).start()
+        threading.Thread(target=call, name="blocking-call", daemon=True).start()
         return await future
 
     def start(self, function: Callable[[], None]) -> None:
         """Start a call whose end nobody awaits, beyond the limit."""
-        threading.Thread(target=function, name="aws", daemon=True).start()
+        threading.Thread(target=function, name="blocking-call", daemon=True).start()

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from rushes.providers.bedrock.threads import Threads
+from rushes.threads import Threads
 
 
 async def test_a_call_gives_its_result_or_its_error() -> None:
