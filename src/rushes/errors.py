@@ -31,6 +31,7 @@
     │   ├── OutputInvalid           the provider delivered something that is not a playable video
     │   ├── OutputLost              the provider's copy is gone and we could not store ours
     │   └── StorageUnavailable      retryable
+    │       └── StorageRefused      it answers, and will not serve us until an operator has corrected something
     ├── Overloaded                  retryable: a bounded queue of ours is full
     ├── DatabaseUnavailable         retryable: the disk is full, read-only or broken
     ├── LeaseLost                   another worker owns the job now; whoever sees this must stop
@@ -367,6 +368,10 @@ class StorageUnavailable(MediaError):
 
     code = "storage_unavailable"
     retryable = True
+
+
+class StorageRefused(StorageUnavailable):
+    """Our own storage does not let us in: a wrong key, bucket, region or right, which waiting does not mend."""
 
 
 # --- ourselves

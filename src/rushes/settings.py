@@ -35,6 +35,9 @@ AWS_PROVIDERS = frozenset({"bedrock"})
 NAMES_BESIDE_SETTINGS = frozenset({"CONFIG", "BASE_URL", "API_KEY"})
 """What else begins with `RUSHES_`: where the settings file is, and what the commands that are clients use."""
 
+ORIGIN = r"^https?://[^\s/?#@]+/?$"
+"""A server's address, without a path and without keys in it."""
+
 MONTH_S = 31 * 86_400
 YEAR_S = 366 * 86_400
 
@@ -107,6 +110,35 @@ class Settings(BaseSettings):
         None,
         description="Keys that sign links and encrypt secrets, separated by commas: the first is used, all are"
         " accepted. Without it a key is made and kept in the data directory.",
+    )
+    storage_url: str | None = Field(
+        None,
+        pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]{0,500})?$",
+        description="Where videos and inputs are kept, as `s3://bucket/folder`; else in the data directory"
+        " (Storage in S3, above).",
+    )
+    storage_endpoint_url: str | None = Field(
+        None, pattern=ORIGIN, description="An S3 server other than AWS's, such as https://minio.example.com:9000."
+    )
+    storage_public_endpoint_url: str | None = Field(
+        None, pattern=ORIGIN, description="Where clients reach the same server, if not at that address."
+    )
+    storage_region: str | None = Field(
+        None, pattern=r"^[a-z0-9-]{1,40}$", description="The bucket's region; else AWS's usual variables, or us-east-1."
+    )
+    storage_access_key_id: SecretStr | None = Field(
+        None, description="The key for the bucket; else what AWS's own tools would use, a role included."
+    )
+    storage_secret_access_key: SecretStr | None = Field(None, description="Its secret half.")
+    storage_path_style: bool | None = Field(
+        None,
+        description="Whether the bucket is named in the path instead of the host; without it, with an endpoint of"
+        " your own only.",
+    )
+    storage_links: Literal["presigned", "proxy"] | None = Field(
+        None,
+        description="Whether links to videos redirect to presigned URLs of the bucket, or their bytes pass through"
+        " rushes; without it, presigned on AWS and with a public endpoint.",
     )
     link_ttl_s: int = Field(
         3600, ge=1, le=MONTH_S, description="How long a link to a video works after it was made, in seconds."

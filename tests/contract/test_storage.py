@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import tracemalloc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,11 @@ from hypothesis import strategies as st
 
 from rushes.errors import BodyTooLarge
 from rushes.media.local import LocalStorage
+from rushes.media.s3 import S3Storage
 from rushes.media.storage import Storage
+from tests.fixtures.s3 import S3Server, s3, scratch_files
+
+__all__ = ["s3"]
 
 KEY = "videos/job_1/0.mp4"
 MEBIBYTE = 1024 * 1024
@@ -47,13 +51,28 @@ class LocalHarness:
         return sorted(str(path.relative_to(self._root)) for path in self._root.rglob("*") if path.is_file())
 
 
-HARNESSES: list[Callable[[Path], Harness]] = [LocalHarness]
+class S3Harness:
+    """A folder in a bucket of its own."""
+
+    def __init__(self, server: S3Server, scratch: Path) -> None:
+        self._server = server
+        self._bucket = server.new_bucket()
+        self.storage = S3Storage(server.connected(self._bucket), scratch)
+
+    def everything(self) -> list[str]:
+        return [name.removeprefix("kept/") for name in self._server.everything(self._bucket)]
+
+
+HARNESSES = ["local", "s3"]
 
 
 @pytest.fixture(params=HARNESSES)
-def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Harness:
-    make: Callable[[Path], Harness] = request.param
-    return make(tmp_path)
+def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
+    if request.param == "local":
+        yield LocalHarness(tmp_path)
+        return
+    yield S3Harness(request.getfixturevalue("s3"), tmp_path)
+    assert scratch_files(tmp_path) == []
 
 
 @pytest.fixture
@@ -312,3 +331,20 @@ async def test_a_key_that_is_no_safe_relative_path_is_refused(storage: Storage, 
 async def test_a_range_that_ends_before_it_starts_is_refused(storage: Storage) -> None:
     with pytest.raises(ValueError, match="5 to 4"):
         storage.open(KEY, start=5, end=4)
+
+
+async def test_a_file_on_disk_is_that_file_for_as_long_as_it_is_needed(storage: Storage) -> None:
+    await storage.put(KEY, mebibytes(3), max_bytes=PLENTY)
+    async with storage.on_disk(KEY) as path:
+        assert path.read_bytes() == await content(storage)
+
+
+async def test_what_is_not_there_is_on_no_disk(storage: Storage) -> None:
+    with pytest.raises(FileNotFoundError):
+        async with storage.on_disk(KEY) as path:
+            path.read_bytes()
+
+
+async def test_a_storage_that_works_passes_its_check(storage: Storage) -> None:
+    await put(storage, b"x")
+    await storage.check()

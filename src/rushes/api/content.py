@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rushes.api.ranged import ServedFile, ranged_response
+from rushes.api.ranged import ServedFile, is_unchanged, ranged_response
 from rushes.api.services import Services, services_of
 from rushes.errors import FileExpired, JobNotFinished
 from rushes.jobs.job import Job
@@ -18,6 +18,7 @@ from rushes.jobs.store import poster_key
 from rushes.video.output import StoredVideo
 
 CACHED = {"Cache-Control": "private, max-age=3600"}
+NOT_CACHED = {"Cache-Control": "no-store"}
 
 
 def finished_video(services: Services, job: Job, index: int) -> StoredVideo:
@@ -36,9 +37,30 @@ def video_of(services: Services, job: Job, index: int) -> StoredVideo:
     return job.outputs[index]
 
 
+async def linked_response(request: Request, job: Job, video: StoredVideo, index: int, ttl_s: int) -> Response:
+    """The video, or where the storage gives links of its own, the way to it: a 307 to one that lasts `ttl_s`."""
+    file = _served_file(job, video, index)
+    # What compares our validator is answered here: the bucket has another one for the same bytes.
+    ours = "If-Range" in request.headers or is_unchanged(request.headers, file)
+    if request.method == "GET" and not ours:
+        url = await services_of(request).storage.link(
+            video.key, ttl_s=ttl_s, content_type=file.content_type, disposition=file.disposition
+        )
+        if url is not None:
+            return Response(status_code=HTTPStatus.TEMPORARY_REDIRECT, headers={"Location": url, **NOT_CACHED})
+    return await video_response(request, job, video, index)
+
+
 async def video_response(request: Request, job: Job, video: StoredVideo, index: int) -> Response:
     """The provider's original bytes. Supports Range, conditional requests and HEAD. Raises FileExpired."""
-    file = ServedFile(
+    try:
+        return await ranged_response(request, services_of(request).storage, _served_file(job, video, index), CACHED)
+    except FileNotFoundError:
+        raise video_gone(job.id) from None
+
+
+def _served_file(job: Job, video: StoredVideo, index: int) -> ServedFile:
+    return ServedFile(
         key=video.key,
         size_bytes=video.size_bytes,
         sha256=video.sha256,
@@ -46,10 +68,6 @@ async def video_response(request: Request, job: Job, video: StoredVideo, index: 
         filename=f"{job.id}-{index}.mp4",
         last_modified=datetime.fromtimestamp((job.completed_at or job.created_at) / 1000, UTC),
     )
-    try:
-        return await ranged_response(request, services_of(request).storage, file, CACHED)
-    except FileNotFoundError:
-        raise video_gone(job.id) from None
 
 
 async def poster_response(request: Request, job: Job, video: StoredVideo, index: int) -> Response:

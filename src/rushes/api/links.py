@@ -42,3 +42,7 @@ class Links:
     def check(self, path: str, expires: str | None, signature: str | None) -> LinkState:
         """What a link that came back is worth."""
         return self._signer.verify(path, expires, signature, self._clock.now_ms() / 1000)
+
+    def left_s(self, expires: str | None) -> int:
+        """How long a link that was checked goes on working."""
+        return 0 if expires is None else int(expires) - self._clock.now_ms() // 1000

@@ -36,6 +36,19 @@ class ServedFile:
     filename: str
     last_modified: datetime
 
+    @property
+    def etag(self) -> str:
+        """The validator: strong, as the content has but one SHA-256."""
+        return f'"{self.sha256}"'
+
+    @property
+    def disposition(self) -> str:
+        """The Content-Disposition: shown in place, and saved under the filename."""
+        quoted = quote(self.filename)
+        if quoted == self.filename:
+            return f'inline; filename="{self.filename}"'
+        return f"inline; filename*=utf-8''{quoted}"
+
 
 class Part(NamedTuple):
     """The bytes from `start` up to (not including) `end`."""
@@ -79,7 +92,7 @@ async def ranged_response(
     Several ranges are answered with the whole file. The file is opened before this returns: FileNotFoundError and
     StorageUnavailable are raised here, where the route can still answer with an error.
     """
-    etag = f'"{file.sha256}"'
+    etag = file.etag
     headers = {
         **(extra_headers or {}),
         "Accept-Ranges": "bytes",
@@ -87,7 +100,7 @@ async def ranged_response(
         "Last-Modified": format_datetime(file.last_modified.astimezone(UTC), usegmt=True),
         "X-Content-Type-Options": "nosniff",
     }
-    if _is_unchanged(request.headers, etag, file.last_modified):
+    if is_unchanged(request.headers, file):
         await _assert_stored(storage, file.key)
         return Response(status_code=304, headers=headers)
 
@@ -101,7 +114,7 @@ async def ranged_response(
     part = wanted if isinstance(wanted, Part) else Part(0, file.size_bytes)
     headers["Content-Type"] = file.content_type
     headers["Content-Length"] = str(part.end - part.start)
-    headers["Content-Disposition"] = _disposition(file.filename)
+    headers["Content-Disposition"] = file.disposition
     if isinstance(wanted, Part):
         headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{file.size_bytes}"
     status = 206 if isinstance(wanted, Part) else 200
@@ -149,10 +162,11 @@ async def _assert_stored(storage: Storage, key: str) -> None:
         await anext(nothing, b"")
 
 
-def _is_unchanged(headers: Headers, etag: str, last_modified: datetime) -> bool:
+def is_unchanged(headers: Headers, file: ServedFile) -> bool:
+    """Whether the client has this very file already, by what its request says."""
     if_none_match = headers.get("If-None-Match")
     if if_none_match is not None:
-        return if_none_match.strip() == "*" or etag in _ETAG.findall(if_none_match)
+        return if_none_match.strip() == "*" or file.etag in _ETAG.findall(if_none_match)
     if_modified_since = headers.get("If-Modified-Since")
     if if_modified_since is None:
         return False
@@ -160,15 +174,10 @@ def _is_unchanged(headers: Headers, etag: str, last_modified: datetime) -> bool:
         since = parsedate_to_datetime(if_modified_since)
     except (ValueError, OverflowError):
         return False
-    return since.tzinfo is not None and last_modified.replace(microsecond=0) <= since
+    return since.tzinfo is not None and file.last_modified.replace(microsecond=0) <= since
 
 
 def _may_be_partial(headers: Headers, etag: str, last_modified: str) -> bool:
     """Whether If-Range lets a Range count: absent, or exactly our validator (a weak one never matches)."""
     if_range = headers.get("If-Range")
     return if_range is None or if_range.strip() in (etag, last_modified)
-
-
-def _disposition(filename: str) -> str:
-    quoted = quote(filename)
-    return f'inline; filename="{filename}"' if quoted == filename else f"inline; filename*=utf-8''{quoted}"

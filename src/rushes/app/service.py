@@ -24,12 +24,13 @@ from rushes.app.aliases import model_aliases
 from rushes.app.credentials import configured_keys, credential_of
 from rushes.app.discovery import Discovery
 from rushes.app.own_servers import assumed, discovering, own_servers, with_own_servers
+from rushes.app.storage import opened_storage
 from rushes.catalogue.load import load
 from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
 from rushes.db.migrate import migrate_sqlite
 from rushes.db.sqlite import SqliteDatabase
-from rushes.errors import DatabaseUnavailable, NoCredentials
+from rushes.errors import DatabaseUnavailable, NoCredentials, StorageUnavailable
 from rushes.ids import new_id
 from rushes.jobs.breaker import Breakers, Circuit
 from rushes.jobs.history import HistoryStore
@@ -48,8 +49,8 @@ from rushes.media.custody import Custody
 from rushes.media.inputs import Inputs, Terms
 from rushes.media.inspection import Inspector
 from rushes.media.links import LinkSigner
-from rushes.media.local import LocalStorage
 from rushes.media.poster import Posters
+from rushes.media.storage import Storage
 from rushes.media.store import InputStore
 from rushes.net.client import HttpClient, Sink
 from rushes.offload import Offload
@@ -111,8 +112,9 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
         inspector = Inspector()
         closing.callback(inspector.close)
 
-        storage = LocalStorage(directory.storage)
-        await storage.sweep(clock.now_ms())
+        storage = await closing.enter_async_context(
+            opened_storage(settings, directory.storage, directory.scratch, clock)
+        )
         custody = Custody(storage, measuring)
         input_store = InputStore(database)
         inputs = Inputs(
@@ -212,7 +214,7 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
             await worker.stop()
 
         async def trouble() -> str | None:
-            return STOPPING if draining.is_set() else await _trouble(database, directory.root)
+            return STOPPING if draining.is_set() else await _trouble(database, storage, directory.root)
 
         services = Services(
             accounts=AccountStore(database),
@@ -277,11 +279,12 @@ def _secret_keys(settings: Settings, directory: DataDirectory) -> secret_keys.Se
     return secret_keys.load_or_create(directory.secret_key)
 
 
-async def _trouble(database: SqliteDatabase, root: Path) -> str | None:
+async def _trouble(database: SqliteDatabase, storage: Storage, root: Path) -> str | None:
     """What keeps the service from taking jobs, or None."""
     try:
         await database.read("SELECT 1")
-    except DatabaseUnavailable as error:
+        await storage.check()
+    except (DatabaseUnavailable, StorageUnavailable) as error:
         return error.message
     if not os.access(root, os.W_OK):
         return "the data directory cannot be written"

@@ -24,9 +24,9 @@ from rushes.errors import (
 from rushes.ids import ALPHABET, LENGTH, new_id
 from rushes.media.encoded import EncodedFile, decode, malformed, read_data_url
 from rushes.media.inspection import Inspector
-from rushes.media.local import LocalStorage
 from rushes.media.remote import fetch
 from rushes.media.sniff import HEAD_BYTES, IMAGE_TYPES, VIDEO_TYPES, content_type_of, kind_of
+from rushes.media.storage import Storage
 from rushes.media.store import InputStore, StoredInput, quota_reached
 from rushes.net.client import HttpClient
 from rushes.video.request import InputMedia, Role
@@ -87,7 +87,7 @@ class Inputs:
     """Every input file on its way in."""
 
     def __init__(
-        self, store: InputStore, storage: LocalStorage, http: HttpClient, inspector: Inspector, terms: Terms
+        self, store: InputStore, storage: Storage, http: HttpClient, inspector: Inspector, terms: Terms
     ) -> None:
         self._store = store
         self._storage = storage
@@ -204,7 +204,8 @@ class Inputs:
                 file = await self._storage.put(key, checked, max_bytes=wanted.most_video_bytes)
             settled = await self._store.use_same(account_id, file.sha256, keep_s=keep_s)
             if settled is None:
-                facts = await self._inspector.inspect(str(self._storage.path(key)), wanted.subject)
+                async with self._storage.on_disk(key) as path:
+                    facts = await self._inspector.inspect(str(path), wanted.subject)
                 settled = await self._store.settle(
                     input_id, account_id, file, facts, keep_s=keep_s, quota_bytes=self._terms.quota_bytes
                 )

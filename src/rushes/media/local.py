@@ -6,25 +6,19 @@ import asyncio
 import errno
 import hashlib
 import os
-import re
 import secrets
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from rushes.errors import BodyTooLarge, StorageUnavailable
-from rushes.media.storage import StoredFile
+from rushes.errors import StorageUnavailable
+from rushes.media.storage import READ_BYTES, StoredFile, assert_range, batches, segments_of
 
-WRITE_BYTES = 1024 * 1024
-READ_BYTES = 256 * 1024
 LEFTOVER_AGE_S = 3600
 
 _INCOMING = ".incoming"
-# No segment begins with a dot: that keeps out `.`, `..` and our own `.incoming`.
-_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
-_LONGEST_KEY = 1000
 
 _REASONS = {
     errno.ENOSPC: "is full",
@@ -48,12 +42,7 @@ class LocalStorage:
 
     def path(self, key: str) -> Path:
         """Where the file of this key is, or would be; raises ValueError for a key that could leave the directory."""
-        segments = key.split("/")
-        if len(key) > _LONGEST_KEY or not all(_SEGMENT.fullmatch(segment) for segment in segments):
-            raise ValueError(
-                f"The storage key {key[:200]!r} must be a relative path of letters, digits, '.', '_' and '-'."
-            )
-        return self._root.joinpath(*segments)
+        return self._root.joinpath(*segments_of(key))
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], *, max_bytes: int) -> StoredFile:
         """Write a file whole or not at all, durably, replacing one of the same key.
@@ -63,8 +52,8 @@ class LocalStorage:
         target = self.path(key)
         incoming = _Incoming(self._root)
         try:
-            async with aclosing(_batches(chunks, max_bytes)) as batches:
-                async for batch in batches:
+            async with aclosing(batches(chunks, max_bytes)) as pieces:
+                async for batch in pieces:
                     await asyncio.to_thread(incoming.write, batch)
             size_bytes, sha256 = await asyncio.to_thread(incoming.keep_as, target)
         except BaseException:
@@ -77,32 +66,31 @@ class LocalStorage:
 
         Raises FileNotFoundError before the first chunk, StorageUnavailable if the disk cannot be read.
         """
-        if start < 0 or (end is not None and end < start):
-            raise ValueError(f"There are no bytes from {start} to {end}.")
+        assert_range(start, end)
         return _chunks(_Outgoing(self.path(key), start, end))
 
     async def delete(self, key: str) -> None:
         """Remove a file; no error if it is gone. Raises StorageUnavailable if it cannot be removed."""
         await asyncio.to_thread(_remove, self.path(key))
 
+    @asynccontextmanager
+    async def on_disk(self, key: str) -> AsyncIterator[Path]:
+        """The file itself; whether it is there is found by opening it."""
+        yield self.path(key)
+
+    async def link(self, key: str, *, ttl_s: int, content_type: str, disposition: str) -> str | None:
+        """None: nobody else serves what is on our disk."""
+        del key, ttl_s, content_type, disposition
+        return None
+
+    async def check(self) -> None:
+        """Raises StorageUnavailable if the directory cannot be written."""
+        if not os.access(self._root, os.W_OK):
+            raise StorageUnavailable("the directory of the media storage cannot be written")
+
     async def sweep(self, now_ms: int) -> int:
         """Remove what writers that were killed left behind more than an hour ago; returns how many files."""
         return await asyncio.to_thread(_sweep, self._root / _INCOMING, now_ms / 1000 - LEFTOVER_AGE_S)
-
-
-async def _batches(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncGenerator[bytearray, None]:
-    """Chunks of any size joined to about a mebibyte, so that small ones do not cost a thread each."""
-    size_bytes = 0
-    batch = bytearray()
-    async for chunk in chunks:
-        size_bytes += len(chunk)
-        if size_bytes > max_bytes:
-            raise BodyTooLarge(f"The file is larger than the {max_bytes} bytes allowed.")
-        batch += chunk
-        if len(batch) >= WRITE_BYTES:
-            yield batch
-            batch = bytearray()
-    yield batch
 
 
 class _Incoming:

@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from rushes.errors import OutputInvalid, StorageUnavailable
-from rushes.media.local import LocalStorage
+from rushes.media.storage import Storage
 from rushes.offload import Offload
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ AT_FRACTION = 0.1
 class Posters:
     """Poster frames as JPEG, at most 640 pixels a side."""
 
-    def __init__(self, storage: LocalStorage, offload: Offload) -> None:
+    def __init__(self, storage: Storage, offload: Offload) -> None:
         self._storage = storage
         self._offload = offload
         self._being_made: dict[str, asyncio.Task[bytes]] = {}
@@ -50,7 +50,8 @@ class Posters:
 
     async def _make(self, key: str, video_key: str) -> bytes:
         try:
-            poster = await self._offload.run(draw_poster, str(self._storage.path(video_key)))
+            async with self._storage.on_disk(video_key) as path:
+                poster = await self._offload.run(draw_poster, str(path))
         except BrokenProcessPool as exc:
             raise StorageUnavailable("The poster could not be made, because the process that does died") from exc
         await self._storage.put(key, _once(poster), max_bytes=LARGEST_BYTES)

@@ -37,9 +37,8 @@ class VideoFacts:
 def probe_video(path: str, subject: str = "The provider's file") -> VideoFacts:
     """The facts of an MP4, WebM or QuickTime file whose first frame decodes; errors begin with `subject`.
 
-    It reads a file on disk and blocks: run it in an `Offload` child, so that a crash in a codec is not ours. Storage
-    that has no local files copies the video to a temporary file first. Raises OutputInvalid with a sentence that says
-    what the file is instead; OSError if it cannot be read.
+    It reads a file on disk and blocks: run it in an `Offload` child, so that a crash in a codec is not ours. Raises
+    OutputInvalid with a sentence that says what the file is instead; OSError if it cannot be read.
     """
     with open(path, "rb") as file:
         size_bytes = os.fstat(file.fileno()).st_size

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
+
+from rushes.errors import BodyTooLarge
+
+WRITE_BYTES = 1024 * 1024
+READ_BYTES = 256 * 1024
+
+# No segment begins with a dot: that keeps out `.`, `..` and what a storage keeps for itself.
+_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+_LONGEST_KEY = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +50,53 @@ class Storage(Protocol):
     async def delete(self, key: str) -> None:
         """Remove a file; no error if it is gone."""
         ...
+
+    def on_disk(self, key: str) -> AbstractAsyncContextManager[Path]:
+        """The file as one on this machine's disk, to be read only, for as long as the context lasts.
+
+        Raises FileNotFoundError, at the latest when the path is opened, and StorageUnavailable.
+        """
+        ...
+
+    async def link(self, key: str, *, ttl_s: int, content_type: str, disposition: str) -> str | None:
+        """A URL at which anybody can fetch the file for about `ttl_s`, without us; None if there is no such way.
+
+        Whether the file is there is not looked at. `disposition` is the answer's Content-Disposition.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Raises StorageUnavailable if files cannot be kept now. Returns soon, however slow the storage is."""
+        ...
+
+
+def segments_of(key: str) -> list[str]:
+    """The parts of a key between its slashes. Raises ValueError for a key that could lead elsewhere."""
+    segments = key.split("/")
+    if len(key) > _LONGEST_KEY or not all(_SEGMENT.fullmatch(segment) for segment in segments):
+        raise ValueError(f"The storage key {key[:200]!r} must be a relative path of letters, digits, '.', '_' and '-'.")
+    return segments
+
+
+def assert_range(start: int, end: int | None) -> None:
+    """Raises ValueError for a range that ends before it starts."""
+    if start < 0 or (end is not None and end < start):
+        raise ValueError(f"There are no bytes from {start} to {end}.")
+
+
+async def batches(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncGenerator[bytearray, None]:
+    """Chunks of any size joined to about a mebibyte, so that small ones do not cost a thread each; at least one.
+
+    Raises BodyTooLarge past `max_bytes`.
+    """
+    size_bytes = 0
+    batch = bytearray()
+    async for chunk in chunks:
+        size_bytes += len(chunk)
+        if size_bytes > max_bytes:
+            raise BodyTooLarge(f"The file is larger than the {max_bytes} bytes allowed.")
+        batch += chunk
+        if len(batch) >= WRITE_BYTES:
+            yield batch
+            batch = bytearray()
+    yield batch

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from rushes.api.authentication import Authenticated
-from rushes.api.content import finished_video, no_video, poster_response, video_of, video_response
+from rushes.api.content import finished_video, linked_response, no_video, poster_response, video_of, video_response
 from rushes.api.native.answers import file_of, problems, ranged_file_of
 from rushes.api.services import services_of
 from rushes.errors import JobNotFound
@@ -38,9 +38,13 @@ Signature = Annotated[str | None, Query(description="Part of the signed link.")]
 async def play(
     request: Request, job_id: str, index: Index, expires: Expires = None, signature: Signature = None
 ) -> Response:
-    """The provider's original bytes. Supports Range, conditional requests and HEAD; needs no key, only the link."""
+    """The provider's original bytes. Supports Range, conditional requests and HEAD; needs no key, only the link.
+
+    Where videos are kept in S3 this may be a 307 to a link there, which supports Range as well.
+    """
     job, video = await _linked_video(request, job_id, index, expires, signature)
-    return await video_response(request, job, video, index)
+    left_s = services_of(request).links.left_s(expires)
+    return await linked_response(request, job, video, index, left_s)
 
 
 @router.get(
