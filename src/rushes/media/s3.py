@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import secrets
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
 from rushes.errors import StorageUnavailable
 from rushes.media.bucket import BEYOND_THE_END, MISSING, Bucket, RefusedCallError
-from rushes.media.storage import READ_BYTES, StoredFile, assert_range, batches, segments_of
+from rushes.media.storage import StoredFile, assert_range, batches, segments_of
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +25,9 @@ T = TypeVar("T")
 PART_BYTES: Final = 8 * 1024**2
 """Every part but the last is this large: some servers want them equal, all want at least 5 MiB."""
 PARTS_AT_ONCE: Final = 2
+SEND_BYTES: Final = 256 * 1024
+READ_BYTES: Final = 1024 * 1024
+"""More than from a disk, for each read goes to a thread and back."""
 COPIES_AT_ONCE: Final = 2
 """Temporary files of whole videos on our disk."""
 READS_AGAIN: Final = 3
@@ -237,6 +241,17 @@ class _CutOffError(Exception):
         self.trouble = trouble
 
 
+class _Part(io.BufferedRandom):
+    """A nameless file that is read in large pieces, whoever asks: each small one costs a turn of the interpreter."""
+
+    def __init__(self, scratch: Path) -> None:
+        # Without a name, so it goes with the process however that ends.
+        super().__init__(tempfile.TemporaryFile(dir=scratch, buffering=0))  # noqa: SIM115 - it is closed with us
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(size if size is None or size < 0 else max(size, SEND_BYTES))
+
+
 class _Arriving:
     """An object that is being written. No thread works on it any more once a call here has returned."""
 
@@ -246,8 +261,8 @@ class _Arriving:
         self._scratch = scratch
         self._hash = hashlib.sha256()
         self._size_bytes = 0
-        self._filling: IO[bytes] | None = None
-        self._full: list[IO[bytes]] = []
+        self._filling: _Part | None = None
+        self._full: list[_Part] = []
         self._upload_id: str | None = None
         self._sending: list[asyncio.Task[dict[str, object]]] = []
         self._room = asyncio.Semaphore(PARTS_AT_ONCE)
@@ -302,8 +317,7 @@ class _Arriving:
                     self._full.append(self._filling)
                     self._filling = None
                 if self._filling is None:
-                    # Without a name, so it goes with the process however that ends.
-                    self._filling = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 - closed when sent
+                    self._filling = _Part(self._scratch)
                 written = self._filling.write(view[: PART_BYTES - self._filling.tell()])
                 view = view[written:]
         except OSError as exc:
@@ -322,7 +336,7 @@ class _Arriving:
     async def _begin(self) -> None:
         self._upload_id = (await self._told("create_multipart_upload"))["UploadId"]
 
-    async def _send_part(self, number: int, part: IO[bytes]) -> dict[str, object]:
+    async def _send_part(self, number: int, part: _Part) -> dict[str, object]:
         try:
             if self._given_up:
                 raise StorageUnavailable("The write was given up.")
@@ -333,7 +347,7 @@ class _Arriving:
             part.close()
             self._room.release()
 
-    async def _put(self, whole: IO[bytes] | None) -> None:
+    async def _put(self, whole: _Part | None) -> None:
         if whole is None:
             await self._told("put_object", Body=b"")
             return
