@@ -153,7 +153,8 @@ class Job:
 
     `surface` is which of the provider's APIs runs it, `credential` a fingerprint of the key it runs on, `byok` whether
     that key is the caller's own. `asked_model` is the model's name as a caller of OpenAI's API wrote it, an alias
-    perhaps; `source_job_id` the job whose video this one was made from.
+    perhaps; `source_job_id` the job whose video this one was made from. `request_id` is the request that made it, and
+    `traceparent` the trace that it belongs to (W3C Trace Context).
     """
 
     seq: int
@@ -188,6 +189,8 @@ class Job:
     asked_model: str | None = None
     source_job_id: str | None = None
     listener: Listener | None = None
+    request_id: str | None = None
+    traceparent: str | None = None
     abort_requested: bool = False
     """Whether an operator wants it to end."""
 

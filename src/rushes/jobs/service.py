@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from rushes import origin
 from rushes.accounts.keys import Caller, Mode
 from rushes.catalogue.choose import choose
 from rushes.catalogue.load import Catalogue
@@ -56,6 +58,16 @@ class Asked:
         return f"Asked(model={self.model!r}, provider={self.provider!r})"
 
 
+Tracing = Callable[[str], AbstractContextManager[str | None]]
+"""Around the acceptance of the job of this id: the W3C Trace Context that its later steps belong to, if any."""
+
+
+def pass_on(_job_id: str) -> AbstractContextManager[str | None]:
+    """No trace of ours: a job belongs to its caller's, if the caller has one."""
+    request = origin.current.get()
+    return nullcontext(None if request is None else request.traceparent)
+
+
 class JobService:
     """The caller's side of jobs. `wake` tells the worker in how many seconds there may be something to do."""
 
@@ -70,6 +82,7 @@ class JobService:
         clock: Clock,
         policy: Policy,
         wake: Callable[[float], None],
+        tracing: Tracing = pass_on,
     ) -> None:
         self._store = store
         self._catalogue = catalogue
@@ -79,6 +92,7 @@ class JobService:
         self._clock = clock
         self._policy = policy
         self._wake = wake
+        self._tracing = tracing
 
     async def find_answer(self, caller: Caller, once: Once) -> Replay | None:
         """What an earlier request of the same idempotency key was answered, if there was one."""
@@ -91,6 +105,13 @@ class JobService:
         ModelNotFound, ProviderNotFound, UnsupportedOption, InvalidRequest, ModelRetired, NoCredentials,
         IdempotencyMismatch or what `Inputs.take` raises; no job is stored then.
         """
+        job_id = new_id("job")
+        with self._tracing(job_id) as traceparent:
+            return await self._create(caller, asked, once, job_id, traceparent)
+
+    async def _create(
+        self, caller: Caller, asked: Asked, once: Once | None, job_id: str, traceparent: str | None
+    ) -> Job | Replay:
         model = choose(self._catalogue, asked.model, asked.provider)
         expected = replace(asked.request, media=tuple(item.expected() for item in asked.media))
         test = caller.mode is Mode.TEST
@@ -116,7 +137,7 @@ class JobService:
         served = serving.model
         hold_s = self._policy.test_hold_s if served.provider == ANIMATIC else self._policy.hold_s
         cost_usd = _cost_usd(serving, request)
-        job_id = new_id("job")
+        request_of = origin.current.get()
         new = NewJob(
             id=job_id,
             account_id=caller.account_id,
@@ -142,6 +163,8 @@ class JobService:
             asked_model=asked.asked_model,
             source_job_id=asked.source_job_id,
             listener=asked.listener,
+            request_id=None if request_of is None else request_of.request_id,
+            traceparent=traceparent,
         )
         job = await self._store.create(new) if once is None else await self._store.create_once(new, once)
         self._wake(hold_s)

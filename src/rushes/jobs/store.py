@@ -23,10 +23,12 @@ from rushes.video.request import VideoRequest
 INSERT_JOB = """
 INSERT INTO jobs (id, account_id, key_id, state, status, provider, model, served_provider, served_model, request,
                   response_format, cost_usd, usual_s, warnings, lane, available_at, deadline_at, progress, created_at,
-                  surface, credential, byok, fallbacks, asked_model, source_job_id, listener)
+                  surface, credential, byok, fallbacks, asked_model, source_job_id, listener,
+                  request_id, traceparent)
 VALUES (:id, :account_id, :key_id, 'queued', 'pending', :provider, :model, :served_provider, :served_model, :request,
         :response_format, :cost_usd, :usual_s, :warnings, :lane, :now + :hold_ms, :now + :deadline_ms, :progress, :now,
-        :surface, :credential, :byok, :fallbacks, :asked_model, :source_job_id, :listener)
+        :surface, :credential, :byok, :fallbacks, :asked_model, :source_job_id, :listener,
+        :request_id, :traceparent)
 RETURNING *
 """
 
@@ -111,6 +113,8 @@ class NewJob:
     asked_model: str | None = None
     source_job_id: str | None = None
     listener: Listener | None = None
+    request_id: str | None = None
+    traceparent: str | None = None
 
 
 Deleting = Callable[[Transaction, Row], Awaitable[None]]
@@ -340,6 +344,8 @@ async def _insert(transaction: Transaction, new: NewJob) -> Job:
         asked_model=new.asked_model,
         source_job_id=new.source_job_id,
         listener=None if new.listener is None else new.listener.to_json(),
+        request_id=new.request_id,
+        traceparent=new.traceparent,
     )
     if new.sealed_secret is not None:
         await transaction.execute(KEEP_SEALED, job_id=new.id, sealed=new.sealed_secret)
@@ -406,6 +412,9 @@ def job_from(row: Row) -> Job:
         asked_model=row["asked_model"],
         source_job_id=row["source_job_id"],
         listener=Listener.from_json(row["listener"]),
+        # A webhook's snapshot of a deleted job may be older than these columns.
+        request_id=row.get("request_id"),
+        traceparent=row.get("traceparent"),
         abort_requested=row["abort_requested_at"] is not None,
     )
 

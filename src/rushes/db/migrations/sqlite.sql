@@ -55,7 +55,7 @@ CREATE TABLE jobs (
 	created_at BIGINT NOT NULL, 
 	started_at BIGINT, 
 	completed_at BIGINT, 
-	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, listener TEXT, abort_requested_at BIGINT, 
+	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, listener TEXT, abort_requested_at BIGINT, request_id TEXT, traceparent TEXT, 
 	PRIMARY KEY (seq), 
 	UNIQUE (id)
 );
@@ -240,4 +240,4 @@ CREATE TABLE webhook_lanes (
 );
 CREATE INDEX webhook_lanes_due ON webhook_lanes (next_at);
 CREATE INDEX jobs_aborting ON jobs (worker_id) WHERE abort_requested_at IS NOT NULL AND lease IS NOT NULL;
-INSERT INTO alembic_version (version_num) VALUES ('0009');
+INSERT INTO alembic_version (version_num) VALUES ('0010');
