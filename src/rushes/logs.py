@@ -17,6 +17,8 @@ def configure(level: str, form: str) -> None:
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
+            # The ids of the request or the job that a task is at work on.
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *_rendering(form),
@@ -25,7 +27,16 @@ def configure(level: str, form: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr, format="%(message)s", force=True)
+    logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[_Forwarding()], force=True)
+
+
+class _Forwarding(logging.Handler):
+    """What libraries say by the standard's logging, as lines of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger().log(
+            record.levelno, "library", name=record.name, detail=record.getMessage(), exc_info=record.exc_info
+        )
 
 
 def _rendering(form: str) -> list[structlog.typing.Processor]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from rushes.logs import plain_line
@@ -26,3 +30,16 @@ def test_a_value_that_could_be_read_as_something_else_is_quoted(value: str) -> N
 
 def test_a_traceback_stays_readable_below_its_line() -> None:
     assert line(exception="Traceback ...\nZeroDivisionError") == ("T [info] request\nTraceback ...\nZeroDivisionError")
+
+
+def test_what_libraries_say_comes_in_the_same_form() -> None:
+    said = (
+        "import logging; from rushes import logs; logs.configure('info', 'json')\n"
+        "logging.getLogger('a.library').warning('lost %s', 'a batch')\n"
+        "logging.getLogger('a.library').info('too much detail')"
+    )
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True, timeout=30)
+    (only,) = done.stderr.splitlines()
+    content = json.loads(only)
+    assert (content["event"], content["name"], content["detail"]) == ("library", "a.library", "lost a batch")
+    assert content["level"] == "warning"

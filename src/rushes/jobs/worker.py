@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from rushes.clock import SteadyClock
 from rushes.errors import CallerError, DatabaseUnavailable, LeaseLost, RushesError
@@ -164,6 +165,8 @@ class Worker:
                 end.cancel()
 
     async def _carry_out(self, claimed: Claimed, term: Term) -> None:
+        # For every line of this task, and of those that it starts.
+        bind_contextvars(job_id=claimed.job.id, **_request_of(claimed.job))
         job_log = log.bind(job_id=claimed.job.id)
         hopeless = self._is_hopeless(claimed.job)
         try:
@@ -282,3 +285,7 @@ class Worker:
         finally:
             limit.cancel()
             task.cancel()
+
+
+def _request_of(job: Job) -> dict[str, str]:
+    return {} if job.request_id is None else {"request_id": job.request_id}
