@@ -48,12 +48,25 @@ class Sender:
         self._clock = clock
         self._limits = TimeLimits(connect_s=min(10.0, try_s), read_s=try_s, total_s=try_s)
 
-    async def send(self, url: str, message_id: str, body: bytes, signing_secrets: Sequence[str]) -> Heard:
-        """Try once. Whatever happens at the other end is in the answer; nothing is raised for it."""
+    async def send(
+        self,
+        url: str,
+        message_id: str,
+        body: bytes,
+        signing_secrets: Sequence[str],
+        *,
+        traceparent: str | None = None,
+    ) -> Heard:
+        """Try once, as part of the trace that is given, if any.
+
+        Whatever happens at the other end is in the answer; nothing is raised for it.
+        """
         headers = {
             "Content-Type": "application/json",
             **signed_headers(message_id, self._clock.now_ms() // 1000, body, signing_secrets),
         }
+        if traceparent is not None:
+            headers["traceparent"] = traceparent
         began = time.monotonic()
         status: int | None = None
         retry_after_s: float | None = None

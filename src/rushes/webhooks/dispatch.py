@@ -188,25 +188,29 @@ class Dispatcher:
                 return Settlement(error="the webhook was deleted", tried=False)
             if not endpoint.enabled:
                 return Settlement(error="the webhook is disabled", tried=False)
-        data = await self._data(delivery)
-        if data is None:
+        subject = await self._subject(delivery)
+        if subject is None:
             return Settlement(error="the job was deleted", tried=False)
+        job, kept = subject
         if endpoint is not None:
             url, signing_secrets = endpoint.url, self._secrets.of_endpoint(endpoint)
         else:
             url, signing_secrets = await self._secrets.of_job_url(delivery)
-        body = message(delivery.type, delivery.event_at, data)
-        return self._judge(delivery, await self._sender.send(url, delivery.id, body, signing_secrets))
+        body = message(delivery.type, delivery.event_at, self._view(job, kept))
+        return self._judge(
+            delivery, await self._sender.send(url, delivery.id, body, signing_secrets, traceparent=job.traceparent)
+        )
 
-    async def _data(self, delivery: Delivery) -> Mapping[str, Any] | None:
+    async def _subject(self, delivery: Delivery) -> tuple[Job, bool] | None:
+        """The job that is told of, and whether it is still kept."""
         if delivery.snapshot is not None:
-            return self._view(job_from(json.loads(delivery.snapshot)), False)
+            return job_from(json.loads(delivery.snapshot)), False
         try:
-            return self._view(await self._jobs.get_any(delivery.job_id), True)
+            return await self._jobs.get_any(delivery.job_id), True
         except JobNotFound:
             # Deleted between the claim and now: its snapshot is in the row that we have not seen.
             snapshot = await self._outbox.snapshot_of(delivery.id)
-            return None if snapshot is None else self._view(job_from(json.loads(snapshot)), False)
+            return None if snapshot is None else (job_from(json.loads(snapshot)), False)
 
     def _judge(self, delivery: Delivery, heard: Heard) -> Settlement:
         if heard.is_success:

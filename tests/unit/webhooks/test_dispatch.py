@@ -38,7 +38,15 @@ class PlayedSender(Sender):
         self.tries: list[tuple[float, str, str]] = []
         self.hanging = 0
 
-    async def send(self, url: str, message_id: str, body: bytes, signing_secrets: Sequence[str]) -> Heard:
+    async def send(
+        self,
+        url: str,
+        message_id: str,
+        body: bytes,
+        signing_secrets: Sequence[str],
+        *,
+        traceparent: str | None = None,
+    ) -> Heard:
         assert signing_secrets
         self.tries.append(((self._clock.now_ms() - START_MS) / 1000, url, message_id))
         if "hang" in url:
