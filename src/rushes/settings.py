@@ -180,6 +180,17 @@ class Settings(BaseSettings):
     child_processes: int = Field(2, ge=1, le=64, description="How many processes draw and decode video.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="The least that is logged.")
     log_format: str = Field("text", pattern="^(text|json)$", description="How log lines are written.")
+    log_requests: bool = Field(True, description="Whether each request gets a log line.")
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="What `Authorization: Bearer` must hold to read `/metrics`; without it, it is open to whoever"
+        " reaches the port.",
+    )
+    tracing: bool = Field(
+        False,
+        description="Whether each job is a trace, sent by OTLP over HTTP to where the standard OTEL_* variables say"
+        " (docs/monitoring.md).",
+    )
     input_quota_bytes: int = Field(
         2 * 1024**3, ge=1, description="How much room one account's input files may take, in bytes."
     )

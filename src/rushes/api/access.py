@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
+from rushes import origin
+from rushes.accounts.keys import Caller
 from rushes.api.errors import Refusal, problem_of
+from rushes.api.templates import method_of, template_of
 from rushes.ids import new_id
 from rushes.net.redact import scrub
 
@@ -17,12 +22,25 @@ log = structlog.get_logger(__name__)
 QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
+Answered = Callable[[str, str, int, float], None]
+"""Told the method, the route's template, the status and the seconds of each request that has ended."""
+
+
 class Access:
     """Gives each request an id (`X-Request-Id`), logs it when it ends, and turns a stray exception into a 500."""
 
-    def __init__(self, app: ASGIApp, refusal: Refusal = problem_of) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        refusal: Refusal = problem_of,
+        *,
+        logs_requests: bool = True,
+        answered: Answered | None = None,
+    ) -> None:
         self._app = app
         self._refusal = refusal
+        self._logs_requests = logs_requests
+        self._answered = answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -33,6 +51,8 @@ class Access:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         state["began"] = began
+        origin.current.set(origin.Origin(request_id, scope["headers"]))
+        bind_contextvars(request_id=request_id)
         status = 0
         whole = False
 
@@ -56,7 +76,12 @@ class Access:
             if not status:
                 await self._refusal(Request(scope), error)(scope, receive, send_with_id)
         finally:
-            if scope["path"] not in QUIET_PATHS:
+            duration_s = time.perf_counter() - began
+            if self._answered is not None:
+                self._answered(method_of(scope), template_of(scope), status, duration_s)
+            if self._logs_requests and scope["path"] not in QUIET_PATHS:
+                caller: Caller | None = state.get("caller")
+                who = {} if caller is None else {"account_id": caller.account_id, "key_id": caller.key_id}
                 # The query is left out: the signature of a link is a secret. So is a key that stands in place of an id.
                 log.info(
                     "request",
@@ -64,5 +89,6 @@ class Access:
                     method=scope["method"],
                     path=scrub(scope["path"]),
                     status=status,
-                    duration_ms=round((time.perf_counter() - began) * 1000, 1),
+                    duration_ms=round(duration_s * 1000, 1),
+                    **who,
                 )

@@ -27,8 +27,11 @@ async def authenticate(request: Request, _documented: Annotated[object, Depends(
     services = services_of(request)
     if bearer.startswith(PREFIX):
         key_id = services.tokens.key_id_of(bearer, services.clock.now_ms() / 1000)
-        return await services.accounts.authenticate_by_id(key_id)
-    return await services.accounts.authenticate(bearer)
+        caller = await services.accounts.authenticate_by_id(key_id)
+    else:
+        caller = await services.accounts.authenticate(bearer)
+    request.state.caller = caller
+    return caller
 
 
 Authenticated = Annotated[Caller, Depends(authenticate)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from inspect import signature
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -25,6 +26,9 @@ class Direct:
     def __init__(self, api: FastAPI, answers: Mapping[str, Answer], refusal: Refusal = problem_of) -> None:
         self._api = api
         self._answers = answers
+        self._templates = {
+            answer: f"{prefix}/{{{list(signature(answer).parameters)[1]}}}" for prefix, answer in answers.items()
+        }
         self._refusal = refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,6 +38,7 @@ class Direct:
             return
         answer, name = found
         scope["app"] = self._api
+        scope.setdefault("state", {})["route"] = self._templates[answer]
         request = Request(scope, receive, send)
         try:
             response = await answer(request, name)

@@ -39,8 +39,8 @@ from rushes.errors import RushesError
 DESCRIPTION = "One asynchronous API in front of every video model. Authenticate with `Authorization: Bearer KEY`."
 
 
-def build_http(services: Services) -> ASGIApp:
-    """The ASGI application that serves `services`."""
+def build_http(services: Services, *, logs_requests: bool = True) -> ASGIApp:
+    """The ASGI application that serves `services`, with a log line for each request unless told otherwise."""
     # The documentation page is served from our own files: it works where nothing else can be reached.
     api = FastAPIOffline(
         title="rushes",
@@ -72,7 +72,12 @@ def build_http(services: Services) -> ASGIApp:
         api.add_exception_handler(kind, refusal_of)
     keep_true(api)
     answers = {"/api/v1/videos/jobs": jobs.get_job_directly, f"{PREFIX}/videos": openai_videos.get_video_directly}
-    return Access(Lingering(Direct(api, answers, refusal_of)), refusal_of)
+    return Access(
+        Lingering(Direct(api, answers, refusal_of)),
+        refusal_of,
+        logs_requests=logs_requests,
+        answered=services.metrics.answered,
+    )
 
 
 def refusal_of(request: Request, error: Exception) -> Response:

@@ -20,6 +20,8 @@ from rushes.jobs.watching import Watching
 from rushes.media.inputs import Inputs
 from rushes.media.poster import Posters
 from rushes.media.storage import Storage
+from rushes.telemetry.metrics import Metrics
+from rushes.telemetry.scrape import Scrape
 from rushes.webhooks.service import WebhookService
 
 
@@ -49,6 +51,9 @@ class Services:
     posters: Posters
     clock: Clock
     ready: Callable[[], Awaitable[str | None]]
+    metrics: Metrics
+    scrape: Scrape
+    metrics_token: str | None
     breakers: Callable[[], Mapping[Circuit, CircuitHealth]]
 
 

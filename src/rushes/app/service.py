@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,14 +28,16 @@ from rushes.app.storage import opened_storage
 from rushes.catalogue.load import load
 from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
+from rushes.db.database import Database
 from rushes.db.migrate import migrate_sqlite
+from rushes.db.observed import ObservedDatabase
 from rushes.db.sqlite import SqliteDatabase
 from rushes.errors import DatabaseUnavailable, NoCredentials, StorageUnavailable
 from rushes.ids import new_id
-from rushes.jobs.breaker import Breakers, Circuit
+from rushes.jobs.breaker import Breakers, Circuit, CircuitHealth
 from rushes.jobs.history import HistoryStore
 from rushes.jobs.job import Job
-from rushes.jobs.leases import LeaseStore
+from rushes.jobs.moving import MOVES_CHANNEL
 from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.jobs.service import JobService, Policy
 from rushes.jobs.serving import OnRetired, Servers
@@ -57,8 +59,16 @@ from rushes.offload import Offload
 from rushes.providers.registry import open_providers
 from rushes.sealing import Sealer
 from rushes.settings import Settings
+from rushes.telemetry.leases import ObservedLeases
+from rushes.telemetry.loop import watch_loop
+from rushes.telemetry.metrics import Metrics
+from rushes.telemetry.moves import Moves
+from rushes.telemetry.providers import ObservedClock, ObservedProvider
+from rushes.telemetry.scrape import Scrape
+from rushes.telemetry.spans import NoSpans, Spans
+from rushes.telemetry.store import TelemetryStore
+from rushes.telemetry.webhooks import ObservedSender
 from rushes.webhooks.cleaner import DeliveryCleaner
-from rushes.webhooks.delivery import Sender
 from rushes.webhooks.dispatch import Dispatcher
 from rushes.webhooks.outbox import Outbox, before_deletion
 from rushes.webhooks.service import WebhookService
@@ -100,7 +110,13 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
         own = own_servers(settings, shipped)
         catalogue = with_own_servers(shipped, own, settings, clock)
 
-        database = SqliteDatabase(directory.database, clock)
+        metrics = Metrics()
+        spans = _spans(settings)
+        closing.push_async_callback(spans.close)
+        moves = Moves(metrics, spans)
+        database = ObservedDatabase(
+            SqliteDatabase(directory.database, clock), MOVES_CHANNEL, moves.heard, metrics.writes.observe
+        )
         closing.push_async_callback(database.close)
         client = HttpClient(allow={sink: getattr(settings.net_allow, sink.value) for sink in Sink})
         closing.push_async_callback(client.close)
@@ -147,8 +163,9 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
             on_retired=OnRetired(settings.on_retired),
         )
         jobs = JobStore(database, deleting=before_deletion)
-        leases = LeaseStore(database, new_id("worker"))
+        leases = ObservedLeases(database, new_id("worker"), metrics)
         breakers = Breakers()
+        waiting_clock = ObservedClock(clock, metrics)
 
         async def tools_for(job: Job) -> Tools:
             adapter = adapters.get((job.served_provider, job.surface))
@@ -161,12 +178,12 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
                 raise NoCredentials(f"Model '{job.served_provider}/{job.served_model}' cannot be served any more")
             return Tools(
                 leases=leases,
-                provider=adapter,
+                provider=ObservedProvider(adapter, job, metrics, spans),
                 model=model,
                 credential=credential,
                 read_media=inputs.read,
                 custody=custody,
-                clock=clock,
+                clock=waiting_clock,
                 breaker=breakers.of(Circuit(job.served_provider, job.surface, job.credential, job.byok)),
                 poll_interval_s=settings.poll_interval_s,
                 retention_s=settings.retention_s,
@@ -195,7 +212,7 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
         )
         webhooks = WebhookStore(database)
         signing_secrets = SigningSecrets(webhooks, Sealer(keys.derive("webhooks")), clock)
-        sender = Sender(client, clock, try_s=settings.webhook_timeout_s)
+        sender = ObservedSender(client, clock, metrics, spans, try_s=settings.webhook_timeout_s)
         dispatcher = Dispatcher(
             database,
             jobs,
@@ -216,6 +233,9 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
         async def trouble() -> str | None:
             return STOPPING if draining.is_set() else await _trouble(database, storage, directory.root)
 
+        def breakers_now() -> Mapping[Circuit, CircuitHealth]:
+            return breakers.snapshot(clock.steady_ms())
+
         services = Services(
             accounts=AccountStore(database),
             tokens=TokenSigner(keys.derive("tokens")),
@@ -228,6 +248,7 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
                 clock=clock,
                 policy=Policy(hold_s=settings.hold_s, test_hold_s=settings.test_hold_s),
                 wake=worker.wake,
+                tracing=spans.accepting,
             ),
             history=history,
             watching=watching,
@@ -244,7 +265,20 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
             posters=Posters(storage, measuring),
             clock=clock,
             ready=trouble,
-            breakers=lambda: breakers.snapshot(clock.steady_ms()),
+            breakers=breakers_now,
+            metrics=metrics,
+            scrape=Scrape(
+                metrics,
+                TelemetryStore(database),
+                breakers_now,
+                {
+                    ("rushes_jobs_in_flight", "Jobs that this process carries out"): lambda: worker.in_flight,
+                    ("rushes_streams", "Event streams and waiting requests that are open"): lambda: watching.watchers,
+                    ("rushes_webhooks_in_flight", "Messages that are being tried"): lambda: dispatcher.under_way,
+                    ("rushes_database_writes_waiting", "Writes not yet on the disk"): lambda: database.waiting,
+                },
+            ),
+            metrics_token=None if settings.metrics_token is None else settings.metrics_token.get_secret_value(),
         )
         closing.push_async_callback(worker.stop)
         await worker.start(alone=True)
@@ -256,9 +290,11 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
                 DeliveryCleaner(Outbox(database), clock).run(),
                 Discovery(catalogue, discovering(own, settings), adapters, keyring, clock).run(),
                 watching.run(),
+                moves.run(history),
+                watch_loop(metrics),
             )
         )
-        yield Running(build_http(services), drain, worker.hurry)
+        yield Running(build_http(services, logs_requests=settings.log_requests), drain, worker.hurry)
 
 
 @asynccontextmanager
@@ -279,7 +315,16 @@ def _secret_keys(settings: Settings, directory: DataDirectory) -> secret_keys.Se
     return secret_keys.load_or_create(directory.secret_key)
 
 
-async def _trouble(database: SqliteDatabase, storage: Storage, root: Path) -> str | None:
+def _spans(settings: Settings) -> Spans:
+    if not settings.tracing:
+        return NoSpans()
+    # Imported only here: it is an extra, and takes a tenth of a second.
+    from rushes.telemetry.opentelemetry import OpenTelemetrySpans
+
+    return OpenTelemetrySpans()
+
+
+async def _trouble(database: Database, storage: Storage, root: Path) -> str | None:
     """What keeps the service from taking jobs, or None."""
     try:
         await database.read("SELECT 1")

@@ -1,0 +1,19 @@
+"""Whether the event loop keeps up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+from rushes.telemetry.metrics import Metrics
+
+LOOK_S: Final = 1.0
+
+
+async def watch_loop(metrics: Metrics) -> None:
+    """Ask once a second to be woken, and note how late that was; for ever."""
+    while True:
+        due = time.perf_counter() + LOOK_S
+        await asyncio.sleep(LOOK_S)
+        metrics.loop_late.observe(max(0.0, time.perf_counter() - due))

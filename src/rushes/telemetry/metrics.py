@@ -1,0 +1,107 @@
+"""What this process counts while it works. Processes can be summed; a restart begins at 0, as Prometheus expects."""
+
+from __future__ import annotations
+
+import platform
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+
+from rushes import __version__
+
+HTTP_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+CALL_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+STAGE_S: Final = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+WRITE_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+LATE_S: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30)
+
+
+class Metrics:
+    """One process's counters, in a registry of their own.
+
+    Labels are few: routes, not addresses; our error codes, not providers' words; no account, no key.
+    """
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry(auto_describe=True)
+        served = ("provider", "model")
+        ProcessCollector(registry=registry)
+        Info("rushes_build", "The release that runs", registry=registry).info(
+            {"version": __version__, "python": platform.python_version()}
+        )
+        self._http = Histogram(
+            "rushes_http_request_duration_seconds",
+            "HTTP requests, from their head to the end of the answer",
+            ("method", "route", "status"),
+            buckets=HTTP_S,
+            registry=registry,
+        )
+        self._http_children: dict[tuple[str, str, int], Histogram] = {}
+        self.moves = Counter(
+            "rushes_job_moves_total", "Jobs that came to this state", (*served, "state"), registry=registry
+        )
+        self.failures = Counter(
+            "rushes_job_failures_total", "Jobs that failed, by error code", (*served, "code"), registry=registry
+        )
+        self.cost = Counter("rushes_cost_usd_total", "Cost of the completed jobs, in USD", served, registry=registry)
+        self.stages = Histogram(
+            "rushes_job_stage_duration_seconds",
+            "How long jobs that have ended were in a stage: waiting, submitting, generating, storing; or in all, total",
+            (*served, "stage"),
+            buckets=STAGE_S,
+            registry=registry,
+        )
+        self.calls = Histogram(
+            "rushes_provider_call_duration_seconds",
+            "Calls to providers: submit, poll, find, cancel, fetch",
+            ("provider", "verb"),
+            buckets=CALL_S,
+            registry=registry,
+        )
+        self.call_errors = Counter(
+            "rushes_provider_errors_total",
+            "Calls to providers that failed, by our error code",
+            ("provider", "verb", "code"),
+            registry=registry,
+        )
+        self.waits_late = Histogram(
+            "rushes_poll_lag_seconds",
+            "How much later than planned the waits between polls ended",
+            buckets=LATE_S,
+            registry=registry,
+        )
+        self.loop_late = Histogram(
+            "rushes_event_loop_lag_seconds",
+            "How late the event loop comes to what is due, looked at once a second",
+            buckets=LATE_S,
+            registry=registry,
+        )
+        self.writes = Histogram(
+            "rushes_database_write_duration_seconds",
+            "Transactions, from being asked for to being on the disk",
+            buckets=WRITE_S,
+            registry=registry,
+        )
+        self.deliveries = Histogram(
+            "rushes_webhook_delivery_duration_seconds",
+            "Tries to deliver a webhook: delivered, failed, or refused for its address",
+            ("result",),
+            buckets=CALL_S,
+            registry=registry,
+        )
+        self.untold = Counter(
+            "rushes_telemetry_dropped_total",
+            "Jobs whose stages and trace were not recorded, because too many ended at once",
+            registry=registry,
+        )
+        self.heartbeat_at = Gauge(
+            "rushes_heartbeat_timestamp_seconds", "When this worker last showed that it lives", registry=registry
+        )
+
+    def answered(self, method: str, route: str, status: int, duration_s: float) -> None:
+        """A request has ended."""
+        key = (method, route, status)
+        child = self._http_children.get(key)
+        if child is None:
+            child = self._http_children[key] = self._http.labels(method, route, str(status))
+        child.observe(duration_s)

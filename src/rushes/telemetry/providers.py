@@ -1,0 +1,168 @@
+"""An adapter whose calls for one job are timed, counted, and told to the job's trace."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeVar
+
+from rushes.catalogue.model import Model
+from rushes.clock import SteadyClock
+from rushes.errors import RushesError
+from rushes.jobs.job import Job
+from rushes.providers.base import Credential, Provider, ReadMedia
+from rushes.telemetry.metrics import Metrics
+from rushes.telemetry.spans import Spans, Step
+from rushes.video.output import Output
+from rushes.video.progress import Handle, Progress, Submission, Working
+from rushes.video.request import VideoRequest
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Polls:
+    began_ns: int
+    polls: int = 0
+    errors: int = 0
+
+
+class ObservedProvider(Provider):
+    """`Provider` over another one, for as long as one worker carries one job."""
+
+    def __init__(self, provider: Provider, job: Job, metrics: Metrics, spans: Spans) -> None:
+        self.name = provider.name
+        self._provider = provider
+        self._job = job
+        self._metrics = metrics
+        self._spans = spans
+        self._polled: dict[str, _Polls] = {}
+
+    async def submit(
+        self,
+        model: Model,
+        request: VideoRequest,
+        *,
+        attempt_id: str,
+        credential: Credential,
+        read_media: ReadMedia,
+        callback_url: str | None = None,
+    ) -> Submission:
+        began_ns = time.time_ns()
+        code: str | None = None
+        try:
+            return await self._observed(
+                "submit",
+                self._provider.submit(
+                    model,
+                    request,
+                    attempt_id=attempt_id,
+                    credential=credential,
+                    read_media=read_media,
+                    callback_url=callback_url,
+                ),
+            )
+        except BaseException as error:
+            code = code_of(error)
+            raise
+        finally:
+            self._tell("submit", began_ns, code, {"rushes.attempt_id": attempt_id})
+
+    async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
+        name = repr(handle)
+        polled = self._polled.setdefault(name, _Polls(time.time_ns()))
+        polled.polls += 1
+        try:
+            progress = await self._observed("poll", self._provider.poll(handle, credential=credential))
+        except RushesError:
+            polled.errors += 1
+            raise
+        if not isinstance(progress, Working):
+            # One span for all: a job can be polled hundreds of times.
+            del self._polled[name]
+            self._tell(
+                "poll", polled.began_ns, None, {"rushes.polls": polled.polls, "rushes.poll_errors": polled.errors}
+            )
+        return progress
+
+    async def find(self, attempt_id: str, *, credential: Credential) -> Submission | None:
+        return await self._observed("find", self._provider.find(attempt_id, credential=credential))
+
+    def handle_for(self, provider_video_id: str) -> Handle:
+        return self._provider.handle_for(provider_video_id)
+
+    async def cancel(self, handle: Handle, *, credential: Credential) -> None:
+        await self._observed("cancel", self._provider.cancel(handle, credential=credential))
+
+    async def fetch(self, handle: Handle, output: Output, *, credential: Credential) -> AsyncGenerator[bytes, None]:
+        began, began_ns = time.perf_counter(), time.time_ns()
+        size_bytes = 0
+        code: str | None = None
+        try:
+            async with aclosing(self._provider.fetch(handle, output, credential=credential)) as chunks:
+                async for chunk in chunks:
+                    size_bytes += len(chunk)
+                    yield chunk
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            code = code_of(error)
+            raise
+        finally:
+            self._count("fetch", time.perf_counter() - began, code)
+            self._tell("fetch", began_ns, code, {"rushes.size_bytes": size_bytes})
+
+    async def _observed(self, verb: str, call: Awaitable[T]) -> T:
+        began = time.perf_counter()
+        code: str | None = None
+        try:
+            return await call
+        except BaseException as error:
+            code = code_of(error)
+            raise
+        finally:
+            self._count(verb, time.perf_counter() - began, code)
+
+    def _count(self, verb: str, duration_s: float, code: str | None) -> None:
+        self._metrics.calls.labels(self.name, verb).observe(duration_s)
+        if code is not None:
+            self._metrics.call_errors.labels(self.name, verb, code).inc()
+
+    def _tell(self, name: str, began_ns: int, code: str | None, facts: dict[str, str | int]) -> None:
+        served = {"rushes.provider": self._job.served_provider, "rushes.model": self._job.served_model}
+        self._spans.tell(
+            self._job.traceparent,
+            Step(name, began_ns, time.time_ns(), {"rushes.job_id": self._job.id, **served, **facts}, code),
+        )
+
+
+def code_of(error: BaseException) -> str:
+    """The stable code of what went wrong, never its words; `stopped` for a call that we ended ourselves."""
+    if isinstance(error, RushesError):
+        return error.code
+    return "stopped" if isinstance(error, asyncio.CancelledError) else "adapter_failed"
+
+
+class ObservedClock:
+    """`SteadyClock` over another one, that tells how much too late each sleep ended."""
+
+    def __init__(self, clock: SteadyClock, metrics: Metrics) -> None:
+        self._clock = clock
+        self._metrics = metrics
+
+    def now_ms(self) -> int:
+        """As the other says."""
+        return self._clock.now_ms()
+
+    def steady_ms(self) -> int:
+        """As the other says."""
+        return self._clock.steady_ms()
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds`."""
+        began = time.perf_counter()
+        await self._clock.sleep(seconds)
+        self._metrics.waits_late.observe(max(0.0, time.perf_counter() - began - seconds))

@@ -1,0 +1,103 @@
+"""What is looked up when metrics are scraped, beside what was counted meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from rushes.errors import DatabaseUnavailable
+from rushes.jobs.breaker import BreakerState, Circuit, CircuitHealth
+from rushes.jobs.job import Status
+from rushes.telemetry.metrics import Metrics
+from rushes.telemetry.store import Snapshot, TelemetryStore
+
+LEVELS: Final = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
+
+
+class Scrape:
+    """Everything that `/metrics` says. `gauges` are numbers of this process, each by its name with what it means."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        store: TelemetryStore,
+        breakers: Callable[[], Mapping[Circuit, CircuitHealth]],
+        gauges: Mapping[tuple[str, str], Callable[[], float]],
+    ) -> None:
+        self._metrics = metrics
+        self._store = store
+        self._breakers = breakers
+        self._gauges = gauges
+
+    async def text(self) -> bytes:
+        """All of it in Prometheus' text format; without what the database would say, if it says nothing."""
+        families = [*self._breaker_families(), *self._own_families()]
+        up = GaugeMetricFamily("rushes_database_up", "Whether the database could be read for these metrics")
+        try:
+            families += _snapshot_families(await self._store.read())
+            up.add_metric((), 1)
+        except DatabaseUnavailable:
+            up.add_metric((), 0)
+        looked_up = CollectorRegistry(auto_describe=False)
+        looked_up.register(_Families([*families, up]))
+        return generate_latest(looked_up) + generate_latest(self._metrics.registry)
+
+    def _breaker_families(self) -> list[GaugeMetricFamily]:
+        labels = ("provider", "surface", "credential")
+        states = GaugeMetricFamily("rushes_breaker_state", "0 closed, 1 half open, 2 open", labels=labels)
+        failures = GaugeMetricFamily("rushes_breaker_failures", "Submits in a row that did not arrive", labels=labels)
+        for circuit, health in self._breakers().items():
+            # Callers' own keys are nobody else's business.
+            if circuit.byok:
+                continue
+            values = (circuit.provider, circuit.surface or "", circuit.credential or "")
+            states.add_metric(values, LEVELS[health.state])
+            failures.add_metric(values, health.failures)
+        return [states, failures]
+
+    def _own_families(self) -> list[GaugeMetricFamily]:
+        return [GaugeMetricFamily(name, meaning, read()) for (name, meaning), read in self._gauges.items()]
+
+
+def _snapshot_families(snapshot: Snapshot) -> list[GaugeMetricFamily]:
+    jobs = GaugeMetricFamily("rushes_jobs", "Jobs that are kept, by status; of all accounts", labels=("status",))
+    for status in Status:
+        jobs.add_metric((status.value,), snapshot.jobs.get(status.value, 0))
+    labels = ("provider", "model")
+    waiting = GaugeMetricFamily("rushes_queue_jobs", "Jobs that wait for a worker or for room", labels=labels)
+    in_use = GaugeMetricFamily("rushes_lane_jobs", "Jobs that take up room at their model", labels=labels)
+    oldest = GaugeMetricFamily(
+        "rushes_queue_age_seconds", "How long the first waiting job could have been begun", labels=labels
+    )
+    for served, lane in snapshot.lanes.items():
+        waiting.add_metric(served, lane.ready)
+        in_use.add_metric(served, lane.in_use)
+        oldest.add_metric(served, lane.oldest_s)
+    workers = GaugeMetricFamily("rushes_workers", "Workers: alive, or overdue with their heartbeat", labels=("state",))
+    workers.add_metric(("alive",), snapshot.workers_alive)
+    workers.add_metric(("overdue",), snapshot.workers_overdue)
+    return [
+        jobs,
+        waiting,
+        in_use,
+        oldest,
+        workers,
+        GaugeMetricFamily(
+            "rushes_webhook_receivers_due", "Receivers with a message that is due", snapshot.receivers_due
+        ),
+        GaugeMetricFamily(
+            "rushes_webhook_age_seconds", "How long the first due message has been due", snapshot.webhook_oldest_s
+        ),
+    ]
+
+
+class _Families(Collector):
+    def __init__(self, families: Iterable[GaugeMetricFamily]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        return self._families

@@ -1,0 +1,86 @@
+"""What the database is asked when metrics are scraped: counters that are kept, and little that open jobs bound."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rushes.db.database import Database
+
+COUNT_JOBS = "SELECT status, SUM(jobs) AS jobs FROM job_counts GROUP BY status"
+
+# Lanes with jobs only: a caller's own key has a lane too, and those that are done with stay.
+BUSY_LANES = """
+SELECT lane, ready, in_use, :now AS now,
+       (SELECT MIN(available_at) FROM jobs
+        WHERE jobs.lane = lanes.lane AND state IN ('queued', 'rerouted') AND lease IS NULL) AS available_at
+FROM lanes WHERE ready > 0 OR in_use > 0
+"""
+
+WORKERS = "SELECT alive_until, :now AS now FROM workers"
+
+WEBHOOK_LANES = """
+SELECT COUNT(*) AS waiting, MIN(next_at) AS next_at, :now AS now FROM webhook_lanes WHERE next_at <= :now
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The queues of one served model together. `oldest_s` is how long its first job could have been begun by now."""
+
+    ready: int = 0
+    in_use: int = 0
+    oldest_s: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the database says at one moment; every process of a service says the same."""
+
+    jobs: Mapping[str, int]
+    lanes: Mapping[tuple[str, str], Lane]
+    workers_alive: int
+    workers_overdue: int
+    receivers_due: int
+    webhook_oldest_s: float
+
+
+class TelemetryStore:
+    """Reads for metrics. None of them grows with the jobs that have ended."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self) -> Snapshot:
+        """What is there now. Raises DatabaseUnavailable."""
+        counts = await self._database.read(COUNT_JOBS)
+        workers = Counter(row["alive_until"] >= row["now"] for row in await self._database.read(WORKERS))
+        (webhooks,) = await self._database.read(WEBHOOK_LANES)
+        return Snapshot(
+            # Postgres sums big integers into decimals.
+            jobs={row["status"]: int(row["jobs"]) for row in counts},
+            lanes=await self._lanes(),
+            workers_alive=workers[True],
+            workers_overdue=workers[False],
+            receivers_due=webhooks["waiting"],
+            webhook_oldest_s=0 if webhooks["next_at"] is None else _age_s(webhooks["next_at"], webhooks["now"]),
+        )
+
+    async def _lanes(self) -> Mapping[tuple[str, str], Lane]:
+        lanes: dict[tuple[str, str], Lane] = {}
+        for row in await self._database.read(BUSY_LANES):
+            # What follows the model's name tells credentials apart, and those are no label.
+            provider, _, model = row["lane"].rpartition("@")[0].partition("/")
+            if not provider:
+                provider, _, model = row["lane"].partition("/")
+            before = lanes.get((provider, model), Lane())
+            age_s = 0.0 if row["available_at"] is None else _age_s(row["available_at"], row["now"])
+            lanes[provider, model] = Lane(
+                before.ready + row["ready"], before.in_use + row["in_use"], max(before.oldest_s, age_s)
+            )
+        return lanes
+
+
+def _age_s(then_ms: int, now_ms: int) -> float:
+    return max(0.0, (now_ms - then_ms) / 1000)
