@@ -12,16 +12,16 @@ COUNT_JOBS = "SELECT status, SUM(jobs) AS jobs FROM job_counts GROUP BY status"
 
 # Lanes with jobs only: a caller's own key has a lane too, and those that are done with stay.
 BUSY_LANES = """
-SELECT lane, ready, in_use, :now AS now,
-       (SELECT MIN(available_at) FROM jobs
-        WHERE jobs.lane = lanes.lane AND state IN ('queued', 'rerouted') AND lease IS NULL) AS available_at
+SELECT lane, ready, in_use,
+       :now - (SELECT MIN(available_at) FROM jobs
+               WHERE jobs.lane = lanes.lane AND state IN ('queued', 'rerouted') AND lease IS NULL) AS age_ms
 FROM lanes WHERE ready > 0 OR in_use > 0
 """
 
-WORKERS = "SELECT alive_until, :now AS now FROM workers"
+WORKERS = "SELECT alive_until - :now AS left_ms FROM workers"
 
 WEBHOOK_LANES = """
-SELECT COUNT(*) AS waiting, MIN(next_at) AS next_at, :now AS now FROM webhook_lanes WHERE next_at <= :now
+SELECT COUNT(*) AS waiting, :now - MIN(next_at) AS age_ms FROM webhook_lanes WHERE next_at <= :now
 """
 
 
@@ -55,7 +55,7 @@ class TelemetryStore:
     async def read(self) -> Snapshot:
         """What is there now. Raises DatabaseUnavailable."""
         counts = await self._database.read(COUNT_JOBS)
-        workers = Counter(row["alive_until"] >= row["now"] for row in await self._database.read(WORKERS))
+        workers = Counter(row["left_ms"] >= 0 for row in await self._database.read(WORKERS))
         (webhooks,) = await self._database.read(WEBHOOK_LANES)
         return Snapshot(
             # Postgres sums big integers into decimals.
@@ -64,7 +64,7 @@ class TelemetryStore:
             workers_alive=workers[True],
             workers_overdue=workers[False],
             receivers_due=webhooks["waiting"],
-            webhook_oldest_s=0 if webhooks["next_at"] is None else _age_s(webhooks["next_at"], webhooks["now"]),
+            webhook_oldest_s=_seconds(webhooks["age_ms"]),
         )
 
     async def _lanes(self) -> Mapping[tuple[str, str], Lane]:
@@ -75,12 +75,14 @@ class TelemetryStore:
             if not provider:
                 provider, _, model = row["lane"].partition("/")
             before = lanes.get((provider, model), Lane())
-            age_s = 0.0 if row["available_at"] is None else _age_s(row["available_at"], row["now"])
             lanes[provider, model] = Lane(
-                before.ready + row["ready"], before.in_use + row["in_use"], max(before.oldest_s, age_s)
+                before.ready + row["ready"],
+                before.in_use + row["in_use"],
+                max(before.oldest_s, _seconds(row["age_ms"])),
             )
         return lanes
 
 
-def _age_s(then_ms: int, now_ms: int) -> float:
-    return max(0.0, (now_ms - then_ms) / 1000)
+def _seconds(age_ms: int | None) -> float:
+    # Of nothing there is no age, and what is held back is not old.
+    return max(0.0, (age_ms or 0) / 1000)
