@@ -99,7 +99,9 @@ class SimulatedSender(Sender):
         self._process = process
         self._chance = chance
 
-    async def send(self, url: str, message_id: str, body: bytes, signing_secrets: Sequence[str]) -> Heard:
+    async def send(
+        self, url: str, message_id: str, body: bytes, signing_secrets: Sequence[str], *, traceparent: str | None = None
+    ) -> Heard:
         if not signing_secrets:
             self._receivers.ledger.breaks(f"{message_id} was sent without a signature")
         await self._process.gate("before a message is sent")
