@@ -6,19 +6,21 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import create, custody, machine, polling, read, serve_file, start
+from bench import arrivals, create, custody, finishing, litellm, machine, read, serve_file, start
 from bench import list as listing
 from bench.report import Report, show
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 MEASUREMENTS = (
+    litellm.measure,
     create.measure,
     read.measure,
     listing.measure,
     start.measure,
     serve_file.measure,
     custody.measure,
-    polling.measure,
+    finishing.measure,
+    arrivals.measure,
 )
 
 INTRODUCTION = """\

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -119,6 +120,22 @@ def at_gemini(upstream: Server) -> dict[str, str]:
     return {
         "RUSHES_PROVIDERS__GOOGLE__BASE_URL": f"http://127.0.0.1:{upstream.port}",
         "RUSHES_PROVIDERS__GOOGLE__API_KEY": "no-real-key",
+    }
+
+
+def openai_shape(folder: Path) -> Server:
+    """The tests' fake server of the OpenAI Videos API, on the load's core."""
+    command: list[str | Path] = [sys.executable, "-m", "tests.fixtures.upstreams.openai_shape", "--flavor", "openai"]
+    return Server(command, folder, {}, "/_fake/requests", core=LOAD_CORE)
+
+
+def at_openai_shape(upstream: Server, model: str) -> dict[str, str]:
+    """The settings that make this fake a model server of the operator's own, called `gpu`."""
+    return {
+        "RUSHES_PROVIDERS__GPU__KIND": "openai",
+        "RUSHES_PROVIDERS__GPU__FLAVOR": "openai",
+        "RUSHES_PROVIDERS__GPU__BASE_URL": f"http://127.0.0.1:{upstream.port}/v1",
+        "RUSHES_PROVIDERS__GPU__MODELS": json.dumps([{"id": model}]),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -45,13 +46,25 @@ class Redactor:
     """Replaces some secrets, in each form they may take in a message, and whatever else is shaped like a key."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        parts = {part for secret in secrets for part in _parts(secret)}
-        forms = {form for part in parts for form in _forms(part) if len(form) >= SHORTEST_SECRET_CHARS}
+        self._secrets = tuple(secrets)
+
+    # What follows is found out when first needed: most jobs end without a message that could quote a key.
+
+    @functools.cached_property
+    def _parts(self) -> frozenset[str]:
+        return frozenset(part for secret in self._secrets for part in _parts(secret))
+
+    @functools.cached_property
+    def _forms(self) -> list[str]:
+        forms = {form for part in self._parts for form in _forms(part) if len(form) >= SHORTEST_SECRET_CHARS}
         # The longest first: a shorter form may be part of it.
-        self._forms = sorted(forms, key=len, reverse=True)
-        self._escapable = [
+        return sorted(forms, key=len, reverse=True)
+
+    @functools.cached_property
+    def _escapable(self) -> list[tuple[str, str]]:
+        return [
             (landmark, part)
-            for part in sorted(parts, key=len, reverse=True)
+            for part in sorted(self._parts, key=len, reverse=True)
             if SHORTEST_SECRET_CHARS <= len(part) <= LONGEST_ESCAPED_CHARS
             and not part.isalnum()
             and len(landmark := max(ALPHANUMERICS.findall(part), key=len, default="")) >= SHORTEST_SECRET_CHARS
