@@ -323,7 +323,7 @@ WRITES: dict[str, Callable[[LeaseStore, Claimed], Awaitable[object]]] = {
 
 def test_every_write_with_a_lease_is_tried_against_the_fence() -> None:
     without_lease = {"beat", "release_dead", "leave", "claim", "next_available_at", "expire_overdue", "disown"}
-    without_lease |= {"note_late_answer", "to_abort"}
+    without_lease |= {"note_late_answer", "to_abort", "listen"}
     assert set(WRITES) == {name for name in vars(LeaseStore) if not name.startswith("_")} - without_lease
 
 

@@ -139,7 +139,9 @@ class ProcessDatabase:
                 answered.set_result(answer)
 
     def listen(self, channel: str, heard: Callable[[str], None]) -> Callable[[], None]:
-        return self._inner.listen(channel, heard)
+        # A note that comes while nobody can hear it is lost.
+        here = self._process
+        return self._inner.listen(channel, lambda said: None if here.dead or here.is_frozen else heard(said))
 
     async def close(self) -> None:
         raise AssertionError("a process that dies closes nothing")

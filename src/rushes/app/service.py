@@ -247,7 +247,6 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
                 sealer=sealer,
                 clock=clock,
                 policy=Policy(hold_s=settings.hold_s, test_hold_s=settings.test_hold_s),
-                wake=worker.wake,
                 tracing=spans.accepting,
             ),
             history=history,

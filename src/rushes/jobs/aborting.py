@@ -29,6 +29,8 @@ UPDATE jobs SET state = 'failed', status = 'failed', completed_at = :now, lease 
 WHERE id = :id AND state IN ('queued', 'rerouted')
 """
 
+ANY_WORKER = "SELECT id FROM workers WHERE alive_until >= :now LIMIT 1"
+
 ASK_TO_ABORT = "UPDATE jobs SET abort_requested_at = :now WHERE id = :id AND abort_requested_at IS NULL"
 
 CANCEL_TRIES = 3
@@ -51,6 +53,10 @@ class AbortStore:
         if not rows:
             raise _no_such_job(job_id)
         return job_from(rows[0])
+
+    async def has_worker(self) -> bool:
+        """Whether anybody is alive who carries jobs out."""
+        return bool(await self._database.read(ANY_WORKER))
 
     async def request(self, job_id: str) -> Job:
         """End a job that waits in the queue; of one that was begun, note that it is to end. Asking again is no error.

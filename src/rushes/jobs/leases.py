@@ -2,19 +2,23 @@
 
 A worker claims jobs with a fresh lease token and keeps one heartbeat row alive. When that row runs out, its leases are
 anyone's; the next claim stamps a new token, and whatever the old worker still writes finds no row and raises LeaseLost.
+
+Every transaction that changes a job locks in one order, so that no two wait for each other: the worker's row, job rows,
+lanes by their names, job_counts, usage_rollups. A job's events and webhooks come after its row (webhooks/outbox.py).
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import LeaseLost
 from rushes.jobs.job import MOVES, Attempt, AttemptState, Job, Problem, State
-from rushes.jobs.moving import JOBS_CHANNEL, record_event, record_move
+from rushes.jobs.moving import JOBS_CHANNEL, WORK_CHANNEL, record_event, record_move
 from rushes.jobs.store import (
     DOOM_FILE,
     ENTER_LANE,
@@ -45,9 +49,13 @@ ALL_WORKERS = "SELECT id FROM workers FOR UPDATE"
 
 ALIVE = "SELECT id FROM workers WHERE id = :worker_id AND alive_until >= :now FOR UPDATE"
 
-LEASED_JOBS = "SELECT id, state, lane, lease FROM jobs WHERE worker_id = :worker_id FOR UPDATE"
+LOCK_WORKER = "SELECT id FROM workers WHERE id = :worker_id FOR UPDATE"
 
-LEASED_IN_VAIN = "SELECT id, state, lane, lease FROM jobs WHERE worker_id = :worker_id AND lease = :lease FOR UPDATE"
+LEASED_JOBS = "SELECT id, state, lane, lease FROM jobs WHERE worker_id = :worker_id ORDER BY seq FOR UPDATE"
+
+LEASED_IN_VAIN = """
+SELECT id, state, lane, lease FROM jobs WHERE worker_id = :worker_id AND lease = :lease ORDER BY seq FOR UPDATE
+"""
 
 _UNLEASE = """
 UPDATE jobs SET lease = NULL, worker_id = NULL,
@@ -60,30 +68,36 @@ UNLEASE_IN_VAIN = _UNLEASE + "WHERE worker_id = :worker_id AND lease = :lease"
 
 UNLEASE_ONE = _UNLEASE + "WHERE id = :id AND lease = :lease"
 
+# What is limited and locked is chosen in a WITH of its own: left inside an IN, Postgres may choose once for every row.
 CLAIM_UNOWNED = """
-UPDATE jobs SET lease = :lease, worker_id = :worker_id
-WHERE seq IN (SELECT seq FROM jobs WHERE lease IS NULL AND state IN ('submitting', 'running', 'storing', 'recovering')
-              ORDER BY seq LIMIT :most FOR UPDATE SKIP LOCKED)
-RETURNING *
+WITH chosen AS MATERIALIZED (
+    SELECT seq FROM jobs WHERE lease IS NULL AND state IN ('submitting', 'running', 'storing', 'recovering')
+    ORDER BY seq LIMIT :most FOR UPDATE SKIP LOCKED
+)
+UPDATE jobs SET lease = :lease, worker_id = :worker_id WHERE seq IN (SELECT seq FROM chosen) RETURNING *
 """
 
-OPEN_LANES = """
-SELECT lane, capacity - in_use AS free FROM lanes WHERE ready > 0 AND (capacity IS NULL OR in_use < capacity)
-"""
+_IS_OPEN = "ready > 0 AND (capacity IS NULL OR in_use < capacity)"
 
-LOCK_OPEN_LANES = OPEN_LANES + " FOR UPDATE SKIP LOCKED"
+OPEN_LANES = f"SELECT lane FROM lanes WHERE {_IS_OPEN}"  # noqa: S608 - fixed texts only
+
+# Waited for: every job that is accepted locks its lane for a moment, so a busy lane would be passed over for ever.
+LOCK_OPEN_LANE = f"SELECT capacity - in_use AS free FROM lanes WHERE lane = :lane AND {_IS_OPEN} FOR UPDATE"  # noqa: S608 - likewise
 
 CLAIM_QUEUED = """
-UPDATE jobs SET lease = :lease, worker_id = :worker_id, in_slot = 1
-WHERE seq IN (SELECT seq FROM jobs
-              WHERE lane = :lane AND state IN ('queued', 'rerouted') AND lease IS NULL AND available_at <= :now
-              ORDER BY available_at, seq LIMIT :most FOR UPDATE SKIP LOCKED)
-RETURNING *
+WITH chosen AS MATERIALIZED (
+    SELECT seq FROM jobs
+    WHERE lane = :lane AND state IN ('queued', 'rerouted') AND lease IS NULL AND available_at <= :now
+    ORDER BY available_at, seq LIMIT :most FOR UPDATE SKIP LOCKED
+)
+UPDATE jobs SET lease = :lease, worker_id = :worker_id, in_slot = 1 WHERE seq IN (SELECT seq FROM chosen) RETURNING *
 """
 
 NEXT_AVAILABLE = """
 SELECT MIN(available_at) AS at FROM jobs WHERE lane = :lane AND state IN ('queued', 'rerouted') AND lease IS NULL
 """
+
+LEAVE_LANE_SLOT = "UPDATE lanes SET in_use = in_use - 1 WHERE lane = :lane RETURNING capacity, ready"
 
 ABORTING = "SELECT id FROM jobs WHERE worker_id = :worker_id AND abort_requested_at IS NOT NULL AND lease IS NOT NULL"
 
@@ -93,8 +107,9 @@ ORDER BY deadline_at LIMIT :most
 """
 
 EXPIRE_OVERDUE = f"""
+WITH chosen AS MATERIALIZED ({OVERDUE} FOR UPDATE SKIP LOCKED)
 UPDATE jobs SET state = 'expired', status = 'failed', completed_at = :now, error_code = 'expired', error = :error
-WHERE state = :was AND seq IN ({OVERDUE} FOR UPDATE SKIP LOCKED)
+WHERE state = :was AND seq IN (SELECT seq FROM chosen)
 RETURNING *
 """  # noqa: S608 - fixed texts only
 
@@ -148,10 +163,16 @@ class Claimed:
 class LeaseStore:
     """What one worker does with jobs. Methods that take a Claimed raise LeaseLost if it is no longer ours."""
 
-    def __init__(self, database: Database, worker_id: str) -> None:
+    def __init__(self, database: Database, worker_id: str, *, pulse: Database | None = None) -> None:
+        """`pulse` is a way to the same database that is kept free for the heartbeat."""
         self._database = database
+        self._pulse = pulse or database
         self._worker_id = worker_id
         self._doubtful: set[str] = set()
+
+    def listen(self, heard: Callable[[str], None]) -> Callable[[], None]:
+        """Call `heard` with WORK_CHANNEL's notes, until what this returns is called."""
+        return self._database.listen(WORK_CHANNEL, heard)
 
     async def beat(self, ttl_s: float) -> bool:
         """Stay alive for another `ttl_s`, and say whether we were until now: if not, our leases may be another's."""
@@ -163,7 +184,7 @@ class LeaseStore:
             await transaction.execute(BEAT_ANEW, worker_id=self._worker_id, ttl_ms=ttl_ms)
             return False
 
-        return await self._database.write(body)
+        return await self._pulse.write(body)
 
     async def release_dead(self, *, all_workers: bool = False) -> int:
         """Take the leases from others that stopped beating; from every worker if the caller knows that none runs."""
@@ -173,10 +194,7 @@ class LeaseStore:
                 workers = await transaction.fetch(ALL_WORKERS)
             else:
                 workers = await transaction.fetch(DEAD_WORKERS, worker_id=self._worker_id)
-            released = 0
-            for worker in workers:
-                released += await _release(transaction, worker["id"])
-            return released
+            return await _release(transaction, sorted(worker["id"] for worker in workers))
 
         return await self._database.write(body)
 
@@ -184,7 +202,9 @@ class LeaseStore:
         """Give every lease back, so that another worker can go on at once; for a worker that stops in good order."""
 
         async def body(transaction: Transaction) -> None:
-            await _release(transaction, self._worker_id)
+            # A claim that was given up may still be under way, and holds this row until it is done.
+            await transaction.fetch(LOCK_WORKER, worker_id=self._worker_id)
+            await _release(transaction, [self._worker_id])
 
         await self._database.write(body)
 
@@ -199,26 +219,30 @@ class LeaseStore:
         self._doubtful.add(lease)
 
         async def body(transaction: Transaction) -> list[Claimed]:
+            if doubtful:
+                await transaction.fetch(LOCK_WORKER, worker_id=self._worker_id)
             for earlier in doubtful:
                 await _give_back(transaction, self._worker_id, earlier)
             if await fetch_one(transaction, ALIVE, worker_id=self._worker_id) is None:
                 return []
-            rows: list[Row] = list(
-                await transaction.fetch(CLAIM_UNOWNED, lease=lease, worker_id=self._worker_id, most=most)
-            )
-            claimed = [Claimed(job_from(row), lease, await _attempts_of(transaction, row["id"])) for row in rows]
-            for lane in await transaction.fetch(LOCK_OPEN_LANES):
+            claimed: list[Claimed] = []
+            rows = await transaction.fetch(CLAIM_UNOWNED, lease=lease, worker_id=self._worker_id, most=most)
+            claimed.extend([await _claimed(transaction, row, lease) for row in rows])
+            for lane in sorted(row["lane"] for row in await transaction.fetch(OPEN_LANES)):
                 room = most - len(claimed)
                 if room <= 0:
                     break
-                if lane["free"] is not None:
-                    room = min(room, lane["free"])
+                opened = await fetch_one(transaction, LOCK_OPEN_LANE, lane=lane)
+                if opened is None:
+                    continue
+                if opened["free"] is not None:
+                    room = min(room, opened["free"])
                 taken = await transaction.fetch(
-                    CLAIM_QUEUED, lease=lease, worker_id=self._worker_id, lane=lane["lane"], most=room
+                    CLAIM_QUEUED, lease=lease, worker_id=self._worker_id, lane=lane, most=room
                 )
                 if taken:
                     count = len(taken)
-                    await transaction.execute(LEAVE_LANE, lane=lane["lane"], ready=-count, in_use=count)
+                    await transaction.execute(LEAVE_LANE, lane=lane, ready=-count, in_use=count)
                     claimed.extend(Claimed(job_from(row), lease, ()) for row in taken)
             return claimed
 
@@ -241,14 +265,15 @@ class LeaseStore:
 
         async def body(transaction: Transaction) -> int:
             error = "The job was not started within its time limit, because others were before it; nothing was charged"
-            ended = 0
+            ended: list[tuple[State, Row]] = []
             for was in (State.QUEUED, State.REROUTED):
-                expired = await transaction.fetch(EXPIRE_OVERDUE, was=was, most=most - ended, error=error)
-                for job in expired:
-                    await transaction.execute(LEAVE_LANE, lane=job["lane"], ready=-1, in_use=0)
-                    await record_move(transaction, {**job, "state": was}, State.EXPIRED, "expired")
-                ended += len(expired)
-            return ended
+                jobs = await transaction.fetch(EXPIRE_OVERDUE, was=was, most=most - len(ended), error=error)
+                ended.extend((was, job) for job in jobs)
+            for lane, count in sorted(Counter(job["lane"] for _, job in ended).items()):
+                await transaction.execute(LEAVE_LANE, lane=lane, ready=-count, in_use=0)
+            for was, job in sorted(ended, key=lambda one: (one[1]["account_id"], one[1]["seq"])):
+                await record_move(transaction, {**job, "state": was}, State.EXPIRED, "expired")
+            return len(ended)
 
         return await self._database.write(body)
 
@@ -334,9 +359,11 @@ class LeaseStore:
             to = job.state if job.state.waits_in_lane else State.REROUTED
             if to is not job.state and to not in MOVES[job.state]:
                 raise ValueError(f"job '{job.id}' cannot move from {job.state} to {to}")
-            if row["in_slot"]:
-                await transaction.execute(LEAVE_LANE, lane=row["lane"], ready=0, in_use=-1)
-            await transaction.execute(ENTER_LANE, lane=fallback.lane, capacity=fallback.lane_capacity)
+            for lane in sorted({row["lane"], fallback.lane}):
+                if lane == row["lane"] and row["in_slot"]:
+                    await transaction.execute(LEAVE_LANE, lane=lane, ready=0, in_use=-1)
+                if lane == fallback.lane:
+                    await transaction.execute(ENTER_LANE, lane=lane, capacity=fallback.lane_capacity)
             was = f"{job.served_provider}/{job.served_model}"
             warning = f"'{fallback.name}' serves this request, because '{was}' did not accept it: {why}"
             await transaction.execute(
@@ -486,7 +513,10 @@ async def _move(transaction: Transaction, row: Row, to: State, cause: str, **col
     leaves_lane = row["in_slot"] and (to is State.STORING or to.is_final)
     if leaves_lane:
         sets.append("in_slot = 0")
-        await transaction.execute(LEAVE_LANE, lane=row["lane"], ready=0, in_use=-1)
+        lane = await fetch_one(transaction, LEAVE_LANE_SLOT, lane=row["lane"])
+        if lane is not None and lane["capacity"] is not None and lane["ready"] > 0:
+            # Others wait for the slot, and the worker with room for them may be in another process.
+            transaction.notify(WORK_CHANNEL, "")
     if to.is_final:
         sets.append("lease = NULL, worker_id = NULL, completed_at = :now")
     await transaction.execute(
@@ -507,20 +537,27 @@ async def _give_back(transaction: Transaction, worker_id: str, lease: str) -> No
 
 
 async def _put_down(transaction: Transaction, jobs: Sequence[Row]) -> None:
+    waiting = Counter(job["lane"] for job in jobs if State(job["state"]).waits_in_lane)
+    for lane, count in sorted(waiting.items()):
+        await transaction.execute(LEAVE_LANE, lane=lane, ready=count, in_use=-count)
     for job in jobs:
-        if State(job["state"]).waits_in_lane:
-            await transaction.execute(LEAVE_LANE, lane=job["lane"], ready=1, in_use=-1)
         await _doom_unrecorded(transaction, job)
 
 
-async def _release(transaction: Transaction, worker_id: str) -> int:
-    jobs = await transaction.fetch(LEASED_JOBS, worker_id=worker_id)
+async def _release(transaction: Transaction, worker_ids: Sequence[str]) -> int:
+    """Take every lease of these workers, whose rows are locked, so that none of them is just claiming."""
+    jobs: list[Row] = []
+    for worker_id in worker_ids:
+        jobs.extend(await transaction.fetch(LEASED_JOBS, worker_id=worker_id))
     await _put_down(transaction, jobs)
     for job in jobs:
         if not (state := State(job["state"])).waits_in_lane:
             await record_event(transaction, job, state, "its worker stopped; another goes on with it")
-    await transaction.execute(UNLEASE, worker_id=worker_id)
-    await transaction.execute(FORGET_WORKER, worker_id=worker_id)
+    for worker_id in worker_ids:
+        await transaction.execute(UNLEASE, worker_id=worker_id)
+        await transaction.execute(FORGET_WORKER, worker_id=worker_id)
+    if jobs:
+        transaction.notify(WORK_CHANNEL, "")
     return len(jobs)
 
 
@@ -536,6 +573,10 @@ async def _doom_unrecorded(transaction: Transaction, job: Row, attempt_id: str |
         if attempt["state"] == AttemptState.ACCEPTED and attempt_id in (None, attempt["id"]):
             for place in range(attempt["n"]):
                 await transaction.execute(DOOM_FILE, key=video_key(job["id"], attempt["id"], place, job["lease"]))
+
+
+async def _claimed(transaction: Transaction, row: Row, lease: str) -> Claimed:
+    return Claimed(job_from(row), lease, await _attempts_of(transaction, row["id"]))
 
 
 async def _attempts_of(transaction: Transaction, job_id: str) -> tuple[Attempt, ...]:

@@ -15,6 +15,9 @@ from rushes.jobs.usage import count_recovery, count_usage
 JOBS_CHANNEL = "jobs"
 """Tells the ids of jobs that have changed, to whoever shows them (`Database.listen`)."""
 
+WORK_CHANNEL = "work"
+"""Tells that a job may be taken up; in how many milliseconds, or empty for now."""
+
 COUNT_ONE = """
 INSERT INTO job_counts (account_id, status, jobs) VALUES (:account_id, :status, :change)
 ON CONFLICT (account_id, status) DO UPDATE SET jobs = job_counts.jobs + excluded.jobs

@@ -14,7 +14,7 @@ from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import JobNotFound, NotRecoverable, OutputLost
 from rushes.jobs.job import Job, State
 from rushes.jobs.leases import LATE_ANSWER
-from rushes.jobs.moving import record_event, record_move
+from rushes.jobs.moving import WORK_CHANNEL, record_event, record_move
 from rushes.jobs.store import GET_ANY_JOB, job_from
 from rushes.providers.base import Provider
 from rushes.video.progress import Handle
@@ -165,6 +165,7 @@ async def _revive(transaction: Transaction, row: Row, cause: str, provider_video
         REVIVE_JOB, id=row["id"], provider_video_id=provider_video_id, deadline_ms=RECOVERY_DEADLINE_MS
     )
     await record_move(transaction, row, State.RECOVERING, cause)
+    transaction.notify(WORK_CHANNEL, "")
 
 
 def _no_such_job(job_id: str) -> JobNotFound:

@@ -30,9 +30,11 @@ DOOMED_FILES = "SELECT key FROM doomed_files ORDER BY key LIMIT :most"
 FORGET_FILE = "DELETE FROM doomed_files WHERE key = :key"
 
 
+# The time is asked twice: between the choice and the deletion a new request may have renewed the row.
 OLD_ANSWERS = """
-DELETE FROM idempotency WHERE (account_id, route, key) IN (
-    SELECT account_id, route, key FROM idempotency WHERE created_at <= :now - :kept_ms ORDER BY created_at LIMIT :most
+DELETE FROM idempotency WHERE created_at <= :now - :kept_ms AND (account_id, route, key) IN (
+    SELECT account_id, route, key FROM idempotency WHERE created_at <= :now - :kept_ms
+    ORDER BY created_at LIMIT :most FOR UPDATE SKIP LOCKED
 )
 """
 

@@ -69,7 +69,7 @@ def pass_on(_job_id: str) -> AbstractContextManager[str | None]:
 
 
 class JobService:
-    """The caller's side of jobs. `wake` tells the worker in how many seconds there may be something to do."""
+    """The caller's side of jobs."""
 
     def __init__(
         self,
@@ -81,7 +81,6 @@ class JobService:
         sealer: Sealer,
         clock: Clock,
         policy: Policy,
-        wake: Callable[[float], None],
         tracing: Tracing = pass_on,
     ) -> None:
         self._store = store
@@ -91,7 +90,6 @@ class JobService:
         self._sealer = sealer
         self._clock = clock
         self._policy = policy
-        self._wake = wake
         self._tracing = tracing
 
     async def find_answer(self, caller: Caller, once: Once) -> Replay | None:
@@ -166,9 +164,7 @@ class JobService:
             request_id=None if request_of is None else request_of.request_id,
             traceparent=traceparent,
         )
-        job = await self._store.create(new) if once is None else await self._store.create_once(new, once)
-        self._wake(hold_s)
-        return job
+        return await self._store.create(new) if once is None else await self._store.create_once(new, once)
 
     async def get(self, caller: Caller, job_id: str) -> Job:
         """The caller's job. Raises JobNotFound."""
@@ -190,9 +186,7 @@ class JobService:
 
     async def cancel(self, caller: Caller, job_id: str) -> Job:
         """Cancel a pending job; again is no error. Raises JobNotFound or NotCancellable."""
-        job = await self._store.cancel(caller.account_id, job_id)
-        self._wake(0)
-        return job
+        return await self._store.cancel(caller.account_id, job_id)
 
     def _choose_fallbacks(self, main: Model, names: Sequence[str]) -> Sequence[tuple[str, Model]]:
         """The models that `fallback_models` names, each with its field."""

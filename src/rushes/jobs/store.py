@@ -16,7 +16,7 @@ from rushes.jobs.fallbacks import NO_FALLBACKS, Fallbacks
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay, replayed
 from rushes.jobs.job import Job, Problem, State, Status
 from rushes.jobs.listener import Listener
-from rushes.jobs.moving import record_acceptance, record_deletion, record_move
+from rushes.jobs.moving import WORK_CHANNEL, record_acceptance, record_deletion, record_move
 from rushes.video.output import StoredVideo
 from rushes.video.request import VideoRequest
 
@@ -81,6 +81,16 @@ CANCEL_QUEUED = """
 UPDATE jobs SET state = 'cancelled', status = 'failed', cancelled_at = :now, completed_at = :now, lease = NULL,
                 worker_id = NULL, in_slot = 0, error_code = 'cancelled', error = :error
 WHERE id = :id AND state = 'queued'
+"""
+
+
+# Found through the index on time, so that a page deep in the past does not walk over all that is newer. The greatest of
+# some, because jobs that are accepted at once may get their numbers in another order than their times.
+NEWEST_BEFORE = """
+SELECT MAX(seq) FROM (
+    SELECT seq FROM jobs WHERE account_id = :account_id AND created_at < :created_before
+    ORDER BY created_at DESC, seq DESC LIMIT 100
+) AS newest
 """
 
 
@@ -237,11 +247,7 @@ class JobStore:
         if listing.created_after_ms is not None:
             conditions.append("created_at >= :created_after")
         if listing.created_before_ms is not None:
-            # Found through the index on time, so that a page deep in the past does not walk over all that is newer.
-            conditions.append(
-                "seq <= (SELECT seq FROM jobs WHERE account_id = :account_id AND created_at < :created_before"
-                " ORDER BY created_at DESC, seq DESC LIMIT 1) AND created_at < :created_before"
-            )
+            conditions.append(f"seq <= ({NEWEST_BEFORE}) AND created_at < :created_before")
         order = "ASC" if listing.oldest_first else "DESC"
         sql = f"SELECT * FROM jobs WHERE {' AND '.join(conditions)} ORDER BY seq {order} LIMIT :limit OFFSET :skip"  # noqa: S608 - fixed texts only
         rows = await self._database.read(
@@ -285,6 +291,8 @@ class JobStore:
             await transaction.execute(
                 LEAVE_LANE, lane=row["lane"], ready=0 if claimed else -1, in_use=-1 if claimed else 0
             )
+            if claimed:
+                transaction.notify(WORK_CHANNEL, "")
             await record_move(transaction, row, State.CANCELLED, "cancelled by the caller")
             changed = await fetch_one(transaction, GET_JOB, id=job_id, account_id=account_id)
             assert changed is not None
@@ -319,6 +327,7 @@ class _Overtaken(Exception):
 
 
 async def _insert(transaction: Transaction, new: NewJob) -> Job:
+    hold_ms = int(new.hold_s * 1000)
     rows = await transaction.fetch(
         INSERT_JOB,
         id=new.id,
@@ -334,7 +343,7 @@ async def _insert(transaction: Transaction, new: NewJob) -> Job:
         usual_s=new.usual_s,
         warnings=json.dumps(new.warnings),
         lane=new.lane,
-        hold_ms=int(new.hold_s * 1000),
+        hold_ms=hold_ms,
         deadline_ms=int(new.deadline_s * 1000),
         progress=0 if new.reports_progress else None,
         surface=new.surface,
@@ -349,11 +358,12 @@ async def _insert(transaction: Transaction, new: NewJob) -> Job:
     )
     if new.sealed_secret is not None:
         await transaction.execute(KEEP_SEALED, job_id=new.id, sealed=new.sealed_secret)
-    for media in {media.key: media for media in new.request.media}.values():
+    for _, media in sorted({media.key: media for media in new.request.media}.items()):
         if not await transaction.execute(NEED_INPUT, job_id=new.id, key=media.key):
             raise UnusableInput(f"{media.role}: the file was removed before the job began; send it again", media.role)
     await transaction.execute(ENTER_LANE, lane=new.lane, capacity=new.lane_capacity)
     await record_acceptance(transaction, rows[0])
+    transaction.notify(WORK_CHANNEL, str(hold_ms))
     return job_from(rows[0])
 
 

@@ -74,6 +74,7 @@ class Worker:
         self._carried: dict[str, Carrying] = {}
         self._tenure = Tenure(clock, lease_s=limits.lease_s, last_answer_s=limits.last_answer_s)
         self._loops: list[asyncio.Task[None]] = []
+        self._stop_listening: Callable[[], None] = _nothing
         self._put_down: asyncio.Task[None] | None = None
 
     async def start(self, *, alone: bool) -> None:
@@ -82,7 +83,8 @@ class Worker:
         await self._beat()
         await self._leases.release_dead(all_workers=alone)
         await self._beat()
-        loops = [self._claim_forever(), self._beat_forever(), self._abort_forever()]
+        self._stop_listening = self._leases.listen(lambda after_ms: self.wake(int(after_ms or 0) / 1000))
+        loops = [self._claim_forever(), self._beat_forever(), self._tidy_forever(), self._abort_forever()]
         if not alone:
             loops.append(self._watch_the_leases())
         self._loops = [asyncio.create_task(loop) for loop in loops]
@@ -111,6 +113,8 @@ class Worker:
         self._tenure.hurry()
 
     async def _put_everything_down(self) -> None:
+        self._stop_listening()
+        self._stop_listening = _nothing
         tasks = [*self._loops, *self._jobs]
         for task in tasks:
             task.cancel()
@@ -237,7 +241,7 @@ class Worker:
                 log.exception("heartbeat_failed")
 
     async def _show_life(self) -> None:
-        """Renew our leases, and free those of workers that have died."""
+        """Renew our leases; once nothing is carried out under leases that ran out, begin anew."""
         if not await self._beat() and not self._tenure.alone:
             self._drop_jobs()
         if self._tenure.is_lost and not self._jobs:
@@ -246,6 +250,19 @@ class Worker:
             await self._beat()
             self._tenure.regain()
             self.wake()
+
+    async def _tidy_forever(self) -> None:
+        """Free what dead workers held. Not in the heartbeat, for the locks of a frozen one can hold this up."""
+        while True:
+            await self._clock.sleep(self._limits.lease_s / 3)
+            try:
+                await self._within(DATABASE_PATIENCE_S, self._tidy())
+            except RushesError as error:
+                log.warning("tidying_failed", error_code=error.code)
+            except Exception:
+                log.exception("tidying_failed")
+
+    async def _tidy(self) -> None:
         released = await self._leases.release_dead()
         if released + await self._leases.expire_overdue(MOST_EXPIRED):
             self.wake()
@@ -289,3 +306,7 @@ class Worker:
 
 def _request_of(job: Job) -> dict[str, str]:
     return {} if job.request_id is None else {"request_id": job.request_id}
+
+
+def _nothing() -> None:
+    pass

@@ -53,10 +53,15 @@ DELETE FROM job_inputs WHERE job_id = :job_id AND NOT EXISTS
     (SELECT 1 FROM jobs WHERE id = :job_id AND status IN ('pending', 'in_progress'))
 """
 
-DUE = """
-SELECT *, EXISTS (SELECT 1 FROM job_inputs WHERE job_inputs.key = inputs.key) AS in_use
-FROM inputs WHERE keep_until <= :now ORDER BY keep_until LIMIT :most FOR UPDATE
+DUE_ACCOUNTS = """
+SELECT DISTINCT account_id FROM (
+    SELECT account_id FROM inputs WHERE keep_until <= :now ORDER BY keep_until LIMIT :most
+) AS due
 """
+
+DUE = "SELECT * FROM inputs WHERE keep_until <= :now ORDER BY keep_until LIMIT :most FOR UPDATE SKIP LOCKED"
+
+NEEDED = "SELECT job_id FROM job_inputs WHERE key = :key LIMIT 1"
 
 POSTPONE = "UPDATE inputs SET keep_until = :now + :keep_ms WHERE id = :id"
 
@@ -199,9 +204,14 @@ class InputStore:
 
         async def body(transaction: Transaction) -> tuple[int, Sequence[Leaving]]:
             leaving: list[Leaving] = []
-            due = await transaction.fetch(DUE, most=most)
+            # Totals first, as whoever settles a file does; else the two could wait for each other.
+            accounts = sorted(row["account_id"] for row in await transaction.fetch(DUE_ACCOUNTS, most=most))
+            for account_id in accounts:
+                await transaction.execute(LOCK_TOTAL, account_id=account_id)
+            due = [row for row in await transaction.fetch(DUE, most=most) if row["account_id"] in accounts]
             for row in due:
-                if row["in_use"]:
+                # Asked only now that the row is locked: a job that was accepted meanwhile is seen.
+                if await fetch_one(transaction, NEEDED, key=row["key"]) is not None:
                     await transaction.execute(POSTPONE, id=row["id"], keep_ms=_ms(keep_s))
                     continue
                 await transaction.execute(ADD_TO_TOTAL, account_id=row["account_id"], change=-row["size_bytes"])

@@ -2,6 +2,9 @@
 
 A change is marked in the transaction that makes it (`jobs/moving.py`), and turned into messages in another that takes
 the mark away, so that a crash between the two loses and repeats nothing. A lease is taken over when it runs out.
+
+Locks are taken in one order: the job's row where it matters, its events, deliveries, lanes by their names, endpoints.
+Only a claim takes a lane first, and it waits for no delivery.
 """
 
 from __future__ import annotations
@@ -58,10 +61,14 @@ ORDER BY next_at LIMIT :most FOR UPDATE SKIP LOCKED
 
 NEXT_LANE = f"SELECT next_at FROM webhook_lanes WHERE {_NOT_BUSY} ORDER BY next_at LIMIT 1"  # noqa: S608 - fixed texts only
 
+# Chosen in a WITH of its own: left inside an IN, Postgres may choose once for every row.
 CLAIM = """
+WITH chosen AS MATERIALIZED (
+    SELECT seq FROM webhook_deliveries WHERE lane = :lane AND state = 'pending' AND next_attempt_at <= :now
+    ORDER BY next_attempt_at, seq LIMIT :most FOR UPDATE SKIP LOCKED
+)
 UPDATE webhook_deliveries SET lease = :lease, next_attempt_at = :now + :lease_ms
-WHERE seq IN (SELECT seq FROM webhook_deliveries WHERE lane = :lane AND state = 'pending' AND next_attempt_at <= :now
-              ORDER BY next_attempt_at, seq LIMIT :most FOR UPDATE SKIP LOCKED)
+WHERE seq IN (SELECT seq FROM chosen)
 RETURNING *
 """
 
@@ -164,7 +171,7 @@ class Outbox:
 
         async def body(transaction: Transaction) -> int:
             news = await transaction.fetch(NEWS, most=most)
-            await _announce(transaction, news)
+            await _wake_lanes(transaction, await _announce(transaction, news))
             return len(news)
 
         return await self._database.write(body)
@@ -279,11 +286,13 @@ class Claim:
 
 async def before_deletion(transaction: Transaction, job: Row) -> None:
     """A job is about to be deleted: keep what its messages still need of it (`jobs.store.Deleting`)."""
-    await _announce(transaction, await transaction.fetch(NEWS_OF_JOB, job_id=job["id"]))
+    lanes = await _announce(transaction, await transaction.fetch(NEWS_OF_JOB, job_id=job["id"]))
     await transaction.execute(KEEP_SNAPSHOT, job_id=job["id"], snapshot=json.dumps(dict(job)))
+    await _wake_lanes(transaction, lanes)
 
 
-async def _announce(transaction: Transaction, news: Sequence[Row]) -> None:
+async def _announce(transaction: Transaction, news: Sequence[Row]) -> set[tuple[str, str]]:
+    """Write the messages of changes; returns the lanes that are to be woken, after all deliveries are written."""
     lanes: set[tuple[str, str]] = set()
     for change in news:
         job = await fetch_one(transaction, LISTENER_OF, job_id=change["job_id"])
@@ -291,6 +300,10 @@ async def _announce(transaction: Transaction, news: Sequence[Row]) -> None:
         if job is not None and kind is not None:
             lanes |= await _write(transaction, change, job, kind)
         await transaction.execute(ANNOUNCED, seq=change["seq"])
+    return lanes
+
+
+async def _wake_lanes(transaction: Transaction, lanes: set[tuple[str, str]]) -> None:
     # In one order everywhere, so that two processes do not wait for each other.
     for lane, account_id in sorted(lanes):
         await transaction.execute(WAKE_LANE, lane=lane, account_id=account_id, wait_ms=0)

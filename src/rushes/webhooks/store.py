@@ -61,7 +61,11 @@ RETURNING *
 
 LOCK_DELIVERY = "SELECT * FROM webhook_deliveries WHERE id = :id AND account_id = :account_id FOR UPDATE"
 
-FIND_JOB = "SELECT id FROM jobs WHERE id = :job_id"
+# Locked, and before its deliveries: a deletion that is under way leaves a snapshot only in those that it sees waiting.
+LOCK_JOB_OF_DELIVERY = """
+SELECT id FROM jobs
+WHERE id = (SELECT job_id FROM webhook_deliveries WHERE id = :id AND account_id = :account_id) FOR UPDATE
+"""
 
 # One that is under way is left alone; of one that waits for its next try only the waiting ends.
 REDELIVER = """
@@ -237,6 +241,7 @@ class WebhookStore:
         """Have a message sent again, or now instead of later. Raises DeliveryNotFound or NotRedeliverable."""
 
         async def body(transaction: Transaction) -> Row:
+            job = await fetch_one(transaction, LOCK_JOB_OF_DELIVERY, id=delivery_id, account_id=account_id)
             row = await fetch_one(transaction, LOCK_DELIVERY, id=delivery_id, account_id=account_id)
             if row is None:
                 raise DeliveryNotFound(f"Delivery {shown(delivery_id)} not found")
@@ -245,7 +250,7 @@ class WebhookStore:
                 if endpoint is None or not endpoint["enabled"]:
                     gone = "was deleted" if endpoint is None else "is disabled; enable it first"
                     raise NotRedeliverable(f"The webhook '{row['endpoint_id']}' {gone}")
-            if row["snapshot"] is None and await fetch_one(transaction, FIND_JOB, job_id=row["job_id"]) is None:
+            if row["snapshot"] is None and job is None:
                 raise NotRedeliverable(f"Job '{row['job_id']}' was deleted, so there is nothing to tell of it")
             again = await fetch_one(transaction, REDELIVER, id=delivery_id)
             if again is None:

@@ -32,7 +32,6 @@ async def test_jobs_are_carried_out(engine: Engine) -> None:
     await worker.start(alone=True)
     for number in range(20):
         await engine.create(number)
-    worker.wake()
     await all_ended(engine, 20)
     assert set(await engine.statuses()) == {"succeeded"}
     await engine.clock.settle()
@@ -40,21 +39,56 @@ async def test_jobs_are_carried_out(engine: Engine) -> None:
 
 
 async def test_a_job_is_found_although_its_wake_up_was_lost(engine: Engine) -> None:
+    engine.database.is_deaf = True
     await engine.worker().start(alone=True)
+    await engine.clock.settle()
+    began_ms = engine.clock.now_ms()
     await engine.create()
-    await all_ended(engine, 1)
+    await engine.clock.run_until(lambda: bool(engine.provider.asked("submit")))
+    assert engine.clock.now_ms() > began_ms
 
 
-async def test_a_waking_call_is_answered_at_once(engine: Engine) -> None:
+async def test_a_new_job_is_taken_up_at_once(engine: Engine) -> None:
     worker = engine.worker()
     await worker.start(alone=True)
     await engine.clock.settle()
     began_ms = engine.clock.now_ms()
     await engine.create()
-    worker.wake()
     await engine.clock.settle()
     assert engine.provider.asked("submit")
     assert engine.clock.now_ms() == began_ms
+
+
+async def test_what_a_worker_that_stops_gives_back_is_taken_up_by_another_at_once(engine: Engine) -> None:
+    engine.provider.polls = [Working()]
+    first = engine.worker()
+    await engine.create()
+    await first.start(alone=True)
+    await engine.clock.run_until(lambda: bool(engine.provider.asked("poll")))
+    second = engine.worker("worker_2")
+    await second.start(alone=False)
+    await engine.clock.run_for(1)
+    assert (first.in_flight, second.in_flight) == (1, 0)
+    began_ms = engine.clock.now_ms()
+    await first.stop()
+    await engine.clock.settle()
+    assert second.in_flight == 1
+    assert engine.clock.now_ms() == began_ms
+
+
+async def test_a_slot_that_is_free_again_is_told_to_those_that_wait_for_it(engine: Engine) -> None:
+    for number in (1, 2):
+        await engine.create(number, lane_capacity=1)
+    claimed = await engine.claim()
+    await engine.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
+    heard: list[str] = []
+    engine.leases("worker_2").listen(heard.append)
+    await engine.leases().begin_storing(claimed)
+    assert heard == [""]
+    last = await engine.claim()
+    await engine.leases().intend(last, attempt_id="att_2", part=0, n=1)
+    await engine.leases().begin_storing(last)
+    assert heard == [""]
 
 
 async def test_no_more_than_a_lanes_capacity_is_at_the_provider_at_once(engine: Engine) -> None:
@@ -100,7 +134,6 @@ async def test_a_held_job_is_submitted_when_its_hold_ends_and_not_before(engine:
     worker = engine.worker()
     await worker.start(alone=True)
     await engine.create(hold_s=3)
-    worker.wake()
     await engine.clock.run_for(2.9)
     assert engine.provider.calls == []
     await engine.clock.run_for(0.2)
@@ -111,10 +144,8 @@ async def test_a_job_cancelled_while_held_never_reaches_the_provider(engine: Eng
     worker = engine.worker()
     await worker.start(alone=True)
     await engine.create(hold_s=3)
-    worker.wake()
     await engine.clock.run_for(2)
     await engine.jobs.cancel(ACCOUNT, "job_1")
-    worker.wake()
     await engine.clock.run_for(100)
     assert engine.provider.calls == []
 
