@@ -57,8 +57,10 @@ class DataDirectory:
                 "choose another with --data-dir or correct its rights"
             ) from exc
 
-    def lock(self, *, wait_s: float = 0) -> DataDirectory:
+    def lock(self, *, wait_s: float = 0, shared: bool = False) -> DataDirectory:
         """Hold the directory until `unlock`, waiting up to `wait_s` for a command that is just migrating it.
+
+        `shared` lets others hold it that say so too.
 
         Raises StartupError if another process holds it.
         """
@@ -68,7 +70,7 @@ class DataDirectory:
         except OSError as exc:
             raise StartupError(f"the lock file '{path}' cannot be opened: {exc.strerror}") from exc
         give_up = time.monotonic() + wait_s
-        while not _try_lock(descriptor):
+        while not _try_lock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
             if time.monotonic() >= give_up:
                 holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
                 os.close(descriptor)
@@ -109,9 +111,9 @@ class DataDirectory:
         self.unlock()
 
 
-def _try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int, kind: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -33,7 +33,8 @@
     │   └── StorageUnavailable      retryable
     │       └── StorageRefused      it answers, and will not serve us until an operator has corrected something
     ├── Overloaded                  retryable: a bounded queue of ours is full
-    ├── DatabaseUnavailable         retryable: the disk is full, read-only or broken
+    ├── DatabaseUnavailable         retryable: the disk is full, read-only or broken, the server away
+    │   └── OutcomeUnknown          it was lost during a commit; only here something may have been changed
     ├── LeaseLost                   another worker owns the job now; whoever sees this must stop
     ├── JobExpired, Aborted, JobStateConflict
     └── StartupError                the service cannot start; the message says what to do
@@ -389,6 +390,12 @@ class DatabaseUnavailable(RushesError):
 
     code = "database_unavailable"
     retryable = True
+
+
+class OutcomeUnknown(DatabaseUnavailable):
+    """The database was lost while it committed: the change may have been made or not."""
+
+    code = "outcome_unknown"
 
 
 class LeaseLost(RushesError):

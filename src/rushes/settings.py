@@ -101,6 +101,23 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="RUSHES_", env_nested_delimiter="__", frozen=True, extra="forbid")
 
     data_dir: Path = Field(Path("rushes-data"), description="Where the database, the videos and the secret key live.")
+    database_url: SecretStr | None = Field(
+        None,
+        description="A Postgres database, such as postgresql://user:password@host/rushes; without it, SQLite in the"
+        " data directory.",
+    )
+    database_connections: int = Field(
+        10,
+        ge=2,
+        le=1000,
+        description="How many connections to Postgres one process holds at most, besides three of its own.",
+    )
+    database_wait_s: float = Field(
+        10, gt=0, le=600, description="How long a request waits for one of them before it is refused, in seconds."
+    )
+    database_statement_s: float = Field(
+        30, ge=1, le=3600, description="How long Postgres may take for one statement, in seconds."
+    )
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
@@ -109,7 +126,7 @@ class Settings(BaseSettings):
     secret_keys: SecretStr | None = Field(
         None,
         description="Keys that sign links and encrypt secrets, separated by commas: the first is used, all are"
-        " accepted. Without it a key is made and kept in the data directory.",
+        " accepted. Without it a key is made and kept in the data directory; with Postgres it must be set.",
     )
     storage_url: str | None = Field(
         None,

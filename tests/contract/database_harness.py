@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rushes.db.database import Database
+from rushes.db.postgres import PostgresDatabase
 from rushes.db.sqlite import SqliteDatabase
 from rushes.jobs.job import Job
 from rushes.jobs.leases import Claimed, LeaseStore
@@ -15,6 +16,7 @@ from rushes.jobs.store import JobStore
 from tests.fixtures.clocks import ManualClock
 from tests.fixtures.databases import fresh_sqlite
 from tests.fixtures.new_jobs import ACCOUNT
+from tests.fixtures.postgres import shared_server
 
 LEASE_S = 15.0
 
@@ -66,7 +68,30 @@ class SqliteHarness:
         await self.database.close()
 
 
-HARNESSES: list[Callable[[Path], Harness]] = [SqliteHarness]
+class PostgresHarness:
+    """A database of a real server."""
+
+    def __init__(self, directory: Path) -> None:
+        self.url = shared_server().fresh()
+        self.clock = ManualClock()
+        self.database = PostgresDatabase(self.url, clock=self.clock)
+
+    def now_ms(self) -> int:
+        return self.clock.now_ms()
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    async def restart(self) -> None:
+        await self.database.close()
+        self.database = PostgresDatabase(self.url, clock=self.clock)
+
+    async def close(self) -> None:
+        await self.database.close()
+        shared_server().done_with(self.url)
+
+
+HARNESSES: list[Callable[[Path], Harness]] = [SqliteHarness, PostgresHarness]
 
 
 class Desk:

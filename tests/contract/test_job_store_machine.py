@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import shutil
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,7 +29,7 @@ from rushes.jobs.fallbacks import Fallbacks
 from rushes.jobs.job import MOVES, Problem, State
 from rushes.jobs.leases import Claimed
 from rushes.jobs.store import Listing
-from tests.contract.database_harness import HARNESSES, LEASE_S, Desk
+from tests.contract.database_harness import LEASE_S, Desk, Harness, PostgresHarness, SqliteHarness
 from tests.fixtures.new_jobs import fallback, new_job
 from tests.fixtures.scripted_provider import stored_video
 
@@ -85,6 +85,7 @@ class JobStoreMachine(RuleBasedStateMachine):
     """Does one thing after another to the store and to the model, and compares the two after each."""
 
     claims = Bundle("claims")
+    make_harness: Callable[[Path], Harness] = SqliteHarness
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +100,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         return self.runner.run(coroutine)
 
     async def open(self) -> Desk:
-        return Desk(HARNESSES[0](self.directory))
+        return Desk(type(self).make_harness(self.directory))
 
     def teardown(self) -> None:
         self.wait_for(self.desk.harness.close())
@@ -392,6 +393,12 @@ class JobStoreMachine(RuleBasedStateMachine):
         assert kept == {key: state for life in self.lives.values() for key, state in life.attempts.items()}
 
 
+class PostgresJobStoreMachine(JobStoreMachine):
+    """The same on a real server; fewer rounds, for each step goes there and back."""
+
+    make_harness = PostgresHarness
+
+
 TestJobStoreMachine = JobStoreMachine.TestCase
 TestJobStoreMachine.settings = settings(
     max_examples=60,
@@ -399,3 +406,6 @@ TestJobStoreMachine.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+
+TestPostgresJobStoreMachine = PostgresJobStoreMachine.TestCase
+TestPostgresJobStoreMachine.settings = settings(TestJobStoreMachine.settings, max_examples=15)

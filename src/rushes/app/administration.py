@@ -1,4 +1,4 @@
-"""What short commands work with, on a data directory whose service may or may not be running."""
+"""What short commands work with, on a database whose service may or may not be running."""
 
 from __future__ import annotations
 
@@ -6,24 +6,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from rushes.accounts.store import AccountStore
+from rushes.app.databases import has_database, opened_for_command
 from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
-from rushes.db.migrate import is_current, migrate_sqlite
-from rushes.db.sqlite import SqliteDatabase
-from rushes.errors import StartupError
 from rushes.jobs.aborting import AbortStore
 from rushes.jobs.recovery import Recovery, RecoveryStore
 from rushes.jobs.usage import UsageStore
 from rushes.offload import Offload
 from rushes.settings import Settings
 
-MIGRATION_WAIT_S = 10.0
-
 
 @asynccontextmanager
 async def opened_accounts(settings: Settings) -> AsyncIterator[AccountStore]:
     """The accounts: before, beside or after a running service. Raises StartupError."""
-    async with _opened_database(DataDirectory(settings.data_dir)) as database:
+    async with opened_for_command(settings, DataDirectory(settings.data_dir), SystemClock()) as database:
         yield AccountStore(database)
 
 
@@ -36,7 +32,7 @@ async def opened_recovery(settings: Settings) -> AsyncIterator[Recovery]:
     from rushes.providers.registry import open_providers
 
     directory = DataDirectory(settings.data_dir)
-    async with _opened_database(directory) as database:
+    async with opened_for_command(settings, directory, SystemClock()) as database:
         adapters = open_providers(
             offload=Offload(1),
             scratch=directory.scratch,
@@ -53,40 +49,19 @@ async def opened_recovery(settings: Settings) -> AsyncIterator[Recovery]:
 async def opened_aborting(settings: Settings) -> AsyncIterator[tuple[AbortStore, bool]]:
     """Where an operator ends jobs, and whether a service runs that will act on it. Raises StartupError."""
     directory = DataDirectory(settings.data_dir)
-    async with _opened_database(directory) as database:
-        yield AbortStore(database), directory.is_locked()
+    async with opened_for_command(settings, directory, SystemClock()) as database:
+        aborting = AbortStore(database)
+        # A directory that several services share tells nothing of what runs on the database.
+        is_served = directory.is_locked() if settings.database_url is None else await aborting.has_worker()
+        yield aborting, is_served
 
 
 @asynccontextmanager
 async def opened_usage(settings: Settings) -> AsyncIterator[UsageStore | None]:
-    """What the accounts have used, also beside a running service; None where there is no data directory yet."""
+    """What the accounts have used, also beside a running service; None where there is no database yet."""
     directory = DataDirectory(settings.data_dir)
-    if not directory.database.exists():
+    if not has_database(settings, directory):
         yield None
         return
-    async with _opened_database(directory) as database:
+    async with opened_for_command(settings, directory, SystemClock()) as database:
         yield UsageStore(database)
-
-
-@asynccontextmanager
-async def _opened_database(directory: DataDirectory) -> AsyncIterator[SqliteDatabase]:
-    directory.create()
-    _bring_up_to_date(directory)
-    database = SqliteDatabase(directory.database, SystemClock())
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-def _bring_up_to_date(directory: DataDirectory) -> None:
-    """Migrate unless that was done; never under a running service, which may be of another release."""
-    if is_current(directory.database):
-        return
-    try:
-        with directory.lock(wait_s=MIGRATION_WAIT_S):
-            migrate_sqlite(directory.database)
-    except StartupError:
-        # A service that has just started and holds the lock may have migrated meanwhile.
-        if not is_current(directory.database):
-            raise

@@ -22,6 +22,7 @@ from rushes.api.native.schemas import view_of
 from rushes.api.services import Services
 from rushes.app.aliases import model_aliases
 from rushes.app.credentials import configured_keys, credential_of
+from rushes.app.databases import opened_for_service
 from rushes.app.discovery import Discovery
 from rushes.app.own_servers import assumed, discovering, own_servers, with_own_servers
 from rushes.app.storage import opened_storage
@@ -29,10 +30,8 @@ from rushes.catalogue.load import load
 from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
 from rushes.db.database import Database
-from rushes.db.migrate import migrate_sqlite
 from rushes.db.observed import ObservedDatabase
-from rushes.db.sqlite import SqliteDatabase
-from rushes.errors import DatabaseUnavailable, NoCredentials, StorageUnavailable
+from rushes.errors import NoCredentials, RushesError, StartupError
 from rushes.ids import new_id
 from rushes.jobs.breaker import Breakers, Circuit, CircuitHealth
 from rushes.jobs.history import HistoryStore
@@ -76,7 +75,6 @@ from rushes.webhooks.signing_secrets import SigningSecrets
 from rushes.webhooks.store import WebhookStore
 
 LEAST_FREE_BYTES = 64 * 1024**2
-LOCK_WAIT_S = 2.0
 STOPPING = "the service is stopping; its unfinished jobs go on at its next start"
 
 
@@ -95,16 +93,21 @@ class Running:
 
 @asynccontextmanager
 async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIterator[Running]:
-    """The whole service in this process, on one data directory, which it locks; `own_url` is where it listens.
+    """The whole service in this process; `own_url` is where it listens.
+
+    It works on one data directory and the database that the settings name.
 
     Raises StartupError if it cannot start. On leaving, unfinished jobs stay resumable.
     """
     async with AsyncExitStack() as closing:
         directory = DataDirectory(settings.data_dir)
-        directory.create()
-        closing.enter_context(directory.lock(wait_s=LOCK_WAIT_S))
-        migrate_sqlite(directory.database)
         clock = SystemClock()
+        if settings.database_url is not None and settings.secret_keys is None:
+            raise StartupError(
+                f"{secret_keys.SETTING} is not set; on Postgres it must be, and be the same for every process that "
+                "shares the database (`openssl rand -hex 32` makes a key)"
+            )
+        opened = await closing.enter_async_context(opened_for_service(settings, directory, clock))
         keys = _secret_keys(settings, directory)
         shipped = load()
         own = own_servers(settings, shipped)
@@ -114,10 +117,7 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
         spans = _spans(settings)
         closing.push_async_callback(spans.close)
         moves = Moves(metrics, spans)
-        database = ObservedDatabase(
-            SqliteDatabase(directory.database, clock), MOVES_CHANNEL, moves.heard, metrics.writes.observe
-        )
-        closing.push_async_callback(database.close)
+        database = ObservedDatabase(opened.database, MOVES_CHANNEL, moves.heard, metrics.writes.observe)
         client = HttpClient(allow={sink: getattr(settings.net_allow, sink.value) for sink in Sink})
         closing.push_async_callback(client.close)
         drawing = Offload(settings.child_processes)
@@ -163,7 +163,7 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
             on_retired=OnRetired(settings.on_retired),
         )
         jobs = JobStore(database, deleting=before_deletion)
-        leases = ObservedLeases(database, new_id("worker"), metrics)
+        leases = ObservedLeases(database, new_id("worker"), metrics, pulse=opened.pulse)
         breakers = Breakers()
         waiting_clock = ObservedClock(clock, metrics)
 
@@ -221,7 +221,7 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
             lambda job, kept: asdict(view_of(job, links, None, clock.now_ms(), deleted=not kept)),
             clock,
             retries_s=settings.webhook_retries_s,
-            alone=True,
+            alone=not opened.shared,
         )
         draining = asyncio.Event()
 
@@ -231,7 +231,7 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
             await worker.stop()
 
         async def trouble() -> str | None:
-            return STOPPING if draining.is_set() else await _trouble(database, storage, directory.root)
+            return STOPPING if draining.is_set() else await _trouble(opened.pulse, storage, directory.root)
 
         def breakers_now() -> Mapping[Circuit, CircuitHealth]:
             return breakers.snapshot(clock.steady_ms())
@@ -280,7 +280,7 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
             metrics_token=None if settings.metrics_token is None else settings.metrics_token.get_secret_value(),
         )
         closing.push_async_callback(worker.stop)
-        await worker.start(alone=True)
+        await worker.start(alone=not opened.shared)
         await closing.enter_async_context(
             _in_background(
                 Cleaner(RetentionStore(database), storage, clock).run(),
@@ -328,7 +328,7 @@ async def _trouble(database: Database, storage: Storage, root: Path) -> str | No
     try:
         await database.read("SELECT 1")
         await storage.check()
-    except (DatabaseUnavailable, StorageUnavailable) as error:
+    except RushesError as error:
         return error.message
     if not os.access(root, os.W_OK):
         return "the data directory cannot be written"

@@ -82,7 +82,7 @@ def _what_became_of(job: Job, *, is_served: bool) -> str:
         case _ if is_served:
             return f"'{job.id}' is being aborted; see `rushes jobs show {job.id}`"
         case _:
-            return f"'{job.id}' will be aborted when the service is started; none runs on this data directory now"
+            return f"'{job.id}' will be aborted when the service is started; none runs now"
 
 
 async def _reconcile(settings: Settings, job_id: str | None, provider_id: str | None) -> None:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from rushes.db.migrate import is_current, known_versions, migrate_sqlite
+from rushes.db.migrate import is_current, known_versions, migrate_postgres, migrate_sqlite
 from rushes.errors import StartupError
+from tests.fixtures.postgres import run_sql, shared_server
 
 
 def run(path: Path, sql: str) -> list[tuple[object, ...]]:
@@ -127,3 +130,54 @@ def test_what_is_asked_all_the_time_is_found_through_an_index(tmp_path: Path, qu
     plan = " ".join(str(row[-1]) for row in run(path, f"EXPLAIN QUERY PLAN {query}"))
     assert index in plan
     assert "TEMP B-TREE" not in plan
+
+
+# Postgres.
+
+
+@pytest.fixture
+def blank() -> str:
+    return shared_server().blank()
+
+
+@pytest.fixture
+def migrated() -> Iterator[str]:
+    url = shared_server().fresh()
+    yield url
+    run_sql(url, f"UPDATE alembic_version SET version_num = '{known_versions()[-1]}'")
+    shared_server().done_with(url)
+
+
+async def test_processes_that_migrate_an_empty_postgres_at_once_all_succeed(blank: str) -> None:
+    await asyncio.gather(*(migrate_postgres(blank, upgrade=number > 0) for number in range(4)))
+    assert run_sql(blank, "SELECT version_num FROM alembic_version") == [(known_versions()[-1],)]
+
+
+async def test_a_newer_schema_on_postgres_is_refused(migrated: str) -> None:
+    run_sql(migrated, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StartupError, match=r"newer version of rushes .*9999"):
+        await migrate_postgres(migrated)
+
+
+async def test_a_command_does_not_upgrade_a_postgres_that_others_may_be_using(migrated: str) -> None:
+    run_sql(migrated, "UPDATE alembic_version SET version_num = '0001'")
+    with pytest.raises(StartupError, match=r"older rushes .*rushes serve"):
+        await migrate_postgres(migrated, upgrade=False)
+
+
+async def test_steps_that_break_off_leave_nothing_on_postgres(blank: str) -> None:
+    run_sql(blank, "CREATE TABLE workers (in_the_way text)")
+    with pytest.raises(StartupError, match="could not be brought up to date"):
+        await migrate_postgres(blank)
+    assert run_sql(blank, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == [("workers",)]
+
+
+def test_both_databases_have_the_same_columns_and_indexes(tmp_path: Path, migrated: str) -> None:
+    path = tmp_path / "rushes.db"
+    migrate_sqlite(path)
+    ours = "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'"
+    columns = "SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = 'public'"
+    assert {row for row in run(path, ours) if row[0] != "sqlite_sequence"} == set(run_sql(migrated, columns))
+    named = run(path, "SELECT name FROM sqlite_master WHERE type = 'index' AND name NOT LIKE 'sqlite_%'")
+    indexes = "SELECT indexname::text FROM pg_indexes WHERE schemaname = 'public'"
+    assert {row[0] for row in named} <= {row[0] for row in run_sql(migrated, indexes)}

@@ -1,0 +1,123 @@
+"""Which database the settings name, opened and up to date: a file in the data directory, or a Postgres server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from rushes.clock import Clock
+from rushes.data_directory import DataDirectory
+from rushes.db.database import Database
+from rushes.db.migrate import is_current, migrate_sqlite
+from rushes.errors import DatabaseUnavailable, StartupError
+from rushes.settings import Settings
+
+LOCK_WAIT_S = 2.0
+MIGRATION_WAIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open database. `pulse` is a way to it that never waits behind the rest.
+
+    `shared` says that other processes may be working on its jobs.
+    """
+
+    database: Database
+    pulse: Database
+    shared: bool
+
+
+@asynccontextmanager
+async def opened_for_service(settings: Settings, directory: DataDirectory, clock: Clock) -> AsyncIterator[Opened]:
+    """The database of a service, brought up to date. An embedded one belongs to this process alone.
+
+    Raises StartupError.
+    """
+    directory.create()
+    url = _url(settings)
+    # Processes on Postgres may share the directory's files, but not with one that has its database there.
+    with directory.lock(wait_s=LOCK_WAIT_S, shared=url is not None):
+        if url is None:
+            from rushes.db.sqlite import SqliteDatabase
+
+            migrate_sqlite(directory.database)
+            embedded = SqliteDatabase(directory.database, clock)
+            opened = Opened(embedded, embedded, shared=False)
+        else:
+            from rushes.db.postgres import PULSE, PULSE_NAME, PostgresDatabase
+
+            database = await _postgres(settings, url, upgrade=True)
+            pulse = PostgresDatabase(url, PULSE, name=PULSE_NAME)
+            pulse.guard()
+            opened = Opened(database, pulse, shared=True)
+        try:
+            yield opened
+        finally:
+            await opened.database.close()
+            await opened.pulse.close()
+
+
+@asynccontextmanager
+async def opened_for_command(settings: Settings, directory: DataDirectory, clock: Clock) -> AsyncIterator[Database]:
+    """The database for a short command: before, beside or after a running service. Raises StartupError."""
+    database: Database
+    url = _url(settings)
+    if url is not None:
+        # Not upgraded: services of an older release may be running on it.
+        database = await _postgres(settings, url, upgrade=False)
+    else:
+        from rushes.db.sqlite import SqliteDatabase
+
+        directory.create()
+        _bring_up_to_date(directory)
+        database = SqliteDatabase(directory.database, clock)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def has_database(settings: Settings, directory: DataDirectory) -> bool:
+    """Whether there is one to open, or a server that surely has one."""
+    return settings.database_url is not None or directory.database.exists()
+
+
+async def _postgres(settings: Settings, url: str, *, upgrade: bool) -> Database:
+    from rushes.db.migrate import migrate_postgres
+    from rushes.db.postgres import PoolLimits, PostgresDatabase, place_of
+
+    try:
+        await migrate_postgres(url, upgrade=upgrade)
+    except DatabaseUnavailable as exc:
+        raise StartupError(f"{exc.message} ({place_of(url)})") from exc
+    limits = PoolLimits(
+        connections=settings.database_connections,
+        wait_s=settings.database_wait_s,
+        statement_s=settings.database_statement_s,
+    )
+    return PostgresDatabase(url, limits)
+
+
+def _url(settings: Settings) -> str | None:
+    if settings.database_url is None:
+        return None
+    from rushes.db.postgres import check_url
+
+    url = settings.database_url.get_secret_value()
+    check_url(url)
+    return url
+
+
+def _bring_up_to_date(directory: DataDirectory) -> None:
+    """Migrate unless that was done; never under a running service, which may be of another release."""
+    if is_current(directory.database):
+        return
+    try:
+        with directory.lock(wait_s=MIGRATION_WAIT_S):
+            migrate_sqlite(directory.database)
+    except StartupError:
+        # A service that has just started and holds the lock may have migrated meanwhile.
+        if not is_current(directory.database):
+            raise

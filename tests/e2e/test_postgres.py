@@ -1,0 +1,218 @@
+"""Several real services on one Postgres: whichever of them dies, or the database, no job is lost or paid twice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Start
+from tests.fixtures.google import OMNI, google_settings, prompt_of
+from tests.fixtures.postgres import PostgresServer, run_sql, shared_server
+from tests.fixtures.service import Client, Service, until
+from tests.fixtures.upstreams.gemini import Gemini
+
+SECRET = "0123456789abcdef0123456789abcdef"
+LEASE_S = 2
+JOBS = 16
+
+Pair = Callable[..., tuple[Service, Service]]
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """An empty database."""
+    fresh = shared_server().fresh()
+    yield fresh
+    shared_server().done_with(fresh)
+
+
+def on(url: str, **more: object) -> dict[str, Any]:
+    return {"RUSHES_DATABASE_URL": url, "RUSHES_SECRET_KEYS": SECRET, "RUSHES_LEASE_S": LEASE_S, **more}
+
+
+@pytest.fixture
+def pair(start: Start, url: str, tmp_path: Path) -> Pair:
+    """Two services on one database and one data directory."""
+
+    def start_two(**settings: object) -> tuple[Service, Service]:
+        first, second = (start(data_dir=tmp_path / "shared", **on(url, **settings)) for _ in range(2))
+        return first, second
+
+    return start_two
+
+
+async def test_a_job_made_at_one_service_is_read_and_cancelled_at_the_other(pair: Pair) -> None:
+    first, second = pair(RUSHES_TEST_HOLD_S=3600)
+    key = first.key().text
+    async with Client(first, key) as here, Client(second, key) as there:
+        job_id = (await here.create(prompt="a lighthouse"))["job_id"]
+        assert (await there.job(job_id))["prompt"] == "a lighthouse"
+        assert (await there.cancel(job_id)).ok()["status"] == "failed"
+        assert (await here.job(job_id))["error_code"] == "cancelled"
+        assert (await there.jobs())["total"] == 1
+
+
+async def test_one_idempotency_key_at_two_services_makes_one_job(pair: Pair) -> None:
+    first, second = pair(RUSHES_TEST_HOLD_S=3600)
+    key = first.key().text
+    async with Client(first, key) as here, Client(second, key) as there:
+        body = {"prompt": "a lighthouse", "model": "animatic/storyboard"}
+        sent = [
+            client.post("/api/v1/videos/generations", json=body, headers={"Idempotency-Key": "once"})
+            for client in (here, there) * 10
+        ]
+        answers = [answer.ok() for answer in await asyncio.gather(*sent)]
+        assert len({answer["job_id"] for answer in answers}) == 1
+        assert (await here.jobs())["total"] == 1
+
+
+async def test_what_a_killed_service_was_doing_is_taken_over_and_paid_once(pair: Pair, fake: Gemini, url: str) -> None:
+    first, second = pair(**google_settings(fake))
+    jobs = await interrupted(first, second, fake, lambda: first.kill())
+    assert_paid_once(jobs, fake)
+    assert run_sql(url, "SELECT lane FROM lanes WHERE ready <> 0 OR in_use <> 0") == []
+
+
+async def test_a_frozen_service_submits_nothing_after_others_have_taken_its_jobs(
+    pair: Pair, fake: Gemini, url: str
+) -> None:
+    first, second = pair(**google_settings(fake))
+    try:
+        jobs = await interrupted(first, second, fake, lambda: os.kill(first.process_id, signal.SIGSTOP))
+        before = len(fake.requests)
+    finally:
+        os.kill(first.process_id, signal.SIGCONT)
+    key = second.key(test=False).text
+    async with Client(first, key) as client:
+        # Awake again, it serves and takes new jobs.
+        job_id = (await client.generate(prompt="awake.", model=OMNI)).ok()["job_id"]
+        await client.completed([job_id])
+    assert all(prompt_of(one.json) == "awake." for one in fake.requests[before:] if one.method == "POST")
+    assert_paid_once(jobs, fake)
+
+
+async def interrupted(first: Service, second: Service, fake: Gemini, stop: Callable[[], None]) -> dict[str, Any]:
+    """Jobs made at both, `stop` called in the middle of them, and how each ended, by its prompt."""
+    fake.requests.clear()
+    key = first.key(test=False).text
+    jobs: dict[str, str] = {}
+    async with Client(first, key) as here, Client(second, key) as there:
+        for client, name in ((here, "here"), (there, "there")):
+            prompts = [f"{name} {number}." for number in range(JOBS // 2)]
+            made = await asyncio.gather(*(client.generate(prompt=prompt, model=OMNI) for prompt in prompts))
+            jobs |= {prompt: answer.ok()["job_id"] for prompt, answer in zip(prompts, made, strict=True)}
+        stop()
+        return {prompt: await there.reached(job_id, within_s=90) for prompt, job_id in jobs.items()}
+
+
+def assert_paid_once(jobs: dict[str, Any], fake: Gemini) -> None:
+    sent = Counter(prompt_of(one.json) for one in fake.requests if one.method == "POST")
+    assert max(sent.values()) == 1
+    ends = Counter((job["status"], job["error_code"]) for job in jobs.values())
+    assert ends.keys() <= {("completed", None), ("failed", "submission_unknown")}, ends
+    assert ends["completed", None] >= JOBS / 2
+
+
+async def test_a_job_is_begun_by_the_other_service_as_soon_as_it_is_made(
+    start: Start, url: str, tmp_path: Path
+) -> None:
+    """By its signal, for the worker looks by itself only every five seconds."""
+    busy = start(data_dir=tmp_path / "shared", **on(url, RUSHES_MOST_IN_FLIGHT=1))
+    begun = "SELECT COUNT(DISTINCT worker_id) FROM jobs WHERE state <> 'queued'"
+    key = busy.key().text
+    async with Client(busy, key) as client:
+        await client.create(model="animatic/stuck", duration=5)
+        await until(lambda: run_sql(url, begun) == [(1,)])
+        start(data_dir=tmp_path / "shared", **on(url))
+    # Over a new connection: the service may have closed the idle one meanwhile.
+    async with Client(busy, key) as client:
+        await client.create(model="animatic/stuck", duration=5)
+        await until(lambda: run_sql(url, begun) == [(2,)], within_s=4)
+
+
+async def test_a_database_killed_under_load_loses_nothing_that_was_answered(start: Start) -> None:
+    server = PostgresServer(fsync="on", full_page_writes="on")
+    try:
+        service = start(**on(server.fresh(), RUSHES_TEST_HOLD_S=0))
+        answered: set[str] = set()
+        async with Client(service, service.key().text) as client:
+            loads = [asyncio.create_task(keep_creating(client, answered)) for _ in range(8)]
+            for _ in range(2):
+                await until(lambda before=len(answered): len(answered) > before + 20)  # type: ignore[misc]
+                server.kill()
+                answer = await client.get("/readyz")
+                assert answer.status == 503
+                assert "database" in answer.json()["detail"]
+                server.start()
+            await until(lambda before=len(answered): len(answered) > before + 20)  # type: ignore[misc]
+            for load in loads:
+                load.cancel()
+            await asyncio.gather(*loads, return_exceptions=True)
+            assert (await client.get("/readyz")).status == 200
+            listed = {job["job_id"] for job in (await client.jobs(limit=1000))["jobs"]}
+            assert answered <= listed
+            few = random.Random(1).sample(sorted(answered), 5)
+            for job_id in few:
+                assert (await client.reached(job_id))["error_code"] == "provider_rejected"
+    finally:
+        server.remove()
+
+
+async def keep_creating(client: Client, answered: set[str]) -> None:
+    while True:
+        answer = await client.generate(prompt="a lighthouse", model="animatic/fail")
+        if answer.status == 200:
+            answered.add(answer.json()["job_id"])
+        else:
+            assert answer.problem(503)["code"] in {"database_unavailable", "outcome_unknown"}
+        await asyncio.sleep(0.005)
+
+
+def test_every_command_of_an_operator_works_on_it(start: Start, url: str) -> None:
+    service = start(running=False, **on(url))
+    key = service.key(account="alice")
+    assert key.id in service.run("keys", "list").stdout
+    assert "revoked" in service.run("keys", "revoke", key.id).stdout
+    assert "no job waits" in service.run("jobs", "reconcile").stderr
+    assert "not found" in service.run("jobs", "recover", "job_x").stderr
+    assert service.run("models", "check").returncode in (0, 1)
+    assert not (service.data_dir / "rushes.db").exists()
+
+
+def test_a_missing_secret_key_stops_the_start(start: Start, url: str) -> None:
+    service = start(running=False, RUSHES_DATABASE_URL=url)
+    ended = service.run("serve", "--port", "0")
+    assert ended.returncode == 1
+    assert "RUSHES_SECRET_KEYS is not set" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (
+            "postgresql://someone:hunter2@127.0.0.1:1/films",
+            "cannot be reached; nothing was changed (127.0.0.1:1/films)",
+        ),
+        ("mysql://someone:hunter2@127.0.0.1/films", "must be like postgresql://"),
+        ("hunter2", "must be like postgresql://"),
+    ],
+)
+def test_a_database_that_cannot_be_had_stops_the_start_without_its_password(start: Start, url: str, said: str) -> None:
+    ended = start(running=False, **on(url)).run("serve", "--port", "0")
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert "hunter2" not in ended.stderr + ended.stdout
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_database_that_does_not_exist_is_named(start: Start) -> None:
+    ended = start(running=False, **on(shared_server().url("films"))).run("serve", "--port", "0")
+    assert "does not exist on its server" in ended.stderr

@@ -1,0 +1,138 @@
+"""Notes reach other processes' listeners, also after the connection has broken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from rushes.db.database import Transaction
+from rushes.db.postgres import PostgresDatabase
+from rushes.db.postgres_notes import LONGEST_PAYLOAD
+from tests.fixtures.postgres import run_sql, shared_server
+
+
+class Station:
+    """One process's database, and what was heard on the channel `jobs`."""
+
+    def __init__(self, url: str) -> None:
+        self.database = PostgresDatabase(url)
+        self.heard: asyncio.Queue[str] = asyncio.Queue()
+        self.stop_listening = self.database.listen("jobs", self.heard.put_nowait)
+
+    async def next(self) -> str:
+        async with asyncio.timeout(10):
+            return await self.heard.get()
+
+    async def tell(self, *payloads: str, channel: str = "jobs") -> None:
+        async def body(transaction: Transaction) -> None:
+            for payload in payloads:
+                transaction.notify(channel, payload)
+
+        await self.database.write(body)
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    fresh = shared_server().fresh()
+    yield fresh
+    shared_server().done_with(fresh)
+
+
+async def find_each_other(here: Station, there: Station) -> None:
+    """Return when both hear each other, which a process that has just begun does not do at once."""
+    for teller, listener in ((here, there), (there, here)):
+        async with asyncio.timeout(20):
+            while listener.heard.empty():
+                await teller.tell("are you there")
+                await asyncio.sleep(0.02)
+    await here.tell("last")
+    await there.tell("last")
+    for one in (here, there):
+        for _ in range(2):
+            while await one.next() != "last":
+                pass
+
+
+@pytest.fixture
+async def stations(url: str) -> AsyncIterator[tuple[Station, Station]]:
+    both = (Station(url), Station(url))
+    await find_each_other(*both)
+    yield both
+    for one in both:
+        await one.database.close()
+
+
+async def test_a_note_is_heard_here_at_once_and_there_soon(stations: tuple[Station, Station]) -> None:
+    here, there = stations
+    await here.tell("250")
+    assert here.heard.get_nowait() == "250"
+    assert await there.next() == "250"
+    await here.tell("x", channel="other")
+    await here.tell("")
+    assert await there.next() == ""
+    assert here.heard.qsize() == 1
+
+
+async def test_nobody_hears_of_what_was_not_committed(stations: tuple[Station, Station]) -> None:
+    async def body(transaction: Transaction) -> None:
+        transaction.notify("jobs", "never")
+        raise KeyError("on purpose")
+
+    here, there = stations
+    with pytest.raises(KeyError):
+        await here.database.write(body)
+    await here.tell("next")
+    assert await there.next() == "next"
+    assert here.heard.get_nowait() == "next"
+
+
+async def test_equal_notes_at_once_are_sent_once(stations: tuple[Station, Station]) -> None:
+    here, there = stations
+    await asyncio.gather(*(here.tell("1") for _ in range(100)))
+    await here.tell("last")
+    heard = [await there.next()]
+    while heard[-1] != "last":
+        heard.append(await there.next())
+    assert len(heard) < 50
+
+
+async def test_who_has_stopped_listening_hears_nothing_more(stations: tuple[Station, Station]) -> None:
+    here, there = stations
+    again: asyncio.Queue[str] = asyncio.Queue()
+    there.database.listen("jobs", again.put_nowait)
+    there.stop_listening()
+    await here.tell("1")
+    async with asyncio.timeout(10):
+        assert await again.get() == "1"
+    assert there.heard.empty()
+
+
+async def test_after_a_break_they_hear_each_other_again(stations: tuple[Station, Station], url: str) -> None:
+    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'rushes notes'"
+    assert len(await asyncio.to_thread(run_sql, url, f"{ended} AND datname = current_database()")) == 2
+    await find_each_other(*stations)
+
+
+async def test_the_last_word_of_a_process_that_stops_is_still_sent(stations: tuple[Station, Station]) -> None:
+    here, there = stations
+    await here.tell("free")
+    await here.database.close()
+    assert await there.next() == "free"
+
+
+async def test_a_command_that_ends_at_once_is_heard(stations: tuple[Station, Station], url: str) -> None:
+    command = PostgresDatabase(url)
+
+    async def body(transaction: Transaction) -> None:
+        transaction.notify("jobs", "by a command")
+
+    await command.write(body)
+    await command.close()
+    assert await stations[0].next() == "by a command"
+
+
+async def test_a_payload_that_is_too_long_is_refused(stations: tuple[Station, Station]) -> None:
+    with pytest.raises(ValueError, match="at most"):
+        await stations[0].tell("x" * (LONGEST_PAYLOAD + 1))
