@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 POSTGRES_CHANNEL = "rushes"
 MOST_UNSENT = 5000
 """What comes while so many wait to be sent is lost."""
-LONGEST_PAYLOAD = 200
+LONGEST_PAYLOAD = 2000
 GATHER_S = 0.02
 CHECK_S = 30.0
 """How often a connection that hears nothing is asked whether it still lives."""
