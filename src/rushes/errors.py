@@ -7,6 +7,8 @@
     │   ├── UnknownField
     │   ├── NotAuthenticated
     │   ├── NotFound                JobNotFound, ModelNotFound, ProviderNotFound, KeyNotFound, WebhookNotFound, ...
+    │   ├── SpendLimitReached       the job would cost more than a spend limit has left
+    │   ├── PriceUnknown            a spend limit holds, and nobody knows what the job would cost
     │   ├── NotCancellable, JobNotFinished, NotRecoverable, NotAbortable, NotRedeliverable, FileExpired
     │   ├── WebhookLimitReached
     │   ├── IdempotencyMismatch
@@ -44,6 +46,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 
 class RushesError(Exception):
@@ -154,6 +157,49 @@ class DeliveryNotFound(NotFound):
     """No such delivery of a webhook in this account, or not any more."""
 
     code = "delivery_not_found"
+
+
+class AccountNotFound(NotFound):
+    """No account of this name."""
+
+    code = "account_not_found"
+
+
+class SpendLimitReached(CallerError):
+    """The job would cost more than a limit has left. Amounts are USD; `resets_at` is in milliseconds, None for never.
+
+    `key_id` is the key whose limit it is, None where it is the whole account's.
+    """
+
+    code = "spend_limit_reached"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: str,
+        key_id: str | None,
+        limit_usd: Decimal,
+        spent_usd: Decimal,
+        reserved_usd: Decimal,
+        cost_usd: Decimal,
+        resets_at: int | None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.limit = limit
+        self.key_id = key_id
+        self.limit_usd = limit_usd
+        self.spent_usd = spent_usd
+        self.reserved_usd = reserved_usd
+        self.cost_usd = cost_usd
+        self.resets_at = resets_at
+
+
+class PriceUnknown(CallerError):
+    """The price is not known, and a spend limit that cannot be checked would be none."""
+
+    code = "price_unknown"
 
 
 class NotCancellable(CallerError):

@@ -15,6 +15,7 @@ from starlette.routing import Match
 
 from rushes.api.body import invalid_fields
 from rushes.api.published_words import unmistakable
+from rushes.api.times import rfc3339_or_none
 from rushes.errors import (
     BodyTooLarge,
     DatabaseUnavailable,
@@ -35,9 +36,11 @@ from rushes.errors import (
     NotRecoverable,
     NotRedeliverable,
     Overloaded,
+    PriceUnknown,
     ProviderNotFound,
     RefusedAddress,
     RushesError,
+    SpendLimitReached,
     StorageUnavailable,
     TooManyWatchers,
     UnknownField,
@@ -60,6 +63,8 @@ STATUS_OF: dict[type[RushesError], HTTPStatus] = {
     UnusableInput: HTTPStatus.BAD_REQUEST,
     InputQuotaReached: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     NotAuthenticated: HTTPStatus.UNAUTHORIZED,
+    SpendLimitReached: HTTPStatus.PAYMENT_REQUIRED,
+    PriceUnknown: HTTPStatus.PAYMENT_REQUIRED,
     JobNotFound: HTTPStatus.NOT_FOUND,
     ModelNotFound: HTTPStatus.NOT_FOUND,
     ProviderNotFound: HTTPStatus.NOT_FOUND,
@@ -205,6 +210,17 @@ def _problem_of_ours(request: Request, error: RushesError) -> Response:
         extra["errors"] = [{"field": field.field, "message": field.message} for field in error.fields]
     if isinstance(error, UnsupportedOption | UnknownField | UnusableInput):
         extra["errors"] = [{"field": error.field, "message": error.message}]
+    if isinstance(error, SpendLimitReached):
+        extra["spend_limit"] = {
+            "name": error.limit,
+            "key_id": error.key_id,
+            "limit": float(error.limit_usd),
+            "spent": float(error.spent_usd),
+            "reserved": float(error.reserved_usd),
+            "cost": float(error.cost_usd),
+            "currency": "USD",
+            "resets_at": rfc3339_or_none(error.resets_at),
+        }
     if isinstance(error, NotFound | UnknownField):
         extra["suggestions"] = list(error.suggestions)
     return problem(

@@ -497,7 +497,8 @@ async def _move(transaction: Transaction, row: Row, to: State, cause: str, **col
         status=to.status,
         **columns,
     )
-    await record_move(transaction, row, to, cause)
+    cost_usd = columns.get("cost_usd", row["cost_usd"])
+    await record_move(transaction, {**row, "cost_usd": cost_usd}, to, cause)
 
 
 async def _give_back(transaction: Transaction, worker_id: str, lease: str) -> None:

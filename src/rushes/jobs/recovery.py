@@ -14,6 +14,7 @@ from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import JobNotFound, NotRecoverable, OutputLost
 from rushes.jobs.job import Job, State
 from rushes.jobs.leases import LATE_ANSWER
+from rushes.jobs.ledger import write_off
 from rushes.jobs.moving import record_event, record_move
 from rushes.jobs.store import GET_ANY_JOB, job_from
 from rushes.providers.base import Provider
@@ -115,10 +116,11 @@ class RecoveryStore:
         await self._database.write(body)
 
     async def write_off(self, job_id: str) -> None:
-        """Record that nothing of the job is to be had at the provider."""
+        """Record that nothing of the job is to be had at the provider; what was finished and lost counts as paid."""
 
         async def body(transaction: Transaction) -> None:
             row = await _lock(transaction, job_id)
+            await write_off(transaction, row, "written off by the operator")
             if not await transaction.execute(WRITE_OFF, job_id=job_id):
                 raise NotRecoverable(f"Job '{job_id}' has nothing that could be written off")
             await record_event(transaction, row, State.FAILED, "written off by the operator")

@@ -33,6 +33,8 @@ class Policy:
 
     hold_s: float = 0
     test_hold_s: float = 1
+    unpriced_allowed: bool = False
+    """Whether accounts with a spend limit may use models whose price is not known."""
 
 
 @dataclass(frozen=True, slots=True)

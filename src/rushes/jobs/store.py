@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableInput
+from rushes.jobs.costs import Reservation, reservation_for
 from rushes.jobs.fallbacks import NO_FALLBACKS, Fallbacks
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay, replayed
 from rushes.jobs.job import Job, Problem, State, Status
@@ -23,10 +24,11 @@ from rushes.video.request import VideoRequest
 INSERT_JOB = """
 INSERT INTO jobs (id, account_id, key_id, state, status, provider, model, served_provider, served_model, request,
                   response_format, cost_usd, usual_s, warnings, lane, available_at, deadline_at, progress, created_at,
-                  surface, credential, byok, fallbacks, asked_model, source_job_id, listener)
+                  surface, credential, byok, fallbacks, asked_model, source_job_id, listener, reserved_microusd)
 VALUES (:id, :account_id, :key_id, 'queued', 'pending', :provider, :model, :served_provider, :served_model, :request,
         :response_format, :cost_usd, :usual_s, :warnings, :lane, :now + :hold_ms, :now + :deadline_ms, :progress, :now,
-        :surface, :credential, :byok, :fallbacks, :asked_model, :source_job_id, :listener)
+        :surface, :credential, :byok, :fallbacks, :asked_model, :source_job_id, :listener,
+        :reserved_microusd)
 RETURNING *
 """
 
@@ -111,6 +113,14 @@ class NewJob:
     asked_model: str | None = None
     source_job_id: str | None = None
     listener: Listener | None = None
+    unpriced_allowed: bool = False
+    """Whether a spend limit lets it pass although a price is not known."""
+
+    @property
+    def reservation(self) -> Reservation:
+        """What is set aside for it: the dearest of the models that may run it."""
+        served = (f"{self.served_provider}/{self.served_model}", self.cost_usd)
+        return reservation_for([served, *((one.name, one.cost_usd) for one in self.fallbacks.models)])
 
 
 Deleting = Callable[[Transaction, Row], Awaitable[None]]
@@ -167,7 +177,7 @@ class JobStore:
     async def create(self, new: NewJob) -> Job:
         """Store a queued job; when this returns it survives loss of power, and its input files are kept for it.
 
-        Raises UnusableInput if an input file is gone.
+        Raises UnusableInput if an input file is gone, SpendLimitReached, or PriceUnknown under a spend limit.
         """
         return await self._database.write(lambda transaction: _insert(transaction, new))
 
@@ -315,6 +325,7 @@ class _Overtaken(Exception):
 
 
 async def _insert(transaction: Transaction, new: NewJob) -> Job:
+    reservation = new.reservation
     rows = await transaction.fetch(
         INSERT_JOB,
         id=new.id,
@@ -340,6 +351,7 @@ async def _insert(transaction: Transaction, new: NewJob) -> Job:
         asked_model=new.asked_model,
         source_job_id=new.source_job_id,
         listener=None if new.listener is None else new.listener.to_json(),
+        reserved_microusd=reservation.microusd,
     )
     if new.sealed_secret is not None:
         await transaction.execute(KEEP_SEALED, job_id=new.id, sealed=new.sealed_secret)
@@ -347,7 +359,7 @@ async def _insert(transaction: Transaction, new: NewJob) -> Job:
         if not await transaction.execute(NEED_INPUT, job_id=new.id, key=media.key):
             raise UnusableInput(f"{media.role}: the file was removed before the job began; send it again", media.role)
     await transaction.execute(ENTER_LANE, lane=new.lane, capacity=new.lane_capacity)
-    await record_acceptance(transaction, rows[0])
+    await record_acceptance(transaction, rows[0], reservation, unpriced_allowed=new.unpriced_allowed)
     return job_from(rows[0])
 
 
@@ -407,6 +419,8 @@ def job_from(row: Row) -> Job:
         source_job_id=row["source_job_id"],
         listener=Listener.from_json(row["listener"]),
         abort_requested=row["abort_requested_at"] is not None,
+        reserved_microusd=row["reserved_microusd"],
+        spent_microusd=row["spent_microusd"],
     )
 
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from rushes.catalogue.price import to_usd
 from rushes.db.database import Database, Row, Transaction
 from rushes.jobs.job import State
 
 DAY_MS = 86_400_000
-MICROUSD = 1_000_000
 
 ADD_USAGE = """
 INSERT INTO usage_rollups (account_id, day, provider, model, jobs, completed, failed, unpriced, cost_microusd)
@@ -93,11 +93,8 @@ class UsageStore:
 
 
 async def count_usage(transaction: Transaction, job: Row, state: State) -> None:
-    """Count a job's move to `state`: its acceptance or its end, once each. Only a completed job costs anything."""
+    """Count a job's move to `state`: its acceptance or its end, once each. What it costs comes from the ledger."""
     completed = state is State.SUCCEEDED
-    cost_usd = Decimal(0)
-    if completed and job["cost_usd"] is not None:
-        cost_usd = Decimal(job["cost_usd"])
     await transaction.execute(
         ADD_USAGE,
         account_id=job["account_id"],
@@ -107,8 +104,33 @@ async def count_usage(transaction: Transaction, job: Row, state: State) -> None:
         jobs=int(state is State.QUEUED),
         completed=int(completed),
         failed=int(state.is_final and not completed),
-        unpriced=int(completed and job["cost_usd"] is None),
-        cost_microusd=round(cost_usd * MICROUSD),
+        unpriced=0,
+        cost_microusd=0,
+    )
+
+
+async def add_cost(
+    transaction: Transaction,
+    *,
+    account_id: str,
+    accepted_at: int,
+    provider: str,
+    model: str,
+    cost_microusd: int,
+    unpriced: int,
+) -> None:
+    """Add to what the account's jobs have cost, and to the number of those whose cost is not known; for the ledger."""
+    await transaction.execute(
+        ADD_USAGE,
+        account_id=account_id,
+        day=accepted_at // DAY_MS,
+        provider=provider,
+        model=model,
+        jobs=0,
+        completed=0,
+        failed=0,
+        unpriced=unpriced,
+        cost_microusd=cost_microusd,
     )
 
 
@@ -135,5 +157,5 @@ def _usage(row: Row) -> Usage:
         completed=int(row["completed"]),
         failed=int(row["failed"]),
         unpriced=int(row["unpriced"]),
-        cost_usd=Decimal(int(row["cost_microusd"])) / MICROUSD,
+        cost_usd=to_usd(int(row["cost_microusd"])),
     )

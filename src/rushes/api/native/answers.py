@@ -10,6 +10,7 @@ from rushes.api.native.schemas import Problem
 _MEANING = {
     400: "An option that the model does not offer, or an unknown field",
     401: "No key, or an unknown, expired or revoked one",
+    402: "A spend limit is reached, or cannot be kept because a price is not known",
     403: "The link is forged or has expired",
     404: "No such job, model or provider",
     406: "The answer's type is not one that `Accept` allows",

@@ -55,7 +55,7 @@ CREATE TABLE jobs (
 	created_at BIGINT NOT NULL, 
 	started_at BIGINT, 
 	completed_at BIGINT, 
-	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, listener TEXT, abort_requested_at BIGINT, 
+	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, listener TEXT, abort_requested_at BIGINT, reserved_microusd BIGINT DEFAULT '0' NOT NULL, spent_microusd BIGINT, 
 	PRIMARY KEY (seq), 
 	UNIQUE (id)
 );
@@ -240,4 +240,55 @@ CREATE TABLE webhook_lanes (
 );
 CREATE INDEX webhook_lanes_due ON webhook_lanes (next_at);
 CREATE INDEX jobs_aborting ON jobs (worker_id) WHERE abort_requested_at IS NOT NULL AND lease IS NOT NULL;
-INSERT INTO alembic_version (version_num) VALUES ('0009');
+CREATE TABLE limits (
+	account_id TEXT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	value BIGINT NOT NULL, 
+	PRIMARY KEY (account_id, key_id, name)
+);
+CREATE TABLE ledger (
+	seq INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	account_id TEXT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	job_id TEXT NOT NULL, 
+	provider TEXT NOT NULL, 
+	model TEXT NOT NULL, 
+	accepted_at BIGINT NOT NULL, 
+	kind TEXT NOT NULL, 
+	reserved_microusd BIGINT NOT NULL, 
+	spent_microusd BIGINT NOT NULL, 
+	at BIGINT NOT NULL, 
+	cause TEXT NOT NULL, 
+	total_reserved_microusd BIGINT NOT NULL, 
+	total_spent_microusd BIGINT NOT NULL, 
+	PRIMARY KEY (seq), 
+	UNIQUE (id)
+);
+CREATE INDEX ledger_by_account ON ledger (account_id, seq);
+CREATE INDEX ledger_by_account_kind ON ledger (account_id, kind, seq);
+CREATE INDEX ledger_by_account_time ON ledger (account_id, at);
+CREATE INDEX ledger_by_job ON ledger (job_id, seq);
+CREATE TABLE balances (
+	account_id TEXT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	period TEXT NOT NULL, 
+	reserved_microusd BIGINT NOT NULL, 
+	spent_microusd BIGINT NOT NULL, 
+	PRIMARY KEY (account_id, key_id, period)
+);
+CREATE TABLE unsettled_jobs (
+	job_id TEXT NOT NULL, 
+	account_id TEXT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	provider TEXT NOT NULL, 
+	model TEXT NOT NULL, 
+	accepted_at BIGINT NOT NULL, 
+	reserved_microusd BIGINT NOT NULL, 
+	spent_microusd BIGINT NOT NULL, 
+	since BIGINT NOT NULL, 
+	cause TEXT NOT NULL, 
+	PRIMARY KEY (job_id)
+);
+INSERT INTO alembic_version (version_num) VALUES ('0010');
