@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,6 +52,11 @@ class Limit:
     name: LimitName
     value: int
 
+    @property
+    def place(self) -> tuple[LimitName, str]:
+        """What tells it from the account's others."""
+        return self.name, self.key_id
+
 
 class LimitStore:
     """Sets, lists and clears limits; they hold from the next request on."""
@@ -69,15 +74,13 @@ class LimitStore:
 
         await self._database.write(body)
 
-    async def clear(self, account: str, key_id: str, names: Collection[LimitName]) -> int:
-        """Lift these limits; how many there were. Raises AccountNotFound, or KeyNotFound."""
+    async def clear(self, account: str, key_id: str, names: Iterable[LimitName]) -> Sequence[LimitName]:
+        """Lift these limits; which of them there were. Raises AccountNotFound, or KeyNotFound."""
 
-        async def body(transaction: Transaction) -> int:
+        async def body(transaction: Transaction) -> Sequence[LimitName]:
             account_id = await _find(transaction, account, key_id)
-            cleared = 0
-            for name in names:
-                cleared += await transaction.execute(CLEAR_LIMIT, account_id=account_id, key_id=key_id, name=name)
-            return cleared
+            place = {"account_id": account_id, "key_id": key_id}
+            return [name for name in names if await transaction.execute(CLEAR_LIMIT, **place, name=name)]
 
         return await self._database.write(body)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from rushes.accounts.limits import LimitStore
 from rushes.accounts.store import AccountStore
 from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
@@ -13,6 +14,8 @@ from rushes.db.sqlite import SqliteDatabase
 from rushes.errors import StartupError
 from rushes.jobs.aborting import AbortStore
 from rushes.jobs.recovery import Recovery, RecoveryStore
+from rushes.jobs.settling import SettlementStore
+from rushes.jobs.spending import SpendingStore
 from rushes.jobs.usage import UsageStore
 from rushes.offload import Offload
 from rushes.settings import Settings
@@ -55,6 +58,20 @@ async def opened_aborting(settings: Settings) -> AsyncIterator[tuple[AbortStore,
     directory = DataDirectory(settings.data_dir)
     async with _opened_database(directory) as database:
         yield AbortStore(database), directory.is_locked()
+
+
+@asynccontextmanager
+async def opened_limits(settings: Settings) -> AsyncIterator[tuple[LimitStore, SpendingStore]]:
+    """The limits, and how they stand; also beside a running service. Raises StartupError."""
+    async with _opened_database(DataDirectory(settings.data_dir)) as database:
+        yield LimitStore(database), SpendingStore(database)
+
+
+@asynccontextmanager
+async def opened_settlement(settings: Settings) -> AsyncIterator[SettlementStore]:
+    """The operator's side of the ledger, also beside a running service. Raises StartupError."""
+    async with _opened_database(DataDirectory(settings.data_dir)) as database:
+        yield SettlementStore(database)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from rushes.cli.options import DataDir
+from rushes.cli.tables import print_table
 
 if TYPE_CHECKING:
     from rushes.accounts.keys import KeyRecord
@@ -58,10 +59,7 @@ def list_keys(data_dir: DataDir = None) -> None:
         (record.id, record.account, record.name, record.mode, record.hint, _time(record.created_at), _state(record))
         for record in records
     ]
-    # Not fitted to the terminal: an id cut short could not be revoked.
-    widths = [max(map(len, column)) for column in zip(HEADINGS, *rows, strict=True)]
-    for row in (HEADINGS, *rows):
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print_table(HEADINGS, rows)
 
 
 @app.command()

@@ -13,9 +13,6 @@ from decimal import Decimal
 
 from rushes.catalogue.price import to_microusd
 
-MAYBE_CHARGED = frozenset({"submission_unknown", "expired", "output_lost", "output_invalid"})
-"""Failures after which the provider may charge all the same."""
-
 
 @dataclass(frozen=True, slots=True)
 class Reservation:

@@ -17,8 +17,8 @@ from pydantic_core import from_json
 from rushes.db.database import Row, Transaction
 from rushes.errors import OutputLost, SubmissionUnknown
 from rushes.ids import new_id
-from rushes.jobs.costs import MAYBE_CHARGED, Costs, Reservation, costs_at_end, share_microusd
-from rushes.jobs.job import AttemptState, State, Status
+from rushes.jobs.costs import Costs, Reservation, costs_at_end, share_microusd
+from rushes.jobs.job import MAYBE_CHARGED, AttemptState, State, Status
 from rushes.jobs.spending import EVER, Balance, day_of, fetch_spend_limits, month_of, refuse_beyond, standing
 from rushes.jobs.usage import add_cost
 

@@ -41,6 +41,15 @@ GROUP BY provider, model ORDER BY provider, model
 """
 
 
+USAGE_BY_DAY = """
+SELECT accounts.name AS account, usage_rollups.day, usage_rollups.provider, usage_rollups.model, usage_rollups.jobs,
+       usage_rollups.completed, usage_rollups.failed, usage_rollups.unpriced, usage_rollups.cost_microusd
+FROM usage_rollups JOIN accounts ON accounts.id = usage_rollups.account_id
+WHERE usage_rollups.day >= :since_day AND usage_rollups.day <= :until_day
+ORDER BY accounts.name, usage_rollups.day, usage_rollups.provider, usage_rollups.model
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Jobs accepted and what became of them. `unpriced` ones are completed, and missing from the cost."""
@@ -75,6 +84,17 @@ class ModelUsage:
     usage: Usage
 
 
+@dataclass(frozen=True, slots=True)
+class DayUsage:
+    """The usage of one model, as one account asked for it on one UTC day (whole days since 1970)."""
+
+    account: str
+    day: int
+    provider: str
+    model: str
+    usage: Usage
+
+
 class UsageStore:
     """Reads the sums; a read costs the same however many jobs they count."""
 
@@ -90,6 +110,18 @@ class UsageStore:
         """The usage of all accounts together. For the operator, not for a request: it walks over all that is kept."""
         rows = await self._database.read(SUM_USAGE_OF_ALL, since_day=since_ms // DAY_MS)
         return [ModelUsage(row["provider"], row["model"], _usage(row)) for row in rows]
+
+    async def read_days(self, *, since_day: int, until_day: int, account: str | None = None) -> Sequence[DayUsage]:
+        """The usage per account, day and model, both days included; of one account if its name is given.
+
+        For the operator, like `read_all`.
+        """
+        rows = await self._database.read(USAGE_BY_DAY, since_day=since_day, until_day=until_day)
+        return [
+            DayUsage(row["account"], row["day"], row["provider"], row["model"], _usage(row))
+            for row in rows
+            if account is None or row["account"] == account
+        ]
 
 
 async def count_usage(transaction: Transaction, job: Row, state: State) -> None:
