@@ -122,6 +122,11 @@ class Settings(BaseSettings):
         description="Names that `/v1/videos` takes for models, each with the provider/ID that runs: a table in"
         " the file, JSON in the variable (docs/openai.md).",
     )
+    on_unpriced: Literal["refuse", "allow"] = Field(
+        "refuse",
+        description="What happens to requests for a model of unknown price where a spend limit holds: a 402, or they"
+        " pass and count as nothing.",
+    )
     hold_s: float = Field(0, ge=0, le=3600, description="How long jobs at paid providers stay cancellable, in seconds.")
     test_hold_s: float = Field(1, ge=0, le=3600, description="The same for animatic and for test keys.")
     poll_interval_s: float | None = Field(

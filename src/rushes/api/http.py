@@ -22,8 +22,10 @@ from rushes.api.native import (
     jobs,
     metrics,
     models,
+    quotes,
     timelines,
     tokens,
+    transactions,
     uploads,
     usage,
     videos,
@@ -56,6 +58,7 @@ def build_http(services: Services) -> ASGIApp:
     api.include_router(metrics.router, tags=["service"])
     api.include_router(videos.router, tags=["media"])
     api.include_router(generations.router, prefix="/api/v1", tags=["videos"])
+    api.include_router(quotes.router, prefix="/api/v1", tags=["videos"])
     api.include_router(jobs.router, prefix="/api/v1", tags=["videos"])
     api.include_router(events.router, prefix="/api/v1", tags=["videos"])
     api.include_router(timelines.router, prefix="/api/v1", tags=["videos"])
@@ -64,6 +67,7 @@ def build_http(services: Services) -> ASGIApp:
     api.include_router(models.router, prefix="/api/v1", tags=["models"])
     api.include_router(webhooks.router, prefix="/api/v1", tags=["webhooks"])
     api.include_router(usage.router, prefix="/api/v1", tags=["account"])
+    api.include_router(transactions.router, prefix="/api/v1", tags=["account"])
     api.include_router(tokens.router, prefix="/api/v1", tags=["account"])
     for surface in (openai_remakes, openai_videos, openai_models):
         api.include_router(surface.router, prefix=PREFIX, tags=["OpenAI"])

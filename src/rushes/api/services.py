@@ -15,6 +15,7 @@ from rushes.clock import Clock
 from rushes.jobs.breaker import Circuit, CircuitHealth
 from rushes.jobs.history import HistoryStore
 from rushes.jobs.service import JobService
+from rushes.jobs.transactions import TransactionStore
 from rushes.jobs.usage import UsageStore
 from rushes.jobs.watching import Watching
 from rushes.media.inputs import Inputs
@@ -41,6 +42,7 @@ class Services:
     inputs: Inputs
     usage: UsageStore
     webhooks: WebhookService
+    transactions: TransactionStore
     catalogue: Catalogue
     served_surfaces: Mapping[str, str | None]
     model_aliases: Mapping[str, str]

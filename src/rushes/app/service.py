@@ -38,8 +38,10 @@ from rushes.jobs.leases import LeaseStore
 from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.jobs.service import JobService, Policy
 from rushes.jobs.serving import OnRetired, Servers
+from rushes.jobs.spending import SpendingStore
 from rushes.jobs.store import JobStore
 from rushes.jobs.tools import Tools
+from rushes.jobs.transactions import TransactionStore
 from rushes.jobs.usage import UsageStore
 from rushes.jobs.watching import Watching, WatchLimits
 from rushes.jobs.worker import Worker, WorkerLimits
@@ -222,9 +224,14 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
                 catalogue,
                 servers,
                 inputs,
+                SpendingStore(database),
                 sealer=sealer,
                 clock=clock,
-                policy=Policy(hold_s=settings.hold_s, test_hold_s=settings.test_hold_s),
+                policy=Policy(
+                    hold_s=settings.hold_s,
+                    test_hold_s=settings.test_hold_s,
+                    unpriced_allowed=settings.on_unpriced == "allow",
+                ),
                 wake=worker.wake,
             ),
             history=history,
@@ -234,6 +241,7 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
             webhooks=WebhookService(
                 webhooks, signing_secrets, sender, client, clock, https_only=settings.webhook_https_only
             ),
+            transactions=TransactionStore(database),
             catalogue=catalogue,
             served_surfaces=servers.surfaces_in_use(),
             model_aliases=model_aliases(settings, catalogue, discovering(own, settings)),

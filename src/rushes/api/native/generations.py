@@ -63,7 +63,7 @@ BODY_SCHEMA: dict[str, Any] = {
     "/videos/generations",
     summary="Start a generation",
     response_model=GenerationStarted | GenerationFinished,
-    responses=problems(400, 401, 404, 413, 415, 422, 503)
+    responses=problems(400, 401, 402, 404, 413, 415, 422, 503)
     | leads_to(get_job=THE_JOB, cancel_job=THE_JOB, download=THE_JOB, delete_job=THE_JOB),
     openapi_extra=BODY_SCHEMA,
 )

@@ -269,7 +269,7 @@ CREATE TABLE ledger (
 CREATE INDEX ledger_by_account ON ledger (account_id, seq);
 CREATE INDEX ledger_by_account_kind ON ledger (account_id, kind, seq);
 CREATE INDEX ledger_by_account_time ON ledger (account_id, at);
-CREATE INDEX ledger_by_job ON ledger (job_id, seq);
+CREATE INDEX ledger_by_account_job ON ledger (account_id, job_id, seq);
 CREATE TABLE balances (
 	account_id TEXT NOT NULL, 
 	key_id TEXT NOT NULL, 

@@ -57,7 +57,7 @@ def upgrade() -> None:
     op.create_index("ledger_by_account", "ledger", ["account_id", "seq"])
     op.create_index("ledger_by_account_kind", "ledger", ["account_id", "kind", "seq"])
     op.create_index("ledger_by_account_time", "ledger", ["account_id", "at"])
-    op.create_index("ledger_by_job", "ledger", ["job_id", "seq"])
+    op.create_index("ledger_by_account_job", "ledger", ["account_id", "job_id", "seq"])
     op.create_table(
         "balances",
         sa.Column("account_id", sa.Text, primary_key=True),
