@@ -147,12 +147,12 @@ def refuse_beyond(
 
 def day_of(moment_ms: int) -> str:
     """The UTC day, as balances name it: 2026-11-22."""
-    return f"{datetime.fromtimestamp(moment_ms / 1000, UTC):%Y-%m-%d}"
+    return datetime.fromtimestamp(moment_ms / 1000, UTC).date().isoformat()
 
 
 def month_of(moment_ms: int) -> str:
     """The UTC month, as balances name it: 2026-11."""
-    return f"{datetime.fromtimestamp(moment_ms / 1000, UTC):%Y-%m}"
+    return day_of(moment_ms)[:7]
 
 
 def _period_of(name: LimitName, now_ms: int) -> tuple[str, int | None]:

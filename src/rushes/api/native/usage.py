@@ -24,9 +24,9 @@ class UsageView(BaseModel):
 
     requests: int
     completed: int
-    failed: int = Field(description="Failed, cancelled and expired jobs; they cost nothing.")
+    failed: int = Field(description="Failed, cancelled and expired jobs; they cost only what was settled by hand.")
     open: int = Field(description="Jobs that have not ended; they cost nothing yet.")
-    unpriced: int = Field(description="Completed jobs whose price is not known; they are missing from the cost.")
+    unpriced: int = Field(description="Completed jobs whose cost is not known; it is missing from the sum.")
     cost: float
     tokens: int = 0
 
