@@ -6,11 +6,13 @@
     │   ├── UnsupportedOption       well formed, but not offered by this model (or by us)
     │   ├── UnknownField
     │   ├── NotAuthenticated
+    │   ├── NotAllowed              AccountDisabled, ScopeMissing, KeyRestricted: known, and may not do this
+    │   ├── LimitReached            RateLimited, QueueFull: the same request may be made later
     │   ├── NotFound                JobNotFound, ModelNotFound, ProviderNotFound, KeyNotFound, WebhookNotFound, ...
     │   ├── SpendLimitReached       the job would cost more than a spend limit has left
     │   ├── PriceUnknown            a spend limit holds, and nobody knows what the job would cost
     │   ├── NotCancellable, JobNotFinished, NotRecoverable, NotAbortable, NotRedeliverable, FileExpired
-    │   ├── WebhookLimitReached
+    │   ├── AccountNameTaken, WebhookLimitReached
     │   ├── IdempotencyMismatch
     │   ├── ModelRetired
     │   ├── BodyTooLarge
@@ -113,6 +115,49 @@ class NotAuthenticated(CallerError):
     code = "unauthenticated"
 
 
+class NotAllowed(CallerError):
+    """The key is known, and may not do this."""
+
+    code = "not_allowed"
+
+
+class AccountDisabled(NotAllowed):
+    """The key's account is disabled."""
+
+    code = "account_disabled"
+
+
+class ScopeMissing(NotAllowed):
+    """The key lacks the scope that this needs; the message names it."""
+
+    code = "scope_missing"
+
+
+class KeyRestricted(NotAllowed):
+    """The key would give another key more than it has itself."""
+
+    code = "key_restricted"
+
+
+class LimitReached(CallerError):
+    """A limit of the account or the key; `retry_after_s` says when to try again."""
+
+    code = "limit_reached"
+    retryable = True
+
+
+class RateLimited(LimitReached):
+    """All requests of this minute are made."""
+
+    code = "rate_limited"
+
+
+class QueueFull(LimitReached):
+    """As many jobs are pending as may be."""
+
+    code = "queue_full"
+
+
 class NotFound(CallerError):
     """The named thing does not exist, or is not the caller's."""
 
@@ -160,7 +205,7 @@ class DeliveryNotFound(NotFound):
 
 
 class AccountNotFound(NotFound):
-    """No account of this name."""
+    """No account with this id or name."""
 
     code = "account_not_found"
 
@@ -200,6 +245,12 @@ class PriceUnknown(CallerError):
     """The price is not known, and a spend limit that cannot be checked would be none."""
 
     code = "price_unknown"
+
+
+class AccountNameTaken(CallerError):
+    """Another account has this name."""
+
+    code = "account_name_taken"
 
 
 class NotCancellable(CallerError):

@@ -17,6 +17,7 @@ from rushes.api.body import invalid_fields
 from rushes.api.published_words import unmistakable
 from rushes.api.times import rfc3339_or_none
 from rushes.errors import (
+    AccountNameTaken,
     BodyTooLarge,
     DatabaseUnavailable,
     FieldError,
@@ -26,10 +27,12 @@ from rushes.errors import (
     InvalidRequest,
     JobNotFinished,
     JobNotFound,
+    LimitReached,
     ModelNotFound,
     ModelRetired,
     NoCredentials,
     NotAbortable,
+    NotAllowed,
     NotAuthenticated,
     NotCancellable,
     NotFound,
@@ -65,6 +68,9 @@ STATUS_OF: dict[type[RushesError], HTTPStatus] = {
     NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     SpendLimitReached: HTTPStatus.PAYMENT_REQUIRED,
     PriceUnknown: HTTPStatus.PAYMENT_REQUIRED,
+    NotAllowed: HTTPStatus.FORBIDDEN,
+    LimitReached: HTTPStatus.TOO_MANY_REQUESTS,
+    AccountNameTaken: HTTPStatus.CONFLICT,
     JobNotFound: HTTPStatus.NOT_FOUND,
     ModelNotFound: HTTPStatus.NOT_FOUND,
     ProviderNotFound: HTTPStatus.NOT_FOUND,

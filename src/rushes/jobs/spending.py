@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from rushes.accounts.limits import LIMITS_OF_KEY, WHOLE_ACCOUNT, LimitName
+from rushes.accounts.limits import LIMITS_OF_BOTH, WHOLE_ACCOUNT, LimitName
 from rushes.catalogue.price import to_usd
 from rushes.db.database import Database, Row, Transaction
 from rushes.errors import PriceUnknown, SpendLimitReached
@@ -69,7 +69,7 @@ class SpendingStore:
 
     async def limits_of(self, account_id: str, key_id: str, now_ms: int) -> Sequence[SpendLimit]:
         """The limits that hold for this key, the account's first."""
-        rows = await self._database.read(LIMITS_OF_KEY, account_id=account_id, key_id=key_id)
+        rows = await self._database.read(LIMITS_OF_BOTH, account_id=account_id, key_id=key_id)
         limits = [row for row in rows if row["name"] in PERIOD]
         if not limits:
             return ()
@@ -89,7 +89,7 @@ class SpendingStore:
 
 async def fetch_spend_limits(transaction: Transaction, account_id: str, key_id: str) -> Sequence[Row]:
     """The spend limits that hold for a key, as rows of `limits`."""
-    rows = await transaction.fetch(LIMITS_OF_KEY, account_id=account_id, key_id=key_id)
+    rows = await transaction.fetch(LIMITS_OF_BOTH, account_id=account_id, key_id=key_id)
     return [row for row in rows if row["name"] in PERIOD]
 
 

@@ -49,7 +49,7 @@ def test_a_new_database_is_brought_up_to_date(tmp_path: Path) -> None:
 def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "rushes.db"
     migrate_sqlite(path)
-    run(path, "INSERT INTO accounts VALUES ('acct_1', 'alice', 0)")
+    run(path, "INSERT INTO accounts (id, name, created_at) VALUES ('acct_1', 'alice', 0)")
     before = path.read_bytes()
     migrate_sqlite(path)
     assert path.read_bytes() == before

@@ -5,7 +5,7 @@ CREATE TABLE alembic_version (
 CREATE TABLE accounts (
 	id TEXT NOT NULL, 
 	name TEXT NOT NULL, 
-	created_at BIGINT NOT NULL, 
+	created_at BIGINT NOT NULL, disabled_at BIGINT, 
 	PRIMARY KEY (id), 
 	UNIQUE (name)
 );
@@ -18,12 +18,11 @@ CREATE TABLE api_keys (
 	hash TEXT NOT NULL, 
 	created_at BIGINT NOT NULL, 
 	expires_at BIGINT, 
-	revoked_at BIGINT, 
+	revoked_at BIGINT, scopes TEXT DEFAULT 'read generate' NOT NULL, disabled_at BIGINT, bootstrap INTEGER DEFAULT '0' NOT NULL, 
 	PRIMARY KEY (id), 
 	FOREIGN KEY(account_id) REFERENCES accounts (id), 
 	UNIQUE (hash)
 );
-CREATE INDEX api_keys_by_account ON api_keys (account_id);
 CREATE TABLE jobs (
 	seq INTEGER NOT NULL, 
 	id TEXT NOT NULL, 
@@ -291,4 +290,20 @@ CREATE TABLE unsettled_jobs (
 	cause TEXT NOT NULL, 
 	PRIMARY KEY (job_id)
 );
-INSERT INTO alembic_version (version_num) VALUES ('0010');
+CREATE INDEX accounts_by_time ON accounts (created_at, id);
+CREATE INDEX api_keys_by_account ON api_keys (account_id, created_at, id);
+CREATE INDEX limits_by_name ON limits (name);
+CREATE TABLE rate_windows (
+	account_id TEXT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	ends_at BIGINT NOT NULL, 
+	taken BIGINT NOT NULL, 
+	PRIMARY KEY (account_id, key_id)
+);
+CREATE INDEX jobs_pending_by_key ON jobs (key_id) WHERE status = 'pending';
+CREATE INDEX jobs_in_flight ON jobs (account_id, key_id) WHERE in_slot = 1 AND byok = 0;
+CREATE TABLE gates (
+	name TEXT NOT NULL, 
+	PRIMARY KEY (name)
+);
+INSERT INTO alembic_version (version_num) VALUES ('0011');
