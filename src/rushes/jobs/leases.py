@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import LeaseLost
+from rushes.jobs.allowances import claim_within, lock_rooms, next_waiting_at, read_rooms
 from rushes.jobs.job import MOVES, Attempt, AttemptState, Job, Problem, State
 from rushes.jobs.moving import JOBS_CHANNEL, record_event, record_move
 from rushes.jobs.store import (
@@ -148,10 +149,12 @@ class Claimed:
 class LeaseStore:
     """What one worker does with jobs. Methods that take a Claimed raise LeaseLost if it is no longer ours."""
 
-    def __init__(self, database: Database, worker_id: str) -> None:
+    def __init__(self, database: Database, worker_id: str, *, jobs_in_flight: int | None = None) -> None:
+        """`jobs_in_flight` is how many jobs an account may have in flight that has no such limit of its own."""
         self._database = database
         self._worker_id = worker_id
         self._doubtful: set[str] = set()
+        self._jobs_in_flight = jobs_in_flight
 
     async def beat(self, ttl_s: float) -> bool:
         """Stay alive for another `ttl_s`, and say whether we were until now: if not, our leases may be another's."""
@@ -207,15 +210,18 @@ class LeaseStore:
                 await transaction.fetch(CLAIM_UNOWNED, lease=lease, worker_id=self._worker_id, most=most)
             )
             claimed = [Claimed(job_from(row), lease, await _attempts_of(transaction, row["id"])) for row in rows]
+            rooms = await lock_rooms(transaction, self._jobs_in_flight)
             for lane in await transaction.fetch(LOCK_OPEN_LANES):
                 room = most - len(claimed)
                 if room <= 0:
                     break
                 if lane["free"] is not None:
                     room = min(room, lane["free"])
-                taken = await transaction.fetch(
-                    CLAIM_QUEUED, lease=lease, worker_id=self._worker_id, lane=lane["lane"], most=room
-                )
+                ours = {"lease": lease, "worker_id": self._worker_id}
+                if rooms is None:
+                    taken = await transaction.fetch(CLAIM_QUEUED, lane=lane["lane"], most=room, **ours)
+                else:
+                    taken = await claim_within(transaction, rooms, lane=lane["lane"], most=room, **ours)
                 if taken:
                     count = len(taken)
                     await transaction.execute(LEAVE_LANE, lane=lane["lane"], ready=-count, in_use=count)
@@ -256,7 +262,12 @@ class LeaseStore:
         """When the next queued job of a lane with room may be claimed, in milliseconds; None if none waits."""
         lanes = await self._database.read(OPEN_LANES)
         times: list[int] = []
+        rooms = await read_rooms(self._database.read, self._jobs_in_flight) if lanes else None
         for lane in lanes:
+            if rooms is not None:
+                at = await next_waiting_at(self._database.read, rooms, lane["lane"])
+                times.extend([] if at is None else [at])
+                continue
             rows = await self._database.read(NEXT_AVAILABLE, lane=lane["lane"])
             if rows and rows[0]["at"] is not None:
                 times.append(rows[0]["at"])

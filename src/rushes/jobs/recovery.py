@@ -25,7 +25,7 @@ LOCK_JOB = GET_ANY_JOB + " FOR UPDATE"
 UNSETTLED = """
 SELECT jobs.* FROM jobs WHERE state = 'failed' AND id IN (
     SELECT job_id FROM attempts WHERE state = 'failed' AND error_code IN ('submission_unknown', 'output_lost')
-) ORDER BY seq LIMIT :most
+) AND seq > :after_seq ORDER BY seq LIMIT :most
 """
 
 UNKNOWN_ATTEMPTS = """
@@ -71,9 +71,9 @@ class RecoveryStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def unsettled(self, most: int = 100) -> Sequence[Job]:
+    async def unsettled(self, most: int = 100, *, after_seq: int = 0) -> Sequence[Job]:
         """Failed jobs that may have been paid for and wait for an operator's word, oldest first."""
-        return [job_from(row) for row in await self._database.read(UNSETTLED, most=most)]
+        return [job_from(row) for row in await self._database.read(UNSETTLED, most=most, after_seq=after_seq)]
 
     async def late_answers(self, job_id: str) -> Sequence[str]:
         """What is known of submissions that were answered after their worker had lost the job."""

@@ -9,9 +9,11 @@ from decimal import Decimal
 
 from pydantic_core import from_json
 
+from rushes.accounts.limits import NO_LIMITS, Limits
 from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableInput
+from rushes.jobs.allowances import check_queue
 from rushes.jobs.costs import Reservation, reservation_for
 from rushes.jobs.fallbacks import NO_FALLBACKS, Fallbacks
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay, replayed
@@ -156,10 +158,11 @@ class Listing:
 
 
 class JobStore:
-    """What callers do with jobs."""
+    """What callers do with jobs. `defaults` limit accounts that have no limits of their own."""
 
-    def __init__(self, database: Database, *, deleting: Deleting = _nobody_minds) -> None:
+    def __init__(self, database: Database, defaults: Limits = NO_LIMITS, *, deleting: Deleting = _nobody_minds) -> None:
         self._database = database
+        self._defaults = defaults
         self._deleting = deleting
 
     async def find_answer(self, account_id: str, once: Once) -> Replay | None:
@@ -177,9 +180,9 @@ class JobStore:
     async def create(self, new: NewJob) -> Job:
         """Store a queued job; when this returns it survives loss of power, and its input files are kept for it.
 
-        Raises UnusableInput if an input file is gone, SpendLimitReached, or PriceUnknown under a spend limit.
+        Raises UnusableInput if an input file is gone, SpendLimitReached, PriceUnknown under a spend limit, QueueFull.
         """
-        return await self._database.write(lambda transaction: _insert(transaction, new))
+        return await self._database.write(lambda transaction: _insert(transaction, new, self._defaults))
 
     async def create_once(self, new: NewJob, once: Once) -> Job | Replay:
         """The same under an idempotency key, whose answer is stored in the job's own transaction.
@@ -194,7 +197,7 @@ class JobStore:
             )
             if earlier is not None:
                 return replayed(once, earlier["body_hash"], earlier["answer"])
-            job = await _insert(transaction, new)
+            job = await _insert(transaction, new, self._defaults)
             kept = await transaction.execute(
                 KEEP_ANSWER,
                 account_id=account_id,
@@ -324,7 +327,7 @@ class _Overtaken(Exception):
     """Another transaction of the same idempotency key was committed first; ours is rolled back."""
 
 
-async def _insert(transaction: Transaction, new: NewJob) -> Job:
+async def _insert(transaction: Transaction, new: NewJob, defaults: Limits) -> Job:
     reservation = new.reservation
     rows = await transaction.fetch(
         INSERT_JOB,
@@ -360,6 +363,7 @@ async def _insert(transaction: Transaction, new: NewJob) -> Job:
             raise UnusableInput(f"{media.role}: the file was removed before the job began; send it again", media.role)
     await transaction.execute(ENTER_LANE, lane=new.lane, capacity=new.lane_capacity)
     await record_acceptance(transaction, rows[0], reservation, unpriced_allowed=new.unpriced_allowed)
+    await check_queue(transaction, new.account_id, new.key_id, defaults)
     return job_from(rows[0])
 
 

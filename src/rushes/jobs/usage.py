@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
+from enum import StrEnum
 
 from rushes.catalogue.price import to_usd
 from rushes.db.database import Database, Row, Transaction
 from rushes.jobs.job import State
 
 DAY_MS = 86_400_000
+EPOCH = date(1970, 1, 1)
 
 ADD_USAGE = """
 INSERT INTO usage_rollups (account_id, day, provider, model, jobs, completed, failed, unpriced, cost_microusd)
@@ -39,6 +42,24 @@ SELECT provider, model, SUM(jobs) AS jobs, SUM(completed) AS completed, SUM(fail
 FROM usage_rollups WHERE day >= :since_day
 GROUP BY provider, model ORDER BY provider, model
 """
+
+_SUM_SPAN = """
+SELECT {group}, SUM(jobs) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
+       SUM(unpriced) AS unpriced, SUM(cost_microusd) AS cost_microusd
+FROM usage_rollups WHERE account_id = :account_id AND day >= :first_day AND day <= :last_day
+GROUP BY {group} ORDER BY {group}
+"""
+
+
+class Grouping(StrEnum):
+    """By what the usage of a span of days is told apart."""
+
+    DATE = "date"
+    MODEL = "model"
+    PROVIDER = "provider"
+
+
+_COLUMNS = {Grouping.DATE: "day", Grouping.MODEL: "provider, model", Grouping.PROVIDER: "provider"}
 
 
 USAGE_BY_DAY = """
@@ -105,6 +126,18 @@ class UsageStore:
         """The account's usage per model, of jobs accepted since the start of the UTC day that `since_ms` is in."""
         rows = await self._database.read(SUM_USAGE, account_id=account_id, since_day=since_ms // DAY_MS)
         return [ModelUsage(row["provider"], row["model"], _usage(row)) for row in rows]
+
+    async def read_span(
+        self, account_id: str, first: date, last: date, grouping: Grouping
+    ) -> Sequence[tuple[str, Usage]]:
+        """The usage of jobs accepted on these days (UTC), both included, by the group's name; empty groups left out."""
+        rows = await self._database.read(
+            _SUM_SPAN.format(group=_COLUMNS[grouping]),
+            account_id=account_id,
+            first_day=(first - EPOCH).days,
+            last_day=(last - EPOCH).days,
+        )
+        return [(_name_of(row, grouping), _usage(row)) for row in rows]
 
     async def read_all(self, *, since_ms: int) -> Sequence[ModelUsage]:
         """The usage of all accounts together. For the operator, not for a request: it walks over all that is kept."""
@@ -180,6 +213,16 @@ async def count_recovery(transaction: Transaction, job: Row) -> None:
         unpriced=0,
         cost_microusd=0,
     )
+
+
+def _name_of(row: Row, grouping: Grouping) -> str:
+    match grouping:
+        case Grouping.DATE:
+            return (EPOCH + timedelta(days=row["day"])).isoformat()
+        case Grouping.MODEL:
+            return f"{row['provider']}/{row['model']}"
+        case Grouping.PROVIDER:
+            return str(row["provider"])
 
 
 def _usage(row: Row) -> Usage:
