@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rushes.api.errors import Refusal, problem_of
+from rushes.api.late_headers import late_headers
 from rushes.ids import new_id
 from rushes.net.redact import scrub
 
@@ -40,7 +41,8 @@ class Access:
             nonlocal status, whole
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                late = late_headers(scope)
+                message["headers"] = [*message["headers"], *late, (b"x-request-id", request_id.encode())]
             await send(message)
             whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 

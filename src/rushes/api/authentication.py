@@ -1,4 +1,4 @@
-"""Who is calling: the bearer key of the request, or the access token that it was exchanged for."""
+"""Who is calling, by the bearer key of the request or the token that it was exchanged for, and may they do this?"""
 
 from __future__ import annotations
 
@@ -7,19 +7,54 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from rushes.accounts.keys import Caller
+from rushes.accounts.keys import Caller, Scope
+from rushes.accounts.rate import WINDOW_MS, Rate
 from rushes.accounts.tokens import PREFIX
+from rushes.api.late_headers import add_late_headers
 from rushes.api.services import services_of
-from rushes.errors import NotAuthenticated
+from rushes.errors import NotAuthenticated, ScopeMissing
 
 _scheme = HTTPBearer(auto_error=False, description="An API key made by `rushes keys create`.", scheme_name="API key")
+_Documented = Annotated[object, Depends(_scheme)]
+
+LOOKING = frozenset({"GET", "HEAD"})
 
 
-async def authenticate(request: Request, _documented: Annotated[object, Depends(_scheme)]) -> Caller:
-    """Whoever the `Authorization: Bearer` key or token speaks for. Raises NotAuthenticated.
+async def authenticate(request: Request, _documented: _Documented) -> Caller:
+    """Whoever the `Authorization: Bearer` key or token speaks for, if it has the scope that the method needs.
 
-    Cookies are not read: what a browser sends along by itself, any page could make it send.
+    The request counts against their rate. Raises NotAuthenticated, AccountDisabled, ScopeMissing or RateLimited.
     """
+    caller = await authenticate_unmetered(request, _documented)
+    await meter(request, caller)
+    return caller
+
+
+async def authenticate_unmetered(request: Request, _documented: _Documented) -> Caller:
+    """The same for a route that finds out by itself whether the request counts against the rate."""
+    caller = await _identify(request)
+    _require(caller, Scope.READ if request.method in LOOKING else Scope.GENERATE)
+    return caller
+
+
+async def authenticate_administrator(request: Request, _documented: _Documented) -> Caller:
+    """Whoever may govern all accounts. Raises as `authenticate` does."""
+    caller = await _identify(request)
+    _require(caller, Scope.ADMIN)
+    await meter(request, caller)
+    return caller
+
+
+async def meter(request: Request, caller: Caller) -> None:
+    """Count the request against the rates of its account and key, and tell them with the answer. Raises RateLimited."""
+    standing = await services_of(request).rates.admit(caller)
+    if standing.rates:
+        add_late_headers(request.scope, _rate_headers(standing.rates))
+    standing.check()
+
+
+async def _identify(request: Request) -> Caller:
+    # Cookies are not read: what a browser sends along by itself, any page could make it send.
     scheme, _, rest = request.headers.get("authorization", "").partition(" ")
     bearer = rest.strip()
     if scheme.lower() != "bearer" or not bearer:
@@ -31,5 +66,25 @@ async def authenticate(request: Request, _documented: Annotated[object, Depends(
     return await services.accounts.authenticate(bearer)
 
 
+def _require(caller: Caller, scope: Scope) -> None:
+    if scope not in caller.scopes:
+        raise ScopeMissing(f"This needs a key with the scope '{scope}', which this API key does not have")
+
+
+def _rate_headers(rates: tuple[Rate, ...]) -> dict[str, str]:
+    # draft-ietf-httpapi-ratelimit-headers-10, as structured fields.
+    window_s = WINDOW_MS // 1000
+    return {
+        "RateLimit-Policy": ", ".join(f'"{rate.policy}";q={rate.quota};w={window_s}' for rate in rates),
+        "RateLimit": ", ".join(f'"{rate.policy}";r={rate.remaining};t={rate.reset_s}' for rate in rates),
+    }
+
+
 Authenticated = Annotated[Caller, Depends(authenticate)]
-"""A route parameter: the caller, or the route is not reached."""
+"""A route parameter: the caller, or the route is not reached. GET and HEAD need `read`, the others `generate`."""
+
+AuthenticatedUnmetered = Annotated[Caller, Depends(authenticate_unmetered)]
+"""The same for a route that calls `meter` itself."""
+
+Administrator = Annotated[Caller, Depends(authenticate_administrator)]
+"""A route parameter: a caller with the scope `admin`, or the route is not reached."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
@@ -11,11 +13,16 @@ from starlette.types import ASGIApp
 
 from rushes import __version__
 from rushes.api.access import Access
+from rushes.api.cors import Cors
 from rushes.api.direct import Direct
 from rushes.api.document import keep_true
 from rushes.api.errors import problem_of
 from rushes.api.lingering import Lingering
 from rushes.api.native import (
+    account_keys,
+    admin,
+    admin_keys,
+    analytics,
     events,
     generations,
     health,
@@ -28,6 +35,7 @@ from rushes.api.native import (
     transactions,
     uploads,
     usage,
+    user,
     videos,
     webhooks,
 )
@@ -41,8 +49,8 @@ from rushes.errors import RushesError
 DESCRIPTION = "One asynchronous API in front of every video model. Authenticate with `Authorization: Bearer KEY`."
 
 
-def build_http(services: Services) -> ASGIApp:
-    """The ASGI application that serves `services`."""
+def build_http(services: Services, *, cors_origins: Sequence[str] = ()) -> ASGIApp:
+    """The ASGI application that serves `services`, also to pages of these origins (`*`: of all)."""
     # The documentation page is served from our own files: it works where nothing else can be reached.
     api = FastAPIOffline(
         title="rushes",
@@ -68,7 +76,12 @@ def build_http(services: Services) -> ASGIApp:
     api.include_router(webhooks.router, prefix="/api/v1", tags=["webhooks"])
     api.include_router(usage.router, prefix="/api/v1", tags=["account"])
     api.include_router(transactions.router, prefix="/api/v1", tags=["account"])
+    api.include_router(user.router, prefix="/api/v1", tags=["account"])
+    api.include_router(account_keys.router, prefix="/api/v1", tags=["account"])
+    api.include_router(analytics.router, prefix="/api/v1", tags=["account"])
     api.include_router(tokens.router, prefix="/api/v1", tags=["account"])
+    api.include_router(admin.router, prefix="/api/v1", tags=["admin"])
+    api.include_router(admin_keys.router, prefix="/api/v1", tags=["admin"])
     for surface in (openai_remakes, openai_videos, openai_models):
         api.include_router(surface.router, prefix=PREFIX, tags=["OpenAI"])
     # Exception too: else the framework answers a stray one in plain text before `Access` sees it.
@@ -76,7 +89,7 @@ def build_http(services: Services) -> ASGIApp:
         api.add_exception_handler(kind, refusal_of)
     keep_true(api)
     answers = {"/api/v1/videos/jobs": jobs.get_job_directly, f"{PREFIX}/videos": openai_videos.get_video_directly}
-    return Access(Lingering(Direct(api, answers, refusal_of)), refusal_of)
+    return Access(Cors(Lingering(Direct(api, answers, refusal_of)), cors_origins), refusal_of)
 
 
 def refusal_of(request: Request, error: Exception) -> Response:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from rushes.accounts.limits import LimitStore
+from rushes.accounts.roster import Roster
 from rushes.accounts.store import AccountStore
 from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
@@ -28,6 +30,22 @@ async def opened_accounts(settings: Settings) -> AsyncIterator[AccountStore]:
     """The accounts: before, beside or after a running service. Raises StartupError."""
     async with _opened_database(DataDirectory(settings.data_dir)) as database:
         yield AccountStore(database)
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """What an operator governs accounts with."""
+
+    roster: Roster
+    keys: AccountStore
+    limits: LimitStore
+
+
+@asynccontextmanager
+async def opened_administration(settings: Settings) -> AsyncIterator[Administration]:
+    """Accounts, keys and limits: before, beside or after a running service. Raises StartupError."""
+    async with _opened_database(DataDirectory(settings.data_dir)) as database:
+        yield Administration(Roster(database), AccountStore(database), LimitStore(database))
 
 
 @asynccontextmanager

@@ -14,6 +14,9 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from rushes import secret_keys
+from rushes.accounts.limits import Limits, LimitStore
+from rushes.accounts.rate import RateLimiter
+from rushes.accounts.roster import Roster
 from rushes.accounts.store import AccountStore
 from rushes.accounts.tokens import TokenSigner
 from rushes.api.http import build_http
@@ -21,6 +24,7 @@ from rushes.api.links import Links
 from rushes.api.native.schemas import view_of
 from rushes.api.services import Services
 from rushes.app.aliases import model_aliases
+from rushes.app.bootstrap import ensure_bootstrap_key
 from rushes.app.credentials import configured_keys, credential_of
 from rushes.app.discovery import Discovery
 from rushes.app.own_servers import assumed, discovering, own_servers, with_own_servers
@@ -31,10 +35,12 @@ from rushes.db.migrate import migrate_sqlite
 from rushes.db.sqlite import SqliteDatabase
 from rushes.errors import DatabaseUnavailable, NoCredentials
 from rushes.ids import new_id
+from rushes.jobs.allowances import Allowances
 from rushes.jobs.breaker import Breakers, Circuit
 from rushes.jobs.history import HistoryStore
 from rushes.jobs.job import Job
 from rushes.jobs.leases import LeaseStore
+from rushes.jobs.recovery import RecoveryStore
 from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.jobs.service import JobService, Policy
 from rushes.jobs.serving import OnRetired, Servers
@@ -146,8 +152,12 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
             setting_names=settings.credential_variables,
             on_retired=OnRetired(settings.on_retired),
         )
-        jobs = JobStore(database, deleting=before_deletion)
-        leases = LeaseStore(database, new_id("worker"))
+        accounts = AccountStore(database)
+        await ensure_bootstrap_key(settings, accounts, clock.now_ms())
+        spending = SpendingStore(database)
+        default_limits = Limits(**settings.limits.model_dump())
+        jobs = JobStore(database, default_limits, deleting=before_deletion)
+        leases = LeaseStore(database, new_id("worker"), jobs_in_flight=default_limits.jobs_in_flight)
         breakers = Breakers()
 
         async def tools_for(job: Job) -> Tools:
@@ -217,14 +227,20 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
             return STOPPING if draining.is_set() else await _trouble(database, directory.root)
 
         services = Services(
-            accounts=AccountStore(database),
+            accounts=accounts,
+            roster=Roster(database),
+            limits=LimitStore(database),
+            default_limits=default_limits,
+            allowances=Allowances(database, default_limits),
+            spending=spending,
+            rates=RateLimiter(database, clock, default_limits),
             tokens=TokenSigner(keys.derive("tokens")),
             jobs=JobService(
                 jobs,
                 catalogue,
                 servers,
                 inputs,
-                SpendingStore(database),
+                spending,
                 sealer=sealer,
                 clock=clock,
                 policy=Policy(
@@ -236,6 +252,7 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
             ),
             history=history,
             watching=watching,
+            recovery=RecoveryStore(database),
             inputs=inputs,
             usage=UsageStore(database),
             webhooks=WebhookService(
@@ -264,7 +281,7 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
                 watching.run(),
             )
         )
-        yield Running(build_http(services), drain, worker.hurry)
+        yield Running(build_http(services, cors_origins=settings.cors_origins), drain, worker.hurry)
 
 
 @asynccontextmanager
