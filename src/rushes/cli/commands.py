@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rushes.cli import jobs, keys, limits, models, recovery, settling, webhooks
+from rushes.cli import accounts, jobs, keys, limits, models, recovery, settling, webhooks
 from rushes.cli.demo import demo
 from rushes.cli.exits import EPILOG
 from rushes.cli.generate import generate
@@ -29,5 +29,6 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")
+app.add_typer(accounts.app, name="accounts")
 app.add_typer(limits.app, name="limits")
 app.command()(usage)
