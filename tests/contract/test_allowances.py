@@ -48,10 +48,10 @@ async def test_a_key_may_have_fewer_pending_jobs_than_its_account(desk: Desk) ->
     await limit(desk, LimitName.QUEUED_JOBS, 2)
     await limit(desk, LimitName.QUEUED_JOBS, 1, key_id="key_1")
     await desk.jobs.create(new_job(1))
-    with pytest.raises(QueueFull, match="API key may have 1 pending"):
+    with pytest.raises(QueueFull, match="API key has 1 pending"):
         await desk.jobs.create(new_job(2))
     await desk.jobs.create(new_job(3, key_id="key_2"))
-    with pytest.raises(QueueFull, match="account may have 2 pending"):
+    with pytest.raises(QueueFull, match="account has 2 pending"):
         await desk.jobs.create(new_job(4, key_id="key_2"))
     await desk.jobs.cancel(ACCOUNT, "job_1")
     await desk.jobs.create(new_job(5))
@@ -138,7 +138,7 @@ def test_nobody_has_more_in_flight_than_may_be_and_no_room_is_left_unused(
     make: Callable[[Path], Harness], steps: list[tuple[Any, ...]]
 ) -> None:
     """Account `a` may have 1, `b` 3 of which its second key 1, `c` any number; one lane takes one job at a time."""
-    of_account, of_key = {"a": 1, "b": 3}, {("b", "key_1"): 1}
+    of_account, of_key = {"a": 1, "b": 3}, {("b", "key_b1"): 1}
 
     async def play(desk: Desk) -> None:
         for account_id, value in of_account.items():
@@ -164,7 +164,7 @@ def test_nobody_has_more_in_flight_than_may_be_and_no_room_is_left_unused(
         for number, (step, *what) in enumerate(steps):
             if step == "create":
                 account_id, lane, key = what
-                new = new_job(number, account_id=account_id, key_id=f"key_{key}", lane=lane, served_model=lane[9:],
+                new = new_job(number, account_id=account_id, key_id=f"key_{account_id}{key}", lane=lane, served_model=lane[9:],
                               lane_capacity=LANES[lane])  # fmt: skip
                 await desk.jobs.create(new)
                 waiting[new.id] = new

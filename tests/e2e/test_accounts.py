@@ -50,7 +50,7 @@ async def made_key(client: Client, path: str = KEYS, **body: Any) -> dict[str, A
 
 async def test_a_key_does_what_its_scopes_say_and_nothing_else(governed: Service) -> None:
     keys = {scope: scoped(governed, scope) for scope in ("read", "generate", "admin")}
-    calls = {
+    calls: dict[str, tuple[str, str, dict[str, Any]]] = {
         "read": ("GET", "/api/v1/videos/jobs", {}),
         "generate": ("POST", "/api/v1/videos/generations", {"json": {"prompt": "x"}}),
         "admin": ("GET", ACCOUNTS, {}),

@@ -25,29 +25,34 @@ async def authenticate(request: Request, _documented: _Documented) -> Caller:
 
     The request counts against their rate. Raises NotAuthenticated, AccountDisabled, ScopeMissing or RateLimited.
     """
-    caller = await authenticate_unmetered(request, _documented)
+    caller = await _identify(request)
+    # Before the scope: who asks in vain again and again is to be slowed down too.
     await meter(request, caller)
+    _require(caller, _scope_for(request))
     return caller
 
 
 async def authenticate_unmetered(request: Request, _documented: _Documented) -> Caller:
     """The same for a route that finds out by itself whether the request counts against the rate."""
     caller = await _identify(request)
-    _require(caller, Scope.READ if request.method in LOOKING else Scope.GENERATE)
+    if _scope_for(request) not in caller.scopes:
+        await meter(request, caller)
+    _require(caller, _scope_for(request))
     return caller
 
 
 async def authenticate_administrator(request: Request, _documented: _Documented) -> Caller:
     """Whoever may govern all accounts. Raises as `authenticate` does."""
     caller = await _identify(request)
-    _require(caller, Scope.ADMIN)
     await meter(request, caller)
+    _require(caller, Scope.ADMIN)
     return caller
 
 
-async def meter(request: Request, caller: Caller) -> None:
-    """Count the request against the rates of its account and key, and tell them with the answer. Raises RateLimited."""
-    standing = await services_of(request).rates.admit(caller)
+async def meter(request: Request, caller: Caller, *, counted: bool = True) -> None:
+    """Tell the rates of the account and key with the answer, the request counted if it is. Raises RateLimited."""
+    rates = services_of(request).rates
+    standing = await rates.admit(caller) if counted else rates.standing(caller)
     if standing.rates:
         add_late_headers(request.scope, _rate_headers(standing.rates))
     standing.check()
@@ -64,6 +69,10 @@ async def _identify(request: Request) -> Caller:
         key_id = services.tokens.key_id_of(bearer, services.clock.now_ms() / 1000)
         return await services.accounts.authenticate_by_id(key_id)
     return await services.accounts.authenticate(bearer)
+
+
+def _scope_for(request: Request) -> Scope:
+    return Scope.READ if request.method in LOOKING else Scope.GENERATE
 
 
 def _require(caller: Caller, scope: Scope) -> None:

@@ -65,11 +65,11 @@ async def check_queue(transaction: Transaction, account_id: str, key_id: str, de
         # The row that counts them is locked since the job was counted, so that no other can be let in meanwhile.
         row = await fetch_one(transaction, PENDING_OF_ACCOUNT, account_id=account_id)
         if row is not None and row["jobs"] > most:
-            raise _queue_full("This account", most)
+            raise queue_full("This account", most)
     if of_key.queued_jobs is not None:
         row = await fetch_one(transaction, PENDING_OF_KEY, key_id=key_id, most=of_key.queued_jobs + 1)
         if row is not None and row["jobs"] > of_key.queued_jobs:
-            raise _queue_full("This API key", of_key.queued_jobs)
+            raise queue_full("This API key", of_key.queued_jobs)
 
 
 class Allowances:
@@ -102,11 +102,10 @@ class Allowances:
         return Limits(**left)
 
 
-def _queue_full(whose: str, most: int) -> QueueFull:
-    return QueueFull(
-        f"{whose} may have {most} pending jobs, and has them; wait for some to start, or cancel some",
-        retry_after_s=QUEUE_RETRY_S,
-    )
+def queue_full(whose: str = "This account or API key", most: int | None = None) -> QueueFull:
+    """The refusal; `most` where it is known."""
+    many = "as many pending jobs as it may" if most is None else f"{most} pending jobs, which is the most it may"
+    return QueueFull(f"{whose} has {many}; wait for some to start, or cancel some", retry_after_s=QUEUE_RETRY_S)
 
 
 @dataclass(slots=True)

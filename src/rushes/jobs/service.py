@@ -93,7 +93,8 @@ class JobService:
 
         Media are taken in last: nothing is decoded or fetched for a request that is refused anyway. Raises
         ModelNotFound, ProviderNotFound, UnsupportedOption, InvalidRequest, ModelRetired, NoCredentials,
-        SpendLimitReached, PriceUnknown, IdempotencyMismatch or what `Inputs.take` raises; no job is stored then.
+        SpendLimitReached, PriceUnknown, QueueFull, IdempotencyMismatch or what `Inputs.take` raises; no job is stored
+        then.
         """
         plan = self._plan(caller, asked)
         # The limits are kept where the job is stored; this only spares fetching media for nothing.
@@ -104,6 +105,8 @@ class JobService:
             self._clock.now_ms(),
             unpriced_allowed=self._policy.unpriced_allowed,
         )
+        if asked.media:
+            await self._store.check_room(caller.account_id, caller.key_id)
         model, serving = plan.model, plan.serving
         fallbacks = Fallbacks(tuple(_fallback(one) for one in plan.fallbacks))
         request = replace(serving.request, media=await self._inputs.take(caller.account_id, asked.media))

@@ -13,7 +13,7 @@ from rushes.accounts.limits import NO_LIMITS, Limits
 from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableInput
-from rushes.jobs.allowances import check_queue
+from rushes.jobs.allowances import Allowances, check_queue, queue_full
 from rushes.jobs.costs import Reservation, reservation_for
 from rushes.jobs.fallbacks import NO_FALLBACKS, Fallbacks
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay, replayed
@@ -176,6 +176,12 @@ class JobStore:
         """The sealed provider key that the caller brought for this job, while it lasts."""
         rows = await self._database.read(GET_SEALED, job_id=job_id)
         return rows[0]["sealed"] if rows else None
+
+    async def check_room(self, account_id: str, key_id: str) -> None:
+        """Raise QueueFull if a job could surely not be stored now."""
+        left = await Allowances(self._database, self._defaults).remaining(account_id, key_id)
+        if left.queued_jobs == 0:
+            raise queue_full()
 
     async def create(self, new: NewJob) -> Job:
         """Store a queued job; when this returns it survives loss of power, and its input files are kept for it.

@@ -78,8 +78,7 @@ async def create_generation(request: Request, caller: AuthenticatedUnmetered) ->
         await meter(request, caller)
         raise
     # What runs on the caller's own key is no matter of our rates; their provider has its own. A test key uses none.
-    if content.get("byok_api_key") is None or caller.mode is Mode.TEST:
-        await meter(request, caller)
+    await meter(request, caller, counted=content.get("byok_api_key") is None or caller.mode is Mode.TEST)
     once = await once_of(
         request, "POST /videos/generations", content, lambda job: _envelope(request, job).model_dump_json()
     )
