@@ -164,8 +164,14 @@ def test_nobody_has_more_in_flight_than_may_be_and_no_room_is_left_unused(
         for number, (step, *what) in enumerate(steps):
             if step == "create":
                 account_id, lane, key = what
-                new = new_job(number, account_id=account_id, key_id=f"key_{account_id}{key}", lane=lane, served_model=lane[9:],
-                              lane_capacity=LANES[lane])  # fmt: skip
+                new = new_job(
+                    number,
+                    account_id=account_id,
+                    key_id=f"key_{account_id}{key}",
+                    lane=lane,
+                    served_model=lane.partition("/")[2],
+                    lane_capacity=LANES[lane],
+                )
                 await desk.jobs.create(new)
                 waiting[new.id] = new
             elif step == "claim":
