@@ -138,6 +138,43 @@ async def test_the_keys_of_another_account_are_not_there(governed: Service) -> N
         (await owner.get("/api/v1/user/me")).ok()
 
 
+async def test_a_key_cannot_end_one_that_may_do_more(governed: Service) -> None:
+    live, test = governed.key(account="mixed", test=False), governed.key(account="mixed")
+    async with Client(governed, test.text) as client:
+        one = f"{KEYS}/{live.id}"
+        for refused in (
+            await client.call("PATCH", one, json={"disabled": True}),
+            await client.post(f"{one}/revoke"),
+            await client.call("DELETE", one),
+        ):
+            assert refused.problem(403)["code"] == "key_restricted"
+    async with Client(governed, live.text) as client:
+        assert (await client.call("DELETE", f"{KEYS}/{test.id}")).status == 204
+
+
+async def test_three_accounts_see_nothing_of_each_other(governed: Service) -> None:
+    names = ["wall one", "wall two", "wall three"]
+    keys = {name: governed.key(account=name) for name in names}
+    jobs: dict[str, str] = {}
+    for number, name in enumerate(names):
+        async with Client(governed, keys[name].text) as client:
+            for _ in range(number + 1):
+                jobs[name] = (await client.create())["job_id"]
+    for number, name in enumerate(names):
+        async with Client(governed, keys[name].text) as client:
+            assert (await client.jobs())["total"] == number + 1
+            assert (await client.get("/api/v1/user/usage")).ok()["total_requests"] == number + 1
+            assert (await client.get("/api/v1/analytics/usage")).ok()["total"]["requests"] == number + 1
+            assert [key["id"] for key in (await client.get(KEYS)).ok()["keys"]] == [keys[name].id]
+            for other in names:
+                if other != name:
+                    path = f"/api/v1/videos/jobs/{jobs[other]}"
+                    (await client.get(path)).problem(404)
+                    (await client.get(f"{path}/content")).problem(404)
+                    (await client.cancel(jobs[other])).problem(404)
+                    (await client.call("DELETE", path)).problem(404)
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

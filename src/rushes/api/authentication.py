@@ -17,6 +17,19 @@ from rushes.errors import NotAuthenticated, ScopeMissing
 _scheme = HTTPBearer(auto_error=False, description="An API key made by `rushes keys create`.", scheme_name="API key")
 _Documented = Annotated[object, Depends(_scheme)]
 
+LIMIT_HEADERS = {
+    name: {"description": meaning, "schema": {"type": "string"}}
+    for name, meaning in (
+        ("Retry-After", "After how many seconds the same request may be sent again."),
+        (
+            "RateLimit-Policy",
+            'The limits on requests, in every answer to a limited key; such as `"default";q=600;w=60`.',
+        ),
+        ("RateLimit", 'What is left of them (`r`) and for how many seconds (`t`); such as `"default";r=512;t=30`.'),
+    )
+}
+"""The OpenAPI entries of what a 429 says."""
+
 LOOKING = frozenset({"GET", "HEAD"})
 
 

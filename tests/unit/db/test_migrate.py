@@ -179,6 +179,12 @@ def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> None:
         ("SELECT id FROM jobs WHERE account_id = 'a' AND seq > 5 ORDER BY seq ASC", "jobs_by_account"),
         ("SELECT id FROM jobs WHERE account_id = 'a' AND status = 'failed' ORDER BY seq DESC",
          "jobs_by_account_status"),
+        ("SELECT account_id, key_id, COUNT(*) FROM jobs WHERE in_slot = 1 AND byok = 0 GROUP BY account_id, key_id",
+         "jobs_in_flight"),
+        ("SELECT 1 FROM jobs WHERE key_id = 'key_1' AND status = 'pending' LIMIT 5", "jobs_pending_by_key"),
+        ("SELECT * FROM accounts WHERE (created_at, id) > (1, 'a') ORDER BY created_at, id", "accounts_by_time"),
+        ("SELECT * FROM api_keys WHERE account_id = 'a' AND (created_at, id) > (1, 'a') ORDER BY created_at, id",
+         "api_keys_by_account"),
     ],
 )  # fmt: skip
 def test_what_is_asked_all_the_time_is_found_through_an_index(tmp_path: Path, query: str, index: str) -> None:

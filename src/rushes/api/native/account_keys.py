@@ -1,4 +1,4 @@
-"""/user/api-keys: the keys of the caller's own account. A key never makes another that may do more than itself."""
+"""/user/api-keys: the keys of the caller's own account. A key neither makes nor changes one that may do more."""
 
 from __future__ import annotations
 
@@ -59,8 +59,10 @@ async def update_key(request: Request, key_id: str, caller: Authenticated) -> Re
     """Works at once, in every process. A key cannot disable itself."""
     if key_id == caller.key_id:
         raise KeyRestricted("A key cannot change itself; use another one of the account")
+    services = services_of(request)
+    await _check_reach(services, caller, key_id)
     record = await change_key(request, caller.account_id, key_id)
-    return json_response(key_view(record, services_of(request).clock.now_ms()))
+    return json_response(key_view(record, services.clock.now_ms()))
 
 
 @router.post("/user/api-keys/{key_id}/revoke", summary="Revoke a key", response_model=KeyView,
@@ -68,6 +70,7 @@ async def update_key(request: Request, key_id: str, caller: Authenticated) -> Re
 async def revoke_key(request: Request, key_id: str, caller: Authenticated) -> Response:
     """Ends the key at once and for ever, also if it is the one that asks; it stays in the list."""
     services = services_of(request)
+    await _check_reach(services, caller, key_id)
     record = await services.accounts.revoke_key(key_id, account_id=caller.account_id)
     return json_response(key_view(record, services.clock.now_ms()))
 
@@ -76,8 +79,17 @@ async def revoke_key(request: Request, key_id: str, caller: Authenticated) -> Re
                responses=problems(401, 404, 503))  # fmt: skip
 async def delete_key(request: Request, key_id: str, caller: Authenticated) -> Response:
     """Ends the key at once and forgets it with its limits; its jobs stay."""
-    await services_of(request).accounts.delete_key(key_id, account_id=caller.account_id)
+    services = services_of(request)
+    await _check_reach(services, caller, key_id)
+    await services.accounts.delete_key(key_id, account_id=caller.account_id)
     return Response(status_code=204)
+
+
+async def _check_reach(services: Services, caller: Caller, key_id: str) -> None:
+    """Raise KeyRestricted if that key may do more: who finds a test key must not be able to shut live ones out."""
+    record = await services.accounts.get_key(key_id, account_id=caller.account_id)
+    if record.scopes - caller.scopes or (caller.mode is Mode.TEST and record.mode is Mode.LIVE):
+        raise KeyRestricted("A key cannot change one that may do more than itself")
 
 
 async def _check_grant(

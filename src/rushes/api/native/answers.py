@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from rushes.api.authentication import LIMIT_HEADERS
 from rushes.api.errors import PROBLEM_JSON
 from rushes.api.native.schemas import Problem
 
@@ -25,14 +26,14 @@ _MEANING = {
     503: "No credentials for the provider, or the service cannot take requests now",
 }
 
-
 Documented = dict[int | str, dict[str, Any]]
 """What a route's `responses` takes: by status, the OpenAPI entry."""
 
 _HEADERS: dict[int, dict[str, Any]] = {
     401: {
         "WWW-Authenticate": {"description": "How to authenticate.", "required": True, "schema": {"const": "Bearer"}},
-    }
+    },
+    429: LIMIT_HEADERS,
 }
 
 
