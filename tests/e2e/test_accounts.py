@@ -281,18 +281,6 @@ async def test_usage_is_told_by_day_model_and_provider(governed: Service) -> Non
         (await client.get("/api/v1/analytics/usage", params={"groupby": "date"})).problem(400)
 
 
-def test_accounts_are_governed_from_the_command_line(governed: Service) -> None:
-    assert governed.run("accounts", "create", "ours").stdout.startswith("acct_")
-    assert governed.run("accounts", "create", "ours").returncode == 1
-    assert governed.run("accounts", "rename", "ours", "theirs").returncode == 0
-    assert governed.run("accounts", "disable", "theirs").returncode == 0
-    assert "disabled 20" in governed.run("accounts", "show", "theirs").stdout
-    assert governed.run("accounts", "enable", "theirs").returncode == 0
-    assert "theirs" in governed.run("accounts", "list").stdout
-    missing = governed.run("accounts", "disable", "nobody")
-    assert missing.stderr == "rushes: Account 'nobody' not found; `rushes accounts list` shows all of them\n"
-
-
 # The first key.
 
 

@@ -6,10 +6,8 @@ import asyncio
 import re
 from typing import Any
 
-import pytest
-
 from tests.e2e.conftest import Start
-from tests.fixtures.service import Client, Key, Service
+from tests.fixtures.service import Client, Service
 
 OWN_KEY = "AIza" + "x" * 35
 HELD = {"RUSHES_TEST_HOLD_S": 3600}
@@ -143,10 +141,3 @@ async def test_jobs_over_the_limit_in_flight_wait_and_hold_up_nobody(service: Se
         # Any new job lets the worker look, which it would do within seconds by itself.
         await neighbour.create()
         await client.completed([waiting])
-
-
-@pytest.mark.parametrize("value", ["0", "-1", "many", "1000000001"])
-def test_a_senseless_limit_is_refused(service: Service, key: Key, value: str) -> None:
-    refused = service.run("limits", "set", "--account", "default", f"--queued-jobs={value}")
-    assert refused.returncode == 2
-    assert "Traceback" not in refused.stderr

@@ -6,7 +6,7 @@ hold nothing else and so do not grow with what is over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass, field
 
 from rushes.accounts.limits import LIMITS_OF, NO_LIMITS, WHOLE_ACCOUNT, Fetch, LimitName, Limits, read_limits
@@ -26,9 +26,15 @@ MAKE_GATE = "INSERT INTO gates (name) VALUES ('claims') ON CONFLICT (name) DO NO
 
 LOCK_GATE = "SELECT name FROM gates WHERE name = 'claims' FOR UPDATE"
 
-IN_FLIGHT = """
-SELECT account_id, key_id, COUNT(*) AS jobs FROM jobs WHERE in_slot = 1 AND byok = 0 GROUP BY account_id, key_id
-"""
+IN_FLIGHT = f"""
+SELECT running.account_id, running.key_id, running.jobs, of_account.value AS account_limit, of_key.value AS key_limit
+FROM (SELECT account_id, key_id, COUNT(*) AS jobs FROM jobs WHERE in_slot = 1 AND byok = 0
+      GROUP BY account_id, key_id) AS running
+LEFT JOIN limits AS of_account ON of_account.account_id = running.account_id AND of_account.key_id = ''
+                              AND of_account.name = '{LimitName.JOBS_IN_FLIGHT}'
+LEFT JOIN limits AS of_key ON of_key.account_id = running.account_id AND of_key.key_id = running.key_id
+                          AND of_key.name = '{LimitName.JOBS_IN_FLIGHT}'
+"""  # noqa: S608 - fixed texts only
 
 WAITING = """
 SELECT seq, account_id, key_id, byok FROM jobs
@@ -117,7 +123,6 @@ class Rooms:
 
     default: int | None
     fetch: Fetch
-    in_flight: Mapping[tuple[str, str], int]
     left: dict[tuple[str, str], float] = field(default_factory=dict)
 
     async def take(self, job: Row) -> bool:
@@ -126,23 +131,22 @@ class Rooms:
             return True
         subjects = [(job["account_id"], WHOLE_ACCOUNT), (job["account_id"], job["key_id"])]
         for subject in subjects:
-            await self.look(*subject)
+            await self._look(*subject)
         if any(self.left[subject] < 1 for subject in subjects):
             return False
         for subject in subjects:
             self.left[subject] -= 1
         return True
 
-    async def look(self, account_id: str, key_id: str) -> None:
-        """Find out how much room there is."""
+    async def _look(self, account_id: str, key_id: str) -> None:
+        """Find out how much room somebody has who has no job in flight."""
         if (account_id, key_id) in self.left:
             return
         rows = await self.fetch(LIMITS_OF, account_id=account_id, key_id=key_id)
         most = {row["name"]: row["value"] for row in rows}.get(
             LimitName.JOBS_IN_FLIGHT, self.default if key_id == WHOLE_ACCOUNT else None
         )
-        used = self.in_flight.get((account_id, key_id), 0)
-        self.left[account_id, key_id] = float("inf") if most is None else most - used
+        self.left[account_id, key_id] = _room(most)
 
     def others(self) -> tuple[str, dict[str, str]]:
         """A condition that passes over all who are known to have no room, with its parameters."""
@@ -165,15 +169,17 @@ async def read_rooms(fetch: Fetch, default: int | None) -> Rooms | None:
     """The room of all who have jobs in flight; None if nobody's jobs in flight are limited."""
     if default is None and not await fetch(ANY_LIMIT):
         return None
-    in_flight: dict[tuple[str, str], int] = {}
+    rooms = Rooms(default, fetch)
     for row in await fetch(IN_FLIGHT):
-        in_flight[row["account_id"], row["key_id"]] = row["jobs"]
-        account = row["account_id"], WHOLE_ACCOUNT
-        in_flight[account] = in_flight.get(account, 0) + row["jobs"]
-    rooms = Rooms(default, fetch, in_flight)
-    for account_id, key_id in in_flight:
-        await rooms.look(account_id, key_id)
+        account, key = (row["account_id"], WHOLE_ACCOUNT), (row["account_id"], row["key_id"])
+        of_account = default if row["account_limit"] is None else row["account_limit"]
+        rooms.left[account] = rooms.left.get(account, _room(of_account)) - row["jobs"]
+        rooms.left[key] = _room(row["key_limit"]) - row["jobs"]
     return rooms
+
+
+def _room(most: int | None) -> float:
+    return math.inf if most is None else most
 
 
 async def lock_rooms(transaction: Transaction, default: int | None) -> Rooms | None:

@@ -181,6 +181,8 @@ def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> None:
          "jobs_by_account_status"),
         ("SELECT account_id, key_id, COUNT(*) FROM jobs WHERE in_slot = 1 AND byok = 0 GROUP BY account_id, key_id",
          "jobs_in_flight"),
+        ("SELECT job_id FROM attempts WHERE state = 'failed' AND error_code IN ('submission_unknown', 'output_lost')",
+         "attempts_unsettled"),
         ("SELECT 1 FROM jobs WHERE key_id = 'key_1' AND status = 'pending' LIMIT 5", "jobs_pending_by_key"),
         ("SELECT * FROM accounts WHERE (created_at, id) > (1, 'a') ORDER BY created_at, id", "accounts_by_time"),
         ("SELECT * FROM api_keys WHERE account_id = 'a' AND (created_at, id) > (1, 'a') ORDER BY created_at, id",

@@ -302,6 +302,7 @@ CREATE TABLE rate_windows (
 );
 CREATE INDEX jobs_pending_by_key ON jobs (key_id) WHERE status = 'pending';
 CREATE INDEX jobs_in_flight ON jobs (account_id, key_id) WHERE in_slot = 1 AND byok = 0;
+CREATE INDEX attempts_unsettled ON attempts (job_id) WHERE state = 'failed' AND error_code IN ('submission_unknown', 'output_lost');
 CREATE TABLE gates (
 	name TEXT NOT NULL, 
 	PRIMARY KEY (name)

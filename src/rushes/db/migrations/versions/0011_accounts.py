@@ -33,5 +33,8 @@ def upgrade() -> None:
     op.create_index(
         "jobs_in_flight", "jobs", ["account_id", "key_id"], sqlite_where=in_flight, postgresql_where=in_flight
     )
+    # What waits for an operator, and not all that was ever submitted.
+    unsettled = sa.text("state = 'failed' AND error_code IN ('submission_unknown', 'output_lost')")
+    op.create_index("attempts_unsettled", "attempts", ["job_id"], sqlite_where=unsettled, postgresql_where=unsettled)
     # One row, to hold while jobs in flight are counted: claims of several workers would else count each other's twice.
     op.create_table("gates", sa.Column("name", sa.Text, primary_key=True))
