@@ -168,7 +168,6 @@ CREATE TABLE byok_secrets (
 	sealed TEXT NOT NULL, 
 	PRIMARY KEY (job_id)
 );
-CREATE INDEX jobs_queued ON jobs (lane, available_at, seq) WHERE state IN ('queued', 'rerouted') AND lease IS NULL;
 CREATE INDEX jobs_overdue ON jobs (deadline_at) WHERE state IN ('queued', 'rerouted') AND lease IS NULL;
 CREATE INDEX job_events_unannounced ON job_events (seq) WHERE unannounced = 1;
 CREATE TABLE webhook_endpoints (
@@ -302,6 +301,7 @@ CREATE TABLE rate_windows (
 );
 CREATE INDEX jobs_pending_by_key ON jobs (key_id) WHERE status = 'pending';
 CREATE INDEX jobs_in_flight ON jobs (account_id, key_id) WHERE in_slot = 1 AND byok = 0;
+CREATE INDEX jobs_queued ON jobs (lane, available_at, seq, account_id, key_id, byok) WHERE state IN ('queued', 'rerouted') AND lease IS NULL;
 CREATE INDEX attempts_unsettled ON attempts (job_id) WHERE state = 'failed' AND error_code IN ('submission_unknown', 'output_lost');
 CREATE TABLE gates (
 	name TEXT NOT NULL, 

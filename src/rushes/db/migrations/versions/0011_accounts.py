@@ -33,6 +33,16 @@ def upgrade() -> None:
     op.create_index(
         "jobs_in_flight", "jobs", ["account_id", "key_id"], sqlite_where=in_flight, postgresql_where=in_flight
     )
+    # With whose job it is, so that a claim passes over those without room without looking at the jobs themselves.
+    waiting = sa.text("state IN ('queued', 'rerouted') AND lease IS NULL")
+    op.drop_index("jobs_queued", "jobs")
+    op.create_index(
+        "jobs_queued",
+        "jobs",
+        ["lane", "available_at", "seq", "account_id", "key_id", "byok"],
+        sqlite_where=waiting,
+        postgresql_where=waiting,
+    )
     # What waits for an operator, and not all that was ever submitted.
     unsettled = sa.text("state = 'failed' AND error_code IN ('submission_unknown', 'output_lost')")
     op.create_index("attempts_unsettled", "attempts", ["job_id"], sqlite_where=unsettled, postgresql_where=unsettled)
