@@ -42,29 +42,46 @@ def test_a_name_that_nobody_could_read_is_refused(tmp_path: Path, name: str) -> 
     assert run(tmp_path, "accounts", "create", name).exit_code == 2
 
 
-def test_limits_are_set_shown_and_cleared(tmp_path: Path) -> None:
-    done(tmp_path, "accounts", "create", "ours")
-    done(tmp_path, "limits", "set", "ours", "queued_jobs", "5")
-    assert done(tmp_path, "limits", "show", "ours").split() == ["queued_jobs", "5"]
-    assert "queued_jobs" in done(tmp_path, "accounts", "show", "ours")
-    done(tmp_path, "limits", "clear", "ours", "queued_jobs")
-    assert done(tmp_path, "limits", "show", "ours") == ""
+def limits_in(data_dir: Path) -> list[list[str]]:
+    return [line.split() for line in done(data_dir, "limits", "list").splitlines()[1:]]
+
+
+def test_limits_of_all_kinds_are_set_listed_and_cleared(tmp_path: Path) -> None:
+    account_id = done(tmp_path, "accounts", "create", "ours").strip()
+    done(tmp_path, "limits", "set", "--account", "ours", "--queued-jobs", "5", "--spend-day", "2.50")
+    done(tmp_path, "limits", "set", "--account", account_id, "--jobs-in-flight", "3", "--requests-per-minute", "60")
+    counts = [
+        ["ours", "all", "jobs-in-flight", "3"],
+        ["ours", "all", "queued-jobs", "5"],
+        ["ours", "all", "requests-per-minute", "60"],
+    ]
+    *listed, spending = limits_in(tmp_path)
+    assert listed == counts
+    assert spending[:-1] == ["ours", "all", "spend-day", "2.50", "USD", "0.00", "0.00", "2.50"]
+    shown = done(tmp_path, "accounts", "show", "ours")
+    assert "2.50 USD" in shown
+    assert "queued_jobs" in shown
+    done(tmp_path, "limits", "clear", "--account", "ours", "queued-jobs", "spend_day")
+    assert limits_in(tmp_path) == [counts[0], counts[2]]
+    done(tmp_path, "limits", "clear", "--account", "ours")
+    assert done(tmp_path, "limits", "list") == ""
 
 
 def test_the_limit_of_a_key_wants_a_key_of_that_account(tmp_path: Path) -> None:
     done(tmp_path, "accounts", "create", "ours")
     assert done(tmp_path, "keys", "create", "--account", "theirs")
     key_id = done(tmp_path, "keys", "list").splitlines()[1].split()[0]
-    foreign = run(tmp_path, "limits", "set", "ours", "queued_jobs", "5", "--key", key_id)
+    foreign = run(tmp_path, "limits", "set", "--account", "ours", "--queued-jobs", "5", "--key", key_id)
     assert isinstance(foreign.exception, KeyNotFound)
-    done(tmp_path, "limits", "set", "theirs", "queued_jobs", "5", "--key", key_id)
-    assert done(tmp_path, "limits", "show", "theirs", "--key", key_id).split() == ["queued_jobs", "5"]
-    assert done(tmp_path, "limits", "show", "theirs") == ""
+    done(tmp_path, "limits", "set", "--account", "theirs", "--jobs-queued", "5", "--key", key_id)
+    assert limits_in(tmp_path) == [["theirs", key_id, "queued-jobs", "5"]]
 
 
-@pytest.mark.parametrize(("name", "value"), [("queue", "5"), ("queued_jobs", "0"), ("queued_jobs", "many")])
-def test_a_senseless_limit_is_refused(tmp_path: Path, name: str, value: str) -> None:
-    assert run(tmp_path, "limits", "set", "ours", name, value).exit_code == 2
+@pytest.mark.parametrize(
+    "option", ["--queue=5", "--queued-jobs=0", "--queued-jobs=many", "--jobs-in-flight=-1", "--queued-jobs=1000000001"]
+)
+def test_a_senseless_limit_is_refused(tmp_path: Path, option: str) -> None:
+    assert run(tmp_path, "limits", "set", "--account", "ours", option).exit_code == 2
 
 
 def test_a_key_is_made_with_scopes_disabled_enabled_and_deleted(tmp_path: Path) -> None:
