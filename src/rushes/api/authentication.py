@@ -38,11 +38,17 @@ async def authenticate(request: Request, _documented: _Documented) -> Caller:
 
     The request counts against their rate. Raises NotAuthenticated, AccountDisabled, ScopeMissing or RateLimited.
     """
-    caller = await _identify(request)
-    # Before the scope: who asks in vain again and again is to be slowed down too.
-    await meter(request, caller)
-    _require(caller, _scope_for(request))
-    return caller
+    return await _authenticate(request, _scope_for(request))
+
+
+async def authenticate_to_read(request: Request, _documented: _Documented) -> Caller:
+    """The same for a route that changes nothing, although its method is not GET."""
+    return await _authenticate(request, Scope.READ)
+
+
+async def authenticate_to_generate(request: Request, _documented: _Documented) -> Caller:
+    """The same for a GET that shows more than who may only look should see."""
+    return await _authenticate(request, Scope.GENERATE)
 
 
 async def authenticate_unmetered(request: Request, _documented: _Documented) -> Caller:
@@ -56,10 +62,15 @@ async def authenticate_unmetered(request: Request, _documented: _Documented) -> 
 
 async def authenticate_administrator(request: Request, _documented: _Documented) -> Caller:
     """Whoever may govern all accounts. Raises as `authenticate` does."""
-    caller = await _identify(request)
-    await meter(request, caller)
-    _require(caller, Scope.ADMIN)
-    return caller
+    return await _authenticate(request, Scope.ADMIN)
+
+
+async def check_again(request: Request, caller: Caller) -> None:
+    """Raise NotAuthenticated, AccountDisabled or ScopeMissing if a key may no longer look on; counted by no rate."""
+    now = await _identify(request)
+    if (now.account_id, now.key_id) != (caller.account_id, caller.key_id):
+        raise NotAuthenticated("The key speaks for another account now")
+    _require(now, Scope.READ)
 
 
 async def meter(request: Request, caller: Caller, *, counted: bool = True) -> None:
@@ -69,6 +80,14 @@ async def meter(request: Request, caller: Caller, *, counted: bool = True) -> No
     if standing.rates:
         add_late_headers(request.scope, _rate_headers(standing.rates))
     standing.check()
+
+
+async def _authenticate(request: Request, scope: Scope) -> Caller:
+    caller = await _identify(request)
+    # Before the scope: who asks in vain again and again is to be slowed down too.
+    await meter(request, caller)
+    _require(caller, scope)
+    return caller
 
 
 async def _identify(request: Request) -> Caller:
@@ -104,6 +123,12 @@ def _rate_headers(rates: tuple[Rate, ...]) -> dict[str, str]:
 
 Authenticated = Annotated[Caller, Depends(authenticate)]
 """A route parameter: the caller, or the route is not reached. GET and HEAD need `read`, the others `generate`."""
+
+Reader = Annotated[Caller, Depends(authenticate_to_read)]
+"""A route parameter: a caller with the scope `read`, whatever the method."""
+
+Changer = Annotated[Caller, Depends(authenticate_to_generate)]
+"""A route parameter: a caller with the scope `generate`, whatever the method."""
 
 AuthenticatedUnmetered = Annotated[Caller, Depends(authenticate_unmetered)]
 """The same for a route that calls `meter` itself."""

@@ -17,7 +17,7 @@ METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 SENT = "Authorization, Content-Type, Idempotency-Key, If-Range, Last-Event-ID, Prefer, Range, X-API-Key"
 EXPOSED = (
     "X-Request-Id, RateLimit, RateLimit-Policy, Retry-After, Location, Idempotent-Replayed, Preference-Applied, "
-    "Deprecation, Sunset, Content-Disposition, Content-Range, ETag"
+    "Deprecation, Sunset, Content-Disposition, Content-Range, ETag, openai-poll-after-ms"
 )
 PREFLIGHT_KEPT_S = 600
 ANY = "*"

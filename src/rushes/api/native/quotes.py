@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from rushes.api.answers import json_response
-from rushes.api.authentication import Authenticated
+from rushes.api.authentication import Reader
 from rushes.api.body import read_json_object
 from rushes.api.generation import asked_of
 from rushes.api.native.answers import problems
@@ -79,7 +79,7 @@ class QuoteView(QuotedView):
     responses=problems(400, 401, 404, 413, 415, 422, 503),
     openapi_extra=BODY_SCHEMA,
 )
-async def quote_generation(request: Request, caller: Authenticated) -> Response:
+async def quote_generation(request: Request, caller: Reader) -> Response:
     """Takes the body of a generation and checks it as one; nothing is stored, and no media are fetched or decoded."""
     services = services_of(request)
     asked = asked_of(await read_json_object(request), partial(services.webhooks.listener, caller))
