@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -14,6 +15,14 @@ BOOTSTRAP = "rushes_live_" + "bootstrap0" * 4
 ORIGIN = "https://app.example.com"
 KEYS = "/api/v1/user/api-keys"
 ACCOUNTS = "/api/v1/admin/accounts"
+NEEDED = {
+    ("post", "/api/v1/videos/quote"): "read",
+    ("get", "/api/v1/webhooks/signing-secret"): "generate",
+}
+"""Where a route needs another scope than its method and path say."""
+NO_LIMITS = dict.fromkeys(
+    ("spend_day", "spend_month", "spend_ever", "requests_per_minute", "jobs_in_flight", "queued_jobs")
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +74,45 @@ async def test_a_key_does_what_its_scopes_say_and_nothing_else(governed: Service
                     problem = answer.problem(403)
                     assert problem["code"] == "scope_missing"
                     assert f"'{needed}'" in problem["detail"]
+
+
+def needed_by(method: str, path: str) -> str:
+    if path.startswith("/api/v1/admin/"):
+        return "admin"
+    return NEEDED.get((method, path), "read" if method == "get" else "generate")
+
+
+async def test_every_route_that_takes_a_key_asks_for_its_scope(governed: Service) -> None:
+    async with AsyncExitStack() as opened:
+        clients = {
+            scope: await opened.enter_async_context(Client(governed, scoped(governed, scope)))
+            for scope in ("read", "generate", "admin")
+        }
+        document = (await clients["read"].get("/openapi.json", plain=True)).ok()
+        routes = [
+            (method, path)
+            for path, operations in document["paths"].items()
+            for method, operation in operations.items()
+            if operation.get("security")
+        ]
+        assert NEEDED.keys() <= set(routes)
+        assert {path.split("/")[1] for _, path in routes} == {"api", "v1"}
+        for method, path in routes:
+            needed = needed_by(method, path)
+            assert "403" in document["paths"][path][method]["responses"]
+            for scope in clients.keys() - {needed}:
+                answer = await clients[scope].call(method.upper(), path, json={})
+                if path.startswith("/v1/"):
+                    error = answer.json()["error"]
+                    told = (answer.status, error["code"], error["message"])
+                    assert error["type"] == "permission_error"
+                else:
+                    problem = answer.problem(403)
+                    told = (403, problem["code"], problem["detail"])
+                assert told[:2] == (403, "scope_missing"), (method, path, scope)
+                assert f"'{needed}'" in told[2], (method, path, scope)
+            permitted = await clients[needed].call(method.upper(), path, json={})
+            assert permitted.status != 403, (method, path)
 
 
 async def test_a_missing_scope_is_no_way_to_learn_of_other_accounts_jobs(governed: Service) -> None:
@@ -200,9 +248,14 @@ async def test_a_key_that_ends_or_is_limited_cannot_make_one_that_is_not(governe
         (await client.post(KEYS, json={"expires_in_s": 7200})).problem(403)
         await made_key(client, expires_in_s=600)
     limited = governed.key(account="brief")
-    governed.run("limits", "set", "brief", "queued_jobs", "5", "--key", limited.id)
-    async with Client(governed, limited.text) as client:
-        assert (await client.post(KEYS, json={})).problem(403)["code"] == "key_restricted"
+    async with Client(governed, BOOTSTRAP) as admin, Client(governed, limited.text) as client:
+        path = f"{ACCOUNTS}/{(await client.get('/api/v1/user/me')).ok()['account']['id']}/keys/{limited.id}/limits"
+        # Also of spending: a new key would have none.
+        for limits in ({"queued_jobs": 5}, {"spend_month": 5}):
+            (await admin.call("PUT", path, json=limits)).ok()
+            assert (await client.post(KEYS, json={})).problem(403)["code"] == "key_restricted"
+        (await admin.call("PUT", path, json={})).ok()
+        await made_key(client)
 
 
 # Administration.
@@ -242,17 +295,27 @@ async def test_an_administrator_sets_limits_that_hold_at_once(governed: Service)
         key = await made_key(admin, f"{path}/keys", mode="test")
         async with Client(governed, key["key"]) as client:
             await client.jobs()
-            set_ = await admin.call("PUT", f"{path}/limits", json={"requests_per_minute": 1, "queued_jobs": 7})
-            assert set_.ok()["own"] == {"requests_per_minute": 1, "jobs_in_flight": None, "queued_jobs": 7}
+            limits = {"requests_per_minute": 1, "queued_jobs": 7, "spend_day": 2.5, "spend_ever": 0}
+            set_ = (await admin.call("PUT", f"{path}/limits", json=limits)).ok()
+            assert set_ == {"own": NO_LIMITS | limits, "in_force": NO_LIMITS | limits}
             me = (await client.get("/api/v1/user/me")).ok()
             assert me["limits"]["account"]["requests_per_minute"] == 1
             (await client.get("/api/v1/user/me")).problem(429)
             (await admin.call("PUT", f"{path}/limits", json={"queued_jobs": 7})).ok()
-            (await admin.call("PUT", f"{path}/keys/{key['id']}/limits", json={"jobs_in_flight": 3})).ok()
-            limits = (await client.get("/api/v1/user/me")).ok()["limits"]
-            assert limits["account"] == {"requests_per_minute": None, "jobs_in_flight": None, "queued_jobs": 7}
-            assert limits["key"] == {"requests_per_minute": None, "jobs_in_flight": 3, "queued_jobs": None}
-        for wrong in ({"queued_jobs": 0}, {"queued_jobs": True}, {"queued_jobs": "3"}):
+            of_key = {"jobs_in_flight": 3, "spend_month": 0.000001}
+            (await admin.call("PUT", f"{path}/keys/{key['id']}/limits", json=of_key)).ok()
+            me = (await client.get("/api/v1/user/me")).ok()
+            assert me["limits"] == {"account": NO_LIMITS | {"queued_jobs": 7}, "key": NO_LIMITS | of_key}
+            assert me["remaining"] == NO_LIMITS | of_key | {"queued_jobs": 7}
+        for wrong in (
+            {"queued_jobs": 0},
+            {"queued_jobs": True},
+            {"queued_jobs": "3"},
+            {"spend_day": -1},
+            {"spend_day": "5"},
+            {"spend_day": 0.0000001},
+            {"spend_day": 1_000_000_001},
+        ):
             (await admin.call("PUT", f"{path}/limits", json=wrong)).problem(422)
         (await admin.call("PUT", f"{path}/limits", json={"queued": 1})).problem(400)
 

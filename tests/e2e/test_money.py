@@ -136,10 +136,17 @@ async def test_a_limit_of_one_key_leaves_the_accounts_other_keys_alone(google: S
         quote = (await client.post("/api/v1/videos/quote", json=ASKED)).ok()
         assert (quote["within_limits"], quote["refusal"]["code"]) == (False, "spend_limit_reached")
         assert [(one["name"], one["left"]) for one in quote["limits"]] == [("spend_month", 0.01)]
+        assert (await client.get("/api/v1/user/usage")).ok()["remaining"]["spend_month"] == 0.01
+        compatible = await client.post("/v1/videos", json={"prompt": "x", "model": f"google/{OMNI}", "seconds": "4"})
+        error = compatible.json()["error"]
+        assert (compatible.status, error["type"], error["code"]) == (429, "insufficient_quota", "insufficient_quota")
         own = (await client.generate(**ASKED, byok_api_key="AIzaCallersOwnKey0123456789")).ok()
         assert own["usage"]["cost"] == 0
+    set_limits(google, "--spend-day", "1000", account=account)
     async with Client(google, large.text) as client:
-        assert (await client.generate(**ASKED)).status == 200
+        cost = (await client.generate(**ASKED)).ok()["usage"]["cost"]
+        remaining = (await client.get("/api/v1/user/usage")).ok()["remaining"]
+        assert (remaining["spend_day"], remaining["spend_month"]) == (pytest.approx(1000 - cost), None)
     async with Client(google, google.key(account=account).text) as client:
         assert (await client.generate(**ASKED)).status == 200
     assert google.run("limits", "clear", "--account", account, "--key", small.id).returncode == 0

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from rushes.accounts.limits import WHOLE_ACCOUNT, LimitName
+from rushes.accounts.limits import WHOLE_ACCOUNT
 from rushes.accounts.roster import Account
 from rushes.api.answers import json_response
 from rushes.api.authentication import Administrator
 from rushes.api.body import invalid_fields, read_json_object, refuse_unknown, shaped
 from rushes.api.cursors import cursor_of, seq_of
 from rushes.api.native.answers import problems
-from rushes.api.native.key_shapes import LimitsView, Name, body_schema, limits_view
+from rushes.api.native.key_shapes import LimitsView, Name, body_schema, limits_view, values_of
 from rushes.api.native.paging import PARAMETERS, Cursor, PageLimit, paged, place_of
 from rushes.api.native.usage import AccountUsage, usage_of
 from rushes.api.services import Services, services_of
@@ -199,8 +199,7 @@ async def replace_limits(request: Request, account_id: str, key_id: str = WHOLE_
     """Set what the body names, and take away what it does not."""
     content = await read_json_object(request)
     refuse_unknown(content, LimitsView.model_fields)
-    limits = shaped(LimitsView, content)
-    changes = {name: getattr(limits, name.value) for name in LimitName}
+    changes = values_of(shaped(LimitsView, content))
     await services_of(request).limits.change(account_id, changes, key_id)
 
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import Request
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from rushes.accounts.keys import KeyRecord, Mode, Scope
-from rushes.accounts.limits import LARGEST, Limits
+from rushes.accounts.limits import LARGEST, LimitName, Limits
 from rushes.accounts.store import AccountStore
 from rushes.api.answers import json_response
 from rushes.api.body import invalid_fields, read_json_object, refuse_unknown, shaped
 from rushes.api.native.paging import paged, place_of
 from rushes.api.services import services_of
 from rushes.api.times import rfc3339, rfc3339_or_none
+from rushes.catalogue.price import to_microusd, to_usd
 from rushes.errors import FieldError
 
 LONGEST_LIFETIME_S = 100 * 366 * 86_400
+USD_DECIMALS = 6
+"""What is smaller than a millionth of a dollar is not kept."""
 
 Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Most = Annotated[int | None, Field(ge=1, le=LARGEST, strict=True)]
@@ -72,9 +77,21 @@ class KeyChange(BaseModel):
     )
 
 
-class LimitsView(BaseModel):
-    """Limits; null means none."""
+def _exact(usd: float | None) -> float | None:
+    if usd is not None and Decimal(str(usd)) != round(Decimal(str(usd)), USD_DECIMALS):
+        raise PydanticCustomError("not_exact", "Must have at most 6 decimals")
+    return usd
 
+
+Usd = Annotated[float | None, Field(ge=0, le=LARGEST, strict=True, allow_inf_nan=False), AfterValidator(_exact)]
+
+
+class LimitsView(BaseModel):
+    """Limits; null means none. Spending is in USD, with at most 6 decimals; unfinished jobs count as spent."""
+
+    spend_day: Usd = Field(None, description="USD per day (UTC).")
+    spend_month: Usd = Field(None, description="USD per calendar month (UTC).")
+    spend_ever: Usd = Field(None, description="USD of all time.")
     requests_per_minute: Most = None
     jobs_in_flight: Most = Field(None, description="At a provider at one time; further jobs wait in the queue.")
     queued_jobs: Most = Field(None, description="Pending at one time; further jobs are refused.")
@@ -82,11 +99,18 @@ class LimitsView(BaseModel):
 
 def limits_view(limits: Limits) -> LimitsView:
     """Limits as callers see them."""
-    return LimitsView(
-        requests_per_minute=limits.requests_per_minute,
-        jobs_in_flight=limits.jobs_in_flight,
-        queued_jobs=limits.queued_jobs,
+    return LimitsView.model_validate(
+        {name.value: float(to_usd(value)) if name.is_money else value for name, value in limits.named()}
     )
+
+
+def values_of(view: LimitsView) -> dict[LimitName, int | None]:
+    """What such limits are in the database; null takes one away."""
+    given = {name: getattr(view, name.value) for name in LimitName}
+    return {
+        name: to_microusd(Decimal(str(value))) if name.is_money and value is not None else value
+        for name, value in given.items()
+    }
 
 
 def key_view(record: KeyRecord, now_ms: int) -> KeyView:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from rushes.accounts.keys import Caller
+from rushes.accounts.limits import LimitName
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
 from rushes.api.native.answers import problems
@@ -41,6 +44,11 @@ class PeriodView(UsageView):
 class Remaining(BaseModel):
     """What the caller's limits leave at this moment; null where there is none."""
 
+    spend_day: float | None = Field(
+        description="USD that new jobs may cost today (UTC); what is reserved counts as spent."
+    )
+    spend_month: float | None = Field(description="The same for this calendar month (UTC).")
+    spend_ever: float | None = Field(description="The same for all time.")
     requests_per_minute: int | None = Field(description="In the minute that runs, as this process knows it.")
     jobs_in_flight: int | None = Field(description="Jobs that may begin before others have ended.")
     queued_jobs: int | None = Field(description="Jobs that may be created before others have begun.")
@@ -67,13 +75,28 @@ async def get_usage(request: Request, caller: Authenticated) -> Response:
     """Real counts and costs, kept with every job, and counted by the provider and model that were asked for."""
     services = services_of(request)
     answer = await usage_of(services, caller.account_id)
-    left = await services.allowances.remaining(caller.account_id, caller.key_id)
-    answer.remaining = Remaining(
-        requests_per_minute=min((rate.remaining for rate in services.rates.standing(caller).rates), default=None),
-        jobs_in_flight=left.jobs_in_flight,
-        queued_jobs=left.queued_jobs,
-    )
+    answer.remaining = await remaining_of(services, caller)
     return json_response(answer)
+
+
+async def remaining_of(services: Services, caller: Caller) -> Remaining:
+    """What the limits of the account and the key leave; of two of a kind the lesser."""
+    jobs = await services.allowances.remaining(caller.account_id, caller.key_id)
+    spending = await services.spending.limits_of(caller.account_id, caller.key_id, services.clock.now_ms())
+
+    def left_usd(name: LimitName) -> float | None:
+        # Below 0 where a limit was lowered, or a real bill was higher.
+        left = [max(limit.left_usd, Decimal(0)) for limit in spending if limit.name is name]
+        return float(min(left)) if left else None
+
+    return Remaining(
+        spend_day=left_usd(LimitName.SPEND_DAY),
+        spend_month=left_usd(LimitName.SPEND_MONTH),
+        spend_ever=left_usd(LimitName.SPEND_EVER),
+        requests_per_minute=min((rate.remaining for rate in services.rates.standing(caller).rates), default=None),
+        jobs_in_flight=jobs.jobs_in_flight,
+        queued_jobs=jobs.queued_jobs,
+    )
 
 
 async def usage_of(services: Services, account_id: str) -> AccountUsage:

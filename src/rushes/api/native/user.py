@@ -11,6 +11,7 @@ from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
 from rushes.api.native.answers import problems
 from rushes.api.native.key_shapes import KeyView, LimitsView, key_view, limits_view
+from rushes.api.native.usage import Remaining, remaining_of
 from rushes.api.services import services_of
 from rushes.api.times import rfc3339
 
@@ -40,11 +41,12 @@ class Me(BaseModel):
     mode: Mode
     scopes: list[Scope]
     limits: OwnLimits
+    remaining: Remaining
 
 
 @router.get("/user/me", summary="Who am I", response_model=Me, responses=problems(401, 503))
 async def get_me(request: Request, caller: Authenticated) -> Response:
-    """The account, the key with its mode and scopes, and the limits in force."""
+    """The account, the key with its mode and scopes, the limits in force and what they leave."""
     services = services_of(request)
     account = await services.roster.get(caller.account_id)
     record = await services.accounts.get_key(caller.key_id)
@@ -57,5 +59,6 @@ async def get_me(request: Request, caller: Authenticated) -> Response:
             mode=key.mode,
             scopes=key.scopes,
             limits=OwnLimits(account=limits_view(of_account), key=limits_view(of_key)),
+            remaining=await remaining_of(services, caller),
         )
     )
