@@ -32,7 +32,9 @@ router = APIRouter()
 
 @router.get("/user/api-keys", summary="List the account's keys", response_model=KeyPage,
             responses=problems(400, 401, 422, 503))  # fmt: skip
-async def list_keys(request: Request, caller: Authenticated, limit: PageLimit = 100, cursor: Cursor = None) -> Response:
+async def list_own_keys(
+    request: Request, caller: Authenticated, limit: PageLimit = 100, cursor: Cursor = None
+) -> Response:
     """Oldest first, with the revoked; never a key itself."""
     refuse_unknown(request.query_params, PARAMETERS, "parameter")
     return await key_page(request, caller.account_id, limit, cursor)
@@ -40,7 +42,7 @@ async def list_keys(request: Request, caller: Authenticated, limit: PageLimit = 
 
 @router.post("/user/api-keys", summary="Make a key", status_code=201, response_model=NewKeyView,
              responses=problems(400, 401, 413, 415, 422, 503), openapi_extra=body_schema(NewKeyBody))  # fmt: skip
-async def create_key(request: Request, caller: Authenticated) -> Response:
+async def create_own_key(request: Request, caller: Authenticated) -> Response:
     """The key is in this answer and nowhere else. Without a word it has the caller's mode and usual scopes."""
     body = await new_key_body(request)
     services = services_of(request)
@@ -55,7 +57,7 @@ async def create_key(request: Request, caller: Authenticated) -> Response:
 
 @router.patch("/user/api-keys/{key_id}", summary="Rename, disable or enable a key", response_model=KeyView,
               responses=problems(400, 401, 404, 413, 415, 422, 503), openapi_extra=body_schema(KeyChange))  # fmt: skip
-async def update_key(request: Request, key_id: str, caller: Authenticated) -> Response:
+async def update_own_key(request: Request, key_id: str, caller: Authenticated) -> Response:
     """Works at once, in every process. A key cannot disable itself."""
     if key_id == caller.key_id:
         raise KeyRestricted("A key cannot change itself; use another one of the account")
@@ -67,7 +69,7 @@ async def update_key(request: Request, key_id: str, caller: Authenticated) -> Re
 
 @router.post("/user/api-keys/{key_id}/revoke", summary="Revoke a key", response_model=KeyView,
              responses=problems(401, 404, 503))  # fmt: skip
-async def revoke_key(request: Request, key_id: str, caller: Authenticated) -> Response:
+async def revoke_own_key(request: Request, key_id: str, caller: Authenticated) -> Response:
     """Ends the key at once and for ever, also if it is the one that asks; it stays in the list."""
     services = services_of(request)
     await _check_reach(services, caller, key_id)
@@ -77,7 +79,7 @@ async def revoke_key(request: Request, key_id: str, caller: Authenticated) -> Re
 
 @router.delete("/user/api-keys/{key_id}", summary="Delete a key", status_code=204, response_class=Response,
                responses=problems(401, 404, 503))  # fmt: skip
-async def delete_key(request: Request, key_id: str, caller: Authenticated) -> Response:
+async def delete_own_key(request: Request, key_id: str, caller: Authenticated) -> Response:
     """Ends the key at once and forgets it with its limits; its jobs stay."""
     services = services_of(request)
     await _check_reach(services, caller, key_id)

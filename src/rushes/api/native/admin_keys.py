@@ -87,7 +87,7 @@ async def delete_key(request: Request, account_id: str, key_id: str, _caller: Ad
 
 @router.get(KEY + "/limits", summary="Get a key's limits", response_model=LimitsAnswer,
             responses=problems(401, 404, 503))  # fmt: skip
-async def get_limits(request: Request, account_id: str, key_id: str, _caller: Administrator) -> Response:
+async def get_key_limits(request: Request, account_id: str, key_id: str, _caller: Administrator) -> Response:
     """They hold besides its account's; a key has none if none were set."""
     services = services_of(request)
     await services.accounts.get_key(key_id, account_id=account_id)
@@ -96,7 +96,7 @@ async def get_limits(request: Request, account_id: str, key_id: str, _caller: Ad
 
 @router.put(KEY + "/limits", summary="Set a key's limits", response_model=LimitsAnswer,
             responses=problems(400, 401, 404, 413, 415, 422, 503), openapi_extra=body_schema(LimitsView))  # fmt: skip
-async def put_limits(request: Request, account_id: str, key_id: str, _caller: Administrator) -> Response:
+async def put_key_limits(request: Request, account_id: str, key_id: str, _caller: Administrator) -> Response:
     """Replaces all of its own; what is null or left out is none."""
     services = services_of(request)
     await services.accounts.get_key(key_id, account_id=account_id)
