@@ -24,6 +24,8 @@ STRANGERS = ("second", "third")
 GENERATIONS = "/api/v1/videos/generations"
 UPLOADS = "/api/v1/uploads"
 PNG = {"Content-Type": "image/png"}
+WEBHOOKS = "/api/v1/webhooks"
+RECEIVER = "https://receiver.invalid/hook"
 PLAIN = {"prompt": "x", **QUICK}
 
 
@@ -42,15 +44,39 @@ async def some_jobs(owner: Client) -> list[str]:
     return [completed, failed, running, slow[-1], deleted]
 
 
-OWNED: dict[str, Callable[[Client], Awaitable[list[str]]]] = {"job_id": some_jobs}
+async def some_webhooks(owner: Client) -> list[str]:
+    """An endpoint that is told of every job, and one that is deleted."""
+    made = [await owner.post(WEBHOOKS, json={"url": RECEIVER}) for _ in range(2)]
+    kept, deleted = [answer.json()["id"] for answer in made]
+    assert (await owner.call("DELETE", f"{WEBHOOKS}/{deleted}")).status == 204
+    return [kept, deleted]
+
+
+async def some_deliveries(owner: Client) -> list[str]:
+    """Messages to a job's own webhook_url."""
+    await owner.reached((await owner.create(webhook_url=RECEIVER))["job_id"])
+    listed = (await owner.get(f"{WEBHOOKS}/deliveries")).ok()["deliveries"]
+    return [one["id"] for one in listed][-2:]
+
+
+OWNED: dict[str, Callable[[Client], Awaitable[list[str]]]] = {
+    "job_id": some_jobs,
+    "webhook_id": some_webhooks,
+    "delivery_id": some_deliveries,
+}
 """By the name of a path parameter, how an account comes to own some of what it names."""
-PUBLIC = {"provider", "model_id", "index"}
+ALSO_CALLED = {"video_id": "job_id"}
+"""By another name of a path parameter, that of OWNED."""
+PUBLIC = {"provider", "model_id", "model", "index"}
 """Path parameters that say nothing of an account."""
 SIGNED = re.compile(r"/media/")
 """Routes that ask for a signature, and for no key."""
-BODIES: dict[tuple[str, str], Any] = {}
+BODIES: dict[tuple[str, str], Any] = {
+    ("POST", "/v1/videos/{id}/remix"): {"json": {"prompt": "x"}},
+    ("PATCH", "/api/v1/webhooks/{id}"): {"json": {"enabled": False}},
+}
 """What to send to a route that reads its body before it looks for the id."""
-UNDOCUMENTED = [("HEAD", "/api/v1/videos/jobs/{job_id}/content")]
+UNDOCUMENTED = [("HEAD", "/api/v1/videos/jobs/{job_id}/content"), ("HEAD", "/v1/videos/{video_id}/content")]
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +93,7 @@ async def accounts(service: Service, keys: list[str]) -> AsyncIterator[list[Clie
 
 
 async def routes_with_an_id(client: Client) -> list[tuple[str, str, str]]:
-    """Method, path and the name of the id, of every route that takes one."""
+    """Method, path with `{id}` in its place, and what the id is of, for every route that takes one."""
     paths = (await client.get("/openapi.json", plain=True)).ok()["paths"]
     listed = [(method.upper(), path) for path, item in paths.items() for method in item] + UNDOCUMENTED
     found = []
@@ -75,9 +101,11 @@ async def routes_with_an_id(client: Client) -> list[tuple[str, str, str]]:
         names = set(re.findall(r"{(\w+)}", path)) - PUBLIC
         if not names or SIGNED.search(path):
             continue
-        assert names <= OWNED.keys(), f"{method} {path}: add {names - OWNED.keys()} to OWNED or PUBLIC"
         assert len(names) == 1, f"{method} {path}: this test knows routes with one owned id"
-        found.append((method, path, names.pop()))
+        name = names.pop()
+        kind = ALSO_CALLED.get(name, name)
+        assert kind in OWNED, f"{method} {path}: add {kind} to OWNED or PUBLIC"
+        found.append((method, path.replace(f"{{{name}}}", "{id}"), kind))
     return found
 
 
@@ -103,22 +131,46 @@ async def test_an_id_of_another_account_is_answered_as_one_that_does_not_exist(a
     owned = {name: await make(owner) for name, make in OWNED.items()}
     before = json.dumps(await owner.jobs(limit=1000, status="failed"))
     asked = 0
-    for method, path, name in await routes_with_an_id(owner):
+    webhooks = await told(owner)
+    for method, path, kind in await routes_with_an_id(owner):
         body = BODIES.get((method, path), {})
-        for known in owned[name]:
+        for known in owned[kind]:
             unknown = unknown_like(known)
             for stranger in strangers:
-                there = await stranger.call(method, path.replace(f"{{{name}}}", known), **body)
-                nowhere = await stranger.call(method, path.replace(f"{{{name}}}", unknown), **body)
+                there = await stranger.call(method, path.replace("{id}", known), **body)
+                nowhere = await stranger.call(method, path.replace("{id}", unknown), **body)
                 assert nowhere.status == 404, (method, path, nowhere.body)
                 assert anonymous(there, known) == anonymous(nowhere, unknown), (method, path, known)
                 asked += 1
-    assert asked >= 5 * len(owned["job_id"]) * len(strangers)
+    assert asked >= 11 * len(owned["job_id"]) * len(strangers)
     # Nor has anything been done.
     assert json.dumps(await owner.jobs(limit=1000, status="failed")) == before
+    assert await told(owner) == webhooks
     completed, *rest, _deleted = owned["job_id"]
     assert (await owner.get(f"/api/v1/videos/jobs/{completed}/content")).status == 200
     assert [(await owner.job(job_id))["error_code"] for job_id in rest][1:] == [None, None]
+
+
+async def told(owner: Client) -> list[tuple[str, bool, str | None]]:
+    """The account's webhooks, and what only its own requests change of them."""
+    listed = (await owner.get(WEBHOOKS)).ok()["webhooks"]
+    return [(one["id"], one["enabled"], one["previous_secret_expires_at"]) for one in listed]
+
+
+async def test_a_video_of_another_account_is_unknown_wherever_a_query_or_body_names_it(accounts: list[Client]) -> None:
+    owner, stranger, _ = accounts
+    known = (await owner.reached((await owner.create())["job_id"]))["job_id"]
+    unknown = unknown_like(known)
+    there, nowhere = [await stranger.get("/v1/videos", params={"after": video_id}) for video_id in (known, unknown)]
+    assert nowhere.status == 400
+    assert anonymous(there, known) == anonymous(nowhere, unknown)
+    for route in ("edits", "extensions"):
+        there, nowhere = [
+            await stranger.post(f"/v1/videos/{route}", json={"prompt": "x", "video": {"id": video_id}})
+            for video_id in (known, unknown)
+        ]
+        assert nowhere.status == 404
+        assert anonymous(there, known) == anonymous(nowhere, unknown)
 
 
 async def test_a_link_opens_what_it_was_made_for_and_nothing_else(accounts: list[Client]) -> None:
