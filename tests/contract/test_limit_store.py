@@ -38,6 +38,21 @@ async def test_setting_one_limit_leaves_the_others_as_they_are(desk: Desk, limit
     ]
 
 
+async def test_limits_of_all_kinds_live_side_by_side(desk: Desk, limits: LimitStore) -> None:
+    key_id = await key_of(desk, "alice")
+    for value, name in enumerate(LimitName, start=1):
+        await limits.set("alice", WHOLE_ACCOUNT, {name: value})
+    (account_id,) = {one.account_id for one in await limits.list()}
+    own = await limits.read(account_id)
+    assert [value for _, value in own.named()] == list(range(1, len(LimitName) + 1))
+    await limits.change(account_id, {LimitName.QUEUED_JOBS: 7, LimitName.SPEND_DAY: None}, key_id)
+    assert await limits.read(account_id) == own
+    assert (await limits.read(account_id, key_id)).named() == [(LimitName.QUEUED_JOBS, 7)]
+    await limits.set(account_id, WHOLE_ACCOUNT, {LimitName.SPEND_DAY: 0})
+    changed = await limits.read(account_id)
+    assert (changed.spend_day, changed.queued_jobs) == (0, own.queued_jobs)
+
+
 async def test_clearing_says_what_there_was(desk: Desk, limits: LimitStore) -> None:
     key_id = await key_of(desk, "alice")
     await limits.set("alice", WHOLE_ACCOUNT, {LimitName.SPEND_DAY: 5})
