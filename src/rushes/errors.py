@@ -6,9 +6,13 @@
     │   ├── UnsupportedOption       well formed, but not offered by this model (or by us)
     │   ├── UnknownField
     │   ├── NotAuthenticated
+    │   ├── NotAllowed              AccountDisabled, ScopeMissing, KeyRestricted: known, and may not do this
+    │   ├── LimitReached            RateLimited, QueueFull: the same request may be made later
     │   ├── NotFound                JobNotFound, ModelNotFound, ProviderNotFound, KeyNotFound, WebhookNotFound, ...
+    │   ├── SpendLimitReached       the job would cost more than a spend limit has left
+    │   ├── PriceUnknown            a spend limit holds, and nobody knows what the job would cost
     │   ├── NotCancellable, JobNotFinished, NotRecoverable, NotAbortable, NotRedeliverable, FileExpired
-    │   ├── WebhookLimitReached
+    │   ├── AccountNameTaken, WebhookLimitReached
     │   ├── IdempotencyMismatch
     │   ├── ModelRetired
     │   ├── BodyTooLarge
@@ -46,6 +50,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 
 class RushesError(Exception):
@@ -112,6 +117,49 @@ class NotAuthenticated(CallerError):
     code = "unauthenticated"
 
 
+class NotAllowed(CallerError):
+    """The key is known, and may not do this."""
+
+    code = "not_allowed"
+
+
+class AccountDisabled(NotAllowed):
+    """The key's account is disabled."""
+
+    code = "account_disabled"
+
+
+class ScopeMissing(NotAllowed):
+    """The key lacks the scope that this needs; the message names it."""
+
+    code = "scope_missing"
+
+
+class KeyRestricted(NotAllowed):
+    """The key would give another key more than it has itself."""
+
+    code = "key_restricted"
+
+
+class LimitReached(CallerError):
+    """A limit of the account or the key; `retry_after_s` says when to try again."""
+
+    code = "limit_reached"
+    retryable = True
+
+
+class RateLimited(LimitReached):
+    """All requests of this minute are made."""
+
+    code = "rate_limited"
+
+
+class QueueFull(LimitReached):
+    """As many jobs are pending as may be."""
+
+    code = "queue_full"
+
+
 class NotFound(CallerError):
     """The named thing does not exist, or is not the caller's."""
 
@@ -156,6 +204,55 @@ class DeliveryNotFound(NotFound):
     """No such delivery of a webhook in this account, or not any more."""
 
     code = "delivery_not_found"
+
+
+class AccountNotFound(NotFound):
+    """No account with this id or name."""
+
+    code = "account_not_found"
+
+
+class SpendLimitReached(CallerError):
+    """The job would cost more than a limit has left. Amounts are USD; `resets_at` is in milliseconds, None for never.
+
+    `key_id` is the key whose limit it is, None where it is the whole account's.
+    """
+
+    code = "spend_limit_reached"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: str,
+        key_id: str | None,
+        limit_usd: Decimal,
+        spent_usd: Decimal,
+        reserved_usd: Decimal,
+        cost_usd: Decimal,
+        resets_at: int | None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.limit = limit
+        self.key_id = key_id
+        self.limit_usd = limit_usd
+        self.spent_usd = spent_usd
+        self.reserved_usd = reserved_usd
+        self.cost_usd = cost_usd
+        self.resets_at = resets_at
+
+
+class PriceUnknown(CallerError):
+    """The price is not known, and a spend limit that cannot be checked would be none."""
+
+    code = "price_unknown"
+
+
+class AccountNameTaken(CallerError):
+    """Another account has this name."""
+
+    code = "account_name_taken"
 
 
 class NotCancellable(CallerError):

@@ -9,11 +9,12 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -95,6 +96,28 @@ class NetAllow(BaseModel):
     results: Networks = ()
 
 
+LimitSetting = Annotated[int | None, Field(ge=1, le=1_000_000_000)]
+
+
+class LimitSettings(BaseModel):
+    """What every account may ask for that has no limit of its own; None: no limit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    requests_per_minute: LimitSetting = None
+    jobs_in_flight: LimitSetting = None
+    queued_jobs: LimitSetting = None
+
+
+def _checked_origin(origin: str) -> str:
+    if origin != "*" and re.fullmatch(r"https?://[^\s/?#@*]+", origin) is None:
+        raise ValueError(f"'{origin}' is neither an origin such as https://app.example.com nor *")
+    return origin
+
+
+Origin = Annotated[str, AfterValidator(_checked_origin)]
+
+
 class Settings(BaseSettings):
     """The service's settings; each has a default that suits one machine."""
 
@@ -171,6 +194,11 @@ class Settings(BaseSettings):
         description="Names that `/v1/videos` takes for models, each with the provider/ID that runs: a table in"
         " the file, JSON in the variable (docs/openai.md).",
     )
+    on_unpriced: Literal["refuse", "allow"] = Field(
+        "refuse",
+        description="What happens to requests for a model of unknown price where a spend limit holds: a 402, or they"
+        " pass and count as nothing.",
+    )
     hold_s: float = Field(0, ge=0, le=3600, description="How long jobs at paid providers stay cancellable, in seconds.")
     test_hold_s: float = Field(1, ge=0, le=3600, description="The same for animatic and for test keys.")
     poll_interval_s: float | None = Field(
@@ -225,6 +253,20 @@ class Settings(BaseSettings):
         15, ge=0.1, le=30, description="How long a webhook's receiver may take to answer, in seconds."
     )
     webhook_https_only: bool = Field(False, description="Whether webhooks are refused whose URL is not https.")
+    limits: LimitSettings = Field(
+        LimitSettings(),
+        description="What an account may ask for that has no limit of its own: requests a minute, jobs at a provider at"
+        " one time, pending jobs at one time.",
+    )
+    bootstrap_key: SecretStr | None = Field(
+        None,
+        description="An API key of your own making, 32 to 256 characters, that may do everything: made at start for the"
+        " account `default` if it is new.",
+    )
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (),
+        description="Which websites' pages may call this API from a browser: origins separated by commas, or `*`.",
+    )
     net_allow: NetAllow = Field(
         NetAllow(),
         description="Networks (CIDR, separated by commas) that may be reached besides the public internet, for each of"

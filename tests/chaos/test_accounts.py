@@ -25,6 +25,7 @@ GENERATIONS = "/api/v1/videos/generations"
 UPLOADS = "/api/v1/uploads"
 PNG = {"Content-Type": "image/png"}
 WEBHOOKS = "/api/v1/webhooks"
+KEYS = "/api/v1/user/api-keys"
 RECEIVER = "https://receiver.invalid/hook"
 PLAIN = {"prompt": "x", **QUICK}
 
@@ -59,21 +60,32 @@ async def some_deliveries(owner: Client) -> list[str]:
     return [one["id"] for one in listed][-2:]
 
 
+async def some_keys(owner: Client) -> list[str]:
+    """A key that works, and one that is deleted."""
+    kept, deleted = [(await owner.post(KEYS, json={})).json()["id"] for _ in range(2)]
+    assert (await owner.call("DELETE", f"{KEYS}/{deleted}")).status == 204
+    return [kept, deleted]
+
+
 OWNED: dict[str, Callable[[Client], Awaitable[list[str]]]] = {
     "job_id": some_jobs,
     "webhook_id": some_webhooks,
     "delivery_id": some_deliveries,
+    "key_id": some_keys,
 }
 """By the name of a path parameter, how an account comes to own some of what it names."""
 ALSO_CALLED = {"video_id": "job_id"}
 """By another name of a path parameter, that of OWNED."""
 PUBLIC = {"provider", "model_id", "model", "index"}
 """Path parameters that say nothing of an account."""
+ADMINISTRATION = "/api/v1/admin/"
+"""Routes that are for administrators, whatever the id."""
 SIGNED = re.compile(r"/media/")
 """Routes that ask for a signature, and for no key."""
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/videos/{id}/remix"): {"json": {"prompt": "x"}},
     ("PATCH", "/api/v1/webhooks/{id}"): {"json": {"enabled": False}},
+    ("PATCH", "/api/v1/user/api-keys/{id}"): {"json": {"disabled": True}},
 }
 """What to send to a route that reads its body before it looks for the id."""
 UNDOCUMENTED = [("HEAD", "/api/v1/videos/jobs/{job_id}/content"), ("HEAD", "/v1/videos/{video_id}/content")]
@@ -99,7 +111,7 @@ async def routes_with_an_id(client: Client) -> list[tuple[str, str, str]]:
     found = []
     for method, path in listed:
         names = set(re.findall(r"{(\w+)}", path)) - PUBLIC
-        if not names or SIGNED.search(path):
+        if not names or SIGNED.search(path) or path.startswith(ADMINISTRATION):
             continue
         assert len(names) == 1, f"{method} {path}: this test knows routes with one owned id"
         name = names.pop()
@@ -151,10 +163,60 @@ async def test_an_id_of_another_account_is_answered_as_one_that_does_not_exist(a
     assert [(await owner.job(job_id))["error_code"] for job_id in rest][1:] == [None, None]
 
 
-async def told(owner: Client) -> list[tuple[str, bool, str | None]]:
-    """The account's webhooks, and what only its own requests change of them."""
-    listed = (await owner.get(WEBHOOKS)).ok()["webhooks"]
-    return [(one["id"], one["enabled"], one["previous_secret_expires_at"]) for one in listed]
+async def told(owner: Client) -> list[tuple[object, ...]]:
+    """The account's webhooks and keys, and what only its own requests change of them."""
+    webhooks = (await owner.get(WEBHOOKS)).ok()["webhooks"]
+    keys = (await owner.get(KEYS)).ok()["keys"]
+    return [
+        *((one["id"], one["enabled"], one["previous_secret_expires_at"]) for one in webhooks),
+        *((one["id"], one["state"], one["name"]) for one in keys),
+    ]
+
+
+async def administration(client: Client) -> list[tuple[str, str]]:
+    """Method and path of every route of administration that takes an id."""
+    paths = (await client.get("/openapi.json", plain=True)).ok()["paths"]
+    return [
+        (method.upper(), path)
+        for path, item in paths.items()
+        for method in item
+        if path.startswith(ADMINISTRATION) and "{" in path
+    ]
+
+
+async def test_administration_tells_nobody_else_which_ids_exist(accounts: list[Client]) -> None:
+    owner, stranger, _ = accounts
+    me = (await owner.get("/api/v1/user/me")).ok()
+    account_id, key_id = me["account"]["id"], me["key"]["id"]
+    routes = await administration(owner)
+    assert len(routes) >= 10
+    for method, path in routes:
+        answers = [
+            anonymous(await client.call(method, path.format(account_id=one, key_id=other), json={}))
+            for client in (owner, stranger)
+            for one, other in ((account_id, key_id), (unknown_like(account_id), unknown_like(key_id)))
+        ]
+        assert {answer[0] for answer in answers} == {403}
+        assert len({json.dumps(answer, default=str) for answer in answers}) == 1, (method, path)
+
+
+async def test_a_key_is_administered_under_its_own_account_alone(service: Service, accounts: list[Client]) -> None:
+    owner, stranger, _ = accounts
+    made = service.run("keys", "create", "--test", "--account", "govern", "--scope", "admin")
+    mine, theirs = [(await client.get("/api/v1/user/me")).ok() for client in (owner, stranger)]
+    before = await told(stranger)
+    async with Client(service, made.stdout.strip()) as admin:
+        for method, path in await administration(owner):
+            if "{key_id}" not in path:
+                continue
+            body = {"disabled": True} if method == "PATCH" else {}
+            there, nowhere = [
+                await admin.call(method, path.format(account_id=mine["account"]["id"], key_id=key_id), json=body)
+                for key_id in (theirs["key"]["id"], unknown_like(theirs["key"]["id"]))
+            ]
+            assert nowhere.status == 404, (method, path, nowhere.body)
+            assert anonymous(there, theirs["key"]["id"]) == anonymous(nowhere, unknown_like(theirs["key"]["id"]))
+    assert await told(stranger) == before
 
 
 async def test_a_video_of_another_account_is_unknown_wherever_a_query_or_body_names_it(accounts: list[Client]) -> None:

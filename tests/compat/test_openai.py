@@ -323,6 +323,30 @@ class TestRefusals:
             with pytest.raises(openai.AuthenticationError):
                 client.videos.list()
 
+    def test_a_key_without_a_scope_is_denied(self, held: Service) -> None:
+        made = held.run("keys", "create", "--test", "--scope", "read")
+        with OpenAI(api_key=made.stdout.strip(), base_url=f"{held.url}/v1") as client:
+            client.videos.list()
+            with pytest.raises(openai.PermissionDeniedError, match="'generate'") as refused:
+                client.videos.create(prompt="x", **QUICK)
+        assert refused.value.code == "scope_missing"
+
+    def test_limits_hold_and_tell_how_they_stand(self, held: Service) -> None:
+        key = held.key(account="limited")
+        limits = ("--requests-per-minute", "3", "--queued-jobs", "1")
+        assert held.run("limits", "set", "--account", "limited", *limits).returncode == 0
+        with opened(held, key).with_options(max_retries=0) as client:
+            made = client.videos.with_raw_response.create(prompt="x", **QUICK)
+            assert made.headers["RateLimit"].startswith('"default";r=2;')
+            for _ in ("the queue is full", "all requests of this minute are made"):
+                with pytest.raises(openai.RateLimitError) as refused:
+                    client.videos.create(prompt="x", **QUICK)
+                assert refused.value.code == "rate_limit_exceeded"
+                assert int(refused.value.response.headers["Retry-After"]) > 0
+                if "pending jobs" in str(refused.value):
+                    client.videos.retrieve(made.parse().id)
+        assert "requests a minute" in str(refused.value)
+
     def test_another_accounts_video_is_not_found(self, held: Service, holding: OpenAI) -> None:
         made = holding.videos.create(prompt="x", **QUICK)
         with opened(held, held.key(account="other")) as stranger, pytest.raises(openai.NotFoundError):

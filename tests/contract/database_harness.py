@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -149,8 +150,55 @@ class Desk:
         assert await self.rows("SELECT lane FROM lanes WHERE in_use > capacity") == []
         finals = "('succeeded', 'failed', 'cancelled', 'expired')"
         assert await self.rows(f"SELECT id FROM jobs WHERE state IN {finals} AND lease IS NOT NULL") == []
+        await self.check_money()
         cancelled = "SELECT a.id FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE j.state = 'cancelled'"
         assert await self.rows(cancelled) == []
+
+    async def check_money(self) -> None:
+        """Every cent is in the ledger once, and all that is kept beside it agrees with it."""
+        lines = await self.rows("SELECT * FROM ledger ORDER BY seq")
+        balances: dict[tuple[object, ...], list[int]] = {}
+        jobs: dict[object, list[int]] = {}
+        usage: dict[tuple[object, ...], int] = {}
+        for line in lines:
+            change = (int(str(line["reserved_microusd"])), int(str(line["spent_microusd"])))
+            accepted = datetime.fromtimestamp(int(str(line["accepted_at"])) / 1000, UTC).isoformat()
+            for key_id in ("", line["key_id"]):
+                for period in (accepted[:10], accepted[:7], "ever"):
+                    _add(balances.setdefault((line["account_id"], key_id, period), [0, 0]), change)
+            _add(jobs.setdefault(line["job_id"], [0, 0]), change)
+            total = balances[line["account_id"], "", "ever"]
+            assert [line["total_reserved_microusd"], line["total_spent_microusd"]] == total
+            place = (line["account_id"], int(str(line["accepted_at"])) // 86_400_000, line["provider"], line["model"])
+            usage[place] = usage.get(place, 0) + change[1]
+        sums = "reserved_microusd AS reserved, spent_microusd AS spent"
+        kept = await self.rows(f"SELECT account_id, key_id, period, {sums} FROM balances")
+        assert {(row["account_id"], row["key_id"], row["period"]): [row["reserved"], row["spent"]] for row in kept} == (
+            balances
+        )
+        told = await self.rows(f"SELECT id, status, {sums} FROM jobs")
+        for job in told:
+            assert [job["reserved"], job["spent"] or 0] == jobs.get(job["id"], [0, 0]), job
+        here = {job["id"] for job in told}
+        assert all(spent >= 0 and reserved >= 0 for reserved, spent in jobs.values())
+        waiting = {
+            row["job_id"]: row["reserved"] for row in await self.rows(f"SELECT job_id, {sums} FROM unsettled_jobs")
+        }
+        ended = {job["id"] for job in told if job["status"] in ("completed", "failed")}
+        assert waiting == {
+            job_id: books[0] for job_id, books in jobs.items() if books[0] and (job_id in ended or job_id not in here)
+        }
+        rolled = await self.rows(
+            "SELECT account_id, day, provider, model, cost_microusd AS cost FROM usage_rollups WHERE cost_microusd <> 0"
+        )
+        assert {(row["account_id"], row["day"], row["provider"], row["model"]): row["cost"] for row in rolled} == {
+            place: cost for place, cost in usage.items() if cost
+        }
+
+
+def _add(books: list[int], change: tuple[int, int]) -> None:
+    books[0] += change[0]
+    books[1] += change[1]
 
 
 async def together(*calls: object) -> list[object]:

@@ -75,7 +75,7 @@ def test_the_example_file_holds_the_defaults() -> None:
     assert values.keys() == {
         name
         for name, field in Settings.model_fields.items()
-        if field.default is not None and name not in ("providers", "net_allow")
+        if field.default is not None and name not in ("providers", "net_allow", "limits")
     }
 
 

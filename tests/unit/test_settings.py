@@ -70,3 +70,32 @@ def test_options_of_a_provider_hold_nothing_secret(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("RUSHES_PROVIDERS__BEDROCK__API_KEY", "secret")
     monkeypatch.setenv("RUSHES_PROVIDERS__BEDROCK__STORAGE_URL", "http://127.0.0.1:9")
     assert load_settings().provider_options("bedrock") == {"storage_url": "http://127.0.0.1:9"}
+
+
+def test_limits_and_origins_are_read_from_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUSHES_LIMITS__QUEUED_JOBS", "7")
+    monkeypatch.setenv("RUSHES_CORS_ORIGINS", "https://a.example, http://127.0.0.1:3000")
+    settings = load_settings()
+    assert settings.limits.model_dump() == {"requests_per_minute": None, "jobs_in_flight": None, "queued_jobs": 7}
+    assert settings.cors_origins == ("https://a.example", "http://127.0.0.1:3000")
+
+
+@pytest.mark.parametrize(
+    "origin", ["a.example", "https://a.example/app", "https://*.example", "null", "ftp://a.example"]
+)
+def test_what_is_no_origin_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
+    monkeypatch.setenv("RUSHES_CORS_ORIGINS", origin)
+    with pytest.raises(StartupError, match="CORS_ORIGINS"):
+        load_settings()
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many"])
+def test_a_senseless_limit_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("RUSHES_LIMITS__REQUESTS_PER_MINUTE", value)
+    with pytest.raises(StartupError, match="RUSHES_LIMITS__REQUESTS_PER_MINUTE"):
+        load_settings()
+
+
+def test_the_bootstrap_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUSHES_BOOTSTRAP_KEY", "s" * 40)
+    assert "s" * 40 not in repr(load_settings())

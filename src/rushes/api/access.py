@@ -13,6 +13,7 @@ from structlog.contextvars import bind_contextvars
 from rushes import origin
 from rushes.accounts.keys import Caller
 from rushes.api.errors import Refusal, problem_of
+from rushes.api.late_headers import late_headers
 from rushes.api.templates import method_of, template_of
 from rushes.ids import new_id
 from rushes.net.redact import scrub
@@ -60,7 +61,8 @@ class Access:
             nonlocal status, whole
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                late = late_headers(scope)
+                message["headers"] = [*message["headers"], *late, (b"x-request-id", request_id.encode())]
             await send(message)
             whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 

@@ -1,4 +1,4 @@
-"""Who is calling: the bearer key of the request, or the access token that it was exchanged for."""
+"""Who is calling, by the bearer key of the request or the token that it was exchanged for, and may they do this?"""
 
 from __future__ import annotations
 
@@ -7,19 +7,91 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from rushes.accounts.keys import Caller
+from rushes.accounts.keys import Caller, Scope
+from rushes.accounts.rate import WINDOW_MS, Rate
 from rushes.accounts.tokens import PREFIX
+from rushes.api.late_headers import add_late_headers
 from rushes.api.services import services_of
-from rushes.errors import NotAuthenticated
+from rushes.errors import NotAuthenticated, ScopeMissing
 
 _scheme = HTTPBearer(auto_error=False, description="An API key made by `rushes keys create`.", scheme_name="API key")
+_Documented = Annotated[object, Depends(_scheme)]
+
+LIMIT_HEADERS = {
+    name: {"description": meaning, "schema": {"type": "string"}}
+    for name, meaning in (
+        ("Retry-After", "After how many seconds the same request may be sent again."),
+        (
+            "RateLimit-Policy",
+            'The limits on requests, in every answer to a limited key; such as `"default";q=600;w=60`.',
+        ),
+        ("RateLimit", 'What is left of them (`r`) and for how many seconds (`t`); such as `"default";r=512;t=30`.'),
+    )
+}
+"""The OpenAPI entries of what a 429 says."""
+
+LOOKING = frozenset({"GET", "HEAD"})
 
 
-async def authenticate(request: Request, _documented: Annotated[object, Depends(_scheme)]) -> Caller:
-    """Whoever the `Authorization: Bearer` key or token speaks for. Raises NotAuthenticated.
+async def authenticate(request: Request, _documented: _Documented) -> Caller:
+    """Whoever the `Authorization: Bearer` key or token speaks for, if it has the scope that the method needs.
 
-    Cookies are not read: what a browser sends along by itself, any page could make it send.
+    The request counts against their rate. Raises NotAuthenticated, AccountDisabled, ScopeMissing or RateLimited.
     """
+    return await _authenticate(request, _scope_for(request))
+
+
+async def authenticate_to_read(request: Request, _documented: _Documented) -> Caller:
+    """The same for a route that changes nothing, although its method is not GET."""
+    return await _authenticate(request, Scope.READ)
+
+
+async def authenticate_to_generate(request: Request, _documented: _Documented) -> Caller:
+    """The same for a GET that shows more than who may only look should see."""
+    return await _authenticate(request, Scope.GENERATE)
+
+
+async def authenticate_unmetered(request: Request, _documented: _Documented) -> Caller:
+    """The same for a route that finds out by itself whether the request counts against the rate."""
+    caller = await _identify(request)
+    if _scope_for(request) not in caller.scopes:
+        await meter(request, caller)
+    _require(caller, _scope_for(request))
+    return caller
+
+
+async def authenticate_administrator(request: Request, _documented: _Documented) -> Caller:
+    """Whoever may govern all accounts. Raises as `authenticate` does."""
+    return await _authenticate(request, Scope.ADMIN)
+
+
+async def check_again(request: Request, caller: Caller) -> None:
+    """Raise NotAuthenticated, AccountDisabled or ScopeMissing if a key may no longer look on; counted by no rate."""
+    now = await _identify(request)
+    if (now.account_id, now.key_id) != (caller.account_id, caller.key_id):
+        raise NotAuthenticated("The key speaks for another account now")
+    _require(now, Scope.READ)
+
+
+async def meter(request: Request, caller: Caller, *, counted: bool = True) -> None:
+    """Tell the rates of the account and key with the answer, the request counted if it is. Raises RateLimited."""
+    rates = services_of(request).rates
+    standing = await rates.admit(caller) if counted else rates.standing(caller)
+    if standing.rates:
+        add_late_headers(request.scope, _rate_headers(standing.rates))
+    standing.check()
+
+
+async def _authenticate(request: Request, scope: Scope) -> Caller:
+    caller = await _identify(request)
+    # Before the scope: who asks in vain again and again is to be slowed down too.
+    await meter(request, caller)
+    _require(caller, scope)
+    return caller
+
+
+async def _identify(request: Request) -> Caller:
+    # Cookies are not read: what a browser sends along by itself, any page could make it send.
     scheme, _, rest = request.headers.get("authorization", "").partition(" ")
     bearer = rest.strip()
     if scheme.lower() != "bearer" or not bearer:
@@ -34,5 +106,35 @@ async def authenticate(request: Request, _documented: Annotated[object, Depends(
     return caller
 
 
+def _scope_for(request: Request) -> Scope:
+    return Scope.READ if request.method in LOOKING else Scope.GENERATE
+
+
+def _require(caller: Caller, scope: Scope) -> None:
+    if scope not in caller.scopes:
+        raise ScopeMissing(f"This needs a key with the scope '{scope}', which this API key does not have")
+
+
+def _rate_headers(rates: tuple[Rate, ...]) -> dict[str, str]:
+    # draft-ietf-httpapi-ratelimit-headers-10, as structured fields.
+    window_s = WINDOW_MS // 1000
+    return {
+        "RateLimit-Policy": ", ".join(f'"{rate.policy}";q={rate.quota};w={window_s}' for rate in rates),
+        "RateLimit": ", ".join(f'"{rate.policy}";r={rate.remaining};t={rate.reset_s}' for rate in rates),
+    }
+
+
 Authenticated = Annotated[Caller, Depends(authenticate)]
-"""A route parameter: the caller, or the route is not reached."""
+"""A route parameter: the caller, or the route is not reached. GET and HEAD need `read`, the others `generate`."""
+
+Reader = Annotated[Caller, Depends(authenticate_to_read)]
+"""A route parameter: a caller with the scope `read`, whatever the method."""
+
+Changer = Annotated[Caller, Depends(authenticate_to_generate)]
+"""A route parameter: a caller with the scope `generate`, whatever the method."""
+
+AuthenticatedUnmetered = Annotated[Caller, Depends(authenticate_unmetered)]
+"""The same for a route that calls `meter` itself."""
+
+Administrator = Annotated[Caller, Depends(authenticate_administrator)]
+"""A route parameter: a caller with the scope `admin`, or the route is not reached."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import datetime
 
 from rushes.api.body import invalid_fields
 from rushes.errors import FieldError
@@ -24,3 +25,8 @@ def seq_of(cursor: str) -> int:
     except (binascii.Error, ValueError):
         pass
     raise invalid_fields([FieldError("cursor", "is not a next_cursor that a list has answered")])
+
+
+def milliseconds(moment: datetime | None) -> int | None:
+    """A time in a query as the stores take it."""
+    return None if moment is None else int(moment.timestamp() * 1000)

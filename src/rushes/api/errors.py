@@ -15,7 +15,9 @@ from starlette.responses import Response
 
 from rushes.api.body import invalid_fields
 from rushes.api.published_words import unmistakable
+from rushes.api.times import rfc3339_or_none
 from rushes.errors import (
+    AccountNameTaken,
     BodyTooLarge,
     DatabaseUnavailable,
     FieldError,
@@ -25,19 +27,23 @@ from rushes.errors import (
     InvalidRequest,
     JobNotFinished,
     JobNotFound,
+    LimitReached,
     ModelNotFound,
     ModelRetired,
     NoCredentials,
     NotAbortable,
+    NotAllowed,
     NotAuthenticated,
     NotCancellable,
     NotFound,
     NotRecoverable,
     NotRedeliverable,
     Overloaded,
+    PriceUnknown,
     ProviderNotFound,
     RefusedAddress,
     RushesError,
+    SpendLimitReached,
     StorageUnavailable,
     TooManyWatchers,
     UnknownField,
@@ -60,6 +66,11 @@ STATUS_OF: dict[type[RushesError], HTTPStatus] = {
     UnusableInput: HTTPStatus.BAD_REQUEST,
     InputQuotaReached: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     NotAuthenticated: HTTPStatus.UNAUTHORIZED,
+    SpendLimitReached: HTTPStatus.PAYMENT_REQUIRED,
+    PriceUnknown: HTTPStatus.PAYMENT_REQUIRED,
+    NotAllowed: HTTPStatus.FORBIDDEN,
+    LimitReached: HTTPStatus.TOO_MANY_REQUESTS,
+    AccountNameTaken: HTTPStatus.CONFLICT,
     JobNotFound: HTTPStatus.NOT_FOUND,
     ModelNotFound: HTTPStatus.NOT_FOUND,
     ProviderNotFound: HTTPStatus.NOT_FOUND,
@@ -212,6 +223,17 @@ def _problem_of_ours(request: Request, error: RushesError) -> Response:
         extra["errors"] = [{"field": field.field, "message": field.message} for field in error.fields]
     if isinstance(error, UnsupportedOption | UnknownField | UnusableInput):
         extra["errors"] = [{"field": error.field, "message": error.message}]
+    if isinstance(error, SpendLimitReached):
+        extra["spend_limit"] = {
+            "name": error.limit,
+            "key_id": error.key_id,
+            "limit": float(error.limit_usd),
+            "spent": float(error.spent_usd),
+            "reserved": float(error.reserved_usd),
+            "cost": float(error.cost_usd),
+            "currency": "USD",
+            "resets_at": rfc3339_or_none(error.resets_at),
+        }
     if isinstance(error, NotFound | UnknownField):
         extra["suggestions"] = list(error.suggestions)
     return problem(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
@@ -11,21 +13,29 @@ from starlette.types import ASGIApp
 
 from rushes import __version__
 from rushes.api.access import Access
+from rushes.api.cors import Cors
 from rushes.api.direct import Direct
 from rushes.api.document import keep_true
 from rushes.api.errors import problem_of
 from rushes.api.lingering import Lingering
 from rushes.api.native import (
+    account_keys,
+    admin,
+    admin_keys,
+    analytics,
     events,
     generations,
     health,
     jobs,
     metrics,
     models,
+    quotes,
     timelines,
     tokens,
+    transactions,
     uploads,
     usage,
+    user,
     videos,
     webhooks,
 )
@@ -39,8 +49,11 @@ from rushes.errors import RushesError
 DESCRIPTION = "One asynchronous API in front of every video model. Authenticate with `Authorization: Bearer KEY`."
 
 
-def build_http(services: Services, *, logs_requests: bool = True) -> ASGIApp:
-    """The ASGI application that serves `services`, with a log line for each request unless told otherwise."""
+def build_http(services: Services, *, logs_requests: bool = True, cors_origins: Sequence[str] = ()) -> ASGIApp:
+    """The ASGI application that serves `services`, also to pages of these origins (`*`: of all).
+
+    It writes a log line for each request unless told otherwise.
+    """
     # The documentation page is served from our own files: it works where nothing else can be reached.
     api = FastAPIOffline(
         title="rushes",
@@ -56,6 +69,7 @@ def build_http(services: Services, *, logs_requests: bool = True) -> ASGIApp:
     api.include_router(metrics.router, tags=["service"])
     api.include_router(videos.router, tags=["media"])
     api.include_router(generations.router, prefix="/api/v1", tags=["videos"])
+    api.include_router(quotes.router, prefix="/api/v1", tags=["videos"])
     api.include_router(jobs.router, prefix="/api/v1", tags=["videos"])
     api.include_router(events.router, prefix="/api/v1", tags=["videos"])
     api.include_router(timelines.router, prefix="/api/v1", tags=["videos"])
@@ -64,7 +78,13 @@ def build_http(services: Services, *, logs_requests: bool = True) -> ASGIApp:
     api.include_router(models.router, prefix="/api/v1", tags=["models"])
     api.include_router(webhooks.router, prefix="/api/v1", tags=["webhooks"])
     api.include_router(usage.router, prefix="/api/v1", tags=["account"])
+    api.include_router(transactions.router, prefix="/api/v1", tags=["account"])
+    api.include_router(user.router, prefix="/api/v1", tags=["account"])
+    api.include_router(account_keys.router, prefix="/api/v1", tags=["account"])
+    api.include_router(analytics.router, prefix="/api/v1", tags=["account"])
     api.include_router(tokens.router, prefix="/api/v1", tags=["account"])
+    api.include_router(admin.router, prefix="/api/v1", tags=["admin"])
+    api.include_router(admin_keys.router, prefix="/api/v1", tags=["admin"])
     for surface in (openai_remakes, openai_videos, openai_models):
         api.include_router(surface.router, prefix=PREFIX, tags=["OpenAI"])
     # Exception too: else the framework answers a stray one in plain text before `Access` sees it.
@@ -73,7 +93,7 @@ def build_http(services: Services, *, logs_requests: bool = True) -> ASGIApp:
     keep_true(api)
     answers = {"/api/v1/videos/jobs": jobs.get_job_directly, f"{PREFIX}/videos": openai_videos.get_video_directly}
     return Access(
-        Lingering(Direct(api, answers, refusal_of)),
+        Cors(Lingering(Direct(api, answers, refusal_of)), cors_origins),
         refusal_of,
         logs_requests=logs_requests,
         answered=services.metrics.answered,

@@ -7,14 +7,21 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
+from rushes.accounts.limits import Limits, LimitStore
+from rushes.accounts.rate import RateLimiter
+from rushes.accounts.roster import Roster
 from rushes.accounts.store import AccountStore
 from rushes.accounts.tokens import TokenSigner
 from rushes.api.links import Links
 from rushes.catalogue.load import Catalogue
 from rushes.clock import Clock
+from rushes.jobs.allowances import Allowances
 from rushes.jobs.breaker import Circuit, CircuitHealth
 from rushes.jobs.history import HistoryStore
+from rushes.jobs.recovery import RecoveryStore
 from rushes.jobs.service import JobService
+from rushes.jobs.spending import SpendingStore
+from rushes.jobs.transactions import TransactionStore
 from rushes.jobs.usage import UsageStore
 from rushes.jobs.watching import Watching
 from rushes.media.inputs import Inputs
@@ -36,13 +43,21 @@ class Services:
     """
 
     accounts: AccountStore
+    roster: Roster
+    limits: LimitStore
+    default_limits: Limits
+    allowances: Allowances
+    spending: SpendingStore
+    rates: RateLimiter
     tokens: TokenSigner
     jobs: JobService
     history: HistoryStore
     watching: Watching
+    recovery: RecoveryStore
     inputs: Inputs
     usage: UsageStore
     webhooks: WebhookService
+    transactions: TransactionStore
     catalogue: Catalogue
     served_surfaces: Mapping[str, str | None]
     model_aliases: Mapping[str, str]

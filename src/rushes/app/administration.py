@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
+from rushes.accounts.limits import LimitStore
+from rushes.accounts.roster import Roster
 from rushes.accounts.store import AccountStore
 from rushes.app.databases import has_database, opened_for_command
 from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
 from rushes.jobs.aborting import AbortStore
 from rushes.jobs.recovery import Recovery, RecoveryStore
+from rushes.jobs.settling import SettlementStore
+from rushes.jobs.spending import SpendingStore
 from rushes.jobs.usage import UsageStore
 from rushes.offload import Offload
 from rushes.settings import Settings
@@ -21,6 +26,22 @@ async def opened_accounts(settings: Settings) -> AsyncIterator[AccountStore]:
     """The accounts: before, beside or after a running service. Raises StartupError."""
     async with opened_for_command(settings, DataDirectory(settings.data_dir), SystemClock()) as database:
         yield AccountStore(database)
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """What an operator governs accounts with."""
+
+    roster: Roster
+    keys: AccountStore
+    limits: LimitStore
+
+
+@asynccontextmanager
+async def opened_administration(settings: Settings) -> AsyncIterator[Administration]:
+    """Accounts, keys and limits: before, beside or after a running service. Raises StartupError."""
+    async with opened_for_command(settings, DataDirectory(settings.data_dir), SystemClock()) as database:
+        yield Administration(Roster(database), AccountStore(database), LimitStore(database))
 
 
 @asynccontextmanager
@@ -54,6 +75,20 @@ async def opened_aborting(settings: Settings) -> AsyncIterator[tuple[AbortStore,
         # A directory that several services share tells nothing of what runs on the database.
         is_served = directory.is_locked() if settings.database_url is None else await aborting.has_worker()
         yield aborting, is_served
+
+
+@asynccontextmanager
+async def opened_limits(settings: Settings) -> AsyncIterator[tuple[LimitStore, SpendingStore]]:
+    """The limits, and how they stand; also beside a running service. Raises StartupError."""
+    async with opened_for_command(settings, DataDirectory(settings.data_dir), SystemClock()) as database:
+        yield LimitStore(database), SpendingStore(database)
+
+
+@asynccontextmanager
+async def opened_settlement(settings: Settings) -> AsyncIterator[SettlementStore]:
+    """The operator's side of the ledger, also beside a running service. Raises StartupError."""
+    async with opened_for_command(settings, DataDirectory(settings.data_dir), SystemClock()) as database:
+        yield SettlementStore(database)
 
 
 @asynccontextmanager

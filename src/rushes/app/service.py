@@ -14,6 +14,9 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from rushes import secret_keys
+from rushes.accounts.limits import Limits, LimitStore
+from rushes.accounts.rate import RateLimiter
+from rushes.accounts.roster import Roster
 from rushes.accounts.store import AccountStore
 from rushes.accounts.tokens import TokenSigner
 from rushes.api.http import build_http
@@ -21,6 +24,7 @@ from rushes.api.links import Links
 from rushes.api.native.schemas import view_of
 from rushes.api.services import Services
 from rushes.app.aliases import model_aliases
+from rushes.app.bootstrap import ensure_bootstrap_key
 from rushes.app.credentials import configured_keys, credential_of
 from rushes.app.databases import opened_for_service
 from rushes.app.discovery import Discovery
@@ -33,15 +37,19 @@ from rushes.db.database import Database
 from rushes.db.observed import ObservedDatabase
 from rushes.errors import NoCredentials, RushesError, StartupError
 from rushes.ids import new_id
+from rushes.jobs.allowances import Allowances
 from rushes.jobs.breaker import Breakers, Circuit, CircuitHealth
 from rushes.jobs.history import HistoryStore
 from rushes.jobs.job import Job
 from rushes.jobs.moving import MOVES_CHANNEL
+from rushes.jobs.recovery import RecoveryStore
 from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.jobs.service import JobService, Policy
 from rushes.jobs.serving import OnRetired, Servers
+from rushes.jobs.spending import SpendingStore
 from rushes.jobs.store import JobStore
 from rushes.jobs.tools import Tools
+from rushes.jobs.transactions import TransactionStore
 from rushes.jobs.usage import UsageStore
 from rushes.jobs.watching import Watching, WatchLimits
 from rushes.jobs.worker import Worker, WorkerLimits
@@ -162,8 +170,18 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
             setting_names=settings.credential_variables,
             on_retired=OnRetired(settings.on_retired),
         )
-        jobs = JobStore(database, deleting=before_deletion)
-        leases = ObservedLeases(database, new_id("worker"), metrics, pulse=opened.pulse)
+        accounts = AccountStore(database)
+        await ensure_bootstrap_key(settings, accounts, clock.now_ms())
+        spending = SpendingStore(database)
+        default_limits = Limits(**settings.limits.model_dump())
+        jobs = JobStore(database, default_limits, deleting=before_deletion)
+        leases = ObservedLeases(
+            database,
+            new_id("worker"),
+            metrics,
+            pulse=opened.pulse,
+            jobs_in_flight=default_limits.jobs_in_flight,
+        )
         breakers = Breakers()
         waiting_clock = ObservedClock(clock, metrics)
 
@@ -237,25 +255,38 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
             return breakers.snapshot(clock.steady_ms())
 
         services = Services(
-            accounts=AccountStore(database),
+            accounts=accounts,
+            roster=Roster(database),
+            limits=LimitStore(database),
+            default_limits=default_limits,
+            allowances=Allowances(database, default_limits),
+            spending=spending,
+            rates=RateLimiter(database, clock, default_limits),
             tokens=TokenSigner(keys.derive("tokens")),
             jobs=JobService(
                 jobs,
                 catalogue,
                 servers,
                 inputs,
+                spending,
                 sealer=sealer,
                 clock=clock,
-                policy=Policy(hold_s=settings.hold_s, test_hold_s=settings.test_hold_s),
+                policy=Policy(
+                    hold_s=settings.hold_s,
+                    test_hold_s=settings.test_hold_s,
+                    unpriced_allowed=settings.on_unpriced == "allow",
+                ),
                 tracing=spans.accepting,
             ),
             history=history,
             watching=watching,
+            recovery=RecoveryStore(database),
             inputs=inputs,
             usage=UsageStore(database),
             webhooks=WebhookService(
                 webhooks, signing_secrets, sender, client, clock, https_only=settings.webhook_https_only
             ),
+            transactions=TransactionStore(database),
             catalogue=catalogue,
             served_surfaces=servers.surfaces_in_use(),
             model_aliases=model_aliases(settings, catalogue, discovering(own, settings)),
@@ -293,7 +324,8 @@ async def running_service(settings: Settings, *, own_url: str = "") -> AsyncIter
                 watch_loop(metrics),
             )
         )
-        yield Running(build_http(services, logs_requests=settings.log_requests), drain, worker.hurry)
+        http = build_http(services, logs_requests=settings.log_requests, cors_origins=settings.cors_origins)
+        yield Running(http, drain, worker.hurry)
 
 
 @asynccontextmanager

@@ -1,11 +1,14 @@
-"""What a generation will cost, as far as list prices tell."""
+"""What a generation will cost, as far as list prices tell; and money as the whole numbers that are stored."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from rushes.catalogue.model import Model
 from rushes.video.request import VideoRequest
+
+MICROUSD = 1_000_000
+"""Millionths of a dollar: sums of whole numbers stay exact in every database."""
 
 
 def estimate_usd(model: Model, request: VideoRequest) -> Decimal | None:
@@ -17,3 +20,13 @@ def estimate_usd(model: Model, request: VideoRequest) -> Decimal | None:
     if usd_per_s is None or request.duration_s is None:
         return None
     return usd_per_s * request.duration_s * request.n
+
+
+def to_microusd(usd: Decimal) -> int:
+    """Dollars as whole millionths; what is smaller is rounded to the nearest, halves to even."""
+    return int((usd * MICROUSD).to_integral_value(ROUND_HALF_EVEN))
+
+
+def to_usd(microusd: int) -> Decimal:
+    """Whole millionths as dollars, exact."""
+    return Decimal(microusd) / MICROUSD

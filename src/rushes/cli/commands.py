@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from rushes.cli import jobs, keys, models, recovery, webhooks
+from rushes.cli import accounts, jobs, keys, limits, models, recovery, settling, webhooks
 from rushes.cli.demo import demo
 from rushes.cli.exits import EPILOG
 from rushes.cli.generate import generate
 from rushes.cli.serve import serve
+from rushes.cli.usage import usage
 
 app = typer.Typer(
     name="rushes",
@@ -23,7 +24,11 @@ app.command(epilog=EPILOG)(generate)
 jobs.app.command()(recovery.reconcile)
 jobs.app.command()(recovery.recover)
 jobs.app.command()(recovery.abort)
+jobs.app.command()(settling.settle)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")
+app.add_typer(accounts.app, name="accounts")
+app.add_typer(limits.app, name="limits")
+app.command()(usage)

@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from rushes.cli.options import DataDir
+from rushes.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from rushes.accounts.keys import KeyRecord
+    from rushes.accounts.keys import KeyRecord, Scope
     from rushes.accounts.store import AccountStore
 
 T = TypeVar("T")
 
-app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+app = typer.Typer(help="Make, list, disable and end API keys.", no_args_is_help=True)
+
+KeyId = Annotated[str, typer.Argument(metavar="ID", help="The id that `rushes keys list` shows.")]
 
 UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-HEADINGS = ("id", "account", "name", "mode", "ends in", "created", "state")
+HEADINGS = ("id", "account", "name", "mode", "scopes", "ends in", "created", "state")
 
 
 @app.command()
@@ -35,15 +38,23 @@ def create(
     expires: Annotated[
         str | None, typer.Option(help="How long the key works, such as 12h, 30d or 8w; else for ever.")
     ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="What it may do: read, generate or admin; repeatable. Without it: read and generate."),
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Make an API key. It is printed once, alone on the last line of standard output, and kept only as a hash."""
     from rushes.accounts.keys import Mode
 
     lifetime_s = None if expires is None else _seconds(expires)
+    scopes = _scopes(scope)
     mode = Mode.TEST if test else Mode.LIVE
     record, key = _with_accounts(
-        data_dir, lambda accounts: accounts.create_key(account=account, name=name, mode=mode, lifetime_s=lifetime_s)
+        data_dir,
+        lambda accounts: accounts.create_key(
+            account=account, name=name, mode=mode, lifetime_s=lifetime_s, scopes=scopes
+        ),
     )
     until = "" if record.expires_at is None else f", works until {_time(record.expires_at)}"
     typer.echo(f"{record.mode} key '{record.name}' ({record.id}) of account '{record.account}'{until}", err=True)
@@ -53,25 +64,51 @@ def create(
 @app.command("list")
 def list_keys(data_dir: DataDir = None) -> None:
     """Show every key: never the key itself, but its last four characters."""
+    from rushes.accounts.keys import scopes_to_text
+
     records = _with_accounts(data_dir, lambda accounts: accounts.list_keys())
     rows = [
-        (record.id, record.account, record.name, record.mode, record.hint, _time(record.created_at), _state(record))
+        (
+            record.id,
+            record.account,
+            record.name,
+            record.mode,
+            scopes_to_text(record.scopes),
+            record.hint,
+            _time(record.created_at),
+            _state(record),
+        )
         for record in records
     ]
-    # Not fitted to the terminal: an id cut short could not be revoked.
-    widths = [max(map(len, column)) for column in zip(HEADINGS, *rows, strict=True)]
-    for row in (HEADINGS, *rows):
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print_table(HEADINGS, rows)
 
 
 @app.command()
-def revoke(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="The id that `rushes keys list` shows.")],
-    data_dir: DataDir = None,
-) -> None:
-    """End a key at once, also in a running service."""
+def revoke(key_id: KeyId, data_dir: DataDir = None) -> None:
+    """End a key at once and for ever, also in a running service."""
     record = _with_accounts(data_dir, lambda accounts: accounts.revoke_key(key_id))
     typer.echo(f"revoked '{record.name}' ({record.id})")
+
+
+@app.command()
+def disable(key_id: KeyId, data_dir: DataDir = None) -> None:
+    """Shut a key out at once, until it is enabled."""
+    record = _with_accounts(data_dir, lambda accounts: accounts.disable_key(key_id))
+    typer.echo(f"disabled '{record.name}' ({record.id})")
+
+
+@app.command()
+def enable(key_id: KeyId, data_dir: DataDir = None) -> None:
+    """Let a disabled key in again; a revoked or expired one stays what it is."""
+    record = _with_accounts(data_dir, lambda accounts: accounts.enable_key(key_id))
+    typer.echo(f"'{record.name}' ({record.id}) is {_state(record)}")
+
+
+@app.command()
+def delete(key_id: KeyId, data_dir: DataDir = None) -> None:
+    """End a key at once and forget it with its limits; its jobs stay."""
+    record = _with_accounts(data_dir, lambda accounts: accounts.delete_key(key_id))
+    typer.echo(f"deleted '{record.name}' ({record.id})")
 
 
 def _with_accounts(data_dir: Path | None, act: Callable[[AccountStore], Awaitable[T]]) -> T:
@@ -92,14 +129,23 @@ def _seconds(text: str) -> float:
     return int(match[1]) * UNITS_S[match[2]]
 
 
+def _scopes(words: list[str] | None) -> frozenset[Scope]:
+    from rushes.accounts.keys import USUAL_SCOPES, Scope
+
+    if not words:
+        return USUAL_SCOPES
+    for word in words:
+        if word not in list(Scope):
+            raise typer.BadParameter(f"'{word}' is not one of {', '.join(Scope)}", param_hint="--scope")
+    return frozenset(map(Scope, words))
+
+
 def _state(record: KeyRecord) -> str:
-    if record.revoked_at is not None:
-        return f"revoked {_time(record.revoked_at)}"
-    if record.expires_at is None:
-        return "valid"
-    return ("valid until " if record.expires_at > datetime.now(UTC).timestamp() * 1000 else "expired ") + _time(
-        record.expires_at
-    )
+    state = record.state(int(datetime.now(UTC).timestamp() * 1000))
+    since = {"revoked": record.revoked_at, "expired": record.expires_at, "disabled": record.disabled_at}.get(state)
+    if since is not None:
+        return f"{state} {_time(since)}"
+    return state if record.expires_at is None else f"valid until {_time(record.expires_at)}"
 
 
 def _time(milliseconds: int) -> str:

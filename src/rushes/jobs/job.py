@@ -149,7 +149,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One generation, as stored. Times are milliseconds since 1970 UTC; `cost_usd` None means unknown.
+    """One generation, as stored. Times are milliseconds since 1970 UTC.
+
+    `cost_usd` is the estimate that was pinned, None if a price is not known; `spent_microusd` is what it has really
+    cost, None until that is known, and `reserved_microusd` what is still set aside for it.
 
     `surface` is which of the provider's APIs runs it, `credential` a fingerprint of the key it runs on, `byok` whether
     that key is the caller's own. `asked_model` is the model's name as a caller of OpenAI's API wrote it, an alias
@@ -193,6 +196,8 @@ class Job:
     traceparent: str | None = None
     abort_requested: bool = False
     """Whether an operator wants it to end."""
+    reserved_microusd: int = 0
+    spent_microusd: int | None = None
 
     @property
     def status(self) -> Status:

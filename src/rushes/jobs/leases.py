@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import LeaseLost
+from rushes.jobs.allowances import claim_within, lock_rooms, next_waiting_at, read_rooms
 from rushes.jobs.job import MOVES, Attempt, AttemptState, Job, Problem, State
 from rushes.jobs.moving import JOBS_CHANNEL, WORK_CHANNEL, record_event, record_move
 from rushes.jobs.store import (
@@ -163,12 +164,22 @@ class Claimed:
 class LeaseStore:
     """What one worker does with jobs. Methods that take a Claimed raise LeaseLost if it is no longer ours."""
 
-    def __init__(self, database: Database, worker_id: str, *, pulse: Database | None = None) -> None:
-        """`pulse` is a way to the same database that is kept free for the heartbeat."""
+    def __init__(
+        self,
+        database: Database,
+        worker_id: str,
+        *,
+        pulse: Database | None = None,
+        jobs_in_flight: int | None = None,
+    ) -> None:
+        """`pulse` is a way to the same database that is kept free for the heartbeat; `jobs_in_flight` is how many jobs
+        an account may have in flight that has no such limit of its own.
+        """
         self._database = database
         self._pulse = pulse or database
         self._worker_id = worker_id
         self._doubtful: set[str] = set()
+        self._jobs_in_flight = jobs_in_flight
 
     def listen(self, heard: Callable[[str], None]) -> Callable[[], None]:
         """Call `heard` with WORK_CHANNEL's notes, until what this returns is called."""
@@ -228,6 +239,7 @@ class LeaseStore:
             claimed: list[Claimed] = []
             rows = await transaction.fetch(CLAIM_UNOWNED, lease=lease, worker_id=self._worker_id, most=most)
             claimed.extend([await _claimed(transaction, row, lease) for row in rows])
+            rooms = await lock_rooms(transaction, self._jobs_in_flight)
             for lane in sorted(row["lane"] for row in await transaction.fetch(OPEN_LANES)):
                 room = most - len(claimed)
                 if room <= 0:
@@ -237,9 +249,11 @@ class LeaseStore:
                     continue
                 if opened["free"] is not None:
                     room = min(room, opened["free"])
-                taken = await transaction.fetch(
-                    CLAIM_QUEUED, lease=lease, worker_id=self._worker_id, lane=lane, most=room
-                )
+                ours = {"lease": lease, "worker_id": self._worker_id}
+                if rooms is None:
+                    taken = await transaction.fetch(CLAIM_QUEUED, lane=lane, most=room, **ours)
+                else:
+                    taken = await claim_within(transaction, rooms, lane=lane, most=room, **ours)
                 if taken:
                     count = len(taken)
                     await transaction.execute(LEAVE_LANE, lane=lane, ready=-count, in_use=count)
@@ -281,7 +295,12 @@ class LeaseStore:
         """When the next queued job of a lane with room may be claimed, in milliseconds; None if none waits."""
         lanes = await self._database.read(OPEN_LANES)
         times: list[int] = []
+        rooms = await read_rooms(self._database.read, self._jobs_in_flight) if lanes else None
         for lane in lanes:
+            if rooms is not None:
+                at = await next_waiting_at(self._database.read, rooms, lane["lane"])
+                times.extend([] if at is None else [at])
+                continue
             rows = await self._database.read(NEXT_AVAILABLE, lane=lane["lane"])
             if rows and rows[0]["at"] is not None:
                 times.append(rows[0]["at"])
@@ -527,7 +546,8 @@ async def _move(transaction: Transaction, row: Row, to: State, cause: str, **col
         status=to.status,
         **columns,
     )
-    await record_move(transaction, row, to, cause)
+    cost_usd = columns.get("cost_usd", row["cost_usd"])
+    await record_move(transaction, {**row, "cost_usd": cost_usd}, to, cause)
 
 
 async def _give_back(transaction: Transaction, worker_id: str, lease: str) -> None:

@@ -1,4 +1,4 @@
-"""What each move of a job brings with it, in the same transaction: counters, usage, its event, the end of secrets.
+"""What each move of a job brings with it, in the same transaction: counters, money, its event, the end of secrets.
 
 Whoever changes a job's state calls this, so that nothing that is kept beside a job can drift from it.
 """
@@ -9,7 +9,9 @@ import json
 from dataclasses import asdict, dataclass
 
 from rushes.db.database import Row, Transaction, fetch_one
+from rushes.jobs.costs import Reservation
 from rushes.jobs.job import State, Status
+from rushes.jobs.ledger import close, reserve
 from rushes.jobs.usage import count_recovery, count_usage
 
 JOBS_CHANNEL = "jobs"
@@ -69,8 +71,11 @@ class Move:
         return cls(**json.loads(text))
 
 
-async def record_acceptance(transaction: Transaction, job: Row) -> None:
-    """A new job is stored; `job` is its row."""
+async def record_acceptance(
+    transaction: Transaction, job: Row, reservation: Reservation, *, unpriced_allowed: bool
+) -> None:
+    """A new job is stored; `job` is its row. Raises SpendLimitReached or PriceUnknown, which undo the transaction."""
+    await reserve(transaction, job, reservation, unpriced_allowed=unpriced_allowed)
     await _count(transaction, job, State.QUEUED.status, 1)
     await count_usage(transaction, job, State.QUEUED)
     await record_event(transaction, job, State.QUEUED, "accepted")
@@ -87,6 +92,7 @@ async def record_move(transaction: Transaction, job: Row, to: State, cause: str)
         if job["byok"]:
             await transaction.execute(WIPE_SEALED, job_id=job["id"])
         await count_usage(transaction, job, to)
+        await close(transaction, job, to, cause)
         if was is State.RECOVERING:
             await count_recovery(transaction, job)
     if was.status is to.status:

@@ -14,6 +14,7 @@ from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import JobNotFound, NotRecoverable, OutputLost
 from rushes.jobs.job import Job, State
 from rushes.jobs.leases import LATE_ANSWER
+from rushes.jobs.ledger import write_off
 from rushes.jobs.moving import WORK_CHANNEL, record_event, record_move
 from rushes.jobs.store import GET_ANY_JOB, job_from
 from rushes.providers.base import Provider
@@ -24,7 +25,7 @@ LOCK_JOB = GET_ANY_JOB + " FOR UPDATE"
 UNSETTLED = """
 SELECT jobs.* FROM jobs WHERE state = 'failed' AND id IN (
     SELECT job_id FROM attempts WHERE state = 'failed' AND error_code IN ('submission_unknown', 'output_lost')
-) ORDER BY seq LIMIT :most
+) AND seq > :after_seq ORDER BY seq LIMIT :most
 """
 
 UNKNOWN_ATTEMPTS = """
@@ -70,9 +71,9 @@ class RecoveryStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def unsettled(self, most: int = 100) -> Sequence[Job]:
+    async def unsettled(self, most: int = 100, *, after_seq: int = 0) -> Sequence[Job]:
         """Failed jobs that may have been paid for and wait for an operator's word, oldest first."""
-        return [job_from(row) for row in await self._database.read(UNSETTLED, most=most)]
+        return [job_from(row) for row in await self._database.read(UNSETTLED, most=most, after_seq=after_seq)]
 
     async def late_answers(self, job_id: str) -> Sequence[str]:
         """What is known of submissions that were answered after their worker had lost the job."""
@@ -115,10 +116,11 @@ class RecoveryStore:
         await self._database.write(body)
 
     async def write_off(self, job_id: str) -> None:
-        """Record that nothing of the job is to be had at the provider."""
+        """Record that nothing of the job is to be had at the provider; what was finished and lost counts as paid."""
 
         async def body(transaction: Transaction) -> None:
             row = await _lock(transaction, job_id)
+            await write_off(transaction, row, "written off by the operator")
             if not await transaction.execute(WRITE_OFF, job_id=job_id):
                 raise NotRecoverable(f"Job '{job_id}' has nothing that could be written off")
             await record_event(transaction, row, State.FAILED, "written off by the operator")

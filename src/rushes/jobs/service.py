@@ -1,4 +1,4 @@
-"""What callers do with jobs: create, get, list, cancel, delete. What can be wrong is found before money is spent."""
+"""What callers do with jobs: quote, create, get, list, cancel, delete. What is wrong is found before money is spent."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from rushes import origin
 from rushes.accounts.keys import Caller, Mode
 from rushes.catalogue.choose import choose
 from rushes.catalogue.load import Catalogue
 from rushes.catalogue.model import Model
-from rushes.catalogue.price import estimate_usd
 from rushes.catalogue.wording import shown
 from rushes.clock import Clock
 from rushes.errors import FieldError, InvalidRequest
@@ -22,7 +20,9 @@ from rushes.jobs.fallbacks import Fallback, Fallbacks, pinned_options
 from rushes.jobs.idempotency import Once, Replay
 from rushes.jobs.job import Job
 from rushes.jobs.listener import Listener
+from rushes.jobs.quoting import UNKNOWN_PRICE, Quote, Quoted, cost_usd_of, quote_of
 from rushes.jobs.serving import ANIMATIC, Servers, Serving
+from rushes.jobs.spending import SpendingStore
 from rushes.jobs.store import JobStore, Listing, NewJob
 from rushes.media.inputs import GivenMedia, Inputs
 from rushes.sealing import Sealer
@@ -35,6 +35,8 @@ class Policy:
 
     hold_s: float = 0
     test_hold_s: float = 1
+    unpriced_allowed: bool = False
+    """Whether accounts with a spend limit may use models whose price is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class JobService:
         catalogue: Catalogue,
         servers: Servers,
         inputs: Inputs,
+        spending: SpendingStore,
         *,
         sealer: Sealer,
         clock: Clock,
@@ -87,6 +90,7 @@ class JobService:
         self._catalogue = catalogue
         self._servers = servers
         self._inputs = inputs
+        self._spending = spending
         self._sealer = sealer
         self._clock = clock
         self._policy = policy
@@ -101,7 +105,8 @@ class JobService:
 
         Media are taken in last: nothing is decoded or fetched for a request that is refused anyway. Raises
         ModelNotFound, ProviderNotFound, UnsupportedOption, InvalidRequest, ModelRetired, NoCredentials,
-        IdempotencyMismatch or what `Inputs.take` raises; no job is stored then.
+        SpendLimitReached, PriceUnknown, QueueFull, IdempotencyMismatch or what `Inputs.take` raises; no job is stored
+        then.
         """
         job_id = new_id("job")
         with self._tracing(job_id) as traceparent:
@@ -110,31 +115,23 @@ class JobService:
     async def _create(
         self, caller: Caller, asked: Asked, once: Once | None, job_id: str, traceparent: str | None
     ) -> Job | Replay:
-        model = choose(self._catalogue, asked.model, asked.provider)
-        expected = replace(asked.request, media=tuple(item.expected() for item in asked.media))
-        test = caller.mode is Mode.TEST
-        today = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).date()
-        serving = self._servers.serve(model, expected, test=test, byok_api_key=asked.byok_api_key, today=today)
-        fallbacks = Fallbacks(
-            tuple(
-                _fallback(
-                    self._servers.serve_instead(
-                        serving,
-                        fallback,
-                        expected,
-                        field=field,
-                        test=test,
-                        byok_api_key=asked.byok_api_key,
-                        today=today,
-                    )
-                )
-                for field, fallback in self._choose_fallbacks(model, asked.fallback_models)
-            )
+        plan = self._plan(caller, asked)
+        # The limits are kept where the job is stored; this only spares fetching media for nothing.
+        await self._spending.check(
+            caller.account_id,
+            caller.key_id,
+            quote_of(plan.quoted).reservation,
+            self._clock.now_ms(),
+            unpriced_allowed=self._policy.unpriced_allowed,
         )
+        if asked.media:
+            await self._store.check_room(caller.account_id, caller.key_id)
+        model, serving = plan.model, plan.serving
+        fallbacks = Fallbacks(tuple(_fallback(one) for one in plan.fallbacks))
         request = replace(serving.request, media=await self._inputs.take(caller.account_id, asked.media))
         served = serving.model
         hold_s = self._policy.test_hold_s if served.provider == ANIMATIC else self._policy.hold_s
-        cost_usd = _cost_usd(serving, request)
+        cost_usd = cost_usd_of(serving)
         request_of = origin.current.get()
         new = NewJob(
             id=job_id,
@@ -163,8 +160,23 @@ class JobService:
             listener=asked.listener,
             request_id=None if request_of is None else request_of.request_id,
             traceparent=traceparent,
+            unpriced_allowed=self._policy.unpriced_allowed,
         )
         return await self._store.create(new) if once is None else await self._store.create_once(new, once)
+
+    async def quote(self, caller: Caller, asked: Asked) -> Quote:
+        """What `create` would answer about money. Nothing is stored, and no media are fetched or decoded.
+
+        Raises what `create` raises for the model and its options; a limit that would refuse is in the answer instead.
+        """
+        now_ms = self._clock.now_ms()
+        limits = await self._spending.limits_of(caller.account_id, caller.key_id, now_ms)
+        return quote_of(
+            self._plan(caller, asked).quoted,
+            limits=limits,
+            now_ms=now_ms,
+            unpriced_allowed=self._policy.unpriced_allowed,
+        )
 
     async def get(self, caller: Caller, job_id: str) -> Job:
         """The caller's job. Raises JobNotFound."""
@@ -188,6 +200,27 @@ class JobService:
         """Cancel a pending job; again is no error. Raises JobNotFound or NotCancellable."""
         return await self._store.cancel(caller.account_id, job_id)
 
+    def _plan(self, caller: Caller, asked: Asked) -> _Plan:
+        """Which models would run, each with the request as it would get it; no media are needed for that."""
+        model = choose(self._catalogue, asked.model, asked.provider)
+        expected = replace(asked.request, media=tuple(item.expected() for item in asked.media))
+        test = caller.mode is Mode.TEST
+        today = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).date()
+        serving = self._servers.serve(model, expected, test=test, byok_api_key=asked.byok_api_key, today=today)
+        fallbacks = tuple(
+            self._servers.serve_instead(
+                serving,
+                fallback,
+                expected,
+                field=field,
+                test=test,
+                byok_api_key=asked.byok_api_key,
+                today=today,
+            )
+            for field, fallback in self._choose_fallbacks(model, asked.fallback_models)
+        )
+        return _Plan(model, serving, fallbacks)
+
     def _choose_fallbacks(self, main: Model, names: Sequence[str]) -> Sequence[tuple[str, Model]]:
         """The models that `fallback_models` names, each with its field."""
         chosen: list[tuple[str, Model]] = []
@@ -209,17 +242,22 @@ class JobService:
         return self._sealer.seal(serving.pinned.credential.secret, job_id)
 
 
-UNKNOWN_PRICE = "The price of this model is not known; the job's cost is null."
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What would serve a request: the model asked for, what runs, and what may take over."""
 
+    model: Model
+    serving: Serving
+    fallbacks: tuple[Serving, ...]
 
-def _cost_usd(serving: Serving, request: VideoRequest) -> Decimal | None:
-    if serving.model.provider == ANIMATIC or serving.byok:
-        return Decimal(0)
-    return estimate_usd(serving.model, request)
+    @property
+    def quoted(self) -> Sequence[Quoted]:
+        """What each of them would cost; the one that runs first."""
+        return [Quoted.of(one) for one in (self.serving, *self.fallbacks)]
 
 
 def _fallback(serving: Serving) -> Fallback:
-    cost_usd = _cost_usd(serving, serving.request)
+    cost_usd = cost_usd_of(serving)
     return Fallback(
         name=f"{serving.asked.provider}/{serving.asked.id}",
         provider=serving.model.provider,

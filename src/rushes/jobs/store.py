@@ -9,9 +9,12 @@ from decimal import Decimal
 
 from pydantic_core import from_json
 
+from rushes.accounts.limits import NO_LIMITS, Limits
 from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableInput
+from rushes.jobs.allowances import Allowances, check_queue, queue_full
+from rushes.jobs.costs import Reservation, reservation_for
 from rushes.jobs.fallbacks import NO_FALLBACKS, Fallbacks
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay, replayed
 from rushes.jobs.job import Job, Problem, State, Status
@@ -24,11 +27,11 @@ INSERT_JOB = """
 INSERT INTO jobs (id, account_id, key_id, state, status, provider, model, served_provider, served_model, request,
                   response_format, cost_usd, usual_s, warnings, lane, available_at, deadline_at, progress, created_at,
                   surface, credential, byok, fallbacks, asked_model, source_job_id, listener,
-                  request_id, traceparent)
+                  request_id, traceparent, reserved_microusd)
 VALUES (:id, :account_id, :key_id, 'queued', 'pending', :provider, :model, :served_provider, :served_model, :request,
         :response_format, :cost_usd, :usual_s, :warnings, :lane, :now + :hold_ms, :now + :deadline_ms, :progress, :now,
         :surface, :credential, :byok, :fallbacks, :asked_model, :source_job_id, :listener,
-        :request_id, :traceparent)
+        :request_id, :traceparent, :reserved_microusd)
 RETURNING *
 """
 
@@ -125,6 +128,14 @@ class NewJob:
     listener: Listener | None = None
     request_id: str | None = None
     traceparent: str | None = None
+    unpriced_allowed: bool = False
+    """Whether a spend limit lets it pass although a price is not known."""
+
+    @property
+    def reservation(self) -> Reservation:
+        """What is set aside for it: the dearest of the models that may run it."""
+        served = (f"{self.served_provider}/{self.served_model}", self.cost_usd)
+        return reservation_for([served, *((one.name, one.cost_usd) for one in self.fallbacks.models)])
 
 
 Deleting = Callable[[Transaction, Row], Awaitable[None]]
@@ -160,10 +171,11 @@ class Listing:
 
 
 class JobStore:
-    """What callers do with jobs."""
+    """What callers do with jobs. `defaults` limit accounts that have no limits of their own."""
 
-    def __init__(self, database: Database, *, deleting: Deleting = _nobody_minds) -> None:
+    def __init__(self, database: Database, defaults: Limits = NO_LIMITS, *, deleting: Deleting = _nobody_minds) -> None:
         self._database = database
+        self._defaults = defaults
         self._deleting = deleting
 
     async def find_answer(self, account_id: str, once: Once) -> Replay | None:
@@ -178,12 +190,18 @@ class JobStore:
         rows = await self._database.read(GET_SEALED, job_id=job_id)
         return rows[0]["sealed"] if rows else None
 
+    async def check_room(self, account_id: str, key_id: str) -> None:
+        """Raise QueueFull if a job could surely not be stored now."""
+        left = await Allowances(self._database, self._defaults).remaining(account_id, key_id)
+        if left.queued_jobs == 0:
+            raise queue_full()
+
     async def create(self, new: NewJob) -> Job:
         """Store a queued job; when this returns it survives loss of power, and its input files are kept for it.
 
-        Raises UnusableInput if an input file is gone.
+        Raises UnusableInput if an input file is gone, SpendLimitReached, PriceUnknown under a spend limit, QueueFull.
         """
-        return await self._database.write(lambda transaction: _insert(transaction, new))
+        return await self._database.write(lambda transaction: _insert(transaction, new, self._defaults))
 
     async def create_once(self, new: NewJob, once: Once) -> Job | Replay:
         """The same under an idempotency key, whose answer is stored in the job's own transaction.
@@ -198,7 +216,7 @@ class JobStore:
             )
             if earlier is not None:
                 return replayed(once, earlier["body_hash"], earlier["answer"])
-            job = await _insert(transaction, new)
+            job = await _insert(transaction, new, self._defaults)
             kept = await transaction.execute(
                 KEEP_ANSWER,
                 account_id=account_id,
@@ -326,7 +344,8 @@ class _Overtaken(Exception):
     """Another transaction of the same idempotency key was committed first; ours is rolled back."""
 
 
-async def _insert(transaction: Transaction, new: NewJob) -> Job:
+async def _insert(transaction: Transaction, new: NewJob, defaults: Limits) -> Job:
+    reservation = new.reservation
     hold_ms = int(new.hold_s * 1000)
     rows = await transaction.fetch(
         INSERT_JOB,
@@ -355,6 +374,7 @@ async def _insert(transaction: Transaction, new: NewJob) -> Job:
         listener=None if new.listener is None else new.listener.to_json(),
         request_id=new.request_id,
         traceparent=new.traceparent,
+        reserved_microusd=reservation.microusd,
     )
     if new.sealed_secret is not None:
         await transaction.execute(KEEP_SEALED, job_id=new.id, sealed=new.sealed_secret)
@@ -362,7 +382,8 @@ async def _insert(transaction: Transaction, new: NewJob) -> Job:
         if not await transaction.execute(NEED_INPUT, job_id=new.id, key=media.key):
             raise UnusableInput(f"{media.role}: the file was removed before the job began; send it again", media.role)
     await transaction.execute(ENTER_LANE, lane=new.lane, capacity=new.lane_capacity)
-    await record_acceptance(transaction, rows[0])
+    await record_acceptance(transaction, rows[0], reservation, unpriced_allowed=new.unpriced_allowed)
+    await check_queue(transaction, new.account_id, new.key_id, defaults)
     transaction.notify(WORK_CHANNEL, str(hold_ms))
     return job_from(rows[0])
 
@@ -426,6 +447,8 @@ def job_from(row: Row) -> Job:
         request_id=row.get("request_id"),
         traceparent=row.get("traceparent"),
         abort_requested=row["abort_requested_at"] is not None,
+        reserved_microusd=row["reserved_microusd"],
+        spent_microusd=row["spent_microusd"],
     )
 
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
+from enum import StrEnum
 
+from rushes.catalogue.price import to_usd
 from rushes.db.database import Database, Row, Transaction
 from rushes.jobs.job import State
 
 DAY_MS = 86_400_000
-MICROUSD = 1_000_000
+EPOCH = date(1970, 1, 1)
 
 ADD_USAGE = """
 INSERT INTO usage_rollups (account_id, day, provider, model, jobs, completed, failed, unpriced, cost_microusd)
@@ -38,6 +41,33 @@ SELECT provider, model, SUM(jobs) AS jobs, SUM(completed) AS completed, SUM(fail
        SUM(unpriced) AS unpriced, SUM(cost_microusd) AS cost_microusd
 FROM usage_rollups WHERE day >= :since_day
 GROUP BY provider, model ORDER BY provider, model
+"""
+
+_SUM_SPAN = """
+SELECT {group}, SUM(jobs) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
+       SUM(unpriced) AS unpriced, SUM(cost_microusd) AS cost_microusd
+FROM usage_rollups WHERE account_id = :account_id AND day >= :first_day AND day <= :last_day
+GROUP BY {group} ORDER BY {group}
+"""
+
+
+class Grouping(StrEnum):
+    """By what the usage of a span of days is told apart."""
+
+    DATE = "date"
+    MODEL = "model"
+    PROVIDER = "provider"
+
+
+_COLUMNS = {Grouping.DATE: "day", Grouping.MODEL: "provider, model", Grouping.PROVIDER: "provider"}
+
+
+USAGE_BY_DAY = """
+SELECT accounts.name AS account, usage_rollups.day, usage_rollups.provider, usage_rollups.model, usage_rollups.jobs,
+       usage_rollups.completed, usage_rollups.failed, usage_rollups.unpriced, usage_rollups.cost_microusd
+FROM usage_rollups JOIN accounts ON accounts.id = usage_rollups.account_id
+WHERE usage_rollups.day >= :since_day AND usage_rollups.day <= :until_day
+ORDER BY accounts.name, usage_rollups.day, usage_rollups.provider, usage_rollups.model
 """
 
 
@@ -75,6 +105,17 @@ class ModelUsage:
     usage: Usage
 
 
+@dataclass(frozen=True, slots=True)
+class DayUsage:
+    """The usage of one model, as one account asked for it on one UTC day (whole days since 1970)."""
+
+    account: str
+    day: int
+    provider: str
+    model: str
+    usage: Usage
+
+
 class UsageStore:
     """Reads the sums; a read costs the same however many jobs they count."""
 
@@ -86,18 +127,39 @@ class UsageStore:
         rows = await self._database.read(SUM_USAGE, account_id=account_id, since_day=since_ms // DAY_MS)
         return [ModelUsage(row["provider"], row["model"], _usage(row)) for row in rows]
 
+    async def read_span(
+        self, account_id: str, first: date, last: date, grouping: Grouping
+    ) -> Sequence[tuple[str, Usage]]:
+        """The usage of jobs accepted on these days (UTC), both included, by the group's name; empty groups left out."""
+        rows = await self._database.read(
+            _SUM_SPAN.format(group=_COLUMNS[grouping]),
+            account_id=account_id,
+            first_day=(first - EPOCH).days,
+            last_day=(last - EPOCH).days,
+        )
+        return [(_name_of(row, grouping), _usage(row)) for row in rows]
+
     async def read_all(self, *, since_ms: int) -> Sequence[ModelUsage]:
         """The usage of all accounts together. For the operator, not for a request: it walks over all that is kept."""
         rows = await self._database.read(SUM_USAGE_OF_ALL, since_day=since_ms // DAY_MS)
         return [ModelUsage(row["provider"], row["model"], _usage(row)) for row in rows]
 
+    async def read_days(self, *, since_day: int, until_day: int, account: str | None = None) -> Sequence[DayUsage]:
+        """The usage per account, day and model, both days included; of one account if its name is given.
+
+        For the operator, like `read_all`.
+        """
+        rows = await self._database.read(USAGE_BY_DAY, since_day=since_day, until_day=until_day)
+        return [
+            DayUsage(row["account"], row["day"], row["provider"], row["model"], _usage(row))
+            for row in rows
+            if account is None or row["account"] == account
+        ]
+
 
 async def count_usage(transaction: Transaction, job: Row, state: State) -> None:
-    """Count a job's move to `state`: its acceptance or its end, once each. Only a completed job costs anything."""
+    """Count a job's move to `state`: its acceptance or its end, once each. What it costs comes from the ledger."""
     completed = state is State.SUCCEEDED
-    cost_usd = Decimal(0)
-    if completed and job["cost_usd"] is not None:
-        cost_usd = Decimal(job["cost_usd"])
     await transaction.execute(
         ADD_USAGE,
         account_id=job["account_id"],
@@ -107,8 +169,33 @@ async def count_usage(transaction: Transaction, job: Row, state: State) -> None:
         jobs=int(state is State.QUEUED),
         completed=int(completed),
         failed=int(state.is_final and not completed),
-        unpriced=int(completed and job["cost_usd"] is None),
-        cost_microusd=round(cost_usd * MICROUSD),
+        unpriced=0,
+        cost_microusd=0,
+    )
+
+
+async def add_cost(
+    transaction: Transaction,
+    *,
+    account_id: str,
+    accepted_at: int,
+    provider: str,
+    model: str,
+    cost_microusd: int,
+    unpriced: int,
+) -> None:
+    """Add to what the account's jobs have cost, and to the number of those whose cost is not known; for the ledger."""
+    await transaction.execute(
+        ADD_USAGE,
+        account_id=account_id,
+        day=accepted_at // DAY_MS,
+        provider=provider,
+        model=model,
+        jobs=0,
+        completed=0,
+        failed=0,
+        unpriced=unpriced,
+        cost_microusd=cost_microusd,
     )
 
 
@@ -128,6 +215,16 @@ async def count_recovery(transaction: Transaction, job: Row) -> None:
     )
 
 
+def _name_of(row: Row, grouping: Grouping) -> str:
+    match grouping:
+        case Grouping.DATE:
+            return (EPOCH + timedelta(days=row["day"])).isoformat()
+        case Grouping.MODEL:
+            return f"{row['provider']}/{row['model']}"
+        case Grouping.PROVIDER:
+            return str(row["provider"])
+
+
 def _usage(row: Row) -> Usage:
     # Postgres sums big integers into decimals.
     return Usage(
@@ -135,5 +232,5 @@ def _usage(row: Row) -> Usage:
         completed=int(row["completed"]),
         failed=int(row["failed"]),
         unpriced=int(row["unpriced"]),
-        cost_usd=Decimal(int(row["cost_microusd"])) / MICROUSD,
+        cost_usd=to_usd(int(row["cost_microusd"])),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -18,7 +19,9 @@ from rushes.errors import (
     InvalidRequest,
     JobNotFound,
     NotAuthenticated,
+    PriceUnknown,
     RushesError,
+    SpendLimitReached,
     UnknownField,
     UnsupportedOption,
 )
@@ -56,6 +59,28 @@ def test_a_problem_has_every_field_and_the_id_of_its_request() -> None:
         "request_id": "req_42",
         "suggestions": [],
     }
+
+
+def test_a_402_has_the_figures_that_a_program_needs() -> None:
+    status, headers, content = answered(
+        SpendLimitReached(
+            "The job would cost 3.20 USD",
+            limit="spend_ever",
+            key_id="key_1",
+            limit_usd=Decimal(5),
+            spent_usd=Decimal("0.10"),
+            reserved_usd=Decimal(4),
+            cost_usd=Decimal("3.20"),
+            resets_at=None,
+        )
+    )
+    assert (status, content["code"]) == (402, "spend_limit_reached")
+    assert "retry-after" not in headers
+    assert content["spend_limit"] == {
+        "name": "spend_ever", "key_id": "key_1", "limit": 5, "spent": 0.1, "reserved": 4, "cost": 3.2,
+        "currency": "USD", "resets_at": None,
+    }  # fmt: skip
+    assert answered(PriceUnknown("Nobody knows"))[0] == 402
 
 
 def test_a_401_names_its_scheme() -> None:

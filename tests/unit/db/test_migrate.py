@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from rushes.db.migrate import is_current, known_versions, migrate_postgres, migrate_sqlite
 from rushes.errors import StartupError
@@ -48,7 +52,7 @@ def test_a_new_database_is_brought_up_to_date(tmp_path: Path) -> None:
 def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "rushes.db"
     migrate_sqlite(path)
-    run(path, "INSERT INTO accounts VALUES ('acct_1', 'alice', 0)")
+    run(path, "INSERT INTO accounts (id, name, created_at) VALUES ('acct_1', 'alice', 0)")
     before = path.read_bytes()
     migrate_sqlite(path)
     assert path.read_bytes() == before
@@ -64,6 +68,58 @@ def test_a_migration_that_breaks_off_leaves_nothing_and_can_be_done_again(tmp_pa
     run(path, "DROP TABLE workers")
     migrate_sqlite(path)
     assert is_current(path)
+
+
+def migrate_to(path: Path, version: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", "rushes.db:migrations")
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+
+
+def old_job(path: Path, job_id: str, **given: object) -> None:
+    """A job of 3.20 USD from before there was a ledger, accepted on 2026-11-22."""
+    plain = {
+        "id": job_id, "account_id": "acct_1", "key_id": "key_1", "state": "x", "status": "in_progress", "provider": "p",
+        "model": "m", "served_provider": "p", "served_model": "m", "request": "{}", "response_format": "url",
+        "cost_usd": "3.20", "usual_s": 1, "warnings": "[]", "lane": "l", "available_at": 0, "deadline_at": 0,
+        "created_at": 1_795_305_600_000,
+    }  # fmt: skip
+    row = {**plain, **given}
+    with sqlite3.connect(path) as connection:
+        places = ", ".join(f":{name}" for name in row)
+        connection.execute(f"INSERT INTO jobs ({', '.join(row)}) VALUES ({places})", row)
+    connection.close()
+
+
+def test_what_jobs_cost_before_the_ledger_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "rushes.db"
+    migrate_to(path, "0006")
+    fallbacks = json.dumps({"version": 1, "used": 0, "models": [{"cost_usd": "5.00"}, {"cost_usd": None}]})
+    old_job(path, "job_running", fallbacks=fallbacks)
+    old_job(path, "job_done", status="completed")
+    old_job(path, "job_unpriced", status="completed", cost_usd=None)
+    old_job(path, "job_unknown", status="failed", error_code="submission_unknown", started_at=1)
+    old_job(path, "job_waited", status="failed", error_code="expired")
+    old_job(path, "job_free", cost_usd="0")
+    migrate_sqlite(path)
+    assert run(path, "SELECT id, reserved_microusd, spent_microusd FROM jobs ORDER BY seq") == [
+        ("job_running", 5_000_000, None),
+        ("job_done", 0, 3_200_000),
+        ("job_unpriced", 0, None),
+        ("job_unknown", 3_200_000, 0),
+        ("job_waited", 0, 0),
+        ("job_free", 0, None),
+    ]
+    sums = [
+        (key, period, 8_200_000, 3_200_000) for key in ("", "key_1") for period in ("2026-11", "2026-11-22", "ever")
+    ]
+    columns = "key_id, period, reserved_microusd, spent_microusd"
+    assert run(path, f"SELECT {columns} FROM balances ORDER BY key_id, period") == sums
+    assert run(path, "SELECT SUM(reserved_microusd), SUM(spent_microusd) FROM ledger") == [(8_200_000, 3_200_000)]
+    assert run(path, "SELECT job_id, reserved_microusd FROM unsettled_jobs") == [("job_unknown", 3_200_000)]
 
 
 def test_a_newer_schema_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
@@ -118,10 +174,22 @@ def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> None:
             "jobs_unowned",
         ),
         ("SELECT id FROM jobs WHERE worker_id = 'worker_1'", "jobs_leased"),
+        ("SELECT * FROM ledger WHERE account_id = 'a' ORDER BY seq DESC LIMIT 20", "ledger_by_account"),
+        ("SELECT * FROM ledger WHERE account_id = 'a' AND kind = 'settle' ORDER BY seq DESC", "ledger_by_account_kind"),
+        ("SELECT * FROM ledger WHERE account_id = 'a' AND job_id = 'j' ORDER BY seq DESC", "ledger_by_account_job"),
+        ("SELECT seq FROM ledger WHERE account_id = 'a' AND at >= 5 ORDER BY at LIMIT 1", "ledger_by_account_time"),
         ("SELECT id FROM jobs WHERE account_id = 'a' ORDER BY seq DESC", "jobs_by_account"),
         ("SELECT id FROM jobs WHERE account_id = 'a' AND seq > 5 ORDER BY seq ASC", "jobs_by_account"),
         ("SELECT id FROM jobs WHERE account_id = 'a' AND status = 'failed' ORDER BY seq DESC",
          "jobs_by_account_status"),
+        ("SELECT account_id, key_id, COUNT(*) FROM jobs WHERE in_slot = 1 AND byok = 0 GROUP BY account_id, key_id",
+         "jobs_in_flight"),
+        ("SELECT job_id FROM attempts WHERE state = 'failed' AND error_code IN ('submission_unknown', 'output_lost')",
+         "attempts_unsettled"),
+        ("SELECT 1 FROM jobs WHERE key_id = 'key_1' AND status = 'pending' LIMIT 5", "jobs_pending_by_key"),
+        ("SELECT * FROM accounts WHERE (created_at, id) > (1, 'a') ORDER BY created_at, id", "accounts_by_time"),
+        ("SELECT * FROM api_keys WHERE account_id = 'a' AND (created_at, id) > (1, 'a') ORDER BY created_at, id",
+         "api_keys_by_account"),
     ],
 )  # fmt: skip
 def test_what_is_asked_all_the_time_is_found_through_an_index(tmp_path: Path, query: str, index: str) -> None:

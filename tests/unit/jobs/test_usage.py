@@ -17,6 +17,7 @@ from rushes.jobs.usage import DAY_MS, ModelUsage, Usage, UsageStore
 from tests.fixtures.clocks import ManualClock
 from tests.fixtures.databases import fresh_sqlite
 from tests.fixtures.new_jobs import ACCOUNT, new_job
+from tests.fixtures.scripted_provider import stored_video
 
 DAY_S = 86_400
 
@@ -40,7 +41,7 @@ class Ledger:
 
     async def complete(self, claimed: Claimed) -> None:
         await self.leases.begin_storing(claimed)
-        await self.leases.succeed(claimed, [], "stored")
+        await self.leases.succeed(claimed, [stored_video()], "stored")
 
     async def total(self, since_ms: int = 0) -> Usage:
         return sum((item.usage for item in await self.usage.read(ACCOUNT, since_ms=since_ms)), Usage())

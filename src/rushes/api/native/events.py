@@ -18,14 +18,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from rushes.accounts.keys import Caller
-from rushes.api.authentication import Authenticated, authenticate
+from rushes.api.authentication import Authenticated, check_again
 from rushes.api.body import invalid_fields, refuse_unknown
 from rushes.api.native.answers import problems
 from rushes.api.native.inline import InlineVideos
 from rushes.api.native.schemas import job_view
 from rushes.api.services import services_of
 from rushes.api.times import rfc3339
-from rushes.errors import FieldError, JobNotFound, NotAuthenticated, RushesError
+from rushes.errors import FieldError, JobNotFound, NotAllowed, NotAuthenticated, RushesError
 from rushes.jobs.following import Ended, Happening, Moved, Position, Progressed, follow, has_seen_the_end
 from rushes.jobs.job import Job
 from rushes.jobs.watching import Watch
@@ -159,8 +159,8 @@ class EventStream(Response):
             async with aclosing(self._happenings):
                 async for happening in self._happenings:
                     await self._write(happening, write)
-        except (NotAuthenticated, JobNotFound):
-            # The key was revoked, or the job deleted: whoever comes back is told so.
+        except (NotAuthenticated, NotAllowed, JobNotFound):
+            # The key was revoked or its account disabled, or the job deleted: whoever comes back is told so.
             pass
         except (RushesError, FileNotFoundError) as error:
             log.warning("stream_cut", job_id=self._watch.job_id, error_code=getattr(error, "code", "file_gone"))
@@ -183,8 +183,7 @@ class EventStream(Response):
             case Ended(position, job):
                 await self._write_end(position, job, write)
             case _:
-                if await authenticate(self._request, None) != self._caller:
-                    raise NotAuthenticated("The key speaks for another account now")
+                await check_again(self._request, self._caller)
                 await write(b": keep-alive\n\n")
 
     async def _write_end(self, position: Position, job: Job, write: Callable[[bytes], Awaitable[None]]) -> None:

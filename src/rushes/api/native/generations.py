@@ -13,9 +13,9 @@ import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from rushes.accounts.keys import Caller
+from rushes.accounts.keys import Caller, Mode
 from rushes.api.answers import json_response
-from rushes.api.authentication import Authenticated
+from rushes.api.authentication import AuthenticatedUnmetered, meter
 from rushes.api.body import read_json_object
 from rushes.api.document import leads_to
 from rushes.api.generation import GenerationBody, asked_of
@@ -64,7 +64,7 @@ BODY_SCHEMA: dict[str, Any] = {
     "/videos/generations",
     summary="Start a generation",
     response_model=GenerationStarted | GenerationFinished,
-    responses=problems(400, 401, 404, 413, 415, 422, 503)
+    responses=problems(400, 401, 402, 404, 413, 415, 422, 503)
     | leads_to(
         get_job=THE_JOB,
         cancel_job=THE_JOB,
@@ -75,12 +75,18 @@ BODY_SCHEMA: dict[str, Any] = {
     ),
     openapi_extra=BODY_SCHEMA,
 )
-async def create_generation(request: Request, caller: Authenticated) -> Response:
+async def create_generation(request: Request, caller: AuthenticatedUnmetered) -> Response:
     """Accepts the request, answers its job at once; the work is asynchronous.
 
     With `Prefer: wait=N` it answers the videos, if they are finished within N seconds.
     """
-    content = await read_json_object(request)
+    try:
+        content = await read_json_object(request)
+    except RushesError:
+        await meter(request, caller)
+        raise
+    # What runs on the caller's own key is no matter of our rates; their provider has its own. A test key uses none.
+    await meter(request, caller, counted=content.get("byok_api_key") is None or caller.mode is Mode.TEST)
     once = await once_of(
         request, "POST /videos/generations", content, lambda job: _envelope(request, job).model_dump_json()
     )

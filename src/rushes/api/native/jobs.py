@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -13,7 +12,7 @@ from starlette.responses import Response
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated, authenticate
 from rushes.api.body import refuse_unknown
-from rushes.api.cursors import cursor_of, seq_of
+from rushes.api.cursors import cursor_of, milliseconds, seq_of
 from rushes.api.document import leads_to
 from rushes.api.native.answers import problems
 from rushes.api.native.inline import InlineVideos
@@ -111,8 +110,8 @@ async def list_jobs(
         status=status,
         model=None if model is None else model.removeprefix(f"{provider or ''}/"),
         provider=provider,
-        created_after_ms=_milliseconds(created_after),
-        created_before_ms=_milliseconds(created_before),
+        created_after_ms=milliseconds(created_after),
+        created_before_ms=milliseconds(created_before),
     )
     jobs, total = await services_of(request).jobs.list(caller, listing)
     page = JobPage(
@@ -148,7 +147,3 @@ async def cancel_job(request: Request, job_id: str, caller: Authenticated) -> Re
     """Only a pending job can be cancelled; it is then never submitted to a provider. Again answers the same."""
     job = await services_of(request).jobs.cancel(caller, job_id)
     return json_response(Cancelled(job_id=job.id, status=job.status))
-
-
-def _milliseconds(moment: datetime | None) -> int | None:
-    return None if moment is None else int(moment.timestamp() * 1000)

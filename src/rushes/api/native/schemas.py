@@ -12,7 +12,8 @@ from rushes.api.links import Links
 from rushes.api.native.inline import InlineVideos
 from rushes.api.services import services_of
 from rushes.api.times import rfc3339, rfc3339_or_none
-from rushes.jobs.job import MAYBE_CHARGED, Job, State, Status
+from rushes.catalogue.price import to_usd
+from rushes.jobs.job import Job, State, Status
 
 # What is read a thousand times a second is a plain dataclass: mypy checks how it is built, nothing validates it again.
 
@@ -224,17 +225,13 @@ def view_of(
 
 
 def usage(job: Job) -> Usage:
-    """The job's cost: an estimate until it has ended, and 0 if it ended before anything can have been charged."""
+    """The job's cost: an estimate until it has ended, then what it has cost and what may still be charged."""
+    if job.spent_microusd is not None:
+        cost_usd = to_usd(job.spent_microusd + job.reserved_microusd)
+        return Usage(cost=float(cost_usd), estimated=job.reserved_microusd > 0)
     if job.cost_usd is None:
         return Usage(cost=None, estimated=True)
-    if job.status is Status.FAILED and not _may_be_charged(job):
-        return Usage(cost=0.0, estimated=False)
-    return Usage(cost=float(job.cost_usd), estimated=job.cost_usd != 0 and job.state is not State.SUCCEEDED)
-
-
-def _may_be_charged(job: Job) -> bool:
-    # The estimate stands until somebody knows better; a job that expired in the queue was never near the provider.
-    return job.started_at is not None and job.problem is not None and job.problem.code in MAYBE_CHARGED
+    return Usage(cost=float(job.cost_usd), estimated=job.cost_usd != 0)
 
 
 def accepted_options(job: Job) -> dict[str, Any]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from rushes.accounts.keys import Caller
+from rushes.accounts.limits import LimitName
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
 from rushes.api.native.answers import problems
-from rushes.api.services import services_of
+from rushes.api.services import Services, services_of
 from rushes.api.times import rfc3339
 from rushes.jobs.usage import ModelUsage, Usage
 
@@ -24,9 +27,9 @@ class UsageView(BaseModel):
 
     requests: int
     completed: int
-    failed: int = Field(description="Failed, cancelled and expired jobs; they cost nothing.")
+    failed: int = Field(description="Failed, cancelled and expired jobs; they cost only what was settled by hand.")
     open: int = Field(description="Jobs that have not ended; they cost nothing yet.")
-    unpriced: int = Field(description="Completed jobs whose price is not known; they are missing from the cost.")
+    unpriced: int = Field(description="Completed jobs whose cost is not known; it is missing from the sum.")
     cost: float
     tokens: int = 0
 
@@ -36,6 +39,19 @@ class PeriodView(UsageView):
 
     period_start: str
     period_end: str
+
+
+class Remaining(BaseModel):
+    """What the caller's limits leave at this moment; null where there is none."""
+
+    spend_day: float | None = Field(
+        description="USD that new jobs may cost today (UTC); what is reserved counts as spent."
+    )
+    spend_month: float | None = Field(description="The same for this calendar month (UTC).")
+    spend_ever: float | None = Field(description="The same for all time.")
+    requests_per_minute: int | None = Field(description="In the minute that runs, as this process knows it.")
+    jobs_in_flight: int | None = Field(description="Jobs that may begin before others have ended.")
+    queued_jobs: int | None = Field(description="Jobs that may be created before others have begun.")
 
 
 class AccountUsage(BaseModel):
@@ -49,6 +65,8 @@ class AccountUsage(BaseModel):
     current_period: PeriodView
     by_provider: dict[str, UsageView]
     by_model: dict[str, UsageView]
+    remaining: Remaining | None = None
+    """Null when an administrator asks."""
 
 
 @router.get("/user/usage", summary="What the account has used", response_model=AccountUsage,
@@ -56,10 +74,37 @@ class AccountUsage(BaseModel):
 async def get_usage(request: Request, caller: Authenticated) -> Response:
     """Real counts and costs, kept with every job, and counted by the provider and model that were asked for."""
     services = services_of(request)
+    answer = await usage_of(services, caller.account_id)
+    answer.remaining = await remaining_of(services, caller)
+    return json_response(answer)
+
+
+async def remaining_of(services: Services, caller: Caller) -> Remaining:
+    """What the limits of the account and the key leave; of two of a kind the lesser."""
+    jobs = await services.allowances.remaining(caller.account_id, caller.key_id)
+    spending = await services.spending.limits_of(caller.account_id, caller.key_id, services.clock.now_ms())
+
+    def left_usd(name: LimitName) -> float | None:
+        # Below 0 where a limit was lowered, or a real bill was higher.
+        left = [max(limit.left_usd, Decimal(0)) for limit in spending if limit.name is name]
+        return float(min(left)) if left else None
+
+    return Remaining(
+        spend_day=left_usd(LimitName.SPEND_DAY),
+        spend_month=left_usd(LimitName.SPEND_MONTH),
+        spend_ever=left_usd(LimitName.SPEND_EVER),
+        requests_per_minute=min((rate.remaining for rate in services.rates.standing(caller).rates), default=None),
+        jobs_in_flight=jobs.jobs_in_flight,
+        queued_jobs=jobs.queued_jobs,
+    )
+
+
+async def usage_of(services: Services, account_id: str) -> AccountUsage:
+    """The answer for any account, without what remains."""
     start_ms, end_ms = month_of(services.clock.now_ms())
-    everything = await services.usage.read(caller.account_id)
-    month = await services.usage.read(caller.account_id, since_ms=start_ms)
-    return json_response(account_usage(everything, month, start_ms, end_ms))
+    everything = await services.usage.read(account_id)
+    month = await services.usage.read(account_id, since_ms=start_ms)
+    return account_usage(everything, month, start_ms, end_ms)
 
 
 def account_usage(
@@ -75,12 +120,12 @@ def account_usage(
     return AccountUsage(
         total_requests=total.jobs,
         total_cost=float(total.cost_usd),
-        total=_view(total),
+        total=usage_view(total),
         current_period=PeriodView(
-            **_view(current).model_dump(), period_start=rfc3339(start_ms), period_end=rfc3339(end_ms - 1)
+            **usage_view(current).model_dump(), period_start=rfc3339(start_ms), period_end=rfc3339(end_ms - 1)
         ),
-        by_provider={name: _view(usage) for name, usage in by_provider.items()},
-        by_model={name: _view(usage) for name, usage in by_model.items()},
+        by_provider={name: usage_view(usage) for name, usage in by_provider.items()},
+        by_model={name: usage_view(usage) for name, usage in by_model.items()},
     )
 
 
@@ -92,7 +137,8 @@ def month_of(now_ms: int) -> tuple[int, int]:
     return int(start.timestamp() * 1000), int(end.timestamp() * 1000)
 
 
-def _view(usage: Usage) -> UsageView:
+def usage_view(usage: Usage) -> UsageView:
+    """A sum as callers see it."""
     return UsageView(
         requests=usage.jobs,
         completed=usage.completed,

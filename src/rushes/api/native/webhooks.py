@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from rushes.accounts.keys import Caller
 from rushes.api.answers import json_response
-from rushes.api.authentication import Authenticated
+from rushes.api.authentication import Authenticated, Changer
 from rushes.api.body import read_json_object, refuse_unknown, shaped
 from rushes.api.cursors import cursor_of, seq_of
 from rushes.api.document import leads_to
@@ -183,8 +183,11 @@ async def list_webhooks(request: Request, caller: Authenticated) -> Response:
     response_model=SigningSecret,
     responses=problems(401, 503),
 )
-async def get_signing_secret(request: Request, caller: Authenticated) -> Response:
-    """One for the account, made when it is first needed. It can be read as often as a receiver starts."""
+async def get_signing_secret(request: Request, caller: Changer) -> Response:
+    """One for the account, made when it is first needed. It can be read as often as a receiver starts.
+
+    Needs the scope `generate`: who has it could send messages in our name.
+    """
     secret, kept = await services_of(request).webhooks.signing_secret(caller)
     return _signing_secret(request, secret, kept)
 

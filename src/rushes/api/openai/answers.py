@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -14,6 +15,7 @@ from starlette.responses import Response
 
 from rushes.accounts.keys import Caller
 from rushes.api.answers import json_response
+from rushes.api.authentication import LIMIT_HEADERS
 from rushes.api.document import leads_to
 from rushes.api.generation import asked_of
 from rushes.api.once import once_of
@@ -30,11 +32,13 @@ POLL_AFTER = "openai-poll-after-ms"
 
 _MEANING = {
     400: "A malformed field, an option that the model does not offer, or an unknown field",
-    401: "No key, or an unknown, expired or revoked one",
+    401: "No key, or an unknown, expired, disabled or revoked one",
+    403: "The key may not do this, or its account is disabled",
     404: "No such video or model, or the video is no longer kept",
     409: "The video's status does not allow this",
     413: "The body is too large",
     415: "The body is neither a form nor JSON",
+    429: "A limit of the account or the key is reached: requests, pending jobs, or spending (`insufficient_quota`)",
     503: "No credentials for the provider, or the service cannot take requests now",
 }
 
@@ -47,9 +51,18 @@ LINKS_OF_A_VIDEO = leads_to(
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI entries for these statuses."""
+    """The OpenAPI entries for these statuses; whoever can be 401 can lack a scope and meet a limit."""
     schema = {"schema": TypeAdapter(ErrorEnvelope).json_schema()}
-    return {status: {"description": _MEANING[status], "content": {"application/json": schema}} for status in statuses}
+    if HTTPStatus.UNAUTHORIZED in statuses:
+        statuses = tuple(sorted({*statuses, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}))
+    return {
+        status: {
+            "description": _MEANING[status],
+            "headers": dict(LIMIT_HEADERS) if status == HTTPStatus.TOO_MANY_REQUESTS else {},
+            "content": {"application/json": schema},
+        }
+        for status in statuses
+    }
 
 
 def video_response(request: Request, job: Job) -> Response:

@@ -5,7 +5,7 @@ CREATE TABLE alembic_version (
 CREATE TABLE accounts (
 	id TEXT NOT NULL, 
 	name TEXT NOT NULL, 
-	created_at BIGINT NOT NULL, 
+	created_at BIGINT NOT NULL, disabled_at BIGINT, 
 	PRIMARY KEY (id), 
 	UNIQUE (name)
 );
@@ -18,12 +18,11 @@ CREATE TABLE api_keys (
 	hash TEXT NOT NULL, 
 	created_at BIGINT NOT NULL, 
 	expires_at BIGINT, 
-	revoked_at BIGINT, 
+	revoked_at BIGINT, scopes TEXT DEFAULT 'read generate' NOT NULL, disabled_at BIGINT, bootstrap INTEGER DEFAULT '0' NOT NULL, 
 	PRIMARY KEY (id), 
 	FOREIGN KEY(account_id) REFERENCES accounts (id), 
 	UNIQUE (hash)
 );
-CREATE INDEX api_keys_by_account ON api_keys (account_id);
 CREATE TABLE jobs (
 	seq INTEGER NOT NULL, 
 	id TEXT NOT NULL, 
@@ -55,7 +54,7 @@ CREATE TABLE jobs (
 	created_at BIGINT NOT NULL, 
 	started_at BIGINT, 
 	completed_at BIGINT, 
-	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, listener TEXT, abort_requested_at BIGINT, request_id TEXT, traceparent TEXT, 
+	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, listener TEXT, abort_requested_at BIGINT, reserved_microusd BIGINT DEFAULT '0' NOT NULL, spent_microusd BIGINT, request_id TEXT, traceparent TEXT, 
 	PRIMARY KEY (seq), 
 	UNIQUE (id)
 );
@@ -169,7 +168,6 @@ CREATE TABLE byok_secrets (
 	sealed TEXT NOT NULL, 
 	PRIMARY KEY (job_id)
 );
-CREATE INDEX jobs_queued ON jobs (lane, available_at, seq) WHERE state IN ('queued', 'rerouted') AND lease IS NULL;
 CREATE INDEX jobs_overdue ON jobs (deadline_at) WHERE state IN ('queued', 'rerouted') AND lease IS NULL;
 CREATE INDEX job_events_unannounced ON job_events (seq) WHERE unannounced = 1;
 CREATE TABLE webhook_endpoints (
@@ -240,4 +238,73 @@ CREATE TABLE webhook_lanes (
 );
 CREATE INDEX webhook_lanes_due ON webhook_lanes (next_at);
 CREATE INDEX jobs_aborting ON jobs (worker_id) WHERE abort_requested_at IS NOT NULL AND lease IS NOT NULL;
-INSERT INTO alembic_version (version_num) VALUES ('0010');
+CREATE TABLE limits (
+	account_id TEXT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	value BIGINT NOT NULL, 
+	PRIMARY KEY (account_id, key_id, name)
+);
+CREATE TABLE ledger (
+	seq INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	account_id TEXT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	job_id TEXT NOT NULL, 
+	provider TEXT NOT NULL, 
+	model TEXT NOT NULL, 
+	accepted_at BIGINT NOT NULL, 
+	kind TEXT NOT NULL, 
+	reserved_microusd BIGINT NOT NULL, 
+	spent_microusd BIGINT NOT NULL, 
+	at BIGINT NOT NULL, 
+	cause TEXT NOT NULL, 
+	total_reserved_microusd BIGINT NOT NULL, 
+	total_spent_microusd BIGINT NOT NULL, 
+	PRIMARY KEY (seq), 
+	UNIQUE (id)
+);
+CREATE INDEX ledger_by_account ON ledger (account_id, seq);
+CREATE INDEX ledger_by_account_kind ON ledger (account_id, kind, seq);
+CREATE INDEX ledger_by_account_time ON ledger (account_id, at);
+CREATE INDEX ledger_by_account_job ON ledger (account_id, job_id, seq);
+CREATE TABLE balances (
+	account_id TEXT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	period TEXT NOT NULL, 
+	reserved_microusd BIGINT NOT NULL, 
+	spent_microusd BIGINT NOT NULL, 
+	PRIMARY KEY (account_id, key_id, period)
+);
+CREATE TABLE unsettled_jobs (
+	job_id TEXT NOT NULL, 
+	account_id TEXT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	provider TEXT NOT NULL, 
+	model TEXT NOT NULL, 
+	accepted_at BIGINT NOT NULL, 
+	reserved_microusd BIGINT NOT NULL, 
+	spent_microusd BIGINT NOT NULL, 
+	since BIGINT NOT NULL, 
+	cause TEXT NOT NULL, 
+	PRIMARY KEY (job_id)
+);
+CREATE INDEX accounts_by_time ON accounts (created_at, id);
+CREATE INDEX api_keys_by_account ON api_keys (account_id, created_at, id);
+CREATE INDEX limits_by_name ON limits (name);
+CREATE TABLE rate_windows (
+	account_id TEXT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	ends_at BIGINT NOT NULL, 
+	taken BIGINT NOT NULL, 
+	PRIMARY KEY (account_id, key_id)
+);
+CREATE INDEX jobs_pending_by_key ON jobs (key_id) WHERE status = 'pending';
+CREATE INDEX jobs_in_flight ON jobs (account_id, key_id) WHERE in_slot = 1 AND byok = 0;
+CREATE INDEX jobs_queued ON jobs (lane, available_at, seq, account_id, key_id, byok) WHERE state IN ('queued', 'rerouted') AND lease IS NULL;
+CREATE INDEX attempts_unsettled ON attempts (job_id) WHERE state = 'failed' AND error_code IN ('submission_unknown', 'output_lost');
+CREATE TABLE gates (
+	name TEXT NOT NULL, 
+	PRIMARY KEY (name)
+);
+INSERT INTO alembic_version (version_num) VALUES ('0012');

@@ -15,6 +15,8 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from rushes.accounts.keys import Mode
+from rushes.accounts.limits import LimitName, LimitStore
+from rushes.accounts.roster import Roster
 from rushes.accounts.store import AccountStore
 from rushes.api.native.events import EventStream, _position, follow_job
 from rushes.api.native.waiting import ended_within
@@ -109,6 +111,24 @@ async def test_a_revoked_key_ends_its_stream_within_a_keep_alive_period(listener
     await listener.engine.clock.run_for(QUIET_S)
     assert streaming.done()
     assert listener.is_whole
+
+
+async def test_a_disabled_account_ends_its_streams(listener: Listener) -> None:
+    streaming = await listener.open()
+    await Roster(listener.engine.database).disable(listener.caller.account_id)
+    await listener.engine.clock.run_for(QUIET_S)
+    assert streaming.done()
+    assert listener.is_whole
+
+
+async def test_a_limit_set_meanwhile_leaves_a_stream_alone(listener: Listener) -> None:
+    streaming = await listener.open()
+    limits = LimitStore(listener.engine.database)
+    await limits.change(listener.caller.account_id, {LimitName.REQUESTS_PER_MINUTE: 1})
+    await listener.engine.clock.run_for(QUIET_S * 4)
+    assert not streaming.done()
+    listener.left.set()
+    await streaming
 
 
 async def test_a_reader_who_leaves_frees_the_place(listener: Listener) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -21,10 +22,24 @@ from rushes.errors import (
     ModelNotFound,
     NotAuthenticated,
     Overloaded,
+    QueueFull,
     RushesError,
+    ScopeMissing,
+    SpendLimitReached,
     UnsupportedOption,
 )
 from tests.unit.api.asking import request_of
+
+SPENT = SpendLimitReached(
+    "a",
+    limit="spend_day",
+    key_id=None,
+    limit_usd=Decimal(5),
+    spent_usd=Decimal(5),
+    reserved_usd=Decimal(0),
+    cost_usd=Decimal(1),
+    resets_at=None,
+)
 
 
 def answered(error: Exception) -> tuple[int, dict[str, str], dict[str, Any]]:
@@ -56,6 +71,9 @@ def test_the_client_has_an_exception_for_every_refusal_of_ours(kind: type[Rushes
         (NotAuthenticated("a"), 401, "invalid_request_error", "invalid_api_key", None),
         (ModelNotFound("a"), 404, "invalid_request_error", "model_not_found", "model"),
         (FileExpired("a"), 404, "invalid_request_error", "file_expired", None),
+        (SPENT, 429, "insufficient_quota", "insufficient_quota", None),
+        (QueueFull("a", retry_after_s=9), 429, "rate_limit_error", "rate_limit_exceeded", None),
+        (ScopeMissing("a"), 403, "permission_error", "scope_missing", None),
         (HTTPException(402, "a"), 429, "insufficient_quota", "insufficient_quota", None),
         (HTTPException(403, "a"), 403, "permission_error", "forbidden", None),
         (HTTPException(429, "a"), 429, "rate_limit_error", "rate_limit_exceeded", None),

@@ -1,0 +1,204 @@
+"""What an operator allows an account, or one of its keys. Nothing is limited unless it is configured.
+
+A limit of an account's own replaces the default for all accounts; a key can have limits besides its account's. They are
+kept by name: another kind of limit is another name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rushes.accounts.roster import ACCOUNT_BY_ID_OR_NAME, no_such_account
+from rushes.db.database import Database, Row, Transaction, fetch_one
+from rushes.errors import KeyNotFound
+
+LARGEST = 1_000_000_000
+"""The most that can be set: of counts, and of spending in dollars."""
+
+WHOLE_ACCOUNT = ""
+"""In place of a key's id: the limit holds for all of the account's keys together."""
+
+LIMITS_OF = "SELECT name, value FROM limits WHERE account_id = :account_id AND key_id = :key_id"
+
+LIMITS_OF_BOTH = """
+SELECT key_id, name, value FROM limits WHERE account_id = :account_id AND key_id IN ('', :key_id)
+ORDER BY key_id, name
+"""
+
+SET_LIMIT = """
+INSERT INTO limits (account_id, key_id, name, value) VALUES (:account_id, :key_id, :name, :value)
+ON CONFLICT (account_id, key_id, name) DO UPDATE SET value = excluded.value
+"""
+
+CLEAR_LIMIT = "DELETE FROM limits WHERE account_id = :account_id AND key_id = :key_id AND name = :name"
+
+LIST_LIMITS = """
+SELECT accounts.name AS account, limits.* FROM limits JOIN accounts ON accounts.id = limits.account_id
+ORDER BY accounts.name, limits.key_id, limits.name
+"""
+
+KEY_OF_ACCOUNT = "SELECT id FROM api_keys WHERE id = :id AND account_id = :account_id"
+
+
+Fetch = Callable[..., Awaitable[Sequence[Row]]]
+"""`Transaction.fetch` or `Database.read`."""
+
+
+class LimitName(StrEnum):
+    """What can be limited. Of spending, values are in millionths of a dollar; all others are counts."""
+
+    SPEND_DAY = "spend_day"
+    """A UTC day; what unfinished jobs have reserved counts as spent."""
+    SPEND_MONTH = "spend_month"
+    """A UTC calendar month."""
+    SPEND_EVER = "spend_ever"
+    REQUESTS_PER_MINUTE = "requests_per_minute"
+    JOBS_IN_FLIGHT = "jobs_in_flight"
+    """At a provider at one time, on the operator's credentials; further ones wait in the queue."""
+    QUEUED_JOBS = "queued_jobs"
+    """Pending at one time; further ones are refused."""
+
+    @property
+    def is_money(self) -> bool:
+        """Whether its values are millionths of a dollar."""
+        return self in (LimitName.SPEND_DAY, LimitName.SPEND_MONTH, LimitName.SPEND_EVER)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of one account, of one key, or the defaults for all accounts; None: no limit.
+
+    Its fields are the limits' names; those of spending are in millionths of a dollar.
+    """
+
+    spend_day: int | None = None
+    spend_month: int | None = None
+    spend_ever: int | None = None
+    requests_per_minute: int | None = None
+    jobs_in_flight: int | None = None
+    queued_jobs: int | None = None
+
+    def of(self, name: LimitName) -> int | None:
+        """The limit of this name."""
+        value: int | None = getattr(self, name.value)
+        return value
+
+    def over(self, defaults: Limits) -> Limits:
+        """These, with the defaults where nothing is set."""
+        return _limits(
+            {name.value: defaults.of(name) if self.of(name) is None else self.of(name) for name in LimitName}
+        )
+
+    def named(self) -> list[tuple[LimitName, int]]:
+        """Those that are set, by name."""
+        return [(name, value) for name in LimitName if (value := self.of(name)) is not None]
+
+    @property
+    def are_set(self) -> bool:
+        """Whether there is any."""
+        return bool(self.named())
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit of an account, or of one of its keys where `key_id` is not WHOLE_ACCOUNT."""
+
+    account_id: str
+    account: str
+    key_id: str
+    name: LimitName
+    value: int
+
+    @property
+    def place(self) -> tuple[LimitName, str]:
+        """What tells it from the account's others."""
+        return self.name, self.key_id
+
+
+class LimitStore:
+    """Reads, sets, lists and clears limits; they hold from the next request on."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, account_id: str, key_id: str = WHOLE_ACCOUNT) -> Limits:
+        """The limits of its own that an account or a key has."""
+        rows = await self._database.read(LIMITS_OF, account_id=account_id, key_id=key_id)
+        return _limits({row["name"]: row["value"] for row in rows})
+
+    async def change(
+        self, account_id: str, changes: Mapping[LimitName, int | None], key_id: str = WHOLE_ACCOUNT
+    ) -> None:
+        """Set these limits, or take those away that are None; what is not named stays.
+
+        That the account and key exist is the caller's to check.
+        """
+
+        async def body(transaction: Transaction) -> None:
+            for name, value in changes.items():
+                if value is None:
+                    await transaction.execute(CLEAR_LIMIT, account_id=account_id, key_id=key_id, name=name)
+                else:
+                    await transaction.execute(SET_LIMIT, account_id=account_id, key_id=key_id, name=name, value=value)
+
+        await self._database.write(body)
+
+    async def set(self, account: str, key_id: str, values: Mapping[LimitName, int]) -> None:
+        """Set these limits of the account of this id or name. Raises AccountNotFound, or KeyNotFound."""
+
+        async def body(transaction: Transaction) -> None:
+            account_id = await _find(transaction, account, key_id)
+            for name, value in values.items():
+                await transaction.execute(SET_LIMIT, account_id=account_id, key_id=key_id, name=name, value=value)
+
+        await self._database.write(body)
+
+    async def clear(self, account: str, key_id: str, names: Iterable[LimitName]) -> Sequence[LimitName]:
+        """Lift these limits; which of them there were. Raises AccountNotFound, or KeyNotFound."""
+
+        async def body(transaction: Transaction) -> Sequence[LimitName]:
+            account_id = await _find(transaction, account, key_id)
+            place = {"account_id": account_id, "key_id": key_id}
+            return [name for name in names if await transaction.execute(CLEAR_LIMIT, **place, name=name)]
+
+        return await self._database.write(body)
+
+    async def list(self) -> Sequence[Limit]:
+        """Every limit, by account, key and name."""
+        rows = await self._database.read(LIST_LIMITS)
+        return [
+            Limit(row["account_id"], row["account"], row["key_id"], LimitName(row["name"]), row["value"])
+            for row in rows
+            if row["name"] in set(LimitName)
+        ]
+
+
+async def read_limits(fetch: Fetch, account_id: str, key_id: str) -> tuple[Limits, Limits]:
+    """The limits of their own that an account and one of its keys have."""
+    rows = await fetch(LIMITS_OF_BOTH, account_id=account_id, key_id=key_id)
+    return _of(rows, WHOLE_ACCOUNT), _of(rows, key_id)
+
+
+def _of(rows: Sequence[Row], key_id: str) -> Limits:
+    return _limits({row["name"]: row["value"] for row in rows if row["key_id"] == key_id})
+
+
+def _limits(values: Mapping[str, int | None]) -> Limits:
+    return Limits(**{name.value: values.get(name) for name in LimitName})
+
+
+async def _find(transaction: Transaction, account: str, key_id: str) -> str:
+    row = await fetch_one(transaction, ACCOUNT_BY_ID_OR_NAME, name=account)
+    if row is None:
+        raise no_such_account(account)
+    account_id = str(row["id"])
+    if key_id == WHOLE_ACCOUNT:
+        return account_id
+    if await fetch_one(transaction, KEY_OF_ACCOUNT, id=key_id, account_id=account_id) is None:
+        raise KeyNotFound(f"Account '{account}' has no API key '{key_id}'; `rushes keys list` shows all of them")
+    return account_id

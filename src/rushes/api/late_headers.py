@@ -1,0 +1,20 @@
+"""Headers that belong to an answer whoever makes it, also to a problem: noted with the request, added at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import Any
+
+_NAME = "late_headers"
+
+
+def add_late_headers(scope: MutableMapping[str, Any], headers: Mapping[str, str]) -> None:
+    """Note headers for the answer to this request."""
+    noted = scope.setdefault("state", {}).setdefault(_NAME, [])
+    noted.extend((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items())
+
+
+def late_headers(scope: Mapping[str, Any]) -> Iterable[tuple[bytes, bytes]]:
+    """What was noted."""
+    noted: list[tuple[bytes, bytes]] = scope.get("state", {}).get(_NAME, [])
+    return noted

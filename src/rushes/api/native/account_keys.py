@@ -1,0 +1,113 @@
+"""/user/api-keys: the keys of the caller's own account. A key neither makes nor changes one that may do more."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from rushes.accounts.keys import USUAL_SCOPES, Caller, Mode, Scope
+from rushes.api.answers import json_response
+from rushes.api.authentication import Authenticated
+from rushes.api.body import invalid_fields, refuse_unknown
+from rushes.api.native.answers import problems
+from rushes.api.native.key_shapes import (
+    KeyChange,
+    KeyPage,
+    KeyView,
+    NewKeyBody,
+    NewKeyView,
+    body_schema,
+    change_key,
+    key_page,
+    key_view,
+    new_key_body,
+    new_key_response,
+)
+from rushes.api.native.paging import PARAMETERS, Cursor, PageLimit
+from rushes.api.services import Services, services_of
+from rushes.errors import FieldError, KeyRestricted
+
+router = APIRouter()
+
+
+@router.get("/user/api-keys", summary="List the account's keys", response_model=KeyPage,
+            responses=problems(400, 401, 422, 503))  # fmt: skip
+async def list_own_keys(
+    request: Request, caller: Authenticated, limit: PageLimit = 100, cursor: Cursor = None
+) -> Response:
+    """Oldest first, with the revoked; never a key itself."""
+    refuse_unknown(request.query_params, PARAMETERS, "parameter")
+    return await key_page(request, caller.account_id, limit, cursor)
+
+
+@router.post("/user/api-keys", summary="Make a key", status_code=201, response_model=NewKeyView,
+             responses=problems(400, 401, 413, 415, 422, 503), openapi_extra=body_schema(NewKeyBody))  # fmt: skip
+async def create_own_key(request: Request, caller: Authenticated) -> Response:
+    """The key is in this answer and nowhere else. Without a word it has the caller's mode and usual scopes."""
+    body = await new_key_body(request)
+    services = services_of(request)
+    mode = caller.mode if body.mode is None else body.mode
+    scopes = caller.scopes & USUAL_SCOPES if body.scopes is None else frozenset(body.scopes)
+    await _check_grant(services, caller, mode, scopes, body.expires_in_s)
+    record, key = await services.accounts.create_key_for(
+        caller.account_id, name=body.name, mode=mode, lifetime_s=body.expires_in_s, scopes=scopes
+    )
+    return new_key_response(record, key, services.clock.now_ms())
+
+
+@router.patch("/user/api-keys/{key_id}", summary="Rename, disable or enable a key", response_model=KeyView,
+              responses=problems(400, 401, 404, 413, 415, 422, 503), openapi_extra=body_schema(KeyChange))  # fmt: skip
+async def update_own_key(request: Request, key_id: str, caller: Authenticated) -> Response:
+    """Works at once, in every process. A key cannot disable itself."""
+    if key_id == caller.key_id:
+        raise KeyRestricted("A key cannot change itself; use another one of the account")
+    services = services_of(request)
+    await _check_reach(services, caller, key_id)
+    record = await change_key(request, caller.account_id, key_id)
+    return json_response(key_view(record, services.clock.now_ms()))
+
+
+@router.post("/user/api-keys/{key_id}/revoke", summary="Revoke a key", response_model=KeyView,
+             responses=problems(401, 404, 503))  # fmt: skip
+async def revoke_own_key(request: Request, key_id: str, caller: Authenticated) -> Response:
+    """Ends the key at once and for ever, also if it is the one that asks; it stays in the list."""
+    services = services_of(request)
+    await _check_reach(services, caller, key_id)
+    record = await services.accounts.revoke_key(key_id, account_id=caller.account_id)
+    return json_response(key_view(record, services.clock.now_ms()))
+
+
+@router.delete("/user/api-keys/{key_id}", summary="Delete a key", status_code=204, response_class=Response,
+               responses=problems(401, 404, 503))  # fmt: skip
+async def delete_own_key(request: Request, key_id: str, caller: Authenticated) -> Response:
+    """Ends the key at once and forgets it with its limits; its jobs stay."""
+    services = services_of(request)
+    await _check_reach(services, caller, key_id)
+    await services.accounts.delete_key(key_id, account_id=caller.account_id)
+    return Response(status_code=204)
+
+
+async def _check_reach(services: Services, caller: Caller, key_id: str) -> None:
+    """Raise KeyRestricted if that key may do more: who finds a test key must not be able to shut live ones out."""
+    record = await services.accounts.get_key(key_id, account_id=caller.account_id)
+    if record.scopes - caller.scopes or (caller.mode is Mode.TEST and record.mode is Mode.LIVE):
+        raise KeyRestricted("A key cannot change one that may do more than itself")
+
+
+async def _check_grant(
+    services: Services, caller: Caller, mode: Mode, scopes: frozenset[Scope], expires_in_s: int | None
+) -> None:
+    """Raise KeyRestricted if the new key would have more than the one that asks for it."""
+    if not scopes:
+        raise invalid_fields([FieldError("scopes", "is required: the key that asks has no usual scope to pass on")])
+    beyond = scopes - caller.scopes
+    if beyond:
+        raise KeyRestricted(f"This API key cannot give the scope '{min(beyond)}', which it does not have itself")
+    if caller.mode is Mode.TEST and mode is Mode.LIVE:
+        raise KeyRestricted("A test key cannot make a live one")
+    _, limits = await services.allowances.limits(caller.account_id, caller.key_id)
+    if limits.are_set:
+        raise KeyRestricted("This API key has limits of its own, so it cannot make keys")
+    expires_at = (await services.accounts.get_key(caller.key_id)).expires_at
+    if expires_at is not None and (expires_in_s is None or services.clock.now_ms() + expires_in_s * 1000 > expires_at):
+        raise KeyRestricted("This API key expires, so a key that it makes must expire no later; set 'expires_in_s'")

@@ -1,0 +1,138 @@
+"""`rushes accounts`: who owns jobs and keys; created, listed, renamed and disabled beside a running service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from rushes.cli.limits import value_text
+from rushes.cli.options import DataDir
+from rushes.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from rushes.accounts.roster import Account
+    from rushes.app.administration import Administration
+
+T = TypeVar("T")
+
+app = typer.Typer(help="Create, list, rename and disable accounts.", no_args_is_help=True)
+
+Named = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its name or id.")]
+HEADINGS = ("id", "name", "created", "state")
+PAGE = 1000
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What it is called; no other account may have this name.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Create an account. `rushes keys create --account NAME` makes its keys, and the account too if it is new."""
+    account = administer(data_dir, lambda administration: administration.roster.create(checked_name(name)))
+    typer.echo(account.id)
+
+
+@app.command("list")
+def list_accounts(data_dir: DataDir = None) -> None:
+    """Show every account, oldest first."""
+
+    async def all_of(administration: Administration) -> list[Account]:
+        found: list[Account] = []
+        after = (0, "")
+        while page := await administration.roster.list(after=after, most=PAGE):
+            found.extend(page)
+            after = page[-1].created_at, page[-1].id
+        return found
+
+    accounts = administer(data_dir, all_of)
+    print_table(HEADINGS, [(one.id, one.name, _time(one.created_at), _state(one)) for one in accounts])
+
+
+@app.command()
+def show(account: Named, data_dir: DataDir = None) -> None:
+    """Show an account, its limits and how many keys it has."""
+
+    async def look(administration: Administration) -> list[tuple[str, str]]:
+        found = await administration.roster.get_named(account)
+        limits = await administration.limits.read(found.id)
+        keys = [key for key in await administration.keys.list_keys() if key.account_id == found.id]
+        valid = sum(key.state(int(datetime.now(UTC).timestamp() * 1000)) == "valid" for key in keys)
+        return [
+            ("id", found.id),
+            ("name", found.name),
+            ("created", _time(found.created_at)),
+            ("state", _state(found)),
+            ("keys", f"{len(keys)}, of which {valid} valid"),
+            *((name.value, value_text(name, value)) for name, value in limits.named()),
+        ]
+
+    for name, value in administer(data_dir, look):
+        typer.echo(f"{name:20}  {value}")
+
+
+@app.command()
+def rename(
+    account: Named, name: Annotated[str, typer.Argument(help="The new name.")], data_dir: DataDir = None
+) -> None:
+    """Call an account otherwise; its id, keys and jobs stay."""
+
+    async def act(administration: Administration) -> Account:
+        found = await administration.roster.get_named(account)
+        return await administration.roster.rename(found.id, checked_name(name))
+
+    changed = administer(data_dir, act)
+    typer.echo(f"'{changed.name}' ({changed.id})")
+
+
+@app.command()
+def disable(account: Named, data_dir: DataDir = None) -> None:
+    """Shut all keys of an account out at once; its jobs under way go on to their end."""
+
+    async def act(administration: Administration) -> Account:
+        return await administration.roster.disable((await administration.roster.get_named(account)).id)
+
+    changed = administer(data_dir, act)
+    typer.echo(f"disabled '{changed.name}' ({changed.id})")
+
+
+@app.command()
+def enable(account: Named, data_dir: DataDir = None) -> None:
+    """Let a disabled account in again."""
+
+    async def act(administration: Administration) -> Account:
+        return await administration.roster.enable((await administration.roster.get_named(account)).id)
+
+    changed = administer(data_dir, act)
+    typer.echo(f"enabled '{changed.name}' ({changed.id})")
+
+
+def administer(data_dir: Path | None, act: Callable[[Administration], Awaitable[T]]) -> T:
+    """Do something to the accounts of a data directory, also beside a running service."""
+    from rushes.app.administration import opened_administration
+    from rushes.settings import load_settings
+
+    async def run() -> T:
+        async with opened_administration(load_settings(data_dir=data_dir)) as administration:
+            return await act(administration)
+
+    return asyncio.run(run())
+
+
+def checked_name(name: str) -> str:
+    """The name, if an account can have it."""
+    if not name or len(name) > 200 or not name.isprintable():
+        raise typer.BadParameter("a name is 1 to 200 printable characters", param_hint="NAME")
+    return name
+
+
+def _state(account: Account) -> str:
+    return "enabled" if account.disabled_at is None else f"disabled {_time(account.disabled_at)}"
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,68 @@
+"""`rushes jobs settle`: the operator's word on what a job has cost, where nobody else can know."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rushes.cli.money import dollars
+from rushes.cli.options import DataDir
+from rushes.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from rushes.settings import Settings
+
+HEADINGS = ("job", "model", "reserved USD", "accepted", "why")
+MOST_USD = 1_000_000
+
+
+def settle(
+    job_id: Annotated[str | None, typer.Argument(metavar="[JOB]", help="The job; without it, all that wait.")] = None,
+    cost: Annotated[
+        str | None, typer.Option(metavar="USD", help="What the provider has charged for it, such as 1.20.")
+    ] = None,
+    released: Annotated[bool, typer.Option("--released", help="Nothing was charged.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Say what an ended job has really cost; what was reserved for it is free again then.
+
+    Jobs wait for this that may have been charged although there is no video. A settled job is corrected.
+    Works on the data directory, also while the service runs, and for jobs that their owner has deleted.
+    """
+    if job_id is not None and (cost is None) == (not released):
+        raise typer.BadParameter("give either --cost or --released")
+    if job_id is None and (cost is not None or released):
+        raise typer.BadParameter("name the job that this is about")
+    cost_usd = Decimal(0) if cost is None else dollars(cost, "--cost", most=MOST_USD)
+    from rushes.settings import load_settings
+
+    asyncio.run(_settle(load_settings(data_dir=data_dir), job_id, cost_usd))
+
+
+async def _settle(settings: Settings, job_id: str | None, cost_usd: Decimal) -> None:
+    from rushes.api.times import rfc3339
+    from rushes.app.administration import opened_settlement
+
+    async with opened_settlement(settings) as settlement:
+        if job_id is not None:
+            await settlement.settle(job_id, cost_usd)
+            typer.echo(f"'{job_id}' is settled at {cost_usd:f} USD")
+            return
+        waiting = await settlement.unsettled()
+    rows = [
+        (
+            one.owner.job_id,
+            f"{one.owner.provider}/{one.owner.model}",
+            f"{one.reserved_usd:f}",
+            rfc3339(one.owner.accepted_at),
+            one.cause,
+        )
+        for one in waiting
+    ]
+    if rows:
+        print_table(HEADINGS, rows)
+    else:
+        typer.echo("no job waits to be settled", err=True)
