@@ -15,6 +15,7 @@ from rushes.jobs.recovery import RecoveryStore
 from rushes.jobs.usage import ModelUsage, Usage, UsageStore
 from tests.contract.database_harness import LEASE_S, Desk
 from tests.fixtures.new_jobs import ACCOUNT, new_job
+from tests.fixtures.scripted_provider import stored_video
 
 UNKNOWN = Problem("submission_unknown", "nobody can say", "what the provider said")
 LOST = Problem("output_lost", "the link has expired", None)
@@ -73,7 +74,7 @@ async def test_a_recovered_job_is_claimed_again_and_counts_once(desk: Desk, reco
     await recovery.recover("job_1")
     claimed = await desk.claim_one()
     assert claimed.attempts[0].handle == {"name": "known"}
-    await desk.leases().succeed(claimed, [], "stored")
+    await desk.leases().succeed(claimed, [stored_video()], "stored")
     (used,) = await UsageStore(desk.harness.database).read(ACCOUNT)
     assert used.usage == Usage(jobs=1, completed=1, cost_usd=Decimal("3.20"))
     await desk.check_books()
@@ -112,7 +113,7 @@ async def test_usage_is_summed_by_model_for_one_account_and_for_all(desk: Desk) 
     usage = UsageStore(desk.harness.database)
     claimed = await begun(desk, 1, cost_usd=Decimal("0.1"))
     await desk.leases().begin_storing(claimed)
-    await desk.leases().succeed(claimed, [], "stored")
+    await desk.leases().succeed(claimed, [stored_video()], "stored")
     await desk.jobs.create(new_job(2, model="film"))
     await desk.jobs.create(new_job(3, account_id="acct_2"))
     one = ModelUsage("scripted", "clip", Usage(jobs=1, completed=1, cost_usd=Decimal("0.1")))
