@@ -218,7 +218,9 @@ BAD_ENGINES = (
     BadEngine(progress_is_what_was_said_last, "fell from", (Fault.PROGRESS_FALLS, Fault.CRASH, Fault.STOP)),
     BadEngine(unknown_submits_are_repeated, "was accepted twice", (Fault.ANSWER_LOST,)),
     BadEngine(lanes_forget_who_left, "counters|did not come to rest"),
-    BadEngine(ends_are_not_recorded, "never ended|history ends with|was said to be cancelled"),
+    BadEngine(
+        ends_are_not_recorded, "never ended|history ends with|was said to be cancelled|moved from \\w+ to recovering"
+    ),
     BadEngine(dead_workers_keep_their_jobs, "did not come to rest", (Fault.CRASH,)),
     BadEngine(secrets_outlive_their_jobs, "outlived its job"),
     BadEngine(answers_of_idempotency_keys_are_not_kept, "one idempotency key made"),
@@ -233,7 +235,7 @@ BAD_ENGINES = (
         (Fault.ANSWER_LOST, Fault.ERROR_AFTER, Fault.KEY_REFUSED, Fault.NO_CREDIT),
     ),
     BadEngine(aborted_means_free, "was aborted at no cost", (Fault.CANCEL_FAILS,)),
-    BadEngine(changes_are_not_marked, "was never told"),
+    BadEngine(changes_are_not_marked, "was never told|no message says"),
     BadEngine(marks_are_taken_before_messages_are_written, "was never told|no message says", (Fault.CRASH,)),
     BadEngine(messages_are_settled_before_they_are_sent, "nobody has taken it", (Fault.RECEIVER_FAILS, Fault.CRASH)),
     BadEngine(deletions_keep_no_copy, "was given up: the job was deleted", (Fault.RECEIVER_FAILS,)),
