@@ -338,6 +338,8 @@ async def test_usage_is_told_by_day_model_and_provider(governed: Service) -> Non
             {"start": "2020-01-02", "end": "2020-01-01"},
             {"start": "2019-12-31", "end": "2020-12-31"},
             {"start": "yesterday"},
+            {"end": "0"},
+            {"start": "2026-04-07T00:00:00Z"},
             {"group_by": "key"},
         ):
             (await client.get("/api/v1/analytics/usage", params=wrong)).problem(422)

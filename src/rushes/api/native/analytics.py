@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from rushes.api.answers import json_response
@@ -21,8 +23,19 @@ from rushes.jobs.usage import Grouping, Usage
 router = APIRouter()
 
 PARAMETERS = ("start", "end", "group_by")
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 USUAL_DAYS = 30
 MOST_DAYS = 366
+
+
+def _no_bare_number(text: object) -> object:
+    # A bare number would be taken for seconds since 1970.
+    if isinstance(text, str) and DAY.fullmatch(text) is None:
+        raise PydanticCustomError("date", "must be a day such as 2026-04-07")
+    return text
+
+
+Day = Annotated[date, BeforeValidator(_no_bare_number)]
 
 
 class GroupView(UsageView):
@@ -49,8 +62,8 @@ class SpanUsage(BaseModel):
 async def get_span_usage(
     request: Request,
     caller: Authenticated,
-    start: Annotated[date | None, Query(description="First day (UTC); 30 days back if it is left out.")] = None,
-    end: Annotated[date | None, Query(description="Last day (UTC), itself included; today if it is left out.")] = None,
+    start: Annotated[Day | None, Query(description="First day (UTC); 30 days back if it is left out.")] = None,
+    end: Annotated[Day | None, Query(description="Last day (UTC), itself included; today if it is left out.")] = None,
     group_by: Annotated[Grouping, Query(description="What is told apart.")] = Grouping.DATE,
 ) -> Response:
     """Read from daily sums: its cost does not grow with the jobs that they count. At most 366 days at once."""
