@@ -172,4 +172,5 @@ async def test_an_unknown_submission_keeps_its_reservation_until_the_operator_se
         assert (row["model"], row["jobs"], row["failed"], row["cost_usd"]) == (OMNI, "1", "1", "1.2")
         assert "1 jobs, 1.2 USD" in google.run("usage", "--account", "unsettled").stderr
         (await client.get("/api/v1/user/transactions", params={"kind": "theft"})).problem(422)
+        (await client.get("/api/v1/user/transactions", params={"created_before": "0.5"})).problem(422)
         (await client.get("/api/v1/user/transactions", params={"job": job_id})).problem(400)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from rushes.api.answers import json_response
@@ -13,6 +13,7 @@ from rushes.api.authentication import Authenticated
 from rushes.api.body import refuse_unknown
 from rushes.api.cursors import cursor_of, milliseconds, seq_of
 from rushes.api.native.answers import problems
+from rushes.api.native.jobs import Moment
 from rushes.api.services import services_of
 from rushes.api.times import rfc3339
 from rushes.jobs.ledger import Kind
@@ -63,8 +64,8 @@ async def list_transactions(
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
     job_id: Annotated[str | None, Query(description="Only lines of this job; deleted jobs keep theirs.")] = None,
     kind: Annotated[Kind | None, Query(description="Only lines of this kind.")] = None,
-    created_after: Annotated[AwareDatetime | None, Query(description="Written at this time or later.")] = None,
-    created_before: Annotated[AwareDatetime | None, Query(description="Written before this time.")] = None,
+    created_after: Annotated[Moment | None, Query(description="Written at this time or later.")] = None,
+    created_before: Annotated[Moment | None, Query(description="Written before this time.")] = None,
 ) -> Response:
     """The account's lines, newest first: each reservation, settlement, release and adjustment."""
     refuse_unknown(request.query_params, PARAMETERS, "parameter")
