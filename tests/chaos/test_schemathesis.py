@@ -44,7 +44,8 @@ phases.coverage.enabled = false
 @pytest.mark.timeout(PLAYED_S + 20)
 def test_every_answer_to_generated_requests_is_a_documented_one(start: Start, tmp_path: Path) -> None:
     service = start(RUSHES_TEST_HOLD_S=0.2, **SETTINGS, **ALLOWED)
-    key = service.key().text
+    made = service.run("keys", "create", "--test", "--scope", "read", "--scope", "generate", "--scope", "admin")
+    key = made.stdout.strip()
     config = tmp_path / "schemathesis.toml"
     given = dictionaries(asyncio.run(existing(service, key)))
     config.write_text(CONFIG.read_text("utf-8") + (SMALL if dose(0, 1) == 0 else "") + given, "utf-8")
@@ -75,6 +76,8 @@ async def existing(service: Service, key: str) -> dict[str, list[object]]:
         for job_id in jobs:
             await client.reached(job_id)
         webhooks = [(await client.post("/api/v1/webhooks", json={"url": receiver})).json()["id"] for _ in range(4)]
+        account = (await client.post("/api/v1/admin/accounts", json={"name": "governed"})).json()
+        keys = [(await client.post(f"/api/v1/admin/accounts/{account['id']}/keys", json={})).json() for _ in range(3)]
         deliveries = (await client.get("/api/v1/webhooks/deliveries")).ok()["deliveries"]
     link, poster = [parse_qs(urlsplit(linked["result"][name]).query) for name in ("url", "thumbnail_url")]
     assert link["expires"] == poster["expires"]
@@ -92,6 +95,8 @@ async def existing(service: Service, key: str) -> dict[str, list[object]]:
         "model_id": ["storyboard"],
         "model": ["storyboard"],
         "webhook_id": webhooks,
+        "account_id": [account["id"]],
+        "key_id": [one["id"] for one in keys],
         "delivery_id": [one["id"] for one in deliveries],
     }
 
