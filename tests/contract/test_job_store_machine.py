@@ -195,7 +195,8 @@ class JobStoreMachine(RuleBasedStateMachine):
                 assert life.state.waits_in_lane
                 assert capacity is not None
                 assert sum(other.holds_a_slot for other in self.lives.values() if other.lane == life.lane) == capacity
-        return multiple(*claimed)
+        # A database may answer them in any order, and what is drawn next must not depend on it.
+        return multiple(*sorted(claimed, key=lambda one: one.job.id))
 
     @rule(one=claims, steps=st.integers(1, 8), data=st.data())
     def work(self, one: Claimed, steps: int, data: st.DataObject) -> None:
