@@ -75,9 +75,10 @@ async def record_acceptance(
     transaction: Transaction, job: Row, reservation: Reservation, *, unpriced_allowed: bool
 ) -> None:
     """A new job is stored; `job` is its row. Raises SpendLimitReached or PriceUnknown, which undo the transaction."""
-    await reserve(transaction, job, reservation, unpriced_allowed=unpriced_allowed)
+    # Counters, usage, balances: the order in which a job's end locks them too, or the two would wait for each other.
     await _count(transaction, job, State.QUEUED.status, 1)
     await count_usage(transaction, job, State.QUEUED)
+    await reserve(transaction, job, reservation, unpriced_allowed=unpriced_allowed)
     await record_event(transaction, job, State.QUEUED, "accepted")
     _tell(transaction, job, None, State.QUEUED, "accepted")
 
