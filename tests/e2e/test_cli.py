@@ -66,8 +66,14 @@ class Terminal:
         if self.pid == 0:
             os.chdir(folder)
             os.execve(RUSHES, [str(RUSHES), *arguments], {**env, "COLUMNS": str(columns), "LINES": "40"})
-        self.seen = ""
+        self._written = b""
         self._ended = False
+
+    @property
+    def seen(self) -> str:
+        """All it has written, without colours and other commands to the terminal."""
+        # Cleaned as a whole: a read may end inside a colour or inside a letter.
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._written.decode("utf-8", "replace"))
 
     def reads(self, pattern: str) -> str:
         """What is on the screen once the pattern is."""
@@ -102,12 +108,12 @@ class Terminal:
     def _read(self) -> bool:
         if select.select([self._descriptor], [], [], 0.1)[0]:
             try:
-                text = os.read(self._descriptor, 65536).decode("utf-8", "replace")
+                written = os.read(self._descriptor, 65536)
             except OSError:
                 # Linux says EIO once the other side has closed.
                 return False
-            self.seen += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-            return bool(text)
+            self._written += written
+            return bool(written)
         return True
 
 
