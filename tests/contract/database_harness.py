@@ -12,7 +12,8 @@ from rushes.db.database import Database
 from rushes.db.postgres import PostgresDatabase
 from rushes.db.sqlite import SqliteDatabase
 from rushes.jobs.job import Job
-from rushes.jobs.leases import Claimed, LeaseStore
+from rushes.jobs.leases import LeaseStore
+from rushes.jobs.steps import Claimed
 from rushes.jobs.store import JobStore
 from tests.fixtures.clocks import ManualClock
 from tests.fixtures.databases import fresh_sqlite

@@ -18,7 +18,8 @@ from rushes.accounts.limits import LimitName, Limits, LimitStore
 from rushes.errors import QueueFull
 from rushes.jobs.allowances import Allowances
 from rushes.jobs.job import Problem, State
-from rushes.jobs.leases import Claimed, LeaseStore
+from rushes.jobs.leases import LeaseStore
+from rushes.jobs.steps import Claimed
 from rushes.jobs.store import JobStore
 from tests.contract.database_harness import HARNESSES, LEASE_S, Desk, Harness, together
 from tests.fixtures.new_jobs import ACCOUNT, new_job

@@ -27,7 +27,7 @@ from rushes.errors import LeaseLost, NotAbortable, NotCancellable
 from rushes.jobs.aborting import AbortStore
 from rushes.jobs.fallbacks import Fallbacks
 from rushes.jobs.job import MOVES, Problem, State
-from rushes.jobs.leases import Claimed
+from rushes.jobs.steps import Claimed
 from rushes.jobs.store import Listing
 from tests.contract.database_harness import LEASE_S, Desk, Harness, PostgresHarness, SqliteHarness
 from tests.fixtures.new_jobs import fallback, new_job

@@ -11,7 +11,8 @@ import pytest
 from rushes.errors import LeaseLost, NotCancellable
 from rushes.jobs.fallbacks import Fallbacks
 from rushes.jobs.job import AttemptState, Problem, State, Status
-from rushes.jobs.leases import Claimed, LeaseStore
+from rushes.jobs.leases import LeaseStore
+from rushes.jobs.steps import Claimed, StepStore
 from tests.contract.database_harness import LEASE_S, Desk, together
 from tests.fixtures.new_jobs import ACCOUNT, fallback, new_job
 from tests.fixtures.scripted_provider import stored_video
@@ -324,7 +325,8 @@ WRITES: dict[str, Callable[[LeaseStore, Claimed], Awaitable[object]]] = {
 def test_every_write_with_a_lease_is_tried_against_the_fence() -> None:
     without_lease = {"beat", "release_dead", "leave", "claim", "next_available_at", "expire_overdue", "disown"}
     without_lease |= {"note_late_answer", "to_abort", "listen"}
-    assert set(WRITES) == {name for name in vars(LeaseStore) if not name.startswith("_")} - without_lease
+    named = {*vars(LeaseStore), *vars(StepStore)}
+    assert set(WRITES) == {name for name in named if not name.startswith("_")} - without_lease
 
 
 @pytest.mark.parametrize("write", WRITES)

@@ -22,9 +22,9 @@ from rushes.errors import NotRecoverable, PriceUnknown, SpendLimitReached
 from rushes.jobs.fallbacks import Fallbacks
 from rushes.jobs.idempotency import Once, Replay
 from rushes.jobs.job import Job, Problem, State
-from rushes.jobs.leases import Claimed
 from rushes.jobs.recovery import RecoveryStore
 from rushes.jobs.settling import SettlementStore
+from rushes.jobs.steps import Claimed
 from rushes.video.request import VideoRequest
 from tests.contract.database_harness import HARNESSES, Desk
 from tests.fixtures.new_jobs import fallback, new_job

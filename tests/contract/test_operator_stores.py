@@ -10,8 +10,8 @@ import pytest
 from rushes.errors import JobNotFound, NotRecoverable
 from rushes.jobs.aborting import AbortStore
 from rushes.jobs.job import Problem, State
-from rushes.jobs.leases import Claimed
 from rushes.jobs.recovery import RecoveryStore
+from rushes.jobs.steps import Claimed
 from rushes.jobs.usage import ModelUsage, Usage, UsageStore
 from tests.contract.database_harness import LEASE_S, Desk
 from tests.fixtures.new_jobs import ACCOUNT, new_job

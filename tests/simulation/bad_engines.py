@@ -10,9 +10,10 @@ from typing import Any
 from unittest import mock
 
 from rushes.errors import Aborted, SubmissionUnknown
-from rushes.jobs import carrying, leases, moving, recovery, store, submitting
+from rushes.jobs import carrying, leases, moving, recovery, steps, store, submitting
 from rushes.jobs.job import Attempt, AttemptState, Problem, State
-from rushes.jobs.leases import Claimed, LeaseStore
+from rushes.jobs.leases import LeaseStore
+from rushes.jobs.steps import Claimed
 from rushes.jobs.store import JobStore
 from rushes.webhooks import outbox
 from rushes.webhooks.dispatch import Dispatcher
@@ -42,7 +43,7 @@ def intent_is_recorded_after_the_submit() -> Iterator[None]:
 def writes_are_not_fenced() -> AbstractContextManager[Any]:
     """Whoever once had a job may write to it for ever."""
     unfenced = "SELECT * FROM jobs WHERE id = :id AND :lease IS NOT NULL FOR UPDATE"
-    return mock.patch.object(leases, "LOCK_LEASED", unfenced)
+    return mock.patch.object(steps, "LOCK_LEASED", unfenced)
 
 
 def cancel_does_not_look_at_the_state() -> AbstractContextManager[Any]:
@@ -55,8 +56,8 @@ def progress_is_what_was_said_last() -> Iterator[None]:
     """Reported progress is stored as it comes."""
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(carrying, "PROGRESS_STEP", -1000))
-        as_it_comes = leases.REPORT_PROGRESS.replace("AND progress < :percent", "")
-        stack.enter_context(mock.patch.object(leases, "REPORT_PROGRESS", as_it_comes))
+        as_it_comes = steps.REPORT_PROGRESS.replace("AND progress < :percent", "")
+        stack.enter_context(mock.patch.object(steps, "REPORT_PROGRESS", as_it_comes))
         yield
 
 
@@ -75,10 +76,12 @@ def unknown_submits_are_repeated() -> Iterator[None]:
         yield
 
 
-def lanes_forget_who_left() -> AbstractContextManager[Any]:
+@contextmanager
+def lanes_forget_who_left() -> Iterator[None]:
     """A slot is never given back."""
     kept = store.LEAVE_LANE.replace("in_use + :in_use", "in_use + MAX(:in_use, 0)")
-    return mock.patch.object(leases, "LEAVE_LANE", kept)
+    with mock.patch.object(leases, "LEAVE_LANE", kept), mock.patch.object(steps, "LEAVE_LANE", kept):
+        yield
 
 
 @contextmanager
@@ -122,7 +125,7 @@ def workers_share_the_names_of_files() -> Iterator[None]:
     def shared_key(job_id: str, attempt_id: str, place: int, lease: str) -> str:
         return store.video_key(job_id, attempt_id, place, "shared")
 
-    with mock.patch.object(carrying, "video_key", shared_key), mock.patch.object(leases, "video_key", shared_key):
+    with mock.patch.object(carrying, "video_key", shared_key), mock.patch.object(steps, "video_key", shared_key):
         yield
 
 

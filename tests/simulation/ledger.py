@@ -11,7 +11,7 @@ from typing import Protocol
 
 from rushes.db.database import Row
 from rushes.jobs.job import MOVES, Job, State, Status
-from rushes.jobs.leases import LATE_ANSWER
+from rushes.jobs.steps import LATE_ANSWER
 from tests.contract.database_harness import Desk
 from tests.simulation.database import SimulatedDatabase
 from tests.simulation.upstream import Fate, Generation

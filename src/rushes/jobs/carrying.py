@@ -32,9 +32,10 @@ from rushes.errors import (
 )
 from rushes.jobs.aborting import BY_OPERATOR, Stopping
 from rushes.jobs.job import MAYBE_CHARGED, AttemptState, Problem, State
-from rushes.jobs.leases import Claimed, LeaseStore
+from rushes.jobs.leases import LeaseStore
 from rushes.jobs.patience import Patience
 from rushes.jobs.schedule import poll_delay_s
+from rushes.jobs.steps import Claimed
 from rushes.jobs.store import video_key
 from rushes.jobs.submitting import LEADING_PART, Submitting, TurnedAway
 from rushes.jobs.tenure import Tenure, Term

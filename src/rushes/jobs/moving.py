@@ -1,6 +1,9 @@
 """What each move of a job brings with it, in the same transaction: counters, money, its event, the end of secrets.
 
 Whoever changes a job's state calls this, so that nothing that is kept beside a job can drift from it.
+
+Every transaction that changes a job locks in one order, so that no two wait for each other: the worker's row, job rows,
+lanes by their names, job_counts, usage_rollups. A job's events and webhooks come after its row (webhooks/outbox.py).
 """
 
 from __future__ import annotations

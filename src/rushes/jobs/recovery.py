@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import JobNotFound, NotRecoverable, OutputLost
 from rushes.jobs.job import Job, State
-from rushes.jobs.leases import LATE_ANSWER
 from rushes.jobs.ledger import write_off
 from rushes.jobs.moving import WORK_CHANNEL, record_event, record_move
+from rushes.jobs.steps import LATE_ANSWER
 from rushes.jobs.store import GET_ANY_JOB, job_from
 from rushes.providers.base import Provider
 from rushes.video.progress import Handle

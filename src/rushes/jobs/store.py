@@ -1,4 +1,7 @@
-"""Jobs in the database: what callers read and change, each in one transaction. The worker's half is in leases.py."""
+"""Jobs in the database: what callers read and change, each in one transaction.
+
+The worker's half is in leases.py and steps.py.
+"""
 
 from __future__ import annotations
 

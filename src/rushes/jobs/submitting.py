@@ -31,8 +31,8 @@ from rushes.jobs.aborting import BY_OPERATOR, CANCEL_TRIES, NOT_SUBMITTED
 from rushes.jobs.breaker import outcome_of
 from rushes.jobs.fallbacks import gives_way
 from rushes.jobs.job import Attempt, AttemptState
-from rushes.jobs.leases import Claimed
 from rushes.jobs.patience import Patience
+from rushes.jobs.steps import Claimed
 from rushes.jobs.tenure import Term
 from rushes.jobs.tools import Tools
 from rushes.video.progress import Submission

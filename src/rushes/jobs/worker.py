@@ -16,7 +16,8 @@ from rushes.clock import SteadyClock
 from rushes.errors import CallerError, DatabaseUnavailable, LeaseLost, RushesError
 from rushes.jobs.carrying import Carrying
 from rushes.jobs.job import Job, Problem, State
-from rushes.jobs.leases import Claimed, LeaseStore
+from rushes.jobs.leases import LeaseStore
+from rushes.jobs.steps import Claimed
 from rushes.jobs.tenure import LAST_ANSWER_S, Tenure, Term
 from rushes.jobs.tools import Tools
 

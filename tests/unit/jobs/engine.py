@@ -12,7 +12,8 @@ from rushes.catalogue.model import Model
 from rushes.jobs.breaker import Breaker
 from rushes.jobs.carrying import Carrying
 from rushes.jobs.job import Job
-from rushes.jobs.leases import Claimed, LeaseStore
+from rushes.jobs.leases import LeaseStore
+from rushes.jobs.steps import Claimed
 from rushes.jobs.store import JobStore
 from rushes.jobs.tools import Tools
 from rushes.jobs.worker import Worker, WorkerLimits

@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 from rushes.errors import DatabaseUnavailable, LeaseLost, SubmissionUnknown
 from rushes.jobs.carrying import Carrying
 from rushes.jobs.job import Job, State
-from rushes.jobs.leases import LATE_ANSWER, Claimed, LeaseStore
+from rushes.jobs.leases import LeaseStore
 from rushes.jobs.recovery import RecoveryStore
+from rushes.jobs.steps import LATE_ANSWER, Claimed
 from rushes.jobs.tenure import LAST_ANSWER_S, SUBMIT_SHARE, Tenure
 from rushes.jobs.tools import Tools
 from rushes.jobs.worker import Worker, WorkerLimits

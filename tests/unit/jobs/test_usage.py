@@ -11,7 +11,8 @@ import pytest
 
 from rushes.errors import NotCancellable
 from rushes.jobs.job import Problem, State
-from rushes.jobs.leases import Claimed, LeaseStore
+from rushes.jobs.leases import LeaseStore
+from rushes.jobs.steps import Claimed
 from rushes.jobs.store import JobStore
 from rushes.jobs.usage import DAY_MS, ModelUsage, Usage, UsageStore
 from tests.fixtures.clocks import ManualClock
