@@ -108,14 +108,20 @@ async def serving(site_of: list[Site]) -> AsyncIterator[int]:
     # The protocol is named, because asyncio turns off Nagle's delay (40 ms an answer) only where it is.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=5))
-        task = asyncio.create_task(server.serve(sockets=[listener]))
-        listener.listen()
+        config = uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=5)
+        config.load()
+        server = uvicorn.Server(config)
+        server.lifespan = config.lifespan_class(config)
+        # Neither `serve` nor `shutdown`, which look every tenth of a second whether they are to go on.
+        await server.startup(sockets=[listener])
         try:
             yield listener.getsockname()[1]
         finally:
-            server.should_exit = True
-            await task
+            for bound in server.servers:
+                bound.close()
+            for connection in list(server.server_state.connections):
+                connection.shutdown()
+            await asyncio.gather(*server.server_state.tasks)
 
 
 @pytest.fixture
