@@ -36,8 +36,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _make_task(self, _: object, coroutine: Any, context: contextvars.Context | None = None) -> asyncio.Task[Any]:
         self._tasks_made += 1
-        task = NumberedTask(coroutine, loop=self, context=context)
-        task.number = self._tasks_made
+        task = NumberedTask(self._tasks_made, coroutine, loop=self, context=context)
         self._on_task(task, context if context is not None else contextvars.copy_context())
         return task
 
@@ -45,10 +44,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 class NumberedTask(asyncio.Task[Any]):
     """A task whose place in a set does not depend on where it lies in memory."""
 
-    number = 0
+    def __init__(self, number: int, *arguments: Any, **options: Any) -> None:
+        # First of all: asyncio puts each task into a set before its own `__init__` returns.
+        self._number = number
+        super().__init__(*arguments, **options)
 
     def __hash__(self) -> int:
-        return self.number
+        return self._number
 
 
 class _NothingToSelect(selectors.BaseSelector):
