@@ -126,7 +126,7 @@ def test_an_engine_with_one_fault_is_found_out(bad: BadEngine) -> None:
 
 def first_complaint(bad: BadEngine) -> str:
     with bad.apply():
-        for seed in range(SEEDS_TO_FIND_A_BAD_ENGINE):
+        for seed in range(bad.first, bad.first + SEEDS_TO_FIND_A_BAD_ENGINE):
             broken = simulate(seed, bad.faults).broken
             if broken is not None:
                 return str(broken)
