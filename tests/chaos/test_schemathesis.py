@@ -33,9 +33,9 @@ SMALL = """
 [phases.coverage]
 unexpected-methods = ["OPTIONS", "PUT"]
 
-# Both take the body of create_video and of remix_video, and bodies are most of what there is to cover.
+# They take bodies of create_generation, create_video and remix_video, and bodies are most of what there is to cover.
 [[operations]]
-include-operation-id = ["edit_video", "extend_video"]
+include-operation-id = ["quote_generation", "edit_video", "extend_video"]
 phases.coverage.enabled = false
 """
 """What the small dose leaves out."""
@@ -64,6 +64,7 @@ def test_every_answer_to_generated_requests_is_a_documented_one(start: Start, tm
     )  # fmt: skip
 
     assert played.returncode == 0, played.stdout + played.stderr
+    print(played.stdout[played.stdout.rfind("Test cases:") :])
 
 
 async def existing(service: Service, key: str) -> dict[str, list[object]]:
