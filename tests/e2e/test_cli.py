@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.fixtures.service import Key, Service
+from tests.fixtures.warm import run_warm
 
 RUSHES = Path(sys.executable).with_name("rushes")
 QUICK = ["--model", "animatic/storyboard", "--duration", "1", "--resolution", "360p", "--no-audio"]
@@ -44,15 +45,8 @@ def rushes(service: Service, key: Key, tmp_path: Path) -> Run:
     """Runs a command as a script does: no terminal anywhere."""
 
     def run(*arguments: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [RUSHES, *arguments],
-            cwd=tmp_path,
-            env=environment(service, key, **more),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+        return run_warm(
+            arguments, cwd=tmp_path, env=environment(service, key, **more), stdin=stdin, timeout_s=2 * WITHIN_S
         )
 
     return run
