@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 from collections import Counter
 from collections.abc import Iterator
 
@@ -12,6 +11,7 @@ import pytest
 
 from tests.e2e.conftest import Start
 from tests.fixtures.google import OMNI, google_settings, prompt_of, submits
+from tests.fixtures.ports import free_port
 from tests.fixtures.service import Client, Service, until
 from tests.fixtures.upstreams.beside import beside
 from tests.fixtures.upstreams.gemini import Gemini
@@ -99,9 +99,7 @@ async def test_a_429_is_tried_again_as_a_new_attempt(google: Service, live: Clie
 
 
 async def test_a_provider_that_cannot_be_reached_is_tried_until_it_can(start: Start) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     upstream = Gemini()
     upstream.base_url = f"http://127.0.0.1:{port}"
     service = start(**google_settings(upstream))
