@@ -10,7 +10,8 @@ import pytest
 
 from tests.e2e.conftest import Start
 from tests.fixtures.receiver import ALLOWED, receiving
-from tests.fixtures.service import RUSHES, Client, Service, until
+from tests.fixtures.service import Client, Service, until
+from tests.fixtures.warm import run_warm
 
 
 @pytest.fixture
@@ -22,11 +23,8 @@ async def test_a_receiver_is_registered_tested_and_its_dead_message_sent_again(t
     key = telling.key().text
 
     def rushes(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [RUSHES, "webhooks", *arguments],
-            env={"PATH": os.defpath, "RUSHES_BASE_URL": telling.url, "RUSHES_API_KEY": key},
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        env = {"PATH": os.defpath, "RUSHES_BASE_URL": telling.url, "RUSHES_API_KEY": key}
+        return run_warm(["webhooks", *arguments], cwd=telling.folder, env=env, timeout_s=60)
 
     with receiving() as receiver:
         made = rushes("create", f"{receiver.url}/500", "--event", "video.cancelled")
