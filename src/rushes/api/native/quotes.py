@@ -77,7 +77,7 @@ class QuoteView(QuotedView):
     summary="Ask what a generation would cost",
     response_model=QuoteView,
     responses=problems(400, 401, 404, 413, 415, 422, 503),
-    openapi_extra=BODY_SCHEMA,
+    openapi_extra={"requestBody": BODY_SCHEMA["requestBody"]},
 )
 async def quote_generation(request: Request, caller: Reader) -> Response:
     """Takes the body of a generation and checks it as one; nothing is stored, and no media are fetched or decoded."""
