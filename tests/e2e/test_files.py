@@ -125,6 +125,9 @@ async def test_a_deleted_job_is_gone_with_its_files(start: Start) -> None:
             again.problem(404)
         listed = await client.jobs()
         assert (listed["total"], listed["jobs"]) == (kept_total, [])
+        # It looks for files to remove when it starts, and every half a minute.
+        service.stop()
+        service.start()
         await gone(service)
 
 

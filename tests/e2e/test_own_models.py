@@ -18,6 +18,7 @@ import aiohttp
 import pytest
 
 import rushes
+from tests.e2e.conftest import Start
 from tests.fixtures.upstreams.film import tiny_mp4
 from tests.fixtures.upstreams.openai_shape import OpenaiShape
 
@@ -158,10 +159,14 @@ async def test_the_five_lines_and_the_commands_of_the_page_make_a_video(tmp_path
 
 
 @pytest.fixture
-async def both(tmp_path: Path, gpu: OpenaiShape, farm: OpenaiShape) -> AsyncIterator[Caller]:
+async def both(start: Start, gpu: OpenaiShape, farm: OpenaiShape) -> AsyncIterator[Caller]:
     """The page's two servers, and a live key."""
-    async with serving(tmp_path, placed(blocks("toml")[1], gpu, farm)) as url:
-        yield Caller(url, (await shell(tmp_path, "rushes keys create")).strip())
+    service = start(running=False)
+    (service.folder / "rushes.toml").write_text(placed(blocks("toml")[1], gpu, farm), "utf-8")
+    await asyncio.to_thread(service.start)
+    yield Caller(service.url, (await asyncio.to_thread(service.key, test=False)).text)
+    await asyncio.to_thread(service.stop)
+    assert FARM_KEY not in service.log_text()
 
 
 async def test_two_servers_side_by_side_make_videos_that_we_keep(
