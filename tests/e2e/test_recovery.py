@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,6 +47,7 @@ async def test_a_wrong_id_leaves_the_job_failed_and_can_be_put_right(
     assert google.run("jobs", "reconcile", job_id, "--provider-id", "v1_nonsense").returncode == 0
     while (job := await live.job(job_id))["error_code"] == "submission_unknown":
         assert job["status"] == "failed"
+        await asyncio.sleep(0.05)
     assert (job["status"], job["error_code"]) == ("failed", "provider_rejected")
     assert "does not know" in job["error"]
     right = last(fake).id
