@@ -38,7 +38,7 @@ def _app(size_bytes: int, file: Path | None) -> FastAPI:
 
 
 async def _serve(app: FastAPI, port: int) -> None:
-    # As in src/rushes/cli/serve.py.
+    # As in src/rushes/cli/process.py.
     config = uvicorn.Config(
         app,
         port=port,

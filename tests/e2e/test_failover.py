@@ -94,7 +94,7 @@ async def test_a_submission_that_may_have_been_accepted_is_given_to_nobody_else(
 async def test_a_provider_that_is_not_there_opens_its_breaker_and_jobs_go_round_it(start: Start) -> None:
     service = with_google(start, NOBODY)
     async with Client(service, service.key(test=False).text) as client:
-        assert (await client.get("/readyz", plain=True)).ok() == {"status": "ok", "breakers": []}
+        assert (await client.get("/readyz", plain=True)).ok()["breakers"] == []
         first, second = await made(client, fallback_models=[SPARE]), await made(client, fallback_models=[SPARE])
         third = await made(client, fallback_models=[SPARE])
         assert {job["status"] for job in (first, second, third)} == {"completed"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
@@ -12,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from rushes import __version__
-from rushes.api.access import Access
+from rushes.api.access import Access, Answered
 from rushes.api.cors import Cors
 from rushes.api.direct import Direct
 from rushes.api.document import keep_true
@@ -44,15 +45,23 @@ from rushes.api.openai import remakes as openai_remakes
 from rushes.api.openai import videos as openai_videos
 from rushes.api.openai.errors import PREFIX, envelope_of, is_ours
 from rushes.api.services import Services
+from rushes.api.vitals import Vitals
 from rushes.errors import RushesError
 
 DESCRIPTION = "One asynchronous API in front of every video model. Authenticate with `Authorization: Bearer KEY`."
 
 
-def build_http(services: Services, *, logs_requests: bool = True, cors_origins: Sequence[str] = ()) -> ASGIApp:
+def build_http(
+    services: Services,
+    vitals: Vitals,
+    answered: Answered,
+    *,
+    logs_requests: bool = True,
+    cors_origins: Sequence[str] = (),
+) -> ASGIApp:
     """The ASGI application that serves `services`, also to pages of these origins (`*`: of all).
 
-    It writes a log line for each request unless told otherwise.
+    It writes a log line for each request unless told otherwise; `answered` is told of each.
     """
     # The documentation page is served from our own files: it works where nothing else can be reached.
     api = FastAPIOffline(
@@ -65,7 +74,9 @@ def build_http(services: Services, *, logs_requests: bool = True, cors_origins: 
         generate_unique_id_function=lambda route: route.name,
     )
     api.state.services = services
+    api.state.vitals = vitals
     api.include_router(health.router, tags=["service"])
+    api.include_router(health.probes, tags=["service"])
     api.include_router(metrics.router, tags=["service"])
     api.include_router(videos.router, tags=["media"])
     api.include_router(generations.router, prefix="/api/v1", tags=["videos"])
@@ -87,17 +98,31 @@ def build_http(services: Services, *, logs_requests: bool = True, cors_origins: 
     api.include_router(admin_keys.router, prefix="/api/v1", tags=["admin"])
     for surface in (openai_remakes, openai_videos, openai_models):
         api.include_router(surface.router, prefix=PREFIX, tags=["OpenAI"])
-    # Exception too: else the framework answers a stray one in plain text before `Access` sees it.
-    for kind in (RushesError, RequestValidationError, HTTPException, Exception):
-        api.add_exception_handler(kind, refusal_of)
+    _refuse_in_our_words(api)
     keep_true(api)
     answers = {"/api/v1/videos/jobs": jobs.get_job_directly, f"{PREFIX}/videos": openai_videos.get_video_directly}
     return Access(
         Cors(Lingering(Direct(api, answers, refusal_of)), cors_origins),
         refusal_of,
         logs_requests=logs_requests,
-        answered=services.metrics.answered,
+        answered=answered,
     )
+
+
+def build_probes(vitals: Vitals, answered: Answered, *, logs_requests: bool = True) -> ASGIApp:
+    """The ASGI application of a process that answers no callers: health checks and metrics, nothing else."""
+    api = FastAPI(title="rushes", version=__version__, openapi_url=None)
+    api.state.vitals = vitals
+    api.include_router(health.probes)
+    api.include_router(metrics.router)
+    _refuse_in_our_words(api)
+    return Access(Lingering(api), refusal_of, logs_requests=logs_requests, answered=answered)
+
+
+def _refuse_in_our_words(api: FastAPI) -> None:
+    # Exception too: else the framework answers a stray one in plain text before `Access` sees it.
+    for kind in (RushesError, RequestValidationError, HTTPException, Exception):
+        api.add_exception_handler(kind, refusal_of)
 
 
 def refusal_of(request: Request, error: Exception) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
@@ -16,7 +16,6 @@ from rushes.api.links import Links
 from rushes.catalogue.load import Catalogue
 from rushes.clock import Clock
 from rushes.jobs.allowances import Allowances
-from rushes.jobs.breaker import Circuit, CircuitHealth
 from rushes.jobs.history import HistoryStore
 from rushes.jobs.recovery import RecoveryStore
 from rushes.jobs.service import JobService
@@ -27,15 +26,12 @@ from rushes.jobs.watching import Watching
 from rushes.media.inputs import Inputs
 from rushes.media.poster import Posters
 from rushes.media.storage import Storage
-from rushes.telemetry.metrics import Metrics
-from rushes.telemetry.scrape import Scrape
 from rushes.webhooks.service import WebhookService
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything an HTTP surface may use. `ready` answers None, or one sentence on what is wrong;
-    `breakers` the circuits that have seen trouble.
+    """Everything an HTTP surface may use.
 
     `served_surfaces` has the providers that we hold credentials for, and which of a provider's APIs is in use; None
     where it has only one. `model_aliases` are the operator's own names for models, each with the `provider/ID`
@@ -65,11 +61,6 @@ class Services:
     links: Links
     posters: Posters
     clock: Clock
-    ready: Callable[[], Awaitable[str | None]]
-    metrics: Metrics
-    scrape: Scrape
-    metrics_token: str | None
-    breakers: Callable[[], Mapping[Circuit, CircuitHealth]]
 
 
 def services_of(connection: HTTPConnection) -> Services:

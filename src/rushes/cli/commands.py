@@ -8,7 +8,7 @@ from rushes.cli import accounts, jobs, keys, limits, models, recovery, settling,
 from rushes.cli.demo import demo
 from rushes.cli.exits import EPILOG
 from rushes.cli.generate import generate
-from rushes.cli.serve import serve
+from rushes.cli.serve import serve, work
 from rushes.cli.usage import usage
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(serve)
+app.command("worker")(work)
 app.command()(demo)
 app.command(epilog=EPILOG)(generate)
 jobs.app.command()(recovery.reconcile)

@@ -100,6 +100,11 @@ class Worker:
         """How many jobs are being carried out."""
         return len(self._jobs)
 
+    @property
+    def has_leases(self) -> bool:
+        """Whether it may work: its heartbeats have come in time, or it has begun anew since."""
+        return not self._tenure.is_lost
+
     async def stop(self) -> None:
         """Stop, at once but for answers to submits under way, which get some seconds; then give all leases back.
 

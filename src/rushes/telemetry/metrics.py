@@ -19,15 +19,16 @@ LATE_S: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30)
 class Metrics:
     """One process's counters, in a registry of their own.
 
-    Labels are few: routes, not addresses; our error codes, not providers' words; no account, no key.
+    Labels are few: routes, not addresses; our error codes, not providers' words; no account, no key. `role` is what the
+    process does; what only workers have, a heartbeat, is left out where `works` is False.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, role: str = "all", works: bool = True) -> None:
         self.registry = registry = CollectorRegistry(auto_describe=True)
         served = ("provider", "model")
         ProcessCollector(registry=registry)
-        Info("rushes_build", "The release that runs", registry=registry).info(
-            {"version": __version__, "python": platform.python_version()}
+        Info("rushes_build", "The release that runs, and what this process does", registry=registry).info(
+            {"version": __version__, "python": platform.python_version(), "role": role}
         )
         self._http = Histogram(
             "rushes_http_request_duration_seconds",
@@ -95,7 +96,9 @@ class Metrics:
             registry=registry,
         )
         self.heartbeat_at = Gauge(
-            "rushes_heartbeat_timestamp_seconds", "When this worker last showed that it lives", registry=registry
+            "rushes_heartbeat_timestamp_seconds",
+            "When this worker last showed that it lives",
+            registry=registry if works else None,
         )
 
     def answered(self, method: str, route: str, status: int, duration_s: float) -> None:

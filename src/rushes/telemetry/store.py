@@ -67,6 +67,10 @@ class TelemetryStore:
             webhook_oldest_s=_seconds(webhooks["age_ms"]),
         )
 
+    async def workers_alive(self) -> int:
+        """How many workers the service has now. Raises DatabaseUnavailable."""
+        return sum(row["left_ms"] >= 0 for row in await self._database.read(WORKERS))
+
     async def _lanes(self) -> Mapping[tuple[str, str], Lane]:
         lanes: dict[tuple[str, str], Lane] = {}
         for row in await self._database.read(BUSY_LANES):

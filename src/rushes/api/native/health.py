@@ -12,10 +12,11 @@ from rushes import __version__
 from rushes.api.answers import json_response
 from rushes.api.errors import problem
 from rushes.api.native.answers import problems
-from rushes.api.services import services_of
+from rushes.api.vitals import vitals_of
 from rushes.jobs.breaker import BreakerState
 
 router = APIRouter()
+probes = APIRouter()
 
 
 class About(BaseModel):
@@ -47,9 +48,15 @@ class BreakerView(BaseModel):
 
 
 class Readiness(BaseModel):
-    """That jobs can be taken, and where providers cannot be reached at the moment."""
+    """That this process can do its part, and where providers cannot be reached from it at the moment.
+
+    `role` is what the process does: `all`, `api` (it answers callers), or `worker` (it carries jobs out). `workers_alive`
+    counts those of the whole service; with none, jobs are accepted and wait.
+    """
 
     status: str = "ok"
+    role: str
+    workers_alive: int
     breakers: list[BreakerView] = []
 
 
@@ -59,19 +66,21 @@ async def about() -> Response:
     return json_response(About())
 
 
-@router.get("/healthz", summary="Is it up", response_model=Health)
+@probes.get("/healthz", summary="Is it up", response_model=Health)
 async def healthz() -> Response:
     """200 as long as the process answers."""
     return json_response(Health())
 
 
-@router.get("/readyz", summary="Is it ready", response_model=Readiness, responses=problems(503))
+@probes.get("/readyz", summary="Is it ready", response_model=Readiness, responses=problems(503))
 async def readyz(request: Request) -> Response:
-    """200 if jobs can be taken: the database answers and the storage can be written.
+    """200 if jobs can be taken, or on a worker carried out: the database answers and the storage can be written.
 
-    A provider that cannot be reached is shown and changes nothing: its jobs wait, or fall back.
+    A provider that cannot be reached is shown and changes nothing: its jobs wait, or fall back. Nor does it change
+    anything that no worker is alive: jobs wait for one.
     """
-    trouble = await services_of(request).ready()
+    vitals = vitals_of(request)
+    trouble = await vitals.ready()
     if trouble is not None:
         return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, code="not_ready", detail=trouble)
     breakers = [
@@ -83,8 +92,9 @@ async def readyz(request: Request) -> Response:
             failures=health.failures,
             retry_in_s=health.wait_s,
         )
-        for circuit, health in services_of(request).breakers().items()
+        for circuit, health in vitals.breakers().items()
         # Callers' own keys are nobody else's business.
         if not circuit.byok
     ]
-    return json_response(Readiness(breakers=breakers))
+    workers_alive = await vitals.workers_alive()
+    return json_response(Readiness(role=vitals.role, workers_alive=workers_alive, breakers=breakers))

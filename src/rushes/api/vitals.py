@@ -1,0 +1,33 @@
+"""What health checks and metrics ask of a process, whichever part of the service it is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+
+from rushes.jobs.breaker import Circuit, CircuitHealth
+from rushes.telemetry.scrape import Scrape
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """The signs of life of this process. `ready` answers None, or one sentence on what is wrong; `workers_alive` how many
+    workers the whole service has now; `breakers` the circuits of this process that have seen trouble.
+
+    `role` is `all`, `api` or `worker`.
+    """
+
+    role: str
+    ready: Callable[[], Awaitable[str | None]]
+    workers_alive: Callable[[], Awaitable[int]]
+    breakers: Callable[[], Mapping[Circuit, CircuitHealth]]
+    scrape: Scrape
+    metrics_token: str | None
+
+
+def vitals_of(connection: HTTPConnection) -> Vitals:
+    """The signs of life of the process that answers this request."""
+    vitals: Vitals = connection.app.state.vitals
+    return vitals

@@ -1,0 +1,109 @@
+"""The half of the service that works: it carries jobs out, delivers webhooks, and removes what is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rushes.api.links import Links
+from rushes.api.native.schemas import view_of
+from rushes.app.credentials import credential_of
+from rushes.app.foundation import Foundation
+from rushes.app.own_servers import assumed
+from rushes.errors import NoCredentials
+from rushes.ids import new_id
+from rushes.jobs.breaker import Breakers, Circuit, CircuitHealth
+from rushes.jobs.job import Job
+from rushes.jobs.retention import Cleaner, RetentionStore
+from rushes.jobs.tools import Tools
+from rushes.jobs.worker import Worker, WorkerLimits
+from rushes.media.cleaner import InputCleaner
+from rushes.media.custody import Custody
+from rushes.telemetry.leases import ObservedLeases
+from rushes.telemetry.providers import ObservedClock, ObservedProvider
+from rushes.webhooks.cleaner import DeliveryCleaner
+from rushes.webhooks.dispatch import Dispatcher
+from rushes.webhooks.outbox import Outbox
+
+
+class Engine:
+    """One a process, on the foundation that it shares with the front, if that is in this process too."""
+
+    def __init__(self, base: Foundation, links: Links) -> None:
+        self._base = base
+        self._breakers = Breakers()
+        self._custody = Custody(base.storage, base.measuring)
+        self._waiting_clock = ObservedClock(base.clock, base.metrics)
+        self._leases = ObservedLeases(
+            base.database,
+            new_id("worker"),
+            base.metrics,
+            pulse=base.pulse,
+            jobs_in_flight=base.default_limits.jobs_in_flight,
+        )
+        settings = base.settings
+        self.worker = Worker(
+            self._leases,
+            self._tools_for,
+            base.clock,
+            WorkerLimits(
+                most_in_flight=settings.most_in_flight, lease_s=settings.lease_s, last_answer_s=settings.drain_s
+            ),
+        )
+        self._dispatcher = Dispatcher(
+            base.database,
+            base.jobs,
+            base.sender,
+            base.signing_secrets,
+            lambda job, kept: asdict(view_of(job, links, None, base.clock.now_ms(), deleted=not kept)),
+            base.clock,
+            retries_s=settings.webhook_retries_s,
+            alone=not base.shared,
+        )
+
+    @property
+    def gauges(self) -> Mapping[tuple[str, str], Callable[[], float]]:
+        """Numbers of this process, by name and meaning."""
+        return {
+            ("rushes_jobs_in_flight", "Jobs that this process carries out"): lambda: self.worker.in_flight,
+            ("rushes_webhooks_in_flight", "Messages that are being tried"): lambda: self._dispatcher.under_way,
+        }
+
+    def breakers(self) -> Mapping[Circuit, CircuitHealth]:
+        """The circuits that have seen trouble."""
+        return self._breakers.snapshot(self._base.clock.steady_ms())
+
+    def loops(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """What runs beside the worker for as long as the process does."""
+        base = self._base
+        grace_s = base.settings.input_grace_s
+        return (
+            Cleaner(RetentionStore(base.database), base.storage, base.clock).run(),
+            InputCleaner(base.input_store, base.storage, base.clock, grace_s=grace_s).run(),
+            self._dispatcher.run(),
+            DeliveryCleaner(Outbox(base.database), base.clock).run(),
+        )
+
+    async def _tools_for(self, job: Job) -> Tools:
+        base = self._base
+        adapter = base.adapters.get((job.served_provider, job.surface))
+        # An own server may not have answered since we started; the job goes on all the same.
+        model = base.catalogue.find(job.served_provider, job.served_model) or assumed(
+            base.own, job.served_provider, job.served_model, base.clock
+        )
+        credential = await credential_of(job, base.jobs, base.keyring, base.sealer)
+        if adapter is None or model is None or credential is None:
+            raise NoCredentials(f"Model '{job.served_provider}/{job.served_model}' cannot be served any more")
+        return Tools(
+            leases=self._leases,
+            provider=ObservedProvider(adapter, job, base.metrics, base.spans),
+            model=model,
+            credential=credential,
+            read_media=base.inputs.read,
+            custody=self._custody,
+            clock=self._waiting_clock,
+            breaker=self._breakers.of(Circuit(job.served_provider, job.surface, job.credential, job.byok)),
+            poll_interval_s=base.settings.poll_interval_s,
+            retention_s=base.settings.retention_s,
+        )

@@ -1,0 +1,175 @@
+"""What every process of the service stands on, whatever its part: database, storage, catalogue, providers, keys."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from rushes import secret_keys
+from rushes.accounts.limits import Limits
+from rushes.app.credentials import configured_keys
+from rushes.app.databases import opened_for_service
+from rushes.app.own_servers import own_servers, with_own_servers
+from rushes.app.role import Role
+from rushes.app.storage import opened_storage
+from rushes.catalogue.load import Catalogue, load
+from rushes.clock import SystemClock
+from rushes.data_directory import DataDirectory
+from rushes.db.database import Database
+from rushes.db.observed import ObservedDatabase
+from rushes.errors import StartupError
+from rushes.jobs.history import HistoryStore
+from rushes.jobs.moving import MOVES_CHANNEL
+from rushes.jobs.store import JobStore
+from rushes.media.inputs import Inputs, Terms
+from rushes.media.inspection import Inspector
+from rushes.media.storage import Storage
+from rushes.media.store import InputStore
+from rushes.net.client import HttpClient, Sink
+from rushes.offload import Offload
+from rushes.providers.base import Provider
+from rushes.providers.credentials import Keyring
+from rushes.providers.openai_shape import Server
+from rushes.providers.registry import Surface, open_providers
+from rushes.sealing import Sealer
+from rushes.secret_keys import SecretKeys
+from rushes.settings import Settings
+from rushes.telemetry.metrics import Metrics
+from rushes.telemetry.moves import Moves
+from rushes.telemetry.spans import NoSpans, Spans
+from rushes.telemetry.webhooks import ObservedSender
+from rushes.webhooks.outbox import before_deletion
+from rushes.webhooks.signing_secrets import SigningSecrets
+from rushes.webhooks.store import WebhookStore
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """Opened once a process. `pulse` is a way to the database that never waits behind the rest; `shared` says that other
+    processes may be working on the same jobs.
+    """
+
+    settings: Settings
+    directory: DataDirectory
+    clock: SystemClock
+    keys: SecretKeys
+    database: ObservedDatabase
+    pulse: Database
+    shared: bool
+    metrics: Metrics
+    spans: Spans
+    moves: Moves
+    client: HttpClient
+    measuring: Offload
+    storage: Storage
+    input_store: InputStore
+    inputs: Inputs
+    own: Sequence[Server]
+    catalogue: Catalogue
+    adapters: Mapping[Surface, Provider]
+    keyring: Keyring
+    sealer: Sealer
+    default_limits: Limits
+    jobs: JobStore
+    history: HistoryStore
+    webhooks: WebhookStore
+    signing_secrets: SigningSecrets
+    sender: ObservedSender
+
+
+@asynccontextmanager
+async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Foundation]:
+    """All of it, closed on leaving. Raises StartupError."""
+    async with AsyncExitStack() as closing:
+        directory = DataDirectory(settings.data_dir)
+        clock = SystemClock()
+        if settings.database_url is not None and settings.secret_keys is None:
+            raise StartupError(
+                f"{secret_keys.SETTING} is not set; on Postgres it must be, and be the same for every process that "
+                "shares the database (`openssl rand -hex 32` makes a key)"
+            )
+        opened = await closing.enter_async_context(opened_for_service(settings, directory, clock))
+        keys = _secret_keys(settings, directory)
+        shipped = load()
+        own = own_servers(settings, shipped)
+        catalogue = with_own_servers(shipped, own, settings, clock)
+
+        metrics = Metrics(role=role.value, works=role.works)
+        spans = _spans(settings)
+        closing.push_async_callback(spans.close)
+        moves = Moves(metrics, spans)
+        database = ObservedDatabase(opened.database, MOVES_CHANNEL, moves.heard, metrics.writes.observe)
+        client = HttpClient(allow={sink: getattr(settings.net_allow, sink.value) for sink in Sink})
+        closing.push_async_callback(client.close)
+        drawing = Offload(settings.child_processes)
+        closing.callback(drawing.close)
+        # Of its own, so that measuring a finished video does not queue behind drawings that take minutes.
+        measuring = Offload(1)
+        closing.callback(measuring.close)
+        inspector = Inspector()
+        closing.callback(inspector.close)
+
+        storage = await closing.enter_async_context(
+            opened_storage(settings, directory.storage, directory.scratch, clock)
+        )
+        input_store = InputStore(database)
+        terms = Terms(
+            quota_bytes=settings.input_quota_bytes, grace_s=settings.input_grace_s, upload_s=settings.upload_keep_s
+        )
+        adapters = open_providers(
+            offload=drawing,
+            scratch=directory.scratch,
+            clock=clock,
+            client=client,
+            base_url=settings.base_url,
+            options=settings.provider_options,
+            servers=own,
+        )
+        for adapter in adapters.values():
+            closing.push_async_callback(adapter.close)
+        default_limits = Limits(**settings.limits.model_dump())
+        webhooks = WebhookStore(database)
+        yield Foundation(
+            settings=settings,
+            directory=directory,
+            clock=clock,
+            keys=keys,
+            database=database,
+            pulse=opened.pulse,
+            shared=opened.shared,
+            metrics=metrics,
+            spans=spans,
+            moves=moves,
+            client=client,
+            measuring=measuring,
+            storage=storage,
+            input_store=input_store,
+            inputs=Inputs(input_store, storage, client, inspector, terms),
+            own=own,
+            catalogue=catalogue,
+            adapters=adapters,
+            keyring=configured_keys(settings, catalogue),
+            sealer=Sealer(keys.derive("byok")),
+            default_limits=default_limits,
+            jobs=JobStore(database, default_limits, deleting=before_deletion),
+            history=HistoryStore(database),
+            webhooks=webhooks,
+            signing_secrets=SigningSecrets(webhooks, Sealer(keys.derive("webhooks")), clock),
+            sender=ObservedSender(client, clock, metrics, spans, try_s=settings.webhook_timeout_s),
+        )
+
+
+def _secret_keys(settings: Settings, directory: DataDirectory) -> SecretKeys:
+    if settings.secret_keys is not None:
+        return secret_keys.parse(settings.secret_keys.get_secret_value())
+    return secret_keys.load_or_create(directory.secret_key)
+
+
+def _spans(settings: Settings) -> Spans:
+    if not settings.tracing:
+        return NoSpans()
+    # Imported only here: it is an extra, and takes a tenth of a second.
+    from rushes.telemetry.opentelemetry import OpenTelemetrySpans
+
+    return OpenTelemetrySpans()

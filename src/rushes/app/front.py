@@ -1,0 +1,135 @@
+"""The half of the service that answers: what the HTTP surfaces delegate to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from rushes.accounts.limits import LimitStore
+from rushes.accounts.rate import RateLimiter
+from rushes.accounts.roster import Roster
+from rushes.accounts.store import AccountStore
+from rushes.accounts.tokens import TokenSigner
+from rushes.api.http import build_http
+from rushes.api.links import Links
+from rushes.api.services import Services
+from rushes.api.vitals import Vitals
+from rushes.app.aliases import model_aliases
+from rushes.app.bootstrap import ensure_bootstrap_key
+from rushes.app.discovery import Discovery
+from rushes.app.foundation import Foundation
+from rushes.app.own_servers import discovering
+from rushes.jobs.allowances import Allowances
+from rushes.jobs.recovery import RecoveryStore
+from rushes.jobs.service import JobService, Policy
+from rushes.jobs.serving import OnRetired, Servers
+from rushes.jobs.spending import SpendingStore
+from rushes.jobs.transactions import TransactionStore
+from rushes.jobs.usage import UsageStore
+from rushes.jobs.watching import Watching, WatchLimits
+from rushes.media.poster import Posters
+from rushes.webhooks.service import WebhookService
+
+
+class Front:
+    """One a process, on the foundation that it shares with the engine, if that is in this process too."""
+
+    def __init__(self, base: Foundation, links: Links) -> None:
+        self._base = base
+        self._asked = discovering(base.own, base.settings)
+        self._accounts = AccountStore(base.database)
+        self.watching = Watching(
+            base.history,
+            base.clock,
+            WatchLimits(most=base.settings.most_watchers, most_per_account=base.settings.most_watchers_per_account),
+        )
+        self._services = self._build(links)
+
+    @property
+    def gauges(self) -> Mapping[tuple[str, str], Callable[[], float]]:
+        """Numbers of this process, by name and meaning."""
+        return {
+            ("rushes_streams", "Event streams and waiting requests that are open"): lambda: self.watching.watchers,
+        }
+
+    def http(self, vitals: Vitals) -> ASGIApp:
+        """The whole API."""
+        settings = self._base.settings
+        return build_http(
+            self._services,
+            vitals,
+            self._base.metrics.answered,
+            logs_requests=settings.log_requests,
+            cors_origins=settings.cors_origins,
+        )
+
+    async def prepare(self) -> None:
+        """What callers need before the first is answered. Raises StartupError."""
+        await ensure_bootstrap_key(self._base.settings, self._accounts, self._base.clock.now_ms())
+
+    def loops(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """What runs for as long as callers are answered."""
+        base = self._base
+        return (
+            Discovery(base.catalogue, self._asked, base.adapters, base.keyring, base.clock).run(),
+            self.watching.run(),
+        )
+
+    def _build(self, links: Links) -> Services:
+        base, settings = self._base, self._base.settings
+        servers = Servers(
+            base.catalogue,
+            base.keyring,
+            surfaces=base.adapters.keys(),
+            setting_names=settings.credential_variables,
+            on_retired=OnRetired(settings.on_retired),
+        )
+        spending = SpendingStore(base.database)
+        return Services(
+            accounts=self._accounts,
+            roster=Roster(base.database),
+            limits=LimitStore(base.database),
+            default_limits=base.default_limits,
+            allowances=Allowances(base.database, base.default_limits),
+            spending=spending,
+            rates=RateLimiter(base.database, base.clock, base.default_limits),
+            tokens=TokenSigner(base.keys.derive("tokens")),
+            jobs=JobService(
+                base.jobs,
+                base.catalogue,
+                servers,
+                base.inputs,
+                spending,
+                sealer=base.sealer,
+                clock=base.clock,
+                policy=Policy(
+                    hold_s=settings.hold_s,
+                    test_hold_s=settings.test_hold_s,
+                    unpriced_allowed=settings.on_unpriced == "allow",
+                ),
+                tracing=base.spans.accepting,
+            ),
+            history=base.history,
+            watching=self.watching,
+            recovery=RecoveryStore(base.database),
+            inputs=base.inputs,
+            usage=UsageStore(base.database),
+            webhooks=WebhookService(
+                base.webhooks,
+                base.signing_secrets,
+                base.sender,
+                base.client,
+                base.clock,
+                https_only=settings.webhook_https_only,
+            ),
+            transactions=TransactionStore(base.database),
+            catalogue=base.catalogue,
+            served_surfaces=servers.surfaces_in_use(),
+            model_aliases=model_aliases(settings, base.catalogue, self._asked),
+            storage=base.storage,
+            links=links,
+            posters=Posters(base.storage, base.measuring),
+            clock=base.clock,
+        )
