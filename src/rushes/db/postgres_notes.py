@@ -91,7 +91,14 @@ class PostgresNotes:
 
     async def _carry(self, connection: Any) -> None:
         connection.add_termination_listener(lambda _: self._something.set())
-        await connection.add_listener(POSTGRES_CHANNEL, self._received)
+        # Asked now: what is heard when the connection has just ended cannot be asked any more.
+        own_process_id = connection.get_server_pid()
+
+        def received(_: Any, process_id: int, channel: str, said: object) -> None:
+            if process_id != own_process_id:
+                self._received(str(said))
+
+        await connection.add_listener(POSTGRES_CHANNEL, received)
         while True:
             # Sent even if there is nothing: it shows whether the connection still lives.
             unsent, self._unsent = self._unsent, {}
@@ -107,10 +114,9 @@ class PostgresNotes:
                     await self._something.wait()
             await asyncio.sleep(GATHER_S)
 
-    def _received(self, connection: Any, process_id: int, _channel: str, said: object) -> None:
-        if process_id != connection.get_server_pid():
-            channel, _, payload = str(said).partition(" ")
-            self._told(channel, payload)
+    def _received(self, said: str) -> None:
+        channel, _, payload = said.partition(" ")
+        self._told(channel, payload)
 
 
 async def send(connection: Any, notes: Iterable[str]) -> None:

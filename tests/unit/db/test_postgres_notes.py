@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
 from rushes.db.database import Transaction
 from rushes.db.postgres import PostgresDatabase
-from rushes.db.postgres_notes import LONGEST_PAYLOAD
+from rushes.db.postgres_notes import LONGEST_PAYLOAD, PostgresNotes
 from tests.fixtures.postgres import run_sql, shared_server
 
 
@@ -136,3 +136,44 @@ async def test_a_command_that_ends_at_once_is_heard(stations: tuple[Station, Sta
 async def test_a_payload_that_is_too_long_is_refused(stations: tuple[Station, Station]) -> None:
     with pytest.raises(ValueError, match="at most"):
         await stations[0].tell("x" * (LONGEST_PAYLOAD + 1))
+
+
+class Ending:
+    """A driver's connection as the notes use it, which knows nothing of itself once it has ended."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Future[Callable[..., None]] = asyncio.get_running_loop().create_future()
+        self.has_ended = False
+
+    def get_server_pid(self) -> int:
+        if self.has_ended:
+            raise AttributeError("'NoneType' object has no attribute 'get_server_pid'")
+        return 7
+
+    def add_termination_listener(self, _: object) -> None:
+        pass
+
+    async def add_listener(self, _: str, heard: Callable[..., None]) -> None:
+        self.heard.set_result(heard)
+
+    async def execute(self, *_: object) -> None:
+        pass
+
+    def terminate(self) -> None:
+        self.has_ended = True
+
+
+async def test_a_note_that_was_on_its_way_when_the_connection_ended_is_heard_without_trouble() -> None:
+    connection = Ending()
+
+    async def connect() -> Ending:
+        return connection
+
+    notes = PostgresNotes(connect, (OSError,))
+    told: list[str] = []
+    notes.listen("jobs", told.append)
+    heard = await connection.heard
+    await notes.close()
+    heard(connection, 8, "rushes", "jobs job_1")
+    heard(connection, 7, "rushes", "jobs job_2")
+    assert told == ["job_1"]
