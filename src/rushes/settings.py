@@ -141,6 +141,11 @@ class Settings(BaseSettings):
     database_statement_s: float = Field(
         30, ge=1, le=3600, description="How long Postgres may take for one statement, in seconds."
     )
+    migrate_on_start: bool = Field(
+        True,
+        description="Whether a start brings the database's schema up to date; if not, it refuses an older one, and"
+        " `rushes migrate` is for you to run.",
+    )
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",

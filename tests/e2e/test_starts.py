@@ -52,6 +52,7 @@ def test_a_data_directory_of_a_newer_version_is_refused_and_left_alone(start: St
     service = start(running=False)
     service.key()
     service.change("UPDATE alembic_version SET version_num = '9999'")
+    service.change("UPDATE schema_floor SET version = '9998'")
     before = (service.data_dir / "rushes.db").read_bytes()
     for line in (refused(service), service.run("keys", "create").stderr):
         assert "newer version of rushes" in line

@@ -13,10 +13,10 @@ from rushes.telemetry.scrape import Scrape
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """The signs of life of this process. `ready` answers None, or one sentence on what is wrong; `workers_alive` how many
-    workers the whole service has now; `breakers` the circuits of this process that have seen trouble.
+    """The signs of life of this process, whose `role` is `all`, `api` or `worker`.
 
-    `role` is `all`, `api` or `worker`.
+    `ready` answers None, or one sentence on what is wrong; `workers_alive` how many workers the whole service has now;
+    `breakers` the circuits of this process that have seen trouble.
     """
 
     role: str

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from rushes.clock import Clock
 from rushes.data_directory import DataDirectory
 from rushes.db.database import Database
-from rushes.db.migrate import is_current, migrate_sqlite
+from rushes.db.migrate import (
+    Migrated,
+    Schema,
+    check_current,
+    is_current,
+    migrate_postgres,
+    migrate_sqlite,
+    read_postgres,
+    read_sqlite,
+)
 from rushes.errors import DatabaseUnavailable, StartupError
 from rushes.settings import Settings
 
@@ -31,7 +40,9 @@ class Opened:
 
 @asynccontextmanager
 async def opened_for_service(settings: Settings, directory: DataDirectory, clock: Clock) -> AsyncIterator[Opened]:
-    """The database of a service, brought up to date. An embedded one belongs to this process alone.
+    """The database of a service, brought up to date unless the settings leave that to `rushes migrate`.
+
+    An embedded one belongs to this process alone.
 
     Raises StartupError.
     """
@@ -42,13 +53,17 @@ async def opened_for_service(settings: Settings, directory: DataDirectory, clock
         if url is None:
             from rushes.db.sqlite import SqliteDatabase
 
-            migrate_sqlite(directory.database)
+            if settings.migrate_on_start:
+                migrate_sqlite(directory.database)
+            else:
+                _check_sqlite(directory)
             embedded = SqliteDatabase(directory.database, clock)
             opened = Opened(embedded, embedded, shared=False)
         else:
             from rushes.db.postgres import PULSE, PULSE_NAME, PostgresDatabase
 
-            database = await _postgres(settings, url, upgrade=True)
+            await (_migrate_postgres(url) if settings.migrate_on_start else _check_postgres(url))
+            database = _postgres(settings, url)
             pulse = PostgresDatabase(url, PULSE, name=PULSE_NAME)
             pulse.guard()
             opened = Opened(database, pulse, shared=True)
@@ -65,13 +80,17 @@ async def opened_for_command(settings: Settings, directory: DataDirectory, clock
     database: Database
     url = _url(settings)
     if url is not None:
-        # Not upgraded: services of an older release may be running on it.
-        database = await _postgres(settings, url, upgrade=False)
+        # Not upgraded: that is for services and `rushes migrate`. An empty one has nobody whom it could disturb.
+        if (await _read_postgres(url)).version is None:
+            await _migrate_postgres(url)
+        else:
+            await _check_postgres(url)
+        database = _postgres(settings, url)
     else:
         from rushes.db.sqlite import SqliteDatabase
 
         directory.create()
-        _bring_up_to_date(directory)
+        _bring_up_to_date(settings, directory)
         database = SqliteDatabase(directory.database, clock)
     try:
         yield database
@@ -84,14 +103,54 @@ def has_database(settings: Settings, directory: DataDirectory) -> bool:
     return settings.database_url is not None or directory.database.exists()
 
 
-async def _postgres(settings: Settings, url: str, *, upgrade: bool) -> Database:
-    from rushes.db.migrate import migrate_postgres
-    from rushes.db.postgres import PoolLimits, PostgresDatabase, place_of
+async def migrated(settings: Settings, directory: DataDirectory) -> Migrated:
+    """Bring the database up to date now; an embedded one only while nothing else uses it. Raises StartupError."""
+    url = _url(settings)
+    if url is not None:
+        return await _migrate_postgres(url)
+    directory.create()
+    with directory.lock(wait_s=LOCK_WAIT_S):
+        return migrate_sqlite(directory.database)
+
+
+async def schema_found(settings: Settings, directory: DataDirectory) -> Schema:
+    """The schema that the database has now; nothing is changed. Raises StartupError."""
+    url = _url(settings)
+    return read_sqlite(directory.database) if url is None else await _read_postgres(url)
+
+
+async def _migrate_postgres(url: str) -> Migrated:
+    with _place_named(url):
+        return await migrate_postgres(url)
+
+
+async def _read_postgres(url: str) -> Schema:
+    with _place_named(url):
+        return await read_postgres(url)
+
+
+async def _check_postgres(url: str) -> None:
+    check_current(await _read_postgres(url), "the database")
+
+
+def _check_sqlite(directory: DataDirectory) -> None:
+    check_current(read_sqlite(directory.database), f"'{directory.database}'")
+
+
+@contextmanager
+def _place_named(url: str) -> Iterator[None]:
+    """Whoever cannot start because of a database is told which one."""
+    from rushes.db.postgres import place_of
 
     try:
-        await migrate_postgres(url, upgrade=upgrade)
+        yield
     except DatabaseUnavailable as exc:
         raise StartupError(f"{exc.message} ({place_of(url)})") from exc
+
+
+def _postgres(settings: Settings, url: str) -> Database:
+    from rushes.db.postgres import PoolLimits, PostgresDatabase
+
     limits = PoolLimits(
         connections=settings.database_connections,
         wait_s=settings.database_wait_s,
@@ -110,10 +169,12 @@ def _url(settings: Settings) -> str | None:
     return url
 
 
-def _bring_up_to_date(directory: DataDirectory) -> None:
+def _bring_up_to_date(settings: Settings, directory: DataDirectory) -> None:
     """Migrate unless that was done; never under a running service, which may be of another release."""
     if is_current(directory.database):
         return
+    if not settings.migrate_on_start and directory.database.exists():
+        _check_sqlite(directory)
     try:
         with directory.lock(wait_s=MIGRATION_WAIT_S):
             migrate_sqlite(directory.database)

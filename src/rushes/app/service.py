@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -19,7 +20,8 @@ from rushes.app.engine import Engine
 from rushes.app.foundation import Foundation, opened_foundation
 from rushes.app.front import Front
 from rushes.app.role import Role, check_role
-from rushes.errors import RushesError
+from rushes.db.migrate import outgrown
+from rushes.errors import DatabaseUnavailable, RushesError
 from rushes.jobs.breaker import Circuit, CircuitHealth
 from rushes.media.links import LinkSigner
 from rushes.settings import Settings
@@ -28,6 +30,8 @@ from rushes.telemetry.scrape import Scrape
 from rushes.telemetry.store import TelemetryStore
 
 LEAST_FREE_BYTES = 64 * 1024**2
+LOOK_S = 2.0
+"""How often a process looks whether the database has been changed beyond it."""
 STOPPING = "the service is stopping; its unfinished jobs go on at its next start"
 LEASES_RAN_OUT = "this worker's leases ran out, since its heartbeats did not reach the database in time"
 
@@ -38,11 +42,14 @@ class Running:
 
     `drain` takes no new jobs up, sends away whoever waits for one, waits for answers to submits under way and gives the
     jobs back; from its call on the process says that it is not ready. `hurry` ends the waiting.
+
+    `until_outgrown` returns with the reason when this release may not go on with its database.
     """
 
     http: ASGIApp
     drain: Callable[[], Awaitable[None]]
     hurry: Callable[[], None]
+    until_outgrown: Callable[[], Coroutine[Any, Any, str]]
 
 
 @asynccontextmanager
@@ -93,7 +100,8 @@ async def running_service(settings: Settings, role: Role = Role.ALL, *, own_url:
         loops = [base.moves.run(base.history), watch_loop(base.metrics)]
         loops += [loop for half in (engine, front) if half is not None for loop in half.loops()]
         await closing.enter_async_context(_in_background(*loops))
-        yield Running(http, drain, _nothing if engine is None else engine.worker.hurry)
+        hurry = _nothing if engine is None else engine.worker.hurry
+        yield Running(http, drain, hurry, lambda: _until_outgrown(base))
 
 
 def _vitals(
@@ -134,11 +142,23 @@ async def _in_background(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[Non
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def _until_outgrown(base: Foundation) -> str:
+    """The reason, once a newer release has changed the database so that this one would do harm."""
+    while True:
+        await base.clock.sleep(LOOK_S)
+        with contextlib.suppress(DatabaseUnavailable):
+            reason = await outgrown(base.pulse)
+            if reason is not None:
+                return reason
+
+
 async def _trouble(base: Foundation) -> str | None:
     """What keeps this process from doing its part, or None."""
     root = base.directory.root
     try:
-        await base.pulse.read("SELECT 1")
+        too_old = await outgrown(base.pulse)
+        if too_old is not None:
+            return too_old
         await base.storage.check()
     except RushesError as error:
         return error.message

@@ -8,6 +8,7 @@ from rushes.cli import accounts, jobs, keys, limits, models, recovery, settling,
 from rushes.cli.demo import demo
 from rushes.cli.exits import EPILOG
 from rushes.cli.generate import generate
+from rushes.cli.migrate import migrate
 from rushes.cli.serve import serve, work
 from rushes.cli.usage import usage
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command("worker")(work)
+app.command()(migrate)
 app.command()(demo)
 app.command(epilog=EPILOG)(generate)
 jobs.app.command()(recovery.reconcile)

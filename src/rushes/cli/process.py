@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rushes.errors import StartupError
 
@@ -52,7 +52,6 @@ def run(settings: Settings, role: Role, address: Address | None) -> None:
 async def _run(settings: Settings, role: Role, address: Address | None) -> None:
     import structlog
 
-    from rushes.app.role import check_role
     from rushes.app.service import running_service
     from rushes.settings import complaints
 
@@ -69,23 +68,26 @@ async def _run(settings: Settings, role: Role, address: Address | None) -> None:
     log = structlog.get_logger(__name__)
     for complaint in complaints():
         log.warning("unknown_setting", detail=complaint)
-    check_role(settings, role)
     listener = None if address is None else listening(address)
     url = "" if listener is None else _url_of(listener)
     async with running_service(settings, role, own_url=url) as running:
         server = None if listener is None else _server(running.http)
         said = {"role": role.value, "data_dir": str(settings.data_dir)}
+        stop_asked = asyncio.create_task(asked.wait())
+        serving: asyncio.Task[Any] = stop_asked
         if server is None or listener is None:
             log.info("working", **said)
-            serving = asyncio.create_task(asked.wait())
         else:
             log.info("listening", url=url, **said)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
         hurrying = asyncio.create_task(_hurry(impatient, running, server))
-        stop_asked = asyncio.create_task(asked.wait())
+        outgrown = asyncio.create_task(running.until_outgrown())
         try:
-            await asyncio.wait({serving, stop_asked}, return_when=asyncio.FIRST_COMPLETED)
-            if asked.is_set():
+            await asyncio.wait({serving, stop_asked, outgrown}, return_when=asyncio.FIRST_COMPLETED)
+            if outgrown.done():
+                log.error("stopping", detail=outgrown.result())
+                asked.set()
+            elif asked.is_set():
                 log.info("stopping")
             # Callers are answered meanwhile, and /readyz says that we stop.
             began = time.monotonic()
@@ -96,8 +98,10 @@ async def _run(settings: Settings, role: Role, address: Address | None) -> None:
                 server.should_exit = True
             await serving
         finally:
-            hurrying.cancel()
-            stop_asked.cancel()
+            for task in (hurrying, stop_asked, outgrown):
+                task.cancel()
+        if outgrown.done() and not outgrown.cancelled():
+            raise StartupError(f"{outgrown.result()}; upgrade rushes")
 
 
 def _server(http: ASGIApp) -> uvicorn.Server:

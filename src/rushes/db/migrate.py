@@ -1,4 +1,8 @@
-"""Brings a database's schema up to date, and refuses one that a newer rushes has written.
+"""Brings a database's schema up to date, and refuses one that a newer rushes has moved beyond this one.
+
+A release may run on the schema of a later one, as long as no step after its own took anything away that it needs.
+The database says so itself: its `schema_floor` is the oldest version that a process must know to run on it. A step
+raises it by declaring `floor` beside its `revision` (docs/design.md, "Upgrades").
 
 Alembic and SQLAlchemy cost a third of a second and 25 MB to import, so they are loaded only when a step is due; a new
 file is made from `migrations/sqlite.sql`, the schema that all steps together make (`make docs` writes it, a test
@@ -7,12 +11,17 @@ compares the two).
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rushes.db.database import Database
 from rushes.errors import StartupError
 
 if TYPE_CHECKING:
@@ -22,51 +31,139 @@ if TYPE_CHECKING:
 MIGRATION_LOCK = 0x72757368
 """Which of the database's advisory locks says that somebody migrates: a number of our own, "rush" in ASCII."""
 
+LOCK_S = 1.0
+"""How long a step waits for a table that others use. Whoever comes later waits behind it, so it gives way soon."""
+LOCK_PAUSE_S = 0.5
+LOCK_TRIES = 40
+
+LOCKED_OUT = frozenset({"55P03", "40P01"})
+"""Postgres: a lock was not had in time, or two waited for each other."""
+
 SNAPSHOT = resources.files("rushes.db") / "migrations" / "sqlite.sql"
+
+READ_FLOOR = "SELECT version FROM schema_floor"
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a database says of its schema. `version` None: it has none yet; `floor` None: nobody older may run on it."""
+
+    version: str | None = None
+    floor: str | None = None
+
+    @property
+    def is_from_the_future(self) -> bool:
+        """Whether a newer release has written it."""
+        return self.version is not None and self.version not in known_versions()
+
+    @property
+    def due(self) -> Sequence[str]:
+        """The steps that it lacks, oldest first, by name."""
+        return () if self.is_from_the_future else [name for name in _steps_known() if name[:4] > (self.version or "")]
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """From which version to which a schema was brought; None: there was none."""
+
+    before: str | None
+    after: str
 
 
 def known_versions() -> list[str]:
     """The versions that this release knows, oldest first: the numbers that the files in `migrations/versions` carry."""
+    return [name[:4] for name in _steps_known()]
+
+
+@functools.cache
+def _steps_known() -> tuple[str, ...]:
     folder = resources.files("rushes.db") / "migrations" / "versions"
-    return sorted(entry.name[:4] for entry in folder.iterdir() if entry.name.endswith(".py"))
+    return tuple(sorted(entry.name.removesuffix(".py") for entry in folder.iterdir() if entry.name.endswith(".py")))
+
+
+def check_current(schema: Schema, what: str) -> None:
+    """Raises StartupError if steps are due in `what`."""
+    if not schema.due:
+        return
+    newest = known_versions()[-1]
+    found = (
+        f"has the schema of an older rushes ({schema.version}, this one needs {newest})"
+        if schema.version is not None
+        else f"has no schema yet (this rushes needs {newest})"
+    )
+    raise StartupError(f"{what} {found}; run `rushes migrate` of this release first")
+
+
+async def outgrown(database: Database) -> str | None:
+    """Why this release may work on the database no more, if a newer one has moved on while we ran; else None.
+
+    Raises DatabaseUnavailable.
+    """
+    rows = await database.read(READ_FLOOR)
+    newest = known_versions()[-1]
+    if not rows or rows[0]["version"] <= newest:
+        return None
+    return f"the database was upgraded for schema {rows[0]['version']} or newer, and this rushes knows up to {newest}"
 
 
 def is_current(path: Path) -> bool:
-    """Whether the database at `path` exists and needs no migration by this release."""
+    """Whether the database at `path` exists, and this release can work on it as it is."""
     try:
-        return _version_of(path) == known_versions()[-1]
-    except sqlite3.Error:
+        return not read_sqlite(path).due
+    except StartupError:
         return False
 
 
-def migrate_sqlite(path: Path) -> None:
+def read_sqlite(path: Path) -> Schema:
+    """The schema of the database at `path`, which need not be there.
+
+    Raises StartupError if it is no database, or beyond this release.
+    """
+    if not path.exists():
+        return Schema()
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            tables = "SELECT name FROM sqlite_master WHERE name IN ('alembic_version', 'schema_floor')"
+            found = {row[0] for row in connection.execute(tables)}
+            version = _first(connection, "SELECT version_num FROM alembic_version", "alembic_version" in found)
+            schema = Schema(version, _first(connection, READ_FLOOR, "schema_floor" in found))
+    except sqlite3.Error as exc:
+        raise StartupError(f"'{path}' cannot be read as a rushes database: {exc}") from exc
+    _refuse_outgrown(schema, f"'{path}'", "data directory")
+    return schema
+
+
+def _first(connection: sqlite3.Connection, query: str, is_there: bool) -> str | None:
+    row = connection.execute(query).fetchone() if is_there else None
+    return None if row is None else str(row[0])
+
+
+def migrate_sqlite(path: Path) -> Migrated:
     """Create or upgrade the database at `path`. Call it holding the data directory's lock.
 
     Raises StartupError if the file belongs to a newer release, or cannot be read or written.
     """
-    known = known_versions()
-    try:
-        version = _version_of(path)
-    except sqlite3.Error as exc:
-        raise StartupError(f"'{path}' cannot be read as a rushes database: {exc}") from exc
-    if version == known[-1]:
-        return
-    _refuse_newer(version, f"'{path}'", "data directory")
-    if version is None:
-        _create(path)
-    else:
-        upgrade_sqlite(path)
+    schema = read_sqlite(path)
+    if schema.due:
+        if schema.version is None:
+            _create(path)
+        else:
+            upgrade_sqlite(path)
+    return Migrated(schema.version, _version(read_sqlite(path)))
 
 
 def schema_of(path: Path) -> str:
-    """Everything in the database's schema as one script, which also marks it with its version."""
+    """Everything in the database's schema as one script, which also marks it with its version and floor."""
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
         statements = [row[0] for row in rows]
-        version = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
-    mark = f"INSERT INTO alembic_version (version_num) VALUES ('{version}')"  # noqa: S608 - our own number
+    schema = read_sqlite(path)
+    marks = [
+        f"INSERT INTO schema_floor (version) VALUES ('{schema.floor}')",  # noqa: S608 - our own number
+        f"INSERT INTO alembic_version (version_num) VALUES ('{schema.version}')",  # noqa: S608 - likewise
+    ]
     kept = [statement for statement in statements if "sqlite_sequence" not in statement]
-    return "".join(f"{statement};\n" for statement in [*kept, mark])
+    return "".join(f"{statement};\n" for statement in [*kept, *marks])
 
 
 def _create(path: Path) -> None:
@@ -77,15 +174,6 @@ def _create(path: Path) -> None:
             connection.executescript(f"BEGIN IMMEDIATE;\n{script}COMMIT;")
     except sqlite3.Error as exc:
         raise StartupError(f"the database could not be brought up to date: {exc}") from exc
-
-
-def _version_of(path: Path) -> str | None:
-    if not path.exists():
-        return None
-    with closing(sqlite3.connect(path)) as connection:
-        found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-        row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if found else None
-    return str(row[0]) if row else None
 
 
 def upgrade_sqlite(path: Path) -> None:
@@ -109,34 +197,39 @@ def upgrade_sqlite(path: Path) -> None:
         engine.dispose()
 
 
-async def migrate_postgres(url: str, *, upgrade: bool = True) -> None:
-    """Create or upgrade the schema of the database at `url`, which other processes may be doing at the same time.
+async def read_postgres(url: str) -> Schema:
+    """The schema of the database at `url`.
 
-    Without `upgrade` a schema of an older release is refused, and only an empty database gets one. Raises StartupError
-    if it belongs to a newer release or cannot be changed, DatabaseUnavailable if it cannot be had.
+    Raises StartupError if it is beyond this release, DatabaseUnavailable if it cannot be had.
     """
     from rushes.db.postgres import connect
 
     connection = await connect(url, name="rushes migration")
     try:
-        version = await _version_on(connection)
+        version = await _value(connection, "alembic_version", "SELECT version_num FROM alembic_version")
+        schema = Schema(version, await _value(connection, "schema_floor", READ_FLOOR))
     finally:
         await connection.close()
-    if version == known_versions()[-1]:
-        return
-    _refuse_newer(version, "the database", "database")
-    if version is not None and not upgrade:
-        raise StartupError(
-            f"the database has the schema of an older rushes ({version}, this one needs {known_versions()[-1]}); "
-            "start `rushes serve` of this release to upgrade it, or use this command of the older one"
-        )
-    await _upgrade_postgres(url)
+    _refuse_outgrown(schema, "the database", "database")
+    return schema
 
 
-async def _version_on(connection: Any) -> str | None:
-    if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+async def migrate_postgres(url: str) -> Migrated:
+    """Create or upgrade the schema of the database at `url`, which other processes may be using or migrating.
+
+    Raises StartupError if it belongs to a newer release or cannot be changed, DatabaseUnavailable if it cannot be had.
+    """
+    schema = await read_postgres(url)
+    if schema.due:
+        await _upgrade_postgres(url)
+    # Read again: a newer release may have been faster, and have gone further.
+    return Migrated(schema.version, _version(await read_postgres(url)))
+
+
+async def _value(connection: Any, table: str, query: str) -> str | None:
+    if await connection.fetchval("SELECT to_regclass($1)", table) is None:
         return None
-    found = await connection.fetchval("SELECT version_num FROM alembic_version")
+    found = await connection.fetchval(query)
     return None if found is None else str(found)
 
 
@@ -151,15 +244,25 @@ async def _upgrade_postgres(url: str) -> None:
         "postgresql+asyncpg://", async_creator=lambda: connect(url, name="rushes migration"), poolclass=NullPool
     )
     try:
-        async with engine.begin() as connection:
-            # Held until the steps are committed: of processes that start at once, one does them and the others wait.
-            await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
-            await connection.run_sync(_upgrade)
-    except SQLAlchemyError as exc:
-        cause = getattr(exc, "orig", None) or exc
-        raise StartupError(f"the database could not be brought up to date: {cause}") from exc
+        for _ in range(LOCK_TRIES):
+            try:
+                async with engine.begin() as connection:
+                    # Held until the steps are committed: of processes that start at once, one does them, others wait.
+                    await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+                    await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_S * 1000:.0f}")
+                    await connection.run_sync(_upgrade)
+                    return
+            except SQLAlchemyError as exc:
+                cause = getattr(exc, "orig", None) or exc
+                if getattr(cause, "sqlstate", None) not in LOCKED_OUT:
+                    raise StartupError(f"the database could not be brought up to date: {cause}") from exc
+            await asyncio.sleep(LOCK_PAUSE_S)
     finally:
         await engine.dispose()
+    raise StartupError(
+        "the database could not be brought up to date, because others keep its tables locked (say, a backup or a long "
+        "query); nothing was changed, so try again when they are done"
+    )
 
 
 def _upgrade(connection: Connection) -> None:
@@ -167,8 +270,9 @@ def _upgrade(connection: Connection) -> None:
     from alembic.runtime.migration import MigrationContext
 
     # Read again, for whoever had the lock before us may have been of another release.
-    _refuse_newer(MigrationContext.configure(connection).get_current_revision(), "the database", "database")
-    command.upgrade(_steps(connection), "head")
+    version = MigrationContext.configure(connection).get_current_revision()
+    if not Schema(version).is_from_the_future:
+        command.upgrade(_steps(connection), "head")
 
 
 def _steps(connection: Connection) -> Config:
@@ -180,10 +284,15 @@ def _steps(connection: Connection) -> Config:
     return config
 
 
-def _refuse_newer(version: str | None, what: str, instead: str) -> None:
-    known = known_versions()
-    if version is not None and version not in known:
+def _version(schema: Schema) -> str:
+    assert schema.version is not None, "a schema that was migrated has a version"
+    return schema.version
+
+
+def _refuse_outgrown(schema: Schema, what: str, instead: str) -> None:
+    newest = known_versions()[-1]
+    if schema.is_from_the_future and (schema.floor is None or schema.floor > newest):
         raise StartupError(
-            f"{what} was written by a newer version of rushes (schema {version}, this one knows up to {known[-1]}); "
-            f"upgrade rushes, or use another {instead}"
+            f"{what} was written by a newer version of rushes (schema {schema.version}, this one knows up to {newest})"
+            f"; upgrade rushes, or use another {instead}"
         )

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -13,7 +14,21 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from rushes.db.migrate import is_current, known_versions, migrate_postgres, migrate_sqlite
+from rushes.clock import SystemClock
+from rushes.db import migrate
+from rushes.db.migrate import (
+    Migrated,
+    Schema,
+    check_current,
+    is_current,
+    known_versions,
+    migrate_postgres,
+    migrate_sqlite,
+    outgrown,
+    read_postgres,
+    read_sqlite,
+)
+from rushes.db.sqlite import SqliteDatabase
 from rushes.errors import StartupError
 from tests.fixtures.postgres import run_sql, shared_server
 
@@ -43,7 +58,7 @@ def test_the_versions_known_are_those_that_alembic_finds() -> None:
 def test_a_new_database_is_brought_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "rushes.db"
     assert not is_current(path)
-    migrate_sqlite(path)
+    assert migrate_sqlite(path) == Migrated(None, known_versions()[-1])
     assert is_current(path)
     assert run(path, "SELECT version_num FROM alembic_version") == [(known_versions()[-1],)]
     assert run(path, "SELECT COUNT(*) FROM jobs") == [(0,)]
@@ -54,8 +69,33 @@ def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     migrate_sqlite(path)
     run(path, "INSERT INTO accounts (id, name, created_at) VALUES ('acct_1', 'alice', 0)")
     before = path.read_bytes()
-    migrate_sqlite(path)
+    assert migrate_sqlite(path) == Migrated(known_versions()[-1], known_versions()[-1])
     assert path.read_bytes() == before
+
+
+def test_the_steps_that_are_due_are_named_oldest_first(tmp_path: Path) -> None:
+    path = tmp_path / "rushes.db"
+    migrate_to(path, "0011")
+    assert [name[:4] for name in read_sqlite(path).due] == known_versions()[11:]
+    assert [name[:4] for name in read_sqlite(tmp_path / "nothing.db").due] == known_versions()
+    assert migrate_sqlite(path) == Migrated("0011", known_versions()[-1])
+    assert read_sqlite(path).due == []
+
+
+@pytest.mark.parametrize(("schema", "words"), [(Schema(), "no schema yet"), (Schema("0011"), "older rushes .0011")])
+def test_whoever_does_not_migrate_is_told_what_to_run(schema: Schema, words: str) -> None:
+    with pytest.raises(StartupError, match=f"{words}.*rushes migrate"):
+        check_current(schema, "the database")
+
+
+def test_a_new_file_and_one_brought_up_step_by_step_have_the_same_floor(tmp_path: Path) -> None:
+    migrate_sqlite(tmp_path / "new.db")
+    migrate_to(tmp_path / "old.db", "0001")
+    migrate_sqlite(tmp_path / "old.db")
+    floor = read_sqlite(tmp_path / "new.db").floor
+    assert floor is not None
+    assert floor == read_sqlite(tmp_path / "old.db").floor
+    assert floor in known_versions()
 
 
 def test_a_migration_that_breaks_off_leaves_nothing_and_can_be_done_again(tmp_path: Path) -> None:
@@ -126,11 +166,41 @@ def test_a_newer_schema_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "rushes.db"
     migrate_sqlite(path)
     run(path, "UPDATE alembic_version SET version_num = '9999'")
+    run(path, "UPDATE schema_floor SET version = '9998'")
     before = path.read_bytes()
     assert not is_current(path)
     with pytest.raises(StartupError, match=r"newer version of rushes .*9999"):
         migrate_sqlite(path)
     assert path.read_bytes() == before
+
+
+def test_a_newer_schema_that_took_nothing_away_is_used_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "rushes.db"
+    migrate_sqlite(path)
+    run(path, "UPDATE alembic_version SET version_num = '9999'")
+    before = path.read_bytes()
+    assert is_current(path)
+    assert migrate_sqlite(path) == Migrated("9999", "9999")
+    assert path.read_bytes() == before
+
+
+def test_a_newer_schema_without_a_floor_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rushes.db"
+    migrate_sqlite(path)
+    run(path, "UPDATE alembic_version SET version_num = '9999'")
+    run(path, "DELETE FROM schema_floor")
+    with pytest.raises(StartupError, match="newer version of rushes"):
+        migrate_sqlite(path)
+
+
+async def test_a_process_learns_that_its_database_was_moved_beyond_it(tmp_path: Path) -> None:
+    path = tmp_path / "rushes.db"
+    migrate_sqlite(path)
+    database = SqliteDatabase(path, SystemClock())
+    assert await outgrown(database) is None
+    run(path, "UPDATE schema_floor SET version = '9998'")
+    assert "9998 or newer" in str(await outgrown(database))
+    await database.close()
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
@@ -213,24 +283,50 @@ def migrated() -> Iterator[str]:
     url = shared_server().fresh()
     yield url
     run_sql(url, f"UPDATE alembic_version SET version_num = '{known_versions()[-1]}'")
+    run_sql(url, f"UPDATE schema_floor SET version = '{known_versions()[-1]}'")
     shared_server().done_with(url)
 
 
 async def test_processes_that_migrate_an_empty_postgres_at_once_all_succeed(blank: str) -> None:
-    await asyncio.gather(*(migrate_postgres(blank, upgrade=number > 0) for number in range(4)))
+    await asyncio.gather(*(migrate_postgres(blank) for _ in range(4)))
     assert run_sql(blank, "SELECT version_num FROM alembic_version") == [(known_versions()[-1],)]
 
 
 async def test_a_newer_schema_on_postgres_is_refused(migrated: str) -> None:
     run_sql(migrated, "UPDATE alembic_version SET version_num = '9999'")
+    run_sql(migrated, "UPDATE schema_floor SET version = '9998'")
     with pytest.raises(StartupError, match=r"newer version of rushes .*9999"):
         await migrate_postgres(migrated)
 
 
-async def test_a_command_does_not_upgrade_a_postgres_that_others_may_be_using(migrated: str) -> None:
-    run_sql(migrated, "UPDATE alembic_version SET version_num = '0001'")
-    with pytest.raises(StartupError, match=r"older rushes .*rushes serve"):
-        await migrate_postgres(migrated, upgrade=False)
+async def test_a_newer_schema_on_postgres_that_took_nothing_away_is_used_as_it_is(migrated: str) -> None:
+    run_sql(migrated, "UPDATE alembic_version SET version_num = '9999'")
+    assert await migrate_postgres(migrated) == Migrated("9999", "9999")
+    assert (await read_postgres(migrated)).due == ()
+
+
+async def test_a_step_gives_way_while_others_hold_a_table_and_is_done_when_they_let_go(
+    blank: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "LOCK_PAUSE_S", 0.01)
+    monkeypatch.setattr(migrate, "LOCK_S", 0.05)
+    # All steps are due, and each of them touches the one table that there is already.
+    run_sql(blank, "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
+    holder = await asyncpg.connect(blank)
+    try:
+        await holder.execute("BEGIN")
+        await holder.execute("LOCK TABLE alembic_version IN SHARE MODE")
+        with monkeypatch.context() as impatient:
+            impatient.setattr(migrate, "LOCK_TRIES", 2)
+            with pytest.raises(StartupError, match="locked"):
+                await migrate_postgres(blank)
+        migrating = asyncio.create_task(migrate_postgres(blank))
+        done, _ = await asyncio.wait({migrating}, timeout=0.2)
+        assert not done
+        await holder.execute("COMMIT")
+        assert (await migrating).after == known_versions()[-1]
+    finally:
+        await holder.close()
 
 
 async def test_steps_that_break_off_leave_nothing_on_postgres(blank: str) -> None:

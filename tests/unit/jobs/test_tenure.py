@@ -228,9 +228,12 @@ async def test_a_heartbeat_that_hangs_does_not_keep_a_worker_believing_that_it_l
     began_ms = engine.clock.now_ms()
     await engine.clock.run_until(lambda: worker.in_flight == 0)
     assert engine.clock.now_ms() - began_ms <= LEASE_S * 1000
+    had_leases = [worker.has_leases]
     engine.database.write = write  # type: ignore[method-assign]
     engine.provider.polls = [DONE]
     await engine.clock.run_for(5 * LEASE_S)
+    had_leases.append(worker.has_leases)
+    assert had_leases == [False, True]
     assert (await engine.job()).state is State.SUCCEEDED
     assert len(engine.provider.asked("submit")) == 1
     never.cancel()

@@ -50,8 +50,8 @@ class BreakerView(BaseModel):
 class Readiness(BaseModel):
     """That this process can do its part, and where providers cannot be reached from it at the moment.
 
-    `role` is what the process does: `all`, `api` (it answers callers), or `worker` (it carries jobs out). `workers_alive`
-    counts those of the whole service; with none, jobs are accepted and wait.
+    `role` is what the process does: `all`, `api` (it answers callers), or `worker` (it carries jobs out).
+    `workers_alive` counts those of the whole service; with none, jobs are accepted and wait.
     """
 
     status: str = "ok"

@@ -307,4 +307,14 @@ CREATE TABLE gates (
 	name TEXT NOT NULL, 
 	PRIMARY KEY (name)
 );
-INSERT INTO alembic_version (version_num) VALUES ('0012');
+CREATE TABLE schema_floor (
+	version TEXT NOT NULL, 
+	PRIMARY KEY (version)
+);
+CREATE TABLE marks (
+	name TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	PRIMARY KEY (name)
+);
+INSERT INTO schema_floor (version) VALUES ('0013');
+INSERT INTO alembic_version (version_num) VALUES ('0013');
