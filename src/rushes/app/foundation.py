@@ -12,6 +12,7 @@ from rushes.app.credentials import configured_keys
 from rushes.app.databases import opened_for_service
 from rushes.app.own_servers import own_servers, with_own_servers
 from rushes.app.role import Role
+from rushes.app.shared_folder import check_folder_is_shared
 from rushes.app.storage import opened_storage
 from rushes.catalogue.load import Catalogue, load
 from rushes.clock import SystemClock
@@ -46,8 +47,9 @@ from rushes.webhooks.store import WebhookStore
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """Opened once a process. `pulse` is a way to the database that never waits behind the rest; `shared` says that other
-    processes may be working on the same jobs.
+    """Opened once a process. `pulse` is a way to the database that never waits behind the rest.
+
+    `shared` says that other processes may be working on the same jobs.
     """
 
     settings: Settings
@@ -113,6 +115,8 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
         storage = await closing.enter_async_context(
             opened_storage(settings, directory.storage, directory.scratch, clock)
         )
+        if opened.shared and settings.storage_url is None:
+            await check_folder_is_shared(directory.storage, database)
         input_store = InputStore(database)
         terms = Terms(
             quota_bytes=settings.input_quota_bytes, grace_s=settings.input_grace_s, upload_s=settings.upload_keep_s
