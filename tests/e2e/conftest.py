@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -78,10 +78,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts services of a test's own; settings are given by their full names."""
     services: list[Service] = []
 
-    def start_one(*, running: bool = True, data_dir: Path | None = None, **settings: object) -> Service:
+    def start_one(
+        *, running: bool = True, data_dir: Path | None = None, command: Sequence[str] = ("serve",), **settings: object
+    ) -> Service:
         folder = tmp_path / f"service-{len(services)}"
         folder.mkdir()
-        services.append(Service(folder, data_dir=data_dir, **settings))
+        services.append(Service(folder, data_dir=data_dir, command=command, **settings))
         return services[-1].start() if running else services[-1]
 
     yield start_one
