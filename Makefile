@@ -41,9 +41,10 @@ bench: setup ## Measure speed and memory on this machine
 docs: setup ## Regenerate the parts of the documentation that follow from the code
 	@$(BIN)/python docs/generate.py
 
-lock: $(UV) ## Pin what pyproject.toml asks for, with hashes, in the two lock files
+lock: $(UV) ## Pin what pyproject.toml asks for, with hashes, in the lock files
 	@$(UV) pip compile -q pyproject.toml --universal --generate-hashes --no-header -o requirements.lock
 	@$(UV) pip compile -q pyproject.toml --universal --generate-hashes --no-header --group dev -o requirements-dev.lock
+	@$(UV) pip compile -q --universal --generate-hashes --no-header --group build -c requirements-dev.lock -o requirements-build.lock
 
 clean: ## Remove what setup and the tools made (never rushes-data or demo)
 	@rm -rf .venv .tools dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
