@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV := .tools/bin/uv
 UV_VERSION := 0.13.9
 BIN := .venv/bin
-SOURCES := src tests docs examples README.md $(wildcard bench)
+SOURCES := src tests docs deploy examples README.md $(wildcard bench)
 export UV_PYTHON_DOWNLOADS := never
 # pip trusts the machine's own certificates, also where a company has added one; uv does so only when told.
 export UV_SYSTEM_CERTS ?= true
