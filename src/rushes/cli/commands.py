@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from rushes.cli import accounts, jobs, keys, limits, models, recovery, settling, webhooks
+from rushes.cli.backup import backup
 from rushes.cli.demo import demo
 from rushes.cli.exits import EPILOG
 from rushes.cli.generate import generate
@@ -35,3 +36,4 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(limits.app, name="limits")
 app.command()(usage)
+app.command()(backup)

@@ -18,7 +18,7 @@ from rushes.media.storage import READ_BYTES, StoredFile, assert_range, batches, 
 
 LEFTOVER_AGE_S = 3600
 
-_INCOMING = ".incoming"
+INCOMING = ".incoming"
 
 _REASONS = {
     errno.ENOSPC: "is full",
@@ -90,7 +90,7 @@ class LocalStorage:
 
     async def sweep(self, now_ms: int) -> int:
         """Remove what writers that were killed left behind more than an hour ago; returns how many files."""
-        return await asyncio.to_thread(_sweep, self._root / _INCOMING, now_ms / 1000 - LEFTOVER_AGE_S)
+        return await asyncio.to_thread(_sweep, self._root / INCOMING, now_ms / 1000 - LEFTOVER_AGE_S)
 
 
 class _Incoming:
@@ -101,7 +101,7 @@ class _Incoming:
     """
 
     def __init__(self, root: Path) -> None:
-        self._path = root / _INCOMING / secrets.token_hex(16)
+        self._path = root / INCOMING / secrets.token_hex(16)
         self._lock = threading.Lock()
         self._hash = hashlib.sha256()
         self._file: BinaryIO | None = None
