@@ -1,7 +1,8 @@
-"""What the Dockerfile and compose.yaml name is there: commands, settings, ports, files, locks. Nothing is built."""
+"""What the Dockerfile, compose.yaml and deploy/ name is there: commands, settings, ports, locks. Nothing is built."""
 
 from __future__ import annotations
 
+import configparser
 import fnmatch
 import json
 import re
@@ -19,7 +20,9 @@ from packaging.specifiers import SpecifierSet
 
 import rushes
 from rushes.api.native import health
+from rushes.api.prefer import LONGEST_WAIT_S
 from rushes.cli.commands import app
+from rushes.media.inputs import MIB, MOST_UPLOAD_BYTES
 from rushes.settings import NAMES_BESIDE_SETTINGS, Settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -183,7 +186,10 @@ def test_our_containers_may_do_little(name: str) -> None:
 
 def test_a_container_is_killed_only_after_it_had_time_to_stop() -> None:
     for name in ("api", "worker"):
-        assert int(compose()[name]["stop_grace_period"].removesuffix("s")) >= Settings.model_fields["drain_s"].default + GRACE_S
+        assert (
+            int(compose()[name]["stop_grace_period"].removesuffix("s"))
+            >= Settings.model_fields["drain_s"].default + GRACE_S
+        )
 
 
 def test_what_a_service_waits_for_can_come_true() -> None:
@@ -233,3 +239,23 @@ def test_every_file_and_volume_that_is_mounted_exists() -> None:
         for mount in service.get("volumes", []):
             source = mount.split(":")[0]
             assert (ROOT / source).is_file() if source.startswith("./") else source in volumes, mount
+
+
+def test_the_unit_starts_a_command_that_exists_and_leaves_it_time_to_stop() -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.read_string((ROOT / "deploy/rushes.service").read_text())
+    program, *words = unit["Service"]["ExecStart"].split()
+    assert program == "/opt/rushes/bin/rushes"
+    assert parsed(words)["port"] == in_image()["port"]
+    assert int(unit["Service"]["TimeoutStopSec"]) >= Settings.model_fields["drain_s"].default + GRACE_S
+
+
+def test_nginx_takes_whole_uploads_and_waits_for_answers() -> None:
+    text = (ROOT / "deploy/nginx.conf").read_text()
+    size = re.search(r"client_max_body_size (\d+)m;", text)
+    wait = re.search(r"proxy_read_timeout (\d+)s;", text)
+    assert size is not None
+    assert wait is not None
+    assert int(size[1]) * MIB > MOST_UPLOAD_BYTES
+    assert int(wait[1]) > LONGEST_WAIT_S
+    assert f"127.0.0.1:{in_image()['port']};" in text
