@@ -172,7 +172,7 @@ def test_what_must_be_set_is_in_the_example() -> None:
     text = (ROOT / "compose.yaml").read_text()
     must = {name for name, kind, _ in VARIABLE.findall(text) if kind == "?"}
     assert must <= variables_in("compose.env.example")
-    assert {"POSTGRES_PASSWORD", "RUSHES_SECRET_KEYS"} <= must
+    assert {"POSTGRES_PASSWORD", "RUSHES_SECRET_KEYS", "RUSHES_PUBLIC_URL"} <= must
 
 
 @pytest.mark.parametrize("name", OURS)
