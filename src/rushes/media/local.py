@@ -9,14 +9,17 @@ import os
 import secrets
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from rushes.errors import StorageUnavailable
-from rushes.media.storage import READ_BYTES, StoredFile, assert_range, batches, segments_of
+from rushes.media.storage import READ_BYTES, Batch, StoredFile, assert_range, pass_on, segments_of
+from rushes.media.writeback import begin_writing_back
 
 LEFTOVER_AGE_S = 3600
+WRITE_BACK_BYTES = 4 * 1024**2
+"""How much of a file waits in memory until the disk is told to begin: all at once would hold up other syncs, too."""
 
 INCOMING = ".incoming"
 
@@ -52,9 +55,7 @@ class LocalStorage:
         target = self.path(key)
         incoming = _Incoming(self._root)
         try:
-            async with aclosing(batches(chunks, max_bytes)) as pieces:
-                async for batch in pieces:
-                    await asyncio.to_thread(incoming.write, batch)
+            await pass_on(chunks, max_bytes, lambda batch: asyncio.to_thread(incoming.write, batch))
             size_bytes, sha256 = await asyncio.to_thread(incoming.keep_as, target)
         except BaseException:
             await _surely(incoming.abandon)
@@ -105,13 +106,17 @@ class _Incoming:
         self._lock = threading.Lock()
         self._hash = hashlib.sha256()
         self._file: BinaryIO | None = None
+        self._written_back_bytes = 0
         self._abandoned = False
 
-    def write(self, batch: bytearray) -> None:
+    def write(self, batch: Batch) -> None:
         with self._lock:
             try:
-                self._hash.update(batch)
-                self._opened().write(batch)
+                file = self._opened()
+                for piece in batch:
+                    self._hash.update(piece)
+                    file.write(piece)
+                self._write_back(file)
             except OSError as error:
                 raise _unavailable(error) from error
 
@@ -140,6 +145,12 @@ class _Incoming:
                     self._file.close()
                 with suppress(OSError):
                     self._path.unlink(missing_ok=True)
+
+    def _write_back(self, file: BinaryIO) -> None:
+        waiting_bytes = file.tell() - self._written_back_bytes
+        if waiting_bytes >= WRITE_BACK_BYTES:
+            begin_writing_back(file.fileno(), self._written_back_bytes, waiting_bytes)
+            self._written_back_bytes += waiting_bytes
 
     def _opened(self) -> BinaryIO:
         if self._file is None:

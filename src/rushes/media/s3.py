@@ -16,7 +16,7 @@ import structlog
 
 from rushes.errors import StorageUnavailable
 from rushes.media.bucket import BEYOND_THE_END, MISSING, Bucket, RefusedCallError
-from rushes.media.storage import StoredFile, assert_range, batches, segments_of
+from rushes.media.storage import Batch, StoredFile, assert_range, pass_on, segments_of
 
 log = structlog.get_logger(__name__)
 
@@ -68,9 +68,7 @@ class S3Storage:
         """
         arriving = _Arriving(self._bucket, self._name(key), self._scratch)
         try:
-            async with aclosing(batches(chunks, max_bytes)) as pieces:
-                async for piece in pieces:
-                    await arriving.add(piece)
+            await pass_on(chunks, max_bytes, arriving.add)
             size_bytes, sha256 = await arriving.finish()
         except BaseException:
             await asyncio.shield(arriving.abandon())
@@ -268,9 +266,9 @@ class _Arriving:
         self._room = asyncio.Semaphore(PARTS_AT_ONCE)
         self._given_up = False
 
-    async def add(self, piece: bytearray) -> None:
+    async def add(self, batch: Batch) -> None:
         """More bytes. Raises StorageUnavailable, also for what was added before."""
-        await _to_its_end(asyncio.to_thread(self._write, piece))
+        await _to_its_end(asyncio.to_thread(self._write, batch))
         while self._full:
             await self._send()
 
@@ -306,7 +304,11 @@ class _Arriving:
         except (StorageUnavailable, TimeoutError):
             log.warning("upload_left_behind", key=self._name)
 
-    def _write(self, piece: bytearray) -> None:
+    def _write(self, batch: Batch) -> None:
+        for piece in batch:
+            self._write_piece(piece)
+
+    def _write_piece(self, piece: bytes | bytearray) -> None:
         """Write it to the part that is being filled. One that is full can be sent once something comes behind it."""
         self._hash.update(piece)
         self._size_bytes += len(piece)

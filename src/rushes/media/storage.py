@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from rushes.errors import BodyTooLarge
 
-WRITE_BYTES = 1024 * 1024
+WRITE_BYTES = 512 * 1024
+"""About as much is handed to a thread at once: less costs more turns than it saves memory."""
+JOINED_BYTES = 64 * 1024
+"""Smaller chunks are copied into one; copying larger ones would cost as much as writing them."""
 READ_BYTES = 256 * 1024
 
 # No segment begins with a dot: that keeps out `.`, `..` and what a storage keeps for itself.
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 _LONGEST_KEY = 1000
+
+Batch = Sequence[bytes | bytearray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +90,52 @@ def assert_range(start: int, end: int | None) -> None:
         raise ValueError(f"There are no bytes from {start} to {end}.")
 
 
-async def batches(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncGenerator[bytearray, None]:
-    """Chunks of any size joined to about a mebibyte, so that small ones do not cost a thread each; at least one.
+async def pass_on(
+    chunks: AsyncIterator[bytes], max_bytes: int, take: Callable[[Batch], Coroutine[object, object, None]]
+) -> None:
+    """Hand `chunks`, of whatever size, to `take` in batches of about half a mebibyte; there is at least one batch.
 
-    Raises BodyTooLarge past `max_bytes`.
+    While `take` works on one batch the next one is collected, and no more than that: whoever sends waits for us.
+    When it is over, however it ends, no `take` is under way any more, Raises BodyTooLarge past
+    `max_bytes`, and whatever `chunks` and `take` raise.
     """
-    size_bytes = 0
-    batch = bytearray()
+    taking: asyncio.Task[None] | None = None
+    try:
+        async with aclosing(_batches(chunks, max_bytes)) as batches:
+            async for batch in batches:
+                if taking is not None:
+                    await taking
+                taking = asyncio.create_task(take(batch))
+        if taking is not None:
+            await taking
+    except BaseException:
+        if taking is not None:
+            taking.cancel()
+            await asyncio.wait([taking])
+            _overlook(taking)
+        raise
+
+
+async def _batches(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncGenerator[Batch, None]:
+    size_bytes = batch_bytes = 0
+    batch: list[bytes | bytearray] = []
     async for chunk in chunks:
         size_bytes += len(chunk)
         if size_bytes > max_bytes:
             raise BodyTooLarge(f"The file is larger than the {max_bytes} bytes allowed.")
-        batch += chunk
-        if len(batch) >= WRITE_BYTES:
+        if len(chunk) >= JOINED_BYTES:
+            batch.append(chunk)
+        elif batch and isinstance(batch[-1], bytearray):
+            batch[-1] += chunk
+        else:
+            batch.append(bytearray(chunk))
+        batch_bytes += len(chunk)
+        if batch_bytes >= WRITE_BYTES:
             yield batch
-            batch = bytearray()
+            batch, batch_bytes = [], 0
     yield batch
+
+
+def _overlook(task: asyncio.Future[None]) -> None:
+    if not task.cancelled():
+        task.exception()
