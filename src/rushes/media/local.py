@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rushes.errors import StorageUnavailable
-from rushes.media.storage import READ_BYTES, Batch, StoredFile, assert_range, pass_on, segments_of
+from rushes.media.storage import HASHED_AT_ONCE, READ_BYTES, Batch, StoredFile, assert_range, pass_on, segments_of
 from rushes.media.writeback import begin_writing_back
 
 LEFTOVER_AGE_S = 3600
@@ -42,6 +42,7 @@ class LocalStorage:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._hashing = asyncio.Semaphore(HASHED_AT_ONCE)
 
     def path(self, key: str) -> Path:
         """Where the file of this key is, or would be; raises ValueError for a key that could leave the directory."""
@@ -55,7 +56,7 @@ class LocalStorage:
         target = self.path(key)
         incoming = _Incoming(self._root)
         try:
-            await pass_on(chunks, max_bytes, lambda batch: asyncio.to_thread(incoming.write, batch))
+            await pass_on(chunks, max_bytes, lambda batch: self._write(incoming, batch))
             size_bytes, sha256 = await asyncio.to_thread(incoming.keep_as, target)
         except BaseException:
             await _surely(incoming.abandon)
@@ -83,6 +84,10 @@ class LocalStorage:
         """None: nobody else serves what is on our disk."""
         del key, ttl_s, content_type, disposition
         return None
+
+    async def _write(self, incoming: _Incoming, batch: Batch) -> None:
+        async with self._hashing:
+            await asyncio.to_thread(incoming.write, batch)
 
     async def check(self) -> None:
         """Raises StorageUnavailable if the directory cannot be written."""

@@ -16,7 +16,7 @@ import structlog
 
 from rushes.errors import StorageUnavailable
 from rushes.media.bucket import BEYOND_THE_END, MISSING, Bucket, RefusedCallError
-from rushes.media.storage import Batch, StoredFile, assert_range, pass_on, segments_of
+from rushes.media.storage import HASHED_AT_ONCE, Batch, StoredFile, assert_range, pass_on, segments_of
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +24,8 @@ T = TypeVar("T")
 
 PART_BYTES: Final = 8 * 1024**2
 """Every part but the last is this large: some servers want them equal, all want at least 5 MiB."""
-PARTS_AT_ONCE: Final = 2
+PARTS_AT_ONCE: Final = 4
+PARTS_OF_ONE_AT_ONCE: Final = 2
 SEND_BYTES: Final = 256 * 1024
 READ_BYTES: Final = 1024 * 1024
 """More than from a disk, for each read goes to a thread and back."""
@@ -57,6 +58,8 @@ class S3Storage:
         prefix = bucket.place.prefix.strip("/")
         self._prefix = f"{prefix}/" if prefix else ""
         self._copies = asyncio.Semaphore(COPIES_AT_ONCE)
+        self._hashing = asyncio.Semaphore(HASHED_AT_ONCE)
+        self._parts = asyncio.Semaphore(PARTS_AT_ONCE)
         self._checking: asyncio.Task[None] | None = None
         self._check_again_at = 0.0
 
@@ -66,7 +69,7 @@ class S3Storage:
         Raises BodyTooLarge, StorageUnavailable and whatever `chunks` raises; then, and when cancelled, nothing is
         seen of it. If the bucket cannot be reached even to say so, the parts wait there for `sweep`.
         """
-        arriving = _Arriving(self._bucket, self._name(key), self._scratch)
+        arriving = _Arriving(self._bucket, self._name(key), self._scratch, self._hashing, self._parts)
         try:
             await pass_on(chunks, max_bytes, arriving.add)
             size_bytes, sha256 = await arriving.finish()
@@ -253,22 +256,32 @@ class _Part(io.BufferedRandom):
 class _Arriving:
     """An object that is being written. No thread works on it any more once a call here has returned."""
 
-    def __init__(self, bucket: Bucket, name: str, scratch: Path) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        name: str,
+        scratch: Path,
+        hashing: asyncio.Semaphore,
+        parts: asyncio.Semaphore,
+    ) -> None:
         self._bucket = bucket
         self._name = name
         self._scratch = scratch
+        self._hashing = hashing
+        self._parts = parts
         self._hash = hashlib.sha256()
         self._size_bytes = 0
         self._filling: _Part | None = None
         self._full: list[_Part] = []
         self._upload_id: str | None = None
         self._sending: list[asyncio.Task[dict[str, object]]] = []
-        self._room = asyncio.Semaphore(PARTS_AT_ONCE)
+        self._room = asyncio.Semaphore(PARTS_OF_ONE_AT_ONCE)
         self._given_up = False
 
     async def add(self, batch: Batch) -> None:
         """More bytes. Raises StorageUnavailable, also for what was added before."""
-        await _to_its_end(asyncio.to_thread(self._write, batch))
+        async with self._hashing:
+            await _to_its_end(asyncio.to_thread(self._write, batch))
         while self._full:
             await self._send()
 
@@ -340,10 +353,11 @@ class _Arriving:
 
     async def _send_part(self, number: int, part: _Part) -> dict[str, object]:
         try:
-            if self._given_up:
-                raise StorageUnavailable("The write was given up.")
-            part.seek(0)
-            answer = await self._told("upload_part", UploadId=self._upload_id, PartNumber=number, Body=part)
+            async with self._parts:
+                if self._given_up:
+                    raise StorageUnavailable("The write was given up.")
+                part.seek(0)
+                answer = await self._told("upload_part", UploadId=self._upload_id, PartNumber=number, Body=part)
             return {"PartNumber": number, "ETag": answer["ETag"]}
         finally:
             part.close()

@@ -17,6 +17,8 @@ WRITE_BYTES = 512 * 1024
 JOINED_BYTES = 64 * 1024
 """Smaller chunks are copied into one; copying larger ones would cost as much as writing them."""
 READ_BYTES = 256 * 1024
+HASHED_AT_ONCE = 2
+"""Batches that threads hash at the same time: each computes without pause, and the event loop needs a core, too."""
 
 # No segment begins with a dot: that keeps out `.`, `..` and what a storage keeps for itself.
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
