@@ -6,7 +6,20 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import arrivals, create, custody, finishing, litellm, machine, read, serve_file, start
+from bench import (
+    arrivals,
+    create,
+    custody,
+    finishing,
+    inline,
+    litellm,
+    machine,
+    proxied,
+    read,
+    serve_file,
+    start,
+    transfer,
+)
 from bench import list as listing
 from bench.report import Report, show
 
@@ -18,6 +31,10 @@ MEASUREMENTS = (
     listing.measure,
     start.measure,
     serve_file.measure,
+    proxied.measure,
+    inline.measure,
+    transfer.directory,
+    transfer.bucket,
     custody.measure,
     finishing.measure,
     arrivals.measure,

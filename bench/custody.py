@@ -10,7 +10,7 @@ from bench.machine import children, forget_peak, peak_mb, resident_mb
 from bench.report import Report, Row, show
 from bench.stored import create_job, read_job, wait_for, working_folder
 
-ROUNDS = 5
+ROUNDS = 3
 SIZE_BYTES = 150_000_000
 SETTINGS = {"RUSHES_POLL_INTERVAL_S": "0.1"}
 GROWTH_MB = 16.0

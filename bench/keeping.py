@@ -1,8 +1,8 @@
 """A process that takes files into our keeping as a worker does, by turns with a plain one; prints its rounds as JSON.
 
 The plain one is a single thread with a megabyte of memory, a socket, and nothing else of ours: before a directory it
-reads the same body, hashes it, writes it to a file and syncs that; before a bucket it hashes each part and the whole, as
-S3 and we demand, and puts the parts.
+reads the same body, hashes it, writes it to a file and syncs that; before a bucket it hashes each part and the whole,
+as S3 and we demand, and puts the parts.
 """
 
 from __future__ import annotations

@@ -50,11 +50,13 @@ def create_job(port: int, key: str, body: bytes = GENERATION) -> str:
     return job_id
 
 
-def finish_a_job(folder: Path) -> tuple[str, str]:
-    """Let the service in `folder` draw one small video; returns the key and the job's id."""
+def finish_a_job(folder: Path, **options: str) -> tuple[str, str]:
+    """Let the service in `folder` draw one small video, asked for with `options`; returns the key and the job's id."""
     with server.rushes(folder, RUSHES_TEST_HOLD_S="0", RUSHES_POLL_INTERVAL_S="0.05") as service:
         key = server.test_key(folder)
-        job_id = create_job(service.port, key, json.dumps({"prompt": "a lighthouse", **SMALL_VIDEO}).encode())
+        job_id = create_job(
+            service.port, key, json.dumps({"prompt": "a lighthouse", **SMALL_VIDEO, **options}).encode()
+        )
         wait_for(service.port, key, job_id)
     return key, job_id
 

@@ -25,9 +25,10 @@ T = TypeVar("T")
 PART_BYTES: Final = 8 * 1024**2
 """Every part but the last is this large: some servers want them equal, all want at least 5 MiB."""
 PARTS_AT_ONCE: Final = 4
+"""Of all files: more would not be sooner there, and take the core from the event loop."""
 PARTS_OF_ONE_AT_ONCE: Final = 2
 SEND_BYTES: Final = 256 * 1024
-READ_BYTES: Final = 1024 * 1024
+READ_BYTES: Final = 512 * 1024
 """More than from a disk, for each read goes to a thread and back."""
 COPIES_AT_ONCE: Final = 2
 """Temporary files of whole videos on our disk."""
@@ -345,19 +346,21 @@ class _Arriving:
         for task in self._sending:
             if task.done():
                 task.result()
-        part = self._full.pop(0)
-        self._sending.append(asyncio.create_task(self._send_part(len(self._sending) + 1, part)))
+        await self._parts.acquire()
+        sending = asyncio.create_task(self._send_part(len(self._sending) + 1, self._full.pop(0)))
+        # Not at the end of the call: one that is cancelled before it begins has no end.
+        sending.add_done_callback(lambda _: self._parts.release())
+        self._sending.append(sending)
 
     async def _begin(self) -> None:
         self._upload_id = (await self._told("create_multipart_upload"))["UploadId"]
 
     async def _send_part(self, number: int, part: _Part) -> dict[str, object]:
         try:
-            async with self._parts:
-                if self._given_up:
-                    raise StorageUnavailable("The write was given up.")
-                part.seek(0)
-                answer = await self._told("upload_part", UploadId=self._upload_id, PartNumber=number, Body=part)
+            if self._given_up:
+                raise StorageUnavailable("The write was given up.")
+            part.seek(0)
+            answer = await self._told("upload_part", UploadId=self._upload_id, PartNumber=number, Body=part)
             return {"PartNumber": number, "ETag": answer["ETag"]}
         finally:
             part.close()

@@ -112,9 +112,9 @@ async def pass_on(
             await taking
     except BaseException:
         if taking is not None:
+            taking.add_done_callback(_overlook)
             taking.cancel()
             await asyncio.wait([taking])
-            _overlook(taking)
         raise
 
 
