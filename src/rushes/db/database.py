@@ -1,9 +1,9 @@
 """What the stores ask of a database, whichever it is.
 
 SQL is plain text in a subset that SQLite and Postgres share: named parameters (`:name`), `RETURNING`, `ON CONFLICT`,
-JSON as text, times as integer milliseconds. `FOR UPDATE [SKIP LOCKED]` is written where rows are locked; SQLite, with
-its one writer, drops it. `:now` need not be given: it is the database's own clock, so that leases compare one clock
-whatever the hosts' say.
+JSON as text, times as integer milliseconds. `FOR UPDATE [SKIP LOCKED]` or `FOR KEY SHARE` is written where rows are
+locked; SQLite, with its one writer, drops it. `:now` need not be given: it is the database's own clock, so that leases
+compare one clock whatever the hosts' say.
 """
 
 from __future__ import annotations

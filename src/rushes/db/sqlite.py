@@ -193,7 +193,7 @@ class _Statements:
 
 @functools.cache
 def _without_locks(sql: str) -> str:
-    return sql.replace("FOR UPDATE SKIP LOCKED", "").replace("FOR UPDATE", "")
+    return sql.replace("FOR UPDATE SKIP LOCKED", "").replace("FOR UPDATE", "").replace("FOR KEY SHARE", "")
 
 
 class _SqliteTransaction:

@@ -31,7 +31,8 @@ DEAD_WORKERS = "SELECT id FROM workers WHERE alive_until < :now AND id <> :worke
 
 ALL_WORKERS = "SELECT id FROM workers FOR UPDATE"
 
-ALIVE = "SELECT id FROM workers WHERE id = :worker_id AND alive_until >= :now FOR UPDATE"
+# Key share: it keeps out whoever would release our leases, and lets the heartbeat pass while a claim waits for a lane.
+ALIVE = "SELECT id FROM workers WHERE id = :worker_id AND alive_until >= :now FOR KEY SHARE"
 
 LOCK_WORKER = "SELECT id FROM workers WHERE id = :worker_id FOR UPDATE"
 

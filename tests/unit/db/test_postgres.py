@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 
 from rushes.db.database import Transaction
@@ -357,6 +358,25 @@ async def test_a_worker_that_leaves_waits_for_a_claim_that_it_has_given_up(url: 
     await leases.leave()
     assert await database.read("SELECT id FROM jobs WHERE worker_id IS NOT NULL") == []
     assert await database.read("SELECT ready, in_use FROM lanes") == [{"ready": 1, "in_use": 0}]
+    await database.close()
+
+
+async def test_a_heartbeat_passes_a_claim_that_waits_for_a_lane(url: str) -> None:
+    database, pulse = PostgresDatabase(url, PoolLimits(lock_s=20)), PostgresDatabase(url, PoolLimits(lock_s=0.05))
+    busy = await asyncpg.connect(url)
+    await JobStore(database).create(new_job())
+    leases = LeaseStore(database, "worker_1", pulse=pulse)
+    await leases.beat(60)
+    await busy.execute("BEGIN; SELECT * FROM lanes FOR UPDATE")
+    claim = asyncio.create_task(leases.claim(10))
+    while not await pulse.read("SELECT 1 FROM pg_locks WHERE NOT granted"):
+        assert not claim.done()
+    assert await leases.beat(60)
+    assert not claim.done()
+    await busy.execute("ROLLBACK")
+    assert len(await claim) == 1
+    await busy.close()
+    await pulse.close()
     await database.close()
 
 

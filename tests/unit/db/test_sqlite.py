@@ -164,7 +164,7 @@ async def test_now_is_the_clocks_time_unless_it_is_given(database: SqliteDatabas
 
 
 async def test_row_locks_are_left_out_where_one_writer_needs_none(database: SqliteDatabase) -> None:
-    for locks in ("FOR UPDATE", "FOR UPDATE SKIP LOCKED"):
+    for locks in ("FOR UPDATE", "FOR UPDATE SKIP LOCKED", "FOR KEY SHARE"):
         assert await database.read(f"SELECT name FROM things {locks}") == []
 
 
