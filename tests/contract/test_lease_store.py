@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from rushes.db.database import Database
 from rushes.errors import LeaseLost, NotCancellable
 from rushes.jobs.fallbacks import Fallbacks
 from rushes.jobs.job import AttemptState, Problem, State, Status
 from rushes.jobs.leases import LeaseStore
 from rushes.jobs.steps import Claimed, StepStore
+from rushes.jobs.store import outputs_to_json
 from tests.contract.database_harness import LEASE_S, Desk, together
 from tests.fixtures.new_jobs import ACCOUNT, fallback, new_job
 from tests.fixtures.scripted_provider import stored_video
@@ -111,6 +113,16 @@ async def test_a_worker_without_a_heartbeat_claims_nothing(desk: Desk) -> None:
     await desk.leases().beat(LEASE_S)
     desk.harness.pass_time(LEASE_S + 0.001)
     assert await desk.leases().claim(10) == []
+
+
+async def test_a_look_where_nothing_waits_writes_nothing(desk: Desk) -> None:
+    await desk.jobs.create(new_job())
+    await desk.claim_one()
+
+    class NoWrites:
+        read = staticmethod(desk.harness.database.read)
+
+    assert await LeaseStore(cast(Database, NoWrites()), "worker_1").claim(10) == []
 
 
 # One job's life.

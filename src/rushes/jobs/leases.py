@@ -66,6 +66,12 @@ _IS_OPEN = "ready > 0 AND (capacity IS NULL OR in_use < capacity)"
 
 OPEN_LANES = f"SELECT lane FROM lanes WHERE {_IS_OPEN}"  # noqa: S608 - fixed texts only
 
+ANYTHING_TO_CLAIM = f"""
+SELECT 1 AS found WHERE EXISTS ({OPEN_LANES}) OR EXISTS (
+    SELECT 1 FROM jobs WHERE lease IS NULL AND state IN ('submitting', 'running', 'storing', 'recovering')
+)
+"""  # noqa: S608 - likewise
+
 # Waited for: every job that is accepted locks its lane for a moment, so a busy lane would be passed over for ever.
 LOCK_OPEN_LANE = f"SELECT capacity - in_use AS free FROM lanes WHERE lane = :lane AND {_IS_OPEN} FOR UPDATE"  # noqa: S608 - likewise
 
@@ -161,6 +167,9 @@ class LeaseStore(StepStore):
         None while our heartbeat has run out: a lease without one would never be taken from us, should we die. A claim
         whose answer was lost may have been made all the same; the next one gives back what nobody here knows of.
         """
+        if not self._doubtful and not await self._database.read(ANYTHING_TO_CLAIM):
+            # A worker looks whenever a job of its own has ended; mostly in vain, and that should cost no write.
+            return []
         lease = f"{self._worker_id}.{secrets.token_hex(8)}"
         doubtful = frozenset(self._doubtful)
         self._doubtful.add(lease)

@@ -352,7 +352,8 @@ async def test_a_worker_that_leaves_waits_for_a_claim_that_it_has_given_up(url: 
     leases = LeaseStore(database, "worker_1")
     await leases.beat(60)
     claim = asyncio.create_task(leases.claim(10))
-    await asyncio.sleep(0)
+    while not database._writes:  # noqa: ASYNC110 - nothing tells that it has begun to write
+        await asyncio.sleep(0)
     claim.cancel()
     await asyncio.gather(claim, return_exceptions=True)
     await leases.leave()
