@@ -153,6 +153,16 @@ async def test_a_job_moves_with_what_is_recorded_of_it(desk: Desk) -> None:
     await desk.check_books()
 
 
+async def test_the_videos_of_a_single_attempt_can_be_kept_with_the_jobs_end(desk: Desk) -> None:
+    claimed = await running_job(desk)
+    await desk.leases().begin_storing(claimed)
+    await desk.leases().succeed(claimed, [stored_video()], "stored", of_attempt="att_1")
+    (attempt,) = await desk.rows("SELECT state, outputs FROM attempts")
+    assert (attempt["state"], attempt["outputs"]) == ("stored", outputs_to_json([stored_video()]))
+    assert (await desk.job()).outputs == (stored_video(),)
+    await desk.check_books()
+
+
 async def test_the_first_id_that_the_provider_gave_stays(desk: Desk) -> None:
     claimed = await running_job(desk)
     await desk.leases().intend(claimed, attempt_id="att_2", part=1, n=1)

@@ -218,7 +218,7 @@ BAD_ENGINES = (
     BadEngine(intent_is_recorded_after_the_submit, "without a recorded intent"),
     BadEngine(
         writes_are_not_fenced,
-        "did not foresee|moved from|accepted twice|never ended|counters|had lost the job",
+        "did not foresee|moved from|accepted twice|never ended|counters|had lost the job|is not what was stored",
         (Fault.FREEZE, Fault.SLOW_WRITE),
         first=144,
     ),

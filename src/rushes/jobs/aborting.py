@@ -105,7 +105,6 @@ class Stopping:
         self._job = job
         self._tools = tools
         self._patience = patience
-        self._log = log.bind(job_id=job.id)
 
     async def stop(self, handle: Handle) -> Done:
         """Cancel the generation where the provider can. Returns it if it was finished all the same: it is paid for.
@@ -124,7 +123,7 @@ class Stopping:
                     raise progress.error
                 cancelled = _Cancelled.CONFIRMED
                 break
-        self._log.info("generation_aborted", outcome=cancelled.name.lower())
+        log.info("generation_aborted", outcome=cancelled.name.lower())
         raise Aborted(
             f"{BY_OPERATOR}; '{self._job.served_provider}' {cancelled.value}; {self._what_it_costs()}",
             may_be_charged=self._is_priced,
@@ -143,13 +142,13 @@ class Stopping:
                 return _Cancelled.TOO_LATE
             except ProviderError as error:
                 failures += 1
-                self._log.info("cancel_failed", error_code=error.code, failures=failures)
+                log.info("cancel_failed", error_code=error.code, failures=failures)
                 if failures == CANCEL_TRIES:
                     return _Cancelled.UNREACHED
                 delay_s = self._patience.back_off_s(failures, error.retry_after_s)
                 await self._patience.rest(delay_s, until_deadline=True)
-            except Exception:  # noqa: BLE001 - logged; an adapter's fault must not keep the job from ending
-                self._log.exception("adapter_failed", verb="cancel")
+            except Exception:  # logged; an adapter's fault must not keep the job from ending
+                log.exception("adapter_failed", verb="cancel")
                 return _Cancelled.UNREACHED
             else:
                 return _Cancelled.AGREED
@@ -158,9 +157,9 @@ class Stopping:
         try:
             return await self._tools.provider.poll(handle, credential=self._tools.credential)
         except ProviderError as error:
-            self._log.info("poll_failed", error_code=error.code)
-        except Exception:  # noqa: BLE001 - as above
-            self._log.exception("adapter_failed", verb="poll")
+            log.info("poll_failed", error_code=error.code)
+        except Exception:
+            log.exception("adapter_failed", verb="poll")
         return None
 
     @property

@@ -69,7 +69,6 @@ class Carrying:
         self._claimed = claimed
         self._job = claimed.job
         self._tools = tools
-        self._log = log.bind(job_id=claimed.job.id)
         self._redactor = Redactor((tools.credential.secret,))
         self._parts = split_into_calls(claimed.job.request.n, tools.model.n_per_call)
         self._recovering = claimed.job.state is State.RECOVERING
@@ -87,7 +86,7 @@ class Carrying:
 
     def abort(self) -> None:
         """An operator wants the job to end: submit nothing more, and stop what runs where that is possible."""
-        self._patience.abort.set()
+        self._patience.abort()
 
     async def to_its_end(self) -> None:
         """Carry the job to a final state, or to where a fallback takes it over.
@@ -95,24 +94,21 @@ class Carrying:
         Raises LeaseLost if another worker has it now.
         """
         try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._make_part(part, n)) for part, n in enumerate(self._parts)]
-        except ExceptionGroup as errors:
-            if errors.subgroup(LeaseLost) is not None:
-                raise LeaseLost(f"job '{self._job.id}' was taken over") from errors
-            turned_away = errors.subgroup(TurnedAway)
-            if turned_away is None or errors.split(TurnedAway)[1] is not None:
-                raise
-            await self._fall_back(str(turned_away.exceptions[0]))
+            results = await self._make_parts()
+        except TurnedAway as error:
+            await self._fall_back(str(error))
             return
-        results = [task.result() for task in tasks]
         videos = [video for result in results if not isinstance(result, Problem) for video in result]
         problems = [result for result in results if isinstance(result, Problem)]
         if videos:
             if problems:
                 await self._warn(_what_is_missing(problems, len(videos)))
+            expire_at = self._files_expire_at()
+            attempt_id = None if len(self._parts) > 1 else self._submitting.attempt_ids[LEADING_PART]
             await self._insist(
-                lambda: self._leases.succeed(self._claimed, videos, "stored", files_expire_at=self._files_expire_at())
+                lambda: self._leases.succeed(
+                    self._claimed, videos, "stored", files_expire_at=expire_at, of_attempt=attempt_id
+                )
             )
         else:
             problem = self._reason_of(problems)
@@ -120,6 +116,22 @@ class Carrying:
             state = State.EXPIRED if expired else State.FAILED
             is_free = problem.code == Aborted.code and not self._may_be_charged
             await self._insist(lambda: self._leases.fail(self._claimed, state, problem, is_free=is_free))
+
+    async def _make_parts(self) -> list[tuple[StoredVideo, ...] | Problem]:
+        """Every call's outcome, in order. Raises LeaseLost, or TurnedAway for a fallback to take the job over."""
+        if len(self._parts) == 1:
+            return [await self._make_part(LEADING_PART, self._parts[LEADING_PART])]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._make_part(part, n)) for part, n in enumerate(self._parts)]
+        except ExceptionGroup as errors:
+            if errors.subgroup(LeaseLost) is not None:
+                raise LeaseLost(f"job '{self._job.id}' was taken over") from errors
+            turned_away, others = errors.split(TurnedAway)
+            if turned_away is None or others is not None:
+                raise
+            raise TurnedAway(str(turned_away.exceptions[0])) from errors
+        return [task.result() for task in tasks]
 
     def _reason_of(self, problems: Sequence[Problem]) -> Problem:
         """Why a job without videos has failed: first what may be paid for, then what says more than "ended"."""
@@ -130,7 +142,7 @@ class Carrying:
         if aborted is not None and (not telling or self._may_be_charged):
             return aborted
         problem = (telling or costly)[0]
-        if self._patience.abort.is_set() and problem.code in (SubmissionUnknown.code, OutputLost.code):
+        if self._patience.aborted and problem.code in (SubmissionUnknown.code, OutputLost.code):
             return replace(problem, code=Aborted.code, message=f"{BY_OPERATOR}. {problem.message}")
         return problem
 
@@ -171,7 +183,7 @@ class Carrying:
             charged = error.may_be_charged if isinstance(error, Aborted) else error.code in UNSETTLED_CODES
             self._may_be_charged |= charged
             attempt_id = self._submitting.attempt_ids.get(part)
-            self._log.info("attempt_failed", attempt_id=attempt_id, error_code=problem.code)
+            log.info("attempt_failed", attempt_id=attempt_id, error_code=problem.code)
             if attempt_id is not None:
                 await self._insist(lambda: self._leases.fail_attempt(self._claimed, attempt_id, problem))
             await self._stop_generating(part, delivered=False)
@@ -187,7 +199,7 @@ class Carrying:
         return Problem(error.code, self._redactor.scrub(message), None if said is None else self._redactor.scrub(said))
 
     async def _fall_back(self, why: str) -> None:
-        self._log.info("job_falls_back", to=getattr(self._job.fallbacks.next, "name", None))
+        log.info("job_falls_back", to=getattr(self._job.fallbacks.next, "name", None))
         await self._insist(lambda: self._leases.fall_back(self._claimed, why, self._tools.clock.now_ms()))
 
     async def _stop_generating(self, part: int, *, delivered: bool) -> None:
@@ -210,10 +222,10 @@ class Carrying:
             if isinstance(progress, Failed):
                 raise progress.error
             await self._report(part, progress)
-            if not self._patience.abort.is_set():
+            if not self._patience.aborted:
                 delay_s = self._poll_delay_s(progress, failures)
                 await self._patience.rest(delay_s, until_deadline=part in self._patience.generating)
-            if self._patience.abort.is_set() and part in self._patience.generating:
+            if self._patience.aborted and part in self._patience.generating:
                 return await self._stopping.stop(handle)
             try:
                 progress = await self._poll_once(handle)
@@ -221,7 +233,7 @@ class Carrying:
             except ProviderError as error:
                 # The generation may be well and is paid for: only the deadline gives it up.
                 failures += 1
-                self._log.info("poll_failed", error_code=error.code, failures=failures)
+                log.info("poll_failed", error_code=error.code, failures=failures)
                 if isinstance(error, UnexpectedResponse) and not self._warned_of_unknown:
                     self._warned_of_unknown = True
                     await self._warn(f"{UNKNOWN_ANSWER}: {error.message}")
@@ -238,7 +250,7 @@ class Carrying:
         except RushesError:
             raise
         except Exception as exc:
-            self._log.exception("adapter_failed", verb="poll")
+            log.exception("adapter_failed", verb="poll")
             raise UnexpectedResponse("the adapter could not read the provider's answer") from exc
 
     async def _report(self, part: int, progress: Working) -> None:
@@ -280,7 +292,7 @@ class Carrying:
                 passes = error.retryable or isinstance(error, OutputLost | ProviderAuth | ProviderQuota)
                 if lost_for_good or not passes:
                     raise
-                self._log.warning("storing_will_be_repeated", error_code=error.code, failures=failures)
+                log.warning("storing_will_be_repeated", error_code=error.code, failures=failures)
                 self._patience.check_time(part)
                 await self._patience.pause(part, failures, error.retry_after_s)
                 self._give_up_if_aborted()
@@ -289,12 +301,14 @@ class Carrying:
             await self._warn(done.missing)
         elif len(videos) < self._parts[part]:
             await self._warn(f"The provider delivered {len(videos)} of {self._parts[part]} videos, and did not say why")
-        await self._insist(lambda: self._leases.keep(self._claimed, attempt_id, videos))
+        if len(self._parts) > 1:
+            await self._insist(lambda: self._leases.keep(self._claimed, attempt_id, videos))
+        # Else the job ends with this very write: one less that waits for the disk.
         return tuple(videos)
 
     def _give_up_if_aborted(self) -> None:
         """A finished video is paid for, so it is stored if that works at once; what does not is not tried for hours."""
-        if self._patience.abort.is_set():
+        if self._patience.aborted:
             raise OutputLost("The video was finished at the provider, but could not be stored; it may be charged")
 
     async def _ask_afresh(self, part: int, handle: Handle) -> Done:
@@ -315,7 +329,7 @@ class Carrying:
         except RushesError:
             raise
         except Exception as exc:
-            self._log.exception("adapter_failed", verb="fetch")
+            log.exception("adapter_failed", verb="fetch")
             raise ProviderUnavailable("the adapter failed while it was fetching the video") from exc
 
     # --- time and trouble

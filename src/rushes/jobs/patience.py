@@ -29,14 +29,20 @@ class Patience:
     def __init__(self, job: Job, tools: Tools, generating: set[int]) -> None:
         self._job = job
         self._tools = tools
-        self._log = log.bind(job_id=job.id)
         self.generating = generating
-        self.abort = asyncio.Event()
-        """Set once an operator wants the job to end."""
-        if job.abort_requested:
-            self.abort.set()
+        self.aborted = job.abort_requested
+        """Whether an operator wants the job to end."""
+        self._resting: set[asyncio.Timeout] = set()
         self._began_ms = tools.clock.steady_ms()
         self._left_ms = job.deadline_at - tools.clock.now_ms()
+
+    def abort(self) -> None:
+        """An operator wants the job to end: every rest under way is over."""
+        if self.aborted:
+            return
+        self.aborted = True
+        for rest in self._resting:
+            rest.reschedule(asyncio.get_running_loop().time())
 
     def past_deadline(self) -> bool:
         """Whether the job has had its time."""
@@ -71,15 +77,19 @@ class Patience:
         """
         left_s = self._until_deadline_ms() / 1000
         delay_s = min(delay_s, left_s) if until_deadline and left_s > 0 else delay_s
-        if self.abort.is_set():
+        if self.aborted:
             await self._tools.clock.sleep(delay_s)
             return
-        ends = [asyncio.ensure_future(self._tools.clock.sleep(delay_s)), asyncio.ensure_future(self.abort.wait())]
+        # Not a task for the sleep and one for the abort: thousands of jobs rest at the same time.
         try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for end in ends:
-                end.cancel()
+            async with asyncio.timeout(None) as rest:
+                self._resting.add(rest)
+                try:
+                    await self._tools.clock.sleep(delay_s)
+                finally:
+                    self._resting.discard(rest)
+        except TimeoutError:
+            return
 
     async def insist(self, write: Callable[[], Awaitable[T]]) -> T:
         """Repeat a write until the database takes it: what it records has already happened."""
@@ -89,5 +99,5 @@ class Patience:
                 return await write()
             except (DatabaseUnavailable, Overloaded) as error:
                 failures += 1
-                self._log.warning("write_will_be_repeated", error_code=error.code, failures=failures)
+                log.warning("write_will_be_repeated", error_code=error.code, failures=failures)
                 await self._tools.clock.sleep(backoff_s(failures=failures, asked_s=None, chance=random.random()))

@@ -244,13 +244,23 @@ class StepStore:
         await self._database.write(body)
 
     async def succeed(
-        self, claimed: Claimed, outputs: Sequence[StoredVideo], cause: str, *, files_expire_at: int | None = None
+        self,
+        claimed: Claimed,
+        outputs: Sequence[StoredVideo],
+        cause: str,
+        *,
+        files_expire_at: int | None = None,
+        of_attempt: str | None = None,
     ) -> None:
-        """Finish the job with its videos; the last write of its life. They go at `files_expire_at`, in milliseconds."""
+        """Finish the job with its videos; the last write of its life. They go at `files_expire_at`, in milliseconds.
+
+        If all are of one attempt, `of_attempt`, this records what `keep` does too.
+        """
         await self._finish(
             claimed,
             State.SUCCEEDED,
             cause,
+            of_attempt=of_attempt,
             outputs=outputs_to_json(outputs),
             files_expire_at=files_expire_at,
             # A job that an operator has recovered had failed before.
@@ -271,9 +281,14 @@ class StepStore:
             **({"cost_usd": "0"} if is_free else {}),
         )
 
-    async def _finish(self, claimed: Claimed, state: State, cause: str, **columns: object) -> None:
+    async def _finish(
+        self, claimed: Claimed, state: State, cause: str, *, of_attempt: str | None = None, **columns: object
+    ) -> None:
         async def body(transaction: Transaction) -> None:
             row = await lock_leased(transaction, claimed)
+            if of_attempt is not None:
+                # Before the move, which settles what the attempts have cost.
+                await transaction.execute(STORE_ATTEMPT, id=of_attempt, outputs=columns["outputs"])
             await _move(transaction, row, state, cause, **columns)
 
         await self._database.write(body)

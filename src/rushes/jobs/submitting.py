@@ -58,7 +58,6 @@ class Submitting:
         self._leases = tools.leases
         self._patience = patience
         self._insist = patience.insist
-        self._log = log.bind(job_id=claimed.job.id)
         self.attempt_ids = {attempt.part: attempt.id for attempt in claimed.attempts}
         # A repeated submit that is refused says nothing of the one before it, whose answer was lost.
         self._maybe_accepted = {
@@ -107,12 +106,12 @@ class Submitting:
                     return found
             failures += 1
             self._turn_away_if_refused(part, outcome, failures)
-            self._log.info("submit_will_be_repeated", error_code=outcome.code, failures=failures)
+            log.info("submit_will_be_repeated", error_code=outcome.code, failures=failures)
             await self._patience.pause(part, failures, outcome.retry_after_s)
 
     def _check_abort(self, part: int) -> None:
         """Begin nothing that an operator wants to end. Raises Aborted."""
-        if not self._patience.abort.is_set():
+        if not self._patience.aborted:
             return
         if part in self._maybe_accepted:
             raise Aborted(
@@ -138,12 +137,12 @@ class Submitting:
             self._tools.breaker.end(call, outcome_of(trouble), self._tools.clock.steady_ms())
 
     def _turn_away_if_closed(self, part: int) -> None:
-        if self._may_fall_back and part not in self._maybe_accepted and not self._patience.abort.is_set():
+        if self._may_fall_back and part not in self._maybe_accepted and not self._patience.aborted:
             raise TurnedAway("it cannot be reached (provider_unavailable)")
 
     def _turn_away_if_refused(self, part: int, error: RushesError, failures: int) -> None:
         """Leave the job to a fallback, if it has one, it is time to, and surely nothing was accepted."""
-        if self._patience.abort.is_set() or part in self._maybe_accepted:
+        if self._patience.aborted or part in self._maybe_accepted:
             return
         if self._may_fall_back and gives_way(error, failures, byok=self._job.byok):
             raise TurnedAway(f"{error.message} ({error.code})") from error
@@ -192,8 +191,9 @@ class Submitting:
 
     def _log_late_answer(self, attempt_id: str, submission: Submission) -> None:
         """It is paid for, and we cannot record it any more: leave the operator what finds it at the provider."""
-        self._log.error(
+        log.error(
             "answer_came_too_late",
+            job_id=self._job.id,
             attempt_id=attempt_id,
             provider=self._job.served_provider,
             provider_video_id=submission.provider_video_id,
@@ -237,7 +237,7 @@ class Submitting:
         except RushesError:
             raise
         except Exception as exc:
-            self._log.exception("adapter_failed", verb="submit")
+            log.exception("adapter_failed", verb="submit")
             raise ProviderUnavailable("the adapter failed while it was submitting", accepted=None) from exc
 
     async def _look_up(self, attempt_id: str, *, after: RushesError | None = None) -> Submission | None:
@@ -255,7 +255,7 @@ class Submitting:
                 raise SubmissionUnknown(f"{after.message}; {unknown.message}", provider_error=said) from after
             except ProviderError as error:
                 failures += 1
-                hopeless = self._patience.abort.is_set() and failures >= CANCEL_TRIES
+                hopeless = self._patience.aborted and failures >= CANCEL_TRIES
                 if hopeless or self._patience.past_deadline():
                     raise SubmissionUnknown(
                         "The provider may have accepted the job, and could not be asked; it may be charged",
@@ -269,7 +269,7 @@ class Submitting:
         except RushesError:
             raise
         except Exception as exc:
-            self._log.exception("adapter_failed", verb="find")
+            log.exception("adapter_failed", verb="find")
             raise UnexpectedResponse("the adapter could not read the provider's answer") from exc
 
     async def _intend(self, part: int, n: int) -> str:

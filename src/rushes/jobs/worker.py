@@ -177,7 +177,6 @@ class Worker:
     async def _carry_out(self, claimed: Claimed, term: Term) -> None:
         # For every line of this task, and of those that it starts.
         bind_contextvars(job_id=claimed.job.id, **_request_of(claimed.job))
-        job_log = log.bind(job_id=claimed.job.id)
         hopeless = self._is_hopeless(claimed.job)
         try:
             carrying = Carrying(claimed, await self._tools_for(claimed.job), term)
@@ -187,16 +186,16 @@ class Worker:
             finally:
                 del self._carried[claimed.job.id]
         except LeaseLost:
-            job_log.warning("lease_lost")
+            log.warning("lease_lost")
             # It may be only ourselves who no longer trusted it; then nobody else has the job.
             await self._set_back(claimed, None)
         except CallerError as error:
-            job_log.warning("job_cannot_be_served", error_code=error.code)
+            log.warning("job_cannot_be_served", error_code=error.code)
             # What a provider may already have accepted is worth waiting for: a setting may come back.
             worth_waiting = claimed.attempts and not hopeless and not claimed.job.abort_requested
             await self._set_back(claimed, None if worth_waiting else Problem(error.code, error.message))
-        except Exception:  # noqa: BLE001 - logged, and the job goes on later
-            job_log.exception("job_set_back")
+        except Exception:  # logged, and the job goes on later
+            log.exception("job_set_back")
             problem = Problem(RushesError.code, "The job failed inside the gateway; its log says why")
             await self._set_back(claimed, problem if hopeless else None)
 
