@@ -109,11 +109,19 @@ async def reserve(transaction: Transaction, job: Row, reservation: Reservation, 
     )
 
 
-async def close(transaction: Transaction, job: Row, to: State, cause: str) -> None:
-    """Settle a job that has just ended in the state `to`; `job` is its row as it was before.
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a job has cost at its end, and by how much that changes the count of completed jobs without a price."""
 
-    A recovery that failed leaves things as they were: whether anything was charged is still an operator's to say. So
-    does one after the operator has said what it cost: a bill is truer than a list price.
+    after: Costs
+    unpriced: int
+
+
+async def ending_of(transaction: Transaction, job: Row, to: State) -> Ending | None:
+    """What a job that has just ended in the state `to` has cost; `job` is its row as it was before.
+
+    None if that stays as it is. A recovery that failed leaves things as they were: whether anything was charged is
+    still an operator's to say. So does one after the operator has said what it cost: a bill is truer than a list price.
     """
     was = State(job["state"])
     before = costs_of(job)
@@ -121,7 +129,7 @@ async def close(transaction: Transaction, job: Row, to: State, cause: str) -> No
     is_free = cost_usd == 0 and before == Costs(0, None)
     is_settled_by_hand = was is State.RECOVERING and bool(before.spent_microusd)
     if is_free or is_settled_by_hand or (was is State.RECOVERING and to is not State.SUCCEEDED):
-        return
+        return None
     delivered = await _count_delivered(transaction, job["id"]) if to is State.SUCCEEDED else 0
     after = costs_at_end(
         cost_usd,
@@ -129,8 +137,12 @@ async def close(transaction: Transaction, job: Row, to: State, cause: str) -> No
         delivered=delivered,
         uncertain=await _count_uncertain(transaction, job["id"]),
     )
-    unpriced = int(to.status is Status.COMPLETED and after.spent_microusd is None)
-    await book(transaction, Owner.of(job), before, after, cause, unpriced=unpriced)
+    return Ending(after, int(to.status is Status.COMPLETED and after.spent_microusd is None))
+
+
+async def close(transaction: Transaction, job: Row, ending: Ending, cause: str) -> None:
+    """Settle a job that has just ended; `job` is its row as it was before."""
+    await book(transaction, Owner.of(job), costs_of(job), ending.after, cause, unpriced=ending.unpriced)
 
 
 async def write_off(transaction: Transaction, job: Row, cause: str) -> None:
@@ -158,6 +170,18 @@ async def book(
     """Change an ended job's costs from `before` to `after`; `unpriced` changes the count of jobs without a price."""
     reserved = after.reserved_microusd - before.reserved_microusd
     spent = (after.spent_microusd or 0) - (before.spent_microusd or 0)
+    # The job's own rows first, and then those that others wait for.
+    await transaction.execute(SET_COSTS, id=owner.job_id, reserved=after.reserved_microusd, spent=after.spent_microusd)
+    if after.reserved_microusd:
+        await transaction.execute(
+            WAIT_FOR_OPERATOR,
+            **_columns(owner),
+            reserved=after.reserved_microusd,
+            spent=after.spent_microusd or 0,
+            cause=cause,
+        )
+    elif before.reserved_microusd:
+        await transaction.execute(WAIT_NO_MORE, job_id=owner.job_id)
     if reserved or spent:
         kind = Kind.SETTLE if spent > 0 else Kind.RELEASE
         if before.reserved_microusd == 0 and before.spent_microusd is not None:
@@ -173,17 +197,6 @@ async def book(
             cost_microusd=spent,
             unpriced=unpriced,
         )
-    await transaction.execute(SET_COSTS, id=owner.job_id, reserved=after.reserved_microusd, spent=after.spent_microusd)
-    if after.reserved_microusd:
-        await transaction.execute(
-            WAIT_FOR_OPERATOR,
-            **_columns(owner),
-            reserved=after.reserved_microusd,
-            spent=after.spent_microusd or 0,
-            cause=cause,
-        )
-    elif before.reserved_microusd:
-        await transaction.execute(WAIT_NO_MORE, job_id=owner.job_id)
 
 
 def costs_of(job: Row) -> Costs:

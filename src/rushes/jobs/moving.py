@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from rushes.db.database import Row, Transaction, fetch_one
 from rushes.jobs.costs import Reservation
 from rushes.jobs.job import State, Status
-from rushes.jobs.ledger import close, reserve
+from rushes.jobs.ledger import close, ending_of, reserve
 from rushes.jobs.usage import count_recovery, count_usage
 
 JOBS_CHANNEL = "jobs"
@@ -25,6 +25,12 @@ WORK_CHANNEL = "work"
 
 COUNT_ONE = """
 INSERT INTO job_counts (account_id, status, jobs) VALUES (:account_id, :status, :change)
+ON CONFLICT (account_id, status) DO UPDATE SET jobs = job_counts.jobs + excluded.jobs
+"""
+
+# One statement for both, as each is a round trip to a server.
+COUNT_MOVE = """
+INSERT INTO job_counts (account_id, status, jobs) VALUES (:account_id, :was, -1), (:account_id, :to, 1)
 ON CONFLICT (account_id, status) DO UPDATE SET jobs = job_counts.jobs + excluded.jobs
 """
 
@@ -77,32 +83,36 @@ class Move:
 async def record_acceptance(
     transaction: Transaction, job: Row, reservation: Reservation, *, unpriced_allowed: bool
 ) -> None:
-    """A new job is stored; `job` is its row. Raises SpendLimitReached or PriceUnknown, which undo the transaction."""
+    """A new job is stored, and so is its first event; `job` is its row.
+
+    Raises SpendLimitReached or PriceUnknown, which undo the transaction.
+    """
     # Counters, usage, balances: the order in which a job's end locks them too, or the two would wait for each other.
     await _count(transaction, job, State.QUEUED.status, 1)
     await count_usage(transaction, job, State.QUEUED)
     await reserve(transaction, job, reservation, unpriced_allowed=unpriced_allowed)
-    await record_event(transaction, job, State.QUEUED, "accepted")
     _tell(transaction, job, None, State.QUEUED, "accepted")
 
 
 async def record_move(transaction: Transaction, job: Row, to: State, cause: str) -> None:
     """A job has moved to `to`; `job` is its row as it was before. `cause` is a few plain words for people."""
     was = State(job["state"])
-    if was.status is not to.status:
-        await _count(transaction, job, was.status, -1)
-        await _count(transaction, job, to.status, 1)
-    if to.is_final:
-        if job["byok"]:
-            await transaction.execute(WIPE_SEALED, job_id=job["id"])
-        await count_usage(transaction, job, to)
-        await close(transaction, job, to, cause)
-        if was is State.RECOVERING:
-            await count_recovery(transaction, job)
+    # What many jobs share comes last: on a server, who counts something keeps all others from it until the commit.
     if was.status is to.status:
         await record_event(transaction, job, to, cause)
     else:
         await _record_change(transaction, job, to, cause)
+    ending = await ending_of(transaction, job, to) if to.is_final else None
+    if to.is_final and job["byok"]:
+        await transaction.execute(WIPE_SEALED, job_id=job["id"])
+    if was.status is not to.status:
+        await transaction.execute(COUNT_MOVE, account_id=job["account_id"], was=was.status, to=to.status)
+    if to.is_final:
+        await count_usage(transaction, job, to)
+        if ending is not None:
+            await close(transaction, job, ending, cause)
+        if was is State.RECOVERING:
+            await count_recovery(transaction, job)
     _tell(transaction, job, was, to, cause)
 
 

@@ -313,10 +313,6 @@ async def _move(transaction: Transaction, row: Row, to: State, cause: str, **col
     leaves_lane = row["in_slot"] and (to is State.STORING or to.is_final)
     if leaves_lane:
         sets.append("in_slot = 0")
-        lane = await fetch_one(transaction, LEAVE_LANE_SLOT, lane=row["lane"])
-        if lane is not None and lane["capacity"] is not None and lane["ready"] > 0:
-            # Others wait for the slot, and the worker with room for them may be in another process.
-            transaction.notify(WORK_CHANNEL, "")
     if to.is_final:
         sets.append("lease = NULL, worker_id = NULL, completed_at = :now")
     await transaction.execute(
@@ -327,6 +323,11 @@ async def _move(transaction: Transaction, row: Row, to: State, cause: str, **col
         status=to.status,
         **columns,
     )
+    if leaves_lane:
+        lane = await fetch_one(transaction, LEAVE_LANE_SLOT, lane=row["lane"])
+        if lane is not None and lane["capacity"] is not None and lane["ready"] > 0:
+            # Others wait for the slot, and the worker with room for them may be in another process.
+            transaction.notify(WORK_CHANNEL, "")
     cost_usd = columns.get("cost_usd", row["cost_usd"])
     await record_move(transaction, {**row, "cost_usd": cost_usd}, to, cause)
 

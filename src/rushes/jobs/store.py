@@ -22,7 +22,7 @@ from rushes.jobs.fallbacks import NO_FALLBACKS, Fallbacks
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay, replayed
 from rushes.jobs.job import Job, Problem, State, Status
 from rushes.jobs.listener import Listener
-from rushes.jobs.moving import WORK_CHANNEL, record_acceptance, record_deletion, record_move
+from rushes.jobs.moving import WORK_CHANNEL, record_acceptance, record_deletion, record_event, record_move
 from rushes.video.output import StoredVideo
 from rushes.video.request import VideoRequest
 
@@ -384,6 +384,8 @@ async def _insert(transaction: Transaction, new: NewJob, defaults: Limits) -> Jo
     for _, media in sorted({media.key: media for media in new.request.media}.items()):
         if not await transaction.execute(NEED_INPUT, job_id=new.id, key=media.key):
             raise UnusableInput(f"{media.role}: the file was removed before the job began; send it again", media.role)
+    await record_event(transaction, rows[0], State.QUEUED, "accepted")
+    # From here on others wait for us, whose jobs are in the same lane or of the same account.
     await transaction.execute(ENTER_LANE, lane=new.lane, capacity=new.lane_capacity)
     await record_acceptance(transaction, rows[0], reservation, unpriced_allowed=new.unpriced_allowed)
     await check_queue(transaction, new.account_id, new.key_id, defaults)
