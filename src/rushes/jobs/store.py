@@ -403,9 +403,10 @@ async def doom_files(transaction: Transaction, job: Job) -> None:
 def video_key(job_id: str, attempt_id: str, place: int, lease: str) -> str:
     """Where a worker keeps one video of an attempt, under a name that no other lease has.
 
-    Files know no fence: whoever has lost the lease may still write and delete.
+    Files know no fence: whoever has lost the lease may still write and delete. Not in a folder of the job's own, since
+    making that durable costs a disk one more sync for each.
     """
-    return f"videos/{job_id}/{attempt_id}-{place}-{lease.rpartition('.')[2]}.mp4"
+    return f"videos/{job_id[-2:]}/{job_id}-{attempt_id}-{place}-{lease.rpartition('.')[2]}.mp4"
 
 
 def poster_key(job_id: str, index: int) -> str:
