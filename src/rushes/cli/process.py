@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import time
@@ -26,6 +27,9 @@ LEAST_GRACE_S = 1
 """How long answers under way to callers may take to finish once the jobs are put down: what is left of the time to
 drain, within these bounds."""
 BACKLOG = 2048
+YOUNG_OBJECTS = 10_000
+"""How many objects are made between two collections. Jobs in flight keep many: with Python's 700, a tenth of the time
+went into walking over what is still in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ def run(settings: Settings, role: Role, address: Address | None) -> None:
 
     from rushes import logs
 
+    gc.set_threshold(YOUNG_OBJECTS)
     logs.configure(settings.log_level, settings.log_format)
     uvloop.run(_run(settings, role, address))
 
@@ -71,6 +76,8 @@ async def _run(settings: Settings, role: Role, address: Address | None) -> None:
     listener = None if address is None else listening(address)
     url = "" if listener is None else _url_of(listener)
     async with running_service(settings, role, own_url=url) as running:
+        # What was imported and wired by now stays: a collection that walks over it would stop all else for 70 ms.
+        gc.freeze()
         server = None if listener is None else _server(running.http)
         said = {"role": role.value, "data_dir": str(settings.data_dir)}
         stop_asked = asyncio.create_task(asked.wait())
