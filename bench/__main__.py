@@ -19,6 +19,7 @@ from bench import (
     serve_file,
     start,
     transfer,
+    workers,
 )
 from bench import list as listing
 from bench.report import Report, show
@@ -37,6 +38,7 @@ MEASUREMENTS = (
     transfer.bucket,
     custody.measure,
     finishing.measure,
+    workers.measure,
     arrivals.measure,
 )
 

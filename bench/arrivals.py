@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from bench import lag, load, server
-from bench.machine import computed_s, forget_peak, peak_mb
+from bench.machine import SERVER_CORE, computed_with_children_s, core_busy_s, forget_peak, peak_mb
 from bench.report import Report, Row, percentile_ms, show
 from bench.stored import GENERATIONS, commits, working_folder
 
@@ -37,7 +37,7 @@ def measure() -> Report:
 
 
 def _measure(folder: Path) -> Report:
-    busy, lags_ms, written = [], [], []
+    busy, others, lags_ms, written = [], [], [], []
     with (
         server.gemini(folder / "upstream") as upstream,
         server.rushes(folder, **SETTINGS, **server.at_gemini(upstream)) as service,
@@ -47,15 +47,18 @@ def _measure(folder: Path) -> Report:
         began, sent = time.perf_counter(), 0
         while _ended(folder) < JOBS:
             with lag.probing(service.port) as probe:
-                computed, at, changed = computed_s(service.process_id), time.perf_counter(), commits(folder)
+                core_s, computed = core_busy_s(SERVER_CORE), computed_with_children_s(service.process_id)
+                at, changed = time.perf_counter(), commits(folder)
                 while (now := time.perf_counter()) - at < PART_S:
                     if sent < JOBS and now - began >= sent / JOBS * ARRIVAL_S:
                         load.run(service.port, [message], connections=BURST, seconds=load.LONGEST_S, most=BURST)
                         sent += BURST
                     else:
                         time.sleep(0.005)  # noqa: TID251 - nothing else runs in this process
-                busy.append((computed_s(service.process_id) - computed) / (time.perf_counter() - at))
-                written.append((commits(folder) - changed) / (time.perf_counter() - at))
+                took_s = time.perf_counter() - at
+                busy.append((computed_with_children_s(service.process_id) - computed) / took_s)
+                others.append((core_busy_s(SERVER_CORE) - core_s) / took_s - busy[-1])
+                written.append((commits(folder) - changed) / took_s)
             lags_ms.append(probe.worst_ms)
             assert time.perf_counter() - began < ARRIVAL_S + GENERATION_S + ENDED_S, _ended(folder)
         memory_mb = peak_mb(service.process_id)
@@ -66,9 +69,11 @@ def _measure(folder: Path) -> Report:
         f"{JOBS:,} jobs arrive evenly over {ARRIVAL_S:.0f} s at a fake Gemini API in a process of its own, which takes"
         f" {GENERATION_S:.0f} s for each; each is polled every {POLL_INTERVAL_S:.0f} s by the one worker of"
         f" `rushes serve`, then fetched (2 kB), stored and completed. Use is taken over parts of {PART_S:.0f} s, from"
-        " the first arrival to the last end. Late is what a job took beyond its generation and one poll interval.",
+        " the first arrival to the last end. Late is what a job took beyond its generation and one poll interval; what"
+        " strangers take of the core, they take of that.",
         [
-            Row("cores that the service uses", "cores", busy, at_most=CORES),
+            Row("cores that the service and its children use", "cores", busy, at_most=CORES),
+            Row("of the service's core, taken by strangers", "cores", others),
             Row("memory, at its peak", "MB", [memory_mb], at_most=MEMORY_MB),
             Row("late, p50", "s", [percentile_ms(beyond_s, 50) / 1000 - POLL_INTERVAL_S]),
             Row("late, p99", "s", [percentile_ms(beyond_s, 99) / 1000 - POLL_INTERVAL_S], at_most=LATE_S),

@@ -71,6 +71,18 @@ def computed_s(process_id: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def computed_with_children_s(process_id: int) -> float:
+    """The same for the process and those that it has started."""
+    return computed_s(process_id) + sum(computed_s(child) for child in children(process_id))
+
+
+def core_busy_s(core: int) -> float:
+    """How long this core has computed so far, for whomever."""
+    (line,) = (line for line in _lines("/proc/stat") if line.startswith(f"cpu{core} "))
+    user, nice, system, _idle, _io, interrupts, soft_interrupts, *_ = (int(field) for field in line.split()[1:])
+    return (user + nice + system + interrupts + soft_interrupts) / os.sysconf("SC_CLK_TCK")
+
+
 def children(process_id: int) -> list[int]:
     """The processes that this one has started and that still run."""
     return [int(child) for child in _lines(f"/proc/{process_id}/task/{process_id}/children")[0].split()]

@@ -8,10 +8,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from bench.machine import LOAD_CORE, SERVER_CORE
+from tests.fixtures.postgres import PostgresServer
 
 RUSHES = Path(sys.executable).with_name("rushes")
 PROJECT = Path(__file__).parents[1]
@@ -21,6 +24,8 @@ RETRY_S = 0.002
 """How often a starting server is tried; the start is known no closer than this."""
 NO_RENDERING = {"RUSHES_TEST_HOLD_S": "3600"}
 """Jobs stay queued, so that drawing them does not take part in the measurement."""
+DURABLE = {"fsync": "on", "full_page_writes": "on", "autovacuum": "on", "shared_buffers": "128MB"}
+"""Postgres as people run it, unlike the tests' own."""
 
 
 class Server:
@@ -109,6 +114,21 @@ def constant_app(folder: Path, *, size_bytes: int = 100, file: Path | None = Non
     return Server(command, folder, {}, "/constant")
 
 
+@contextmanager
+def postgres() -> Iterator[PostgresServer]:
+    """A Postgres server of our own, durable, on the core of whoever asks; in /var/tmp, as all that we write."""
+    started = PostgresServer(directory="/var/tmp", **DURABLE)
+    try:
+        yield started
+    finally:
+        started.remove()
+
+
+def on_postgres(url: str) -> dict[str, str]:
+    """The settings of a service whose database is at `url`."""
+    return {"RUSHES_DATABASE_URL": url, "RUSHES_SECRET_KEYS": "a-key-for-measurements-" + 32 * "x"}
+
+
 def gemini(folder: Path) -> Server:
     """The tests' fake Gemini API, on the load's core: it plays whoever is at the other end."""
     command: list[str | Path] = [sys.executable, "-m", "tests.fixtures.upstreams.gemini"]
@@ -139,6 +159,12 @@ def at_openai_shape(upstream: Server, model: str) -> dict[str, str]:
     }
 
 
+def leases_lost(folder: Path) -> int:
+    """How often a service in `folder` has said so far that a lease is gone."""
+    log = (folder / "server.log").read_text()
+    return sum(log.count(word) for word in ("lease_lost", "leases_ran_out"))
+
+
 def data_dir(folder: Path) -> Path:
     """The service's data directory in a measurement's folder."""
     return folder / "data"
@@ -149,15 +175,15 @@ def test_key(folder: Path) -> str:
     return _key(folder, "--test")
 
 
-def live_key(folder: Path) -> str:
+def live_key(folder: Path, **settings: str) -> str:
     """A new key whose jobs run at the providers."""
-    return _key(folder)
+    return _key(folder, **settings)
 
 
-def _key(folder: Path, *options: str) -> str:
+def _key(folder: Path, *options: str, **settings: str) -> str:
     made = subprocess.run(
         [RUSHES, "keys", "create", *options, "--data-dir", data_dir(folder)],
-        env={"PATH": os.defpath, "HOME": str(folder)},
+        env={"PATH": os.defpath, "HOME": str(folder), **settings},
         capture_output=True,
         text=True,
         timeout=START_S,
