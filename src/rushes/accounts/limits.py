@@ -181,10 +181,11 @@ class LimitStore:
 async def read_limits(fetch: Fetch, account_id: str, key_id: str) -> tuple[Limits, Limits]:
     """The limits of their own that an account and one of its keys have."""
     rows = await fetch(LIMITS_OF_BOTH, account_id=account_id, key_id=key_id)
-    return _of(rows, WHOLE_ACCOUNT), _of(rows, key_id)
+    return limits_among(rows, WHOLE_ACCOUNT), limits_among(rows, key_id)
 
 
-def _of(rows: Sequence[Row], key_id: str) -> Limits:
+def limits_among(rows: Sequence[Row], key_id: str) -> Limits:
+    """The limits of this key, or of the whole account, among these rows of `limits`."""
     return _limits({row["name"]: row["value"] for row in rows if row["key_id"] == key_id})
 
 

@@ -63,10 +63,11 @@ CLAIM = "UPDATE jobs SET lease = :lease, worker_id = :worker_id, in_slot = 1 WHE
 QUEUE_RETRY_S = 10.0
 
 
-async def check_queue(transaction: Transaction, account_id: str, key_id: str, defaults: Limits) -> None:
+async def check_queue(
+    transaction: Transaction, account_id: str, key_id: str, of_account: Limits, of_key: Limits
+) -> None:
     """Raise QueueFull if a job that this transaction has stored is one too many; BYOK jobs count too."""
-    of_account, of_key = await read_limits(transaction.fetch, account_id, key_id)
-    most = of_account.over(defaults).queued_jobs
+    most = of_account.queued_jobs
     if most is not None:
         # The row that counts them is locked since the job was counted, so that no other can be let in meanwhile.
         row = await fetch_one(transaction, PENDING_OF_ACCOUNT, account_id=account_id)

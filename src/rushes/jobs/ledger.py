@@ -19,7 +19,7 @@ from rushes.errors import OutputLost, SubmissionUnknown
 from rushes.ids import new_id
 from rushes.jobs.costs import Costs, Reservation, costs_at_end, share_microusd
 from rushes.jobs.job import MAYBE_CHARGED, AttemptState, State, Status
-from rushes.jobs.spending import EVER, Balance, day_of, fetch_spend_limits, month_of, refuse_beyond, standing
+from rushes.jobs.spending import EVER, Balance, day_of, month_of, refuse_beyond, spend_limits_among, standing
 from rushes.jobs.usage import add_cost
 
 # In one fixed order, so that transactions which need the same rows wait for each other instead of locking up.
@@ -88,21 +88,28 @@ class Owner:
         return cls(job["id"], job["account_id"], job["key_id"], job["provider"], job["model"], job["created_at"])
 
 
-async def reserve(transaction: Transaction, job: Row, reservation: Reservation, *, unpriced_allowed: bool) -> None:
-    """Set aside what a new job may cost. Raises SpendLimitReached or PriceUnknown; the transaction must then end.
+async def reserve(
+    transaction: Transaction,
+    job: Row,
+    reservation: Reservation,
+    limits: Sequence[Row],
+    *,
+    unpriced_allowed: bool,
+) -> None:
+    """Set aside what a new job may cost, within these rows of `limits`.
 
+    Raises SpendLimitReached or PriceUnknown; the transaction must then end.
     The balances are changed first and compared with the limits then: the change itself makes others wait for us.
     """
     if not reservation.microusd and reservation.unpriced is None:
         return
     owner = Owner.of(job)
-    limits = await fetch_spend_limits(transaction, owner.account_id, owner.key_id)
     before: Sequence[Balance] = ()
     if reservation.microusd:
         with_it = await _write_line(transaction, owner, Kind.RESERVE, reservation.microusd, 0, "accepted")
         before = [replace(one, reserved_microusd=one.reserved_microusd - reservation.microusd) for one in with_it]
     refuse_beyond(
-        standing(limits, before, owner.accepted_at),
+        standing(spend_limits_among(limits), before, owner.accepted_at),
         reservation,
         owner.accepted_at,
         unpriced_allowed=unpriced_allowed,

@@ -9,6 +9,7 @@ lanes by their names, job_counts, usage_rollups. A job's events and webhooks com
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from rushes.db.database import Row, Transaction, fetch_one
@@ -81,16 +82,16 @@ class Move:
 
 
 async def record_acceptance(
-    transaction: Transaction, job: Row, reservation: Reservation, *, unpriced_allowed: bool
+    transaction: Transaction, job: Row, reservation: Reservation, limits: Sequence[Row], *, unpriced_allowed: bool
 ) -> None:
-    """A new job is stored, and so is its first event; `job` is its row.
+    """A new job is stored, and so is its first event; `job` is its row, `limits` are the rows of its account and key.
 
     Raises SpendLimitReached or PriceUnknown, which undo the transaction.
     """
     # Counters, usage, balances: the order in which a job's end locks them too, or the two would wait for each other.
     await _count(transaction, job, State.QUEUED.status, 1)
     await count_usage(transaction, job, State.QUEUED)
-    await reserve(transaction, job, reservation, unpriced_allowed=unpriced_allowed)
+    await reserve(transaction, job, reservation, limits, unpriced_allowed=unpriced_allowed)
     _tell(transaction, job, None, State.QUEUED, "accepted")
 
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from rushes.accounts.limits import LIMITS_OF_BOTH, WHOLE_ACCOUNT, LimitName
 from rushes.catalogue.price import to_usd
-from rushes.db.database import Database, Row, Transaction
+from rushes.db.database import Database, Row
 from rushes.errors import PriceUnknown, SpendLimitReached
 from rushes.jobs.costs import Reservation
 
@@ -70,7 +70,7 @@ class SpendingStore:
     async def limits_of(self, account_id: str, key_id: str, now_ms: int) -> Sequence[SpendLimit]:
         """The limits that hold for this key, the account's first."""
         rows = await self._database.read(LIMITS_OF_BOTH, account_id=account_id, key_id=key_id)
-        limits = [row for row in rows if row["name"] in PERIOD]
+        limits = spend_limits_among(rows)
         if not limits:
             return ()
         balances = await self._database.read(
@@ -87,9 +87,8 @@ class SpendingStore:
             refuse_beyond(limits, reservation, now_ms, unpriced_allowed=unpriced_allowed)
 
 
-async def fetch_spend_limits(transaction: Transaction, account_id: str, key_id: str) -> Sequence[Row]:
-    """The spend limits that hold for a key, as rows of `limits`."""
-    rows = await transaction.fetch(LIMITS_OF_BOTH, account_id=account_id, key_id=key_id)
+def spend_limits_among(rows: Iterable[Row]) -> Sequence[Row]:
+    """Those of these rows of `limits` that limit spending."""
     return [row for row in rows if row["name"] in PERIOD]
 
 

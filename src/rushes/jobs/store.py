@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from pydantic_core import from_json
 
-from rushes.accounts.limits import NO_LIMITS, Limits
+from rushes.accounts.limits import LIMITS_OF_BOTH, NO_LIMITS, WHOLE_ACCOUNT, Limits, limits_among
 from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableInput
@@ -385,10 +385,12 @@ async def _insert(transaction: Transaction, new: NewJob, defaults: Limits) -> Jo
         if not await transaction.execute(NEED_INPUT, job_id=new.id, key=media.key):
             raise UnusableInput(f"{media.role}: the file was removed before the job began; send it again", media.role)
     await record_event(transaction, rows[0], State.QUEUED, "accepted")
+    limits = await transaction.fetch(LIMITS_OF_BOTH, account_id=new.account_id, key_id=new.key_id)
     # From here on others wait for us, whose jobs are in the same lane or of the same account.
     await transaction.execute(ENTER_LANE, lane=new.lane, capacity=new.lane_capacity)
-    await record_acceptance(transaction, rows[0], reservation, unpriced_allowed=new.unpriced_allowed)
-    await check_queue(transaction, new.account_id, new.key_id, defaults)
+    await record_acceptance(transaction, rows[0], reservation, limits, unpriced_allowed=new.unpriced_allowed)
+    of_account = limits_among(limits, WHOLE_ACCOUNT).over(defaults)
+    await check_queue(transaction, new.account_id, new.key_id, of_account, limits_among(limits, new.key_id))
     transaction.notify(WORK_CHANNEL, str(hold_ms))
     return job_from(rows[0])
 
