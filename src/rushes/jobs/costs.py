@@ -29,6 +29,10 @@ class Costs:
     reserved_microusd: int
     spent_microusd: int | None
 
+    def spent_over(self, before: Costs) -> int:
+        """How many micro-dollars more it has cost than `before`."""
+        return (self.spent_microusd or 0) - (before.spent_microusd or 0)
+
 
 def reservation_for(possible: Sequence[tuple[str, Decimal | None]]) -> Reservation:
     """What a job reserves that one of these models will run, each with its cost in dollars."""

@@ -120,6 +120,7 @@ async def reserve(
 class Ending:
     """What a job has cost at its end, and by how much that changes the count of completed jobs without a price."""
 
+    before: Costs
     after: Costs
     unpriced: int
 
@@ -144,12 +145,17 @@ async def ending_of(transaction: Transaction, job: Row, to: State) -> Ending | N
         delivered=delivered,
         uncertain=await _count_uncertain(transaction, job["id"]),
     )
-    return Ending(after, int(to.status is Status.COMPLETED and after.spent_microusd is None))
+    return Ending(before, after, int(to.status is Status.COMPLETED and after.spent_microusd is None))
+
+
+async def note_costs(transaction: Transaction, job: Row, ending: Ending, cause: str) -> None:
+    """Write what a job that has just ended has cost beside it; `job` is its row as it was before. To be closed then."""
+    await _set_costs(transaction, Owner.of(job), ending.before, ending.after, cause)
 
 
 async def close(transaction: Transaction, job: Row, ending: Ending, cause: str) -> None:
-    """Settle a job that has just ended; `job` is its row as it was before."""
-    await book(transaction, Owner.of(job), costs_of(job), ending.after, cause, unpriced=ending.unpriced)
+    """Change the balances by a job whose costs were noted and counted as usage."""
+    await _change_balances(transaction, Owner.of(job), ending.before, ending.after, cause)
 
 
 async def write_off(transaction: Transaction, job: Row, cause: str) -> None:
@@ -175,9 +181,22 @@ async def book(
     transaction: Transaction, owner: Owner, before: Costs, after: Costs, cause: str, *, unpriced: int = 0
 ) -> None:
     """Change an ended job's costs from `before` to `after`; `unpriced` changes the count of jobs without a price."""
-    reserved = after.reserved_microusd - before.reserved_microusd
-    spent = (after.spent_microusd or 0) - (before.spent_microusd or 0)
-    # The job's own rows first, and then those that others wait for.
+    await _set_costs(transaction, owner, before, after, cause)
+    cost_microusd = after.spent_over(before)
+    if cost_microusd or unpriced:
+        await add_cost(
+            transaction,
+            account_id=owner.account_id,
+            accepted_at=owner.accepted_at,
+            provider=owner.provider,
+            model=owner.model,
+            cost_microusd=cost_microusd,
+            unpriced=unpriced,
+        )
+    await _change_balances(transaction, owner, before, after, cause)
+
+
+async def _set_costs(transaction: Transaction, owner: Owner, before: Costs, after: Costs, cause: str) -> None:
     await transaction.execute(SET_COSTS, id=owner.job_id, reserved=after.reserved_microusd, spent=after.spent_microusd)
     if after.reserved_microusd:
         await transaction.execute(
@@ -189,21 +208,17 @@ async def book(
         )
     elif before.reserved_microusd:
         await transaction.execute(WAIT_NO_MORE, job_id=owner.job_id)
-    if reserved or spent:
-        kind = Kind.SETTLE if spent > 0 else Kind.RELEASE
-        if before.reserved_microusd == 0 and before.spent_microusd is not None:
-            kind = Kind.ADJUST
-        await _write_line(transaction, owner, kind, reserved, spent, cause)
-    if spent or unpriced:
-        await add_cost(
-            transaction,
-            account_id=owner.account_id,
-            accepted_at=owner.accepted_at,
-            provider=owner.provider,
-            model=owner.model,
-            cost_microusd=spent,
-            unpriced=unpriced,
-        )
+
+
+async def _change_balances(transaction: Transaction, owner: Owner, before: Costs, after: Costs, cause: str) -> None:
+    reserved = after.reserved_microusd - before.reserved_microusd
+    spent = after.spent_over(before)
+    if not reserved and not spent:
+        return
+    kind = Kind.SETTLE if spent > 0 else Kind.RELEASE
+    if before.reserved_microusd == 0 and before.spent_microusd is not None:
+        kind = Kind.ADJUST
+    await _write_line(transaction, owner, kind, reserved, spent, cause)
 
 
 def costs_of(job: Row) -> Costs:

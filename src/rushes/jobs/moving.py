@@ -9,13 +9,13 @@ lanes by their names, job_counts, usage_rollups. A job's events and webhooks com
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from rushes.db.database import Row, Transaction, fetch_one
 from rushes.jobs.costs import Reservation
 from rushes.jobs.job import State, Status
-from rushes.jobs.ledger import close, ending_of, reserve
+from rushes.jobs.ledger import close, ending_of, note_costs, reserve
 from rushes.jobs.usage import count_recovery, count_usage
 
 JOBS_CHANNEL = "jobs"
@@ -95,8 +95,18 @@ async def record_acceptance(
     _tell(transaction, job, None, State.QUEUED, "accepted")
 
 
-async def record_move(transaction: Transaction, job: Row, to: State, cause: str) -> None:
-    """A job has moved to `to`; `job` is its row as it was before. `cause` is a few plain words for people."""
+async def record_move(
+    transaction: Transaction,
+    job: Row,
+    to: State,
+    cause: str,
+    *,
+    before_counting: Callable[[Transaction, Row], Awaitable[None]] | None = None,
+) -> None:
+    """A job has moved to `to`; `job` is its row as it was before. `cause` is a few plain words for people.
+
+    `before_counting` changes what is locked before the counters are, the job's lane, but after all that is its own.
+    """
     was = State(job["state"])
     # What many jobs share comes last: on a server, who counts something keeps all others from it until the commit.
     if was.status is to.status:
@@ -104,13 +114,20 @@ async def record_move(transaction: Transaction, job: Row, to: State, cause: str)
     else:
         await _record_change(transaction, job, to, cause)
     ending = await ending_of(transaction, job, to) if to.is_final else None
+    if ending is not None:
+        await note_costs(transaction, job, ending, cause)
     if to.is_final and job["byok"]:
         await transaction.execute(WIPE_SEALED, job_id=job["id"])
+    if before_counting is not None:
+        await before_counting(transaction, job)
     if was.status is not to.status:
         await transaction.execute(COUNT_MOVE, account_id=job["account_id"], was=was.status, to=to.status)
     if to.is_final:
-        await count_usage(transaction, job, to)
-        if ending is not None:
+        if ending is None:
+            await count_usage(transaction, job, to)
+        else:
+            cost_microusd = ending.after.spent_over(ending.before)
+            await count_usage(transaction, job, to, cost_microusd=cost_microusd, unpriced=ending.unpriced)
             await close(transaction, job, ending, cause)
         if was is State.RECOVERING:
             await count_recovery(transaction, job)

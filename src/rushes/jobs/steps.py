@@ -88,10 +88,10 @@ class StepStore:
 
         async def body(transaction: Transaction) -> Attempt:
             row = await lock_leased(transaction, claimed)
+            await transaction.execute(INSERT_ATTEMPT, id=attempt_id, job_id=claimed.job.id, part=part, n=n)
             if State(row["state"]).waits_in_lane:
                 model = f"'{row['served_provider']}/{row['served_model']}'"
                 await _move(transaction, row, State.SUBMITTING, f"about to be submitted to {model}")
-            await transaction.execute(INSERT_ATTEMPT, id=attempt_id, job_id=claimed.job.id, part=part, n=n)
             return Attempt(attempt_id, part, n, AttemptState.INTENT)
 
         return await self._database.write(body)
@@ -323,13 +323,16 @@ async def _move(transaction: Transaction, row: Row, to: State, cause: str, **col
         status=to.status,
         **columns,
     )
-    if leaves_lane:
-        lane = await fetch_one(transaction, LEAVE_LANE_SLOT, lane=row["lane"])
-        if lane is not None and lane["capacity"] is not None and lane["ready"] > 0:
-            # Others wait for the slot, and the worker with room for them may be in another process.
-            transaction.notify(WORK_CHANNEL, "")
     cost_usd = columns.get("cost_usd", row["cost_usd"])
-    await record_move(transaction, {**row, "cost_usd": cost_usd}, to, cause)
+    moved = {**row, "cost_usd": cost_usd}
+    await record_move(transaction, moved, to, cause, before_counting=_leave_lane if leaves_lane else None)
+
+
+async def _leave_lane(transaction: Transaction, job: Row) -> None:
+    lane = await fetch_one(transaction, LEAVE_LANE_SLOT, lane=job["lane"])
+    if lane is not None and lane["capacity"] is not None and lane["ready"] > 0:
+        # Others wait for the slot, and the worker with room for them may be in another process.
+        transaction.notify(WORK_CHANNEL, "")
 
 
 async def doom_unrecorded(transaction: Transaction, job: Row, attempt_id: str | None = None) -> None:

@@ -157,8 +157,10 @@ class UsageStore:
         ]
 
 
-async def count_usage(transaction: Transaction, job: Row, state: State) -> None:
-    """Count a job's move to `state`: its acceptance or its end, once each. What it costs comes from the ledger."""
+async def count_usage(
+    transaction: Transaction, job: Row, state: State, *, cost_microusd: int = 0, unpriced: int = 0
+) -> None:
+    """Count a job's move to `state`, its acceptance or its end, once each, with what the ledger says that it cost."""
     completed = state is State.SUCCEEDED
     await transaction.execute(
         ADD_USAGE,
@@ -169,8 +171,8 @@ async def count_usage(transaction: Transaction, job: Row, state: State) -> None:
         jobs=int(state is State.QUEUED),
         completed=int(completed),
         failed=int(state.is_final and not completed),
-        unpriced=0,
-        cost_microusd=0,
+        unpriced=unpriced,
+        cost_microusd=cost_microusd,
     )
 
 
