@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -73,7 +74,11 @@ def computed_s(process_id: int) -> float:
 
 def computed_with_children_s(process_id: int) -> float:
     """The same for the process and those that it has started."""
-    return computed_s(process_id) + sum(computed_s(child) for child in children(process_id))
+    total_s = computed_s(process_id)
+    for child in children(process_id):
+        with suppress(FileNotFoundError):  # it has just ended
+            total_s += computed_s(child)
+    return total_s
 
 
 def core_busy_s(core: int) -> float:
@@ -85,7 +90,7 @@ def core_busy_s(core: int) -> float:
 
 def children(process_id: int) -> list[int]:
     """The processes that this one has started and that still run."""
-    return [int(child) for child in _lines(f"/proc/{process_id}/task/{process_id}/children")[0].split()]
+    return [int(child) for child in Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()]
 
 
 def resident_mb(process_id: int) -> float:
