@@ -16,7 +16,7 @@ from rushes.api.errors import Refusal, problem_of
 from rushes.api.late_headers import late_headers
 from rushes.api.templates import method_of, template_of
 from rushes.ids import new_id
-from rushes.net.redact import scrub
+from rushes.net.redact import scrub_path
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +63,8 @@ class Access:
                 status = message["status"]
                 late = late_headers(scope)
                 message["headers"] = [*message["headers"], *late, (b"x-request-id", request_id.encode())]
+                await send(message)
+                return
             await send(message)
             whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
@@ -71,7 +73,7 @@ class Access:
         except ClientDisconnect:
             status = status or 499
         except Exception as error:
-            log.exception("request_failed", request_id=request_id, path=scrub(scope["path"]))
+            log.exception("request_failed", request_id=request_id, path=scrub_path(scope["path"]))
             if status and not whole:
                 # The answer has begun; cutting it off is the only honest sign that it is not whole.
                 raise
@@ -89,7 +91,7 @@ class Access:
                     "request",
                     request_id=request_id,
                     method=scope["method"],
-                    path=scrub(scope["path"]),
+                    path=scrub_path(scope["path"]),
                     status=status,
                     duration_ms=round(duration_s * 1000, 1),
                     **who,

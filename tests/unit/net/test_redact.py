@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.net.redact import MASK, scrub
+from rushes.net.redact import MASK, ORDINARY_PATH, scrub, scrub_path
 
 TRICKY = "K3y-0123456789+/=%&\"<'\\end"
 """Every kind of escaping changes it."""
@@ -116,3 +116,19 @@ def test_a_bearer_token_is_masked() -> None:
 )
 def test_ordinary_words_are_left_alone(text: str) -> None:
     assert scrub(text, ["", "abc"]) == text
+
+
+@given(st.from_regex(ORDINARY_PATH, fullmatch=True))
+def test_an_ordinary_path_holds_nothing_that_is_shaped_like_a_key(path: str) -> None:
+    assert scrub(path) == path
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/videos/jobs/job_7pgq4bbng09xc3y5577rba2j", "/media/job_7pgq4bbng09xc3y5577rba2j/0.mp4"]
+)
+def test_the_paths_that_are_asked_for_most_are_ordinary(path: str) -> None:
+    assert ORDINARY_PATH.fullmatch(path)
+
+
+def test_a_key_in_a_path_is_masked() -> None:
+    assert scrub_path("/api/v1/videos/jobs/rushes_live_0123456789abcdefABCDEF") == f"/api/v1/videos/jobs/{MASK}"
