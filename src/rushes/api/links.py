@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from starlette.datastructures import URL
 from starlette.requests import HTTPConnection
 
 from rushes.clock import Clock
 from rushes.jobs.job import Job
 from rushes.media.links import LinkSigner, LinkState
+
+LONGEST_KEPT_HOST = 255
 
 
 class Links:
@@ -36,7 +41,7 @@ class Links:
         return self._link(connection, f"/media/{job.id}/{index}.jpg", expires_at_ms)
 
     def _link(self, connection: HTTPConnection | None, path: str, expires_at_ms: int) -> str:
-        base = self._public_url or (self._own_url if connection is None else str(connection.base_url).rstrip("/"))
+        base = self._public_url or (self._own_url if connection is None else _asked_at(connection))
         return f"{base}{path}?{self._signer.sign(path, expires_at_ms // 1000)}"
 
     def check(self, path: str, expires: str | None, signature: str | None) -> LinkState:
@@ -46,3 +51,24 @@ class Links:
     def left_s(self, expires: str | None) -> int:
         """How long a link that was checked goes on working."""
         return 0 if expires is None else int(expires) - self._clock.now_ms() // 1000
+
+
+def _asked_at(connection: HTTPConnection) -> str:
+    """Where the request was sent to, with the path that a proxy serves us under, as the framework sees it."""
+    scope = connection.scope
+    host = None
+    for name, value in scope["headers"]:
+        if name == b"host":
+            host = value
+            break
+    base = _base if host is None or len(host) <= LONGEST_KEPT_HOST else _base.__wrapped__
+    root_path = scope.get("app_root_path", scope.get("root_path", ""))
+    return base(scope.get("scheme", "http"), host, scope.get("server"), root_path)
+
+
+# Callers send few hosts, and taking one apart costs more than a signature.
+@lru_cache(64)
+def _base(scheme: str, host: bytes | None, server: tuple[str, int | None] | None, root_path: str) -> str:
+    headers = [] if host is None else [(b"host", host)]
+    asked = {"scheme": scheme, "headers": headers, "server": server, "path": f"{root_path}/"}
+    return str(URL(scope=asked)).rstrip("/")

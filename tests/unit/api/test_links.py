@@ -5,6 +5,8 @@ from __future__ import annotations
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.requests import HTTPConnection
 
 from rushes.api.links import Links
@@ -64,3 +66,22 @@ def test_a_link_is_for_one_path() -> None:
 
 def test_reads_of_one_moment_give_the_same_link() -> None:
     assert made(StoppedClock())[1] == made(StoppedClock())[1]
+
+
+@given(
+    host=st.none()
+    | st.binary(max_size=300)
+    | st.sampled_from([b"gateway", b"gateway:9000", b"[::1]:80", b"a b", b"a:x"]),
+    server=st.sampled_from([("127.0.0.1", 8080), ("127.0.0.1", 80), ("::1", 443), None]),
+    scheme=st.sampled_from(["http", "https"]),
+    root_path=st.sampled_from(["", "/rushes", "/rushes/"]),
+)
+def test_the_host_that_was_asked_is_what_the_framework_takes_it_for(
+    host: bytes | None, server: tuple[str, int] | None, scheme: str, root_path: str
+) -> None:
+    scope = {"type": "http", "scheme": scheme, "server": server, "root_path": root_path, "path": "/x"}
+    asked = HTTPConnection({**scope, "query_string": b"", "headers": [] if host is None else [(b"host", host)]})
+    clock = StoppedClock()
+    links = Links(LinkSigner([b"k" * 32]), clock, ttl_s=60, public_url=None)
+    link = links.to_video(asked, job(), 0, links.expires_at_ms())
+    assert link.partition("/media/job_1/")[0] == str(asked.base_url).rstrip("/")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 from urllib.parse import parse_qs
 
 import pytest
@@ -99,3 +101,10 @@ def test_a_signer_needs_a_key() -> None:
 
 def test_a_signer_does_not_show_its_keys() -> None:
     assert "nnn" not in repr(LinkSigner([NEW]))
+
+
+@given(key=st.binary(max_size=200), path=st.text(), expires_at_s=st.integers(0, 10**12 - 1))
+def test_a_signature_is_the_hmac_of_the_path_and_the_time(key: bytes, path: str, expires_at_s: int) -> None:
+    digest = hmac.digest(key, f"{path}\n{expires_at_s}".encode(), "sha256")
+    _, signature = link(LinkSigner([key]), path, expires_at_s)
+    assert signature == base64.urlsafe_b64encode(digest).decode().rstrip("=")
