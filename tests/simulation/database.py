@@ -35,7 +35,6 @@ class SimulatedDatabase:
         self.clock = clock
         self._connection = sqlite3.connect(":memory:", isolation_level=None)
         _template_connection(template()).backup(self._connection)
-        self._connection.row_factory = sqlite._by_name
         self._connection.execute("PRAGMA foreign_keys = ON")
         self._connection.executescript(READ_ALONG)
         self.committed: Callable[[], None] = lambda: None
@@ -44,13 +43,17 @@ class SimulatedDatabase:
 
     def run(self, sql: str, **parameters: object) -> Sequence[Row]:
         """The rows of one query, for whoever looks from outside."""
-        return sqlite._Statements(self._connection, self.clock).run(sql, parameters).fetchall()
+        return sqlite._Statements(self._connection, self.clock).rows(sql, parameters)
 
     async def read(self, sql: str, **parameters: object) -> Sequence[Row]:
         try:
             return self.run(sql, **parameters)
         except sqlite3.Error as error:
             raise sqlite._unavailable(error) from error
+
+    def version(self) -> int | None:
+        # It reads and writes on one connection, and SQLite counts the commits of others.
+        return None
 
     async def write(self, body: Write[T]) -> T:
         return self.transact(body)
@@ -102,6 +105,9 @@ class ProcessDatabase:
     async def read(self, sql: str, **parameters: object) -> Sequence[Row]:
         await self._process.gate("read")
         return await self._inner.read(sql, **parameters)
+
+    def version(self) -> int | None:
+        return self._inner.version()
 
     async def write(self, body: Write[T]) -> T:
         """Once it is under way it happens, whether or not anybody still waits for it; unless the process dies first."""

@@ -1,10 +1,12 @@
 """API keys: made once, shown once, stored as a hash, checked on every request against the database itself.
 
-There is no cache, so that revoking a key works at once, in every process.
+What was read of a key is used again only while nothing at all was committed to the database (store.py), so that
+revoking a key works at once, in every process.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import secrets
@@ -104,6 +106,7 @@ def scopes_to_text(scopes: Iterable[Scope]) -> str:
     return " ".join(scope for scope in Scope if scope in set(scopes))
 
 
+@functools.lru_cache(64)
 def scopes_from(text: str) -> frozenset[Scope]:
     """The scopes that a column holds; words of a later release grant nothing here."""
     return frozenset(scope for scope in Scope if scope in text.split())

@@ -73,6 +73,9 @@ class Standing:
         raise RateLimited(message, retry_after_s=wait_s)
 
 
+UNLIMITED = Standing(())
+
+
 @dataclass(slots=True)
 class _Lease:
     """Tokens of one minute that this process may spend; `beyond` are those that were left to all when it took them."""
@@ -111,6 +114,8 @@ class RateLimiter:
 
     async def admit(self, caller: Caller) -> Standing:
         """Count one request, unless a limit refuses it. It costs nothing where there are no limits."""
+        if self._default is None and caller.account_rate is None and caller.key_rate is None:
+            return UNLIMITED
         rates: list[Rate] = []
         spent: list[_Lease] = []
         for policy, key_id, quota in self._quotas(caller):

@@ -24,6 +24,9 @@ from rushes.ids import new_id
 
 BOOTSTRAP_ACCOUNT = "default"
 
+MOST_KEPT = 1_000
+"""Callers that one process keeps in mind between two commits."""
+
 ACCOUNT_BY_NAME = "SELECT id FROM accounts WHERE name = :name"
 
 INSERT_KEY = """
@@ -52,7 +55,7 @@ KEY_BY_HASH = SELECT_KEYS + " WHERE api_keys.hash = :hash"
 
 # With what a request needs to know of its limits: one query, because every request pays for it.
 _VALID_KEYS = f"""
-SELECT api_keys.id, account_id, mode, scopes, accounts.disabled_at AS account_disabled_at,
+SELECT api_keys.id, account_id, mode, scopes, expires_at, accounts.disabled_at AS account_disabled_at,
        (SELECT value FROM limits WHERE limits.account_id = api_keys.account_id AND key_id = ''
         AND limits.name = '{LimitName.REQUESTS_PER_MINUTE}') AS account_rate,
        (SELECT value FROM limits WHERE limits.account_id = api_keys.account_id AND key_id = api_keys.id
@@ -92,6 +95,9 @@ class AccountStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._version: int | None = None
+        self._callers: dict[str, Caller] = {}
+        """Whom keys speak for, by their hashes or ids, as long as the database has this version."""
 
     async def create_key(
         self,
@@ -189,17 +195,38 @@ class AccountStore:
 
     async def authenticate(self, key: str) -> Caller:
         """Whoever the key speaks for. Raises AccountDisabled, or NotAuthenticated if it is not valid."""
-        rows = await self._database.read(VALID_KEY, hash=hash_key(key))
-        if not rows:
+        caller = await self._find_caller(VALID_KEY, hash=hash_key(key))
+        if caller is None:
             raise NotAuthenticated("This API key is not valid: it is unknown, expired, disabled or revoked")
-        return _caller(rows[0])
+        return caller
 
     async def authenticate_by_id(self, key_id: str) -> Caller:
         """Whoever the key of this id speaks for, as a signed token has named it. Raises as `authenticate` does."""
-        rows = await self._database.read(VALID_KEY_BY_ID, id=key_id)
-        if not rows:
+        caller = await self._find_caller(VALID_KEY_BY_ID, id=key_id)
+        if caller is None:
             raise NotAuthenticated("The API key behind this access token has expired, or was disabled or revoked")
-        return _caller(rows[0])
+        return caller
+
+    async def _find_caller(self, statement: str, **named: str) -> Caller | None:
+        (name,) = named.values()
+        # Before the key is read: a commit between the two makes what is kept too old at once, never too young.
+        version = self._database.version()
+        if version is None or version != self._version:
+            self._callers.clear()
+            self._version = version
+        known = self._callers.get(name)
+        if known is not None:
+            return known
+        rows = await self._database.read(statement, **named)
+        if not rows:
+            return None
+        caller = _caller(rows[0])
+        # Time ends a key too, and no commit tells of that.
+        if version is not None and version == self._version and rows[0]["expires_at"] is None:
+            if len(self._callers) >= MOST_KEPT:
+                self._callers.clear()
+            self._callers[name] = caller
+        return caller
 
     async def _change(self, key_id: str, account_id: str | None, statement: str, **parameters: object) -> KeyRecord:
         async def body(transaction: Transaction) -> KeyRecord:

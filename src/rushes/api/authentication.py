@@ -8,10 +8,10 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from rushes.accounts.keys import Caller, Scope
-from rushes.accounts.rate import WINDOW_MS, Rate
+from rushes.accounts.rate import WINDOW_MS, Rate, Standing
 from rushes.accounts.tokens import PREFIX
 from rushes.api.late_headers import add_late_headers
-from rushes.api.services import services_of
+from rushes.api.services import Services, services_of
 from rushes.errors import NotAuthenticated, ScopeMissing
 
 _scheme = HTTPBearer(auto_error=False, description="An API key made by `rushes keys create`.", scheme_name="API key")
@@ -53,7 +53,7 @@ async def authenticate_to_generate(request: Request, _documented: _Documented) -
 
 async def authenticate_unmetered(request: Request, _documented: _Documented) -> Caller:
     """The same for a route that finds out by itself whether the request counts against the rate."""
-    caller = await _identify(request)
+    caller = await _identify(request, services_of(request))
     if _scope_for(request) not in caller.scopes:
         await meter(request, caller)
     _require(caller, _scope_for(request))
@@ -67,7 +67,7 @@ async def authenticate_administrator(request: Request, _documented: _Documented)
 
 async def check_again(request: Request, caller: Caller) -> None:
     """Raise NotAuthenticated, AccountDisabled or ScopeMissing if a key may no longer look on; counted by no rate."""
-    now = await _identify(request)
+    now = await _identify(request, services_of(request))
     if (now.account_id, now.key_id) != (caller.account_id, caller.key_id):
         raise NotAuthenticated("The key speaks for another account now")
     _require(now, Scope.READ)
@@ -76,27 +76,30 @@ async def check_again(request: Request, caller: Caller) -> None:
 async def meter(request: Request, caller: Caller, *, counted: bool = True) -> None:
     """Tell the rates of the account and key with the answer, the request counted if it is. Raises RateLimited."""
     rates = services_of(request).rates
-    standing = await rates.admit(caller) if counted else rates.standing(caller)
-    if standing.rates:
-        add_late_headers(request.scope, _rate_headers(standing.rates))
-    standing.check()
+    _tell(request, await rates.admit(caller) if counted else rates.standing(caller))
 
 
 async def _authenticate(request: Request, scope: Scope) -> Caller:
-    caller = await _identify(request)
+    services = services_of(request)
+    caller = await _identify(request, services)
     # Before the scope: who asks in vain again and again is to be slowed down too.
-    await meter(request, caller)
+    _tell(request, await services.rates.admit(caller))
     _require(caller, scope)
     return caller
 
 
-async def _identify(request: Request) -> Caller:
+def _tell(request: Request, standing: Standing) -> None:
+    if standing.rates:
+        add_late_headers(request.scope, _rate_headers(standing.rates))
+        standing.check()
+
+
+async def _identify(request: Request, services: Services) -> Caller:
     # Cookies are not read: what a browser sends along by itself, any page could make it send.
-    scheme, _, rest = request.headers.get("authorization", "").partition(" ")
+    scheme, _, rest = _authorization(request).partition(" ")
     bearer = rest.strip()
     if scheme.lower() != "bearer" or not bearer:
         raise NotAuthenticated("No API key was sent; send one as 'Authorization: Bearer KEY'")
-    services = services_of(request)
     if bearer.startswith(PREFIX):
         key_id = services.tokens.key_id_of(bearer, services.clock.now_ms() / 1000)
         caller = await services.accounts.authenticate_by_id(key_id)
@@ -104,6 +107,14 @@ async def _identify(request: Request) -> Caller:
         caller = await services.accounts.authenticate(bearer)
     request.state.caller = caller
     return caller
+
+
+def _authorization(request: Request) -> str:
+    # Looked for by hand: every request pays for it.
+    for name, value in request.scope["headers"]:
+        if name == b"authorization":
+            return bytes(value).decode("latin-1")
+    return ""
 
 
 def _scope_for(request: Request) -> Scope:

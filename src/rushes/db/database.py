@@ -47,6 +47,13 @@ class Database(Protocol):
         """The rows of one query, seeing every write that was answered."""
         ...
 
+    def version(self) -> int | None:
+        """A number that stays the same only while no process commits anything; None where that cannot be told.
+
+        What was read after a version was asked for is true as long as it has not changed.
+        """
+        ...
+
     async def write(self, body: Write[T]) -> T:
         """Run `body` in a transaction; when this returns, it survives loss of power.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
-from rushes.db.database import Database, Row, Transaction, Write
+from rushes.db.database import Database, Transaction, Write
 
 T = TypeVar("T")
 
@@ -22,14 +22,13 @@ class ObservedDatabase:
         self, database: Database, channel: str, heard: Callable[[str], None], written: Callable[[float], None]
     ) -> None:
         self._database = database
+        self.read = database.read
+        self.version = database.version
         self._channel = channel
         self._heard = heard
         self._written = written
         self.waiting = 0
         """How many writes of this process are not yet on the disk."""
-
-    async def read(self, sql: str, **parameters: object) -> Sequence[Row]:
-        return await self._database.read(sql, **parameters)
 
     async def write(self, body: Write[T]) -> T:
         notes: list[str] = []

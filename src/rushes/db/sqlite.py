@@ -28,9 +28,8 @@ LOCK_WAIT_MS = 5_000
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection set up as every one of ours is: WAL, full durability, rows by name, explicit transactions."""
+    """A connection set up as every one of ours is: WAL, full durability, explicit transactions."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
-    connection.row_factory = _by_name
     connection.execute(f"PRAGMA busy_timeout = {LOCK_WAIT_MS}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -39,11 +38,6 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     if read_only:
         connection.execute("PRAGMA query_only = ON")
     return connection
-
-
-def _by_name(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Row:
-    # sqlite3's own Row walks over the columns each time that one is asked for by its name.
-    return dict(zip([column[0] for column in cursor.description], values, strict=True))
 
 
 class SqliteDatabase:
@@ -55,6 +49,7 @@ class SqliteDatabase:
         try:
             self._reader = connect(path, read_only=True)
             self._writer = connect(path)
+            self._reading = _Statements(self._reader, clock)
         except sqlite3.Error as exc:
             raise DatabaseUnavailable(f"the database '{path}' cannot be opened: {exc}") from exc
         self._waiting: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
@@ -65,9 +60,18 @@ class SqliteDatabase:
 
     async def read(self, sql: str, **parameters: object) -> Sequence[Row]:
         try:
-            return _Statements(self._reader, self._clock).run(sql, parameters).fetchall()
+            return self._reading.rows(sql, parameters)
         except sqlite3.Error as exc:
             raise _unavailable(exc) from exc
+
+    def version(self) -> int | None:
+        # As exact as reading again: SQLite changes it for each commit of another connection, in whichever process, and
+        # this connection never writes (sqlite.org/pragma.html#pragma_data_version).
+        try:
+            version: int = self._reader.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error as exc:
+            raise _unavailable(exc) from exc
+        return version
 
     async def write(self, body: Write[T]) -> T:
         if self._closed:
@@ -190,6 +194,15 @@ class _Statements:
     def run(self, sql: str, parameters: Mapping[str, object]) -> sqlite3.Cursor:
         return self._connection.execute(_without_locks(sql), {"now": self._clock.now_ms(), **parameters})
 
+    def rows(self, sql: str, parameters: Mapping[str, object]) -> Sequence[Row]:
+        # By name. sqlite3's own Row walks over the columns each time that one is asked for by its name.
+        cursor = self.run(sql, parameters)
+        found = cursor.fetchall()
+        if not found:
+            return found
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, values, strict=True)) for values in found]
+
 
 @functools.cache
 def _without_locks(sql: str) -> str:
@@ -206,7 +219,7 @@ class _SqliteTransaction:
         self.notes: dict[tuple[str, str], None] = {}
 
     async def fetch(self, sql: str, **parameters: object) -> Sequence[Row]:
-        return self._statements.run(sql, parameters).fetchall()
+        return self._statements.rows(sql, parameters)
 
     async def execute(self, sql: str, **parameters: object) -> int:
         return self._statements.run(sql, parameters).rowcount

@@ -64,6 +64,8 @@ async def test_of_a_body_that_runs_again_only_the_last_run_is_heard(watched: Wat
     class Again:
         """Runs each body twice, as a database may that lost a race; only the second run is committed."""
 
+        read = version = None
+
         async def write(self, body: Write[Any]) -> Any:
             async def rolled_back(transaction: Transaction) -> None:
                 await body(transaction)

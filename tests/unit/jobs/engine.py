@@ -169,6 +169,9 @@ class DeadAfter:
     async def read(self, sql: str, **parameters: object) -> Any:
         return await self._inner.read(sql, **parameters)
 
+    def version(self) -> int | None:
+        return self._inner.version()
+
     async def write(self, body: Any) -> Any:
         if self._condition():
             await asyncio.get_running_loop().create_future()
