@@ -23,6 +23,7 @@ from rushes.jobs.idempotency import KEPT_MS, Once, Replay, replayed
 from rushes.jobs.job import Job, Problem, State, Status
 from rushes.jobs.listener import Listener
 from rushes.jobs.moving import WORK_CHANNEL, record_acceptance, record_deletion, record_event, record_move
+from rushes.jobs.recent import RecentJobs
 from rushes.video.output import StoredVideo
 from rushes.video.request import VideoRequest
 
@@ -180,6 +181,7 @@ class JobStore:
         self._database = database
         self._defaults = defaults
         self._deleting = deleting
+        self._recent = RecentJobs(job_from)
 
     async def find_answer(self, account_id: str, once: Once) -> Replay | None:
         """What an earlier request of the same idempotency key was answered. Raises IdempotencyMismatch."""
@@ -245,7 +247,7 @@ class JobStore:
         rows = await self._database.read(GET_JOB, id=job_id, account_id=account_id)
         if not rows:
             raise _no_such_job(job_id)
-        return job_from(rows[0])
+        return self._recent.job_of(rows[0])
 
     async def get_any(self, job_id: str) -> Job:
         """The job of this id, whosever it is. Raises JobNotFound."""
