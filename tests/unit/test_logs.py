@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.processors import JSONRenderer
 
-from rushes.logs import plain_line
+from rushes.logs import as_json, plain_line, timestamped
 
 
 def line(**values: object) -> str:
@@ -43,3 +45,17 @@ def test_what_libraries_say_comes_in_the_same_form() -> None:
     content = json.loads(only)
     assert (content["event"], content["name"], content["detail"]) == ("library", "a.library", "lost a batch")
     assert content["level"] == "warning"
+
+
+def test_a_line_begins_with_the_moment_in_utc() -> None:
+    before = datetime.now(UTC)
+    text = timestamped(None, "info", {})["timestamp"]
+    assert text.endswith("Z")
+    assert len(text) == len("2026-04-07T12:00:00.123456Z")
+    assert before - timedelta(microseconds=1) <= datetime.fromisoformat(text) <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("value", [2**70, "half a pair \ud800", object()])
+def test_a_value_that_json_hardly_knows_does_not_lose_the_line(value: object) -> None:
+    said = json.loads(JSONRenderer(as_json)(None, "info", {"event": "request", "value": value}))
+    assert said["event"] == "request"

@@ -8,7 +8,7 @@ from inspect import signature
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rushes.api.errors import Refusal, problem_of
 from rushes.errors import RushesError
@@ -17,14 +17,17 @@ Answer = Callable[[Request, str], Awaitable[Response]]
 
 
 class Direct:
-    """Takes `GET prefix/NAME` straight to the prefix's answer, and everything else, the documentation too, to the
-    framework.
+    """Takes `GET prefix/NAME` straight to the prefix's answer, and everything else, the documentation too, to what
+    leads to the framework `otherwise`.
 
     Its layers, routes and dependencies would cost more than the answer. The route is declared there all the same.
     """
 
-    def __init__(self, api: FastAPI, answers: Mapping[str, Answer], refusal: Refusal = problem_of) -> None:
+    def __init__(
+        self, api: FastAPI, otherwise: ASGIApp, answers: Mapping[str, Answer], refusal: Refusal = problem_of
+    ) -> None:
         self._api = api
+        self._otherwise = otherwise
         self._answers = answers
         self._templates = {
             answer: f"{prefix}/{{{list(signature(answer).parameters)[1]}}}" for prefix, answer in answers.items()
@@ -34,7 +37,7 @@ class Direct:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self._found(scope)
         if found is None:
-            await self._api(scope, receive, send)
+            await self._otherwise(scope, receive, send)
             return
         answer, name = found
         scope["app"] = self._api

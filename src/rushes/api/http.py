@@ -101,8 +101,10 @@ def build_http(
     _refuse_in_our_words(api)
     keep_true(api)
     answers = {"/api/v1/videos/jobs": jobs.get_job_directly, f"{PREFIX}/videos": openai_videos.get_video_directly}
+    # What goes the direct way reads no body, so nothing of it can be still to come.
+    inner: ASGIApp = Direct(api, Lingering(api), answers, refusal_of)
     return Access(
-        Cors(Lingering(Direct(api, answers, refusal_of)), cors_origins),
+        Cors(inner, cors_origins) if cors_origins else inner,
         refusal_of,
         logs_requests=logs_requests,
         answered=answered,

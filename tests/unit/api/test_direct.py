@@ -37,7 +37,7 @@ async def answered(path: str, *, method: str = "GET") -> tuple[int, bytes]:
         sent.append(message)
 
     scope: Scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": []}
-    await Direct(api, {"/jobs": direct})(scope, receive, send)
+    await Direct(api, api, {"/jobs": direct})(scope, receive, send)
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
 
 

@@ -16,10 +16,10 @@ from rushes.api.cursors import cursor_of, milliseconds, seq_of
 from rushes.api.document import leads_to
 from rushes.api.native.answers import problems
 from rushes.api.native.inline import InlineVideos
-from rushes.api.native.schemas import Cancelled, JobPage, JobView, job_view
+from rushes.api.native.schemas import Cancelled, JobPage, JobView, job_view, view_of
 from rushes.api.native.waiting import ended_within
 from rushes.api.prefer import PREFER_PARAMETER, preference_of
-from rushes.api.services import services_of
+from rushes.api.services import Services, services_of
 from rushes.jobs.job import Job, Status
 from rushes.jobs.store import Listing
 
@@ -61,18 +61,18 @@ THE_JOB = {"job_id": "$response.body#/job_id"}
 )
 async def get_job(request: Request, job_id: str, caller: Authenticated) -> Response:
     """The job as it is now, or with `Prefer: wait=N` once it has ended; links in it are made afresh."""
+    services = services_of(request)
     preference = preference_of(request)
     if preference.wait_s is not None:
         job = await ended_within(request, caller, job_id, preference.wait_s)
         if job is not None:
-            response = await _job_response(request, job)
+            response = await _job_response(request, services, job)
             response.headers.update(preference.applied(has_waited=True))
             return response
-    return await _job_response(request, await services_of(request).jobs.get(caller, job_id))
+    return await _job_response(request, services, await services.jobs.get(caller, job_id))
 
 
-async def _job_response(request: Request, job: Job) -> Response:
-    services = services_of(request)
+async def _job_response(request: Request, services: Services, job: Job) -> Response:
     if job.response_format == "b64_json" and job.has_files(services.clock.now_ms()):
         inline = InlineVideos(services.storage, job.outputs)
         try:
@@ -80,7 +80,7 @@ async def _job_response(request: Request, job: Job) -> Response:
         except FileNotFoundError:
             # The file went between two looks; what is left to say is the job without it.
             pass
-    return json_response(job_view(request, job))
+    return json_response(view_of(job, services.links, request, services.clock.now_ms()))
 
 
 async def get_job_directly(request: Request, job_id: str) -> Response:
