@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from structlog.processors import JSONRenderer
 
-from rushes.logs import as_json, plain_line, timestamped
+from rushes.logs import Lines, as_json, plain_line, timestamped
 
 
 def line(**values: object) -> str:
@@ -59,3 +61,53 @@ def test_a_line_begins_with_the_moment_in_utc() -> None:
 def test_a_value_that_json_hardly_knows_does_not_lose_the_line(value: object) -> None:
     said = json.loads(JSONRenderer(as_json)(None, "info", {"event": "request", "value": value}))
     assert said["event"] == "request"
+
+
+def said_by(*lines: str) -> list[str]:
+    """What a process that logs as text writes to a file."""
+    code = "from rushes import logs; logs.configure('info', 'text'); import structlog; log = structlog.get_logger('x')"
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join([code, *lines])], capture_output=True, text=True, check=True, timeout=30
+    )
+    return [line.partition(" ")[2] for line in done.stderr.splitlines()]
+
+
+def test_the_short_way_of_a_line_says_what_the_long_way_says() -> None:
+    assert said_by(
+        "structlog.contextvars.bind_contextvars(request_id='req_0', job_id='job_1')",
+        "values = dict(path='/a b', status=200, ms=1.5, request_id='req_1', none=None, yes=True, text='ä')",
+        "log.info('request', **values)",
+        "log.bind(status=200).info('request', **values)",
+        "log.warning('request', **values)",
+    ) == [
+        "[info] request path='/a b' status=200 ms=1.5 request_id=req_1 none=None yes=True text='ä' job_id=job_1",
+        "[info] request status=200 path='/a b' ms=1.5 request_id=req_1 none=None yes=True text='ä' job_id=job_1",
+        "[warning] request path='/a b' status=200 ms=1.5 request_id=req_1 none=None yes=True text='ä' job_id=job_1",
+    ]
+
+
+async def test_lines_of_one_turn_of_the_loop_are_written_together_and_in_order() -> None:
+    stream = io.StringIO()
+    lines = Lines(stream)
+    lines.msg("first")
+    lines.msg("second")
+    assert stream.getvalue() == ""
+    await asyncio.sleep(0)
+    assert stream.getvalue() == "first\nsecond\n"
+
+
+async def test_no_line_is_lost_between_threads_and_the_loop() -> None:
+    stream = io.StringIO()
+    lines = Lines(stream)
+
+    def say(thread: int) -> None:
+        for number in range(500):
+            lines.msg(f"{thread} {number}")
+
+    saying = [asyncio.create_task(asyncio.to_thread(say, thread)) for thread in range(3)]
+    for number in range(500):
+        lines.msg(f"loop {number}")
+        await asyncio.sleep(0)
+    await asyncio.gather(*saying)
+    lines.write()
+    assert len(set(stream.getvalue().splitlines())) == len(stream.getvalue().splitlines()) == 2_000
