@@ -32,16 +32,19 @@ class Links:
         """When a link made now stops working; rounded so that reads of one moment give the same link."""
         return (self._clock.now_ms() // 1000 + self._ttl_s) * 1000
 
-    def to_video(self, connection: HTTPConnection | None, job: Job, index: int, expires_at_ms: int) -> str:
+    def base(self, connection: HTTPConnection | None) -> str:
+        """What all links of one answer begin with."""
+        return self._public_url or (self._own_url if connection is None else _asked_at(connection))
+
+    def to_video(self, base: str, job: Job, index: int, expires_at_ms: int) -> str:
         """The link to a job's video."""
-        return self._link(connection, f"/media/{job.id}/{index}.mp4", expires_at_ms)
+        return self._link(base, f"/media/{job.id}/{index}.mp4", expires_at_ms)
 
-    def to_poster(self, connection: HTTPConnection | None, job: Job, index: int, expires_at_ms: int) -> str:
+    def to_poster(self, base: str, job: Job, index: int, expires_at_ms: int) -> str:
         """The link to a video's poster frame."""
-        return self._link(connection, f"/media/{job.id}/{index}.jpg", expires_at_ms)
+        return self._link(base, f"/media/{job.id}/{index}.jpg", expires_at_ms)
 
-    def _link(self, connection: HTTPConnection | None, path: str, expires_at_ms: int) -> str:
-        base = self._public_url or (self._own_url if connection is None else _asked_at(connection))
+    def _link(self, base: str, path: str, expires_at_ms: int) -> str:
         return f"{base}{path}?{self._signer.sign(path, expires_at_ms // 1000)}"
 
     def check(self, path: str, expires: str | None, signature: str | None) -> LinkState:

@@ -70,6 +70,16 @@ INSERT INTO job_inputs (job_id, key) SELECT :job_id, key FROM inputs WHERE key =
 
 GET_JOB = "SELECT * FROM jobs WHERE id = :id AND account_id = :account_id"
 
+# What `job_from` needs: every column that is left out is time won for who waits for a video.
+READ_JOB = """
+SELECT seq, id, account_id, key_id, state, provider, model, served_provider, served_model, request, response_format,
+       cost_usd, usual_s, warnings, available_at, deadline_at, progress, provider_video_id, error_code, error,
+       provider_error, outputs, created_at, started_at, completed_at, cancelled_at, files_expire_at, surface,
+       credential, byok, fallbacks, asked_model, source_job_id, listener, abort_requested_at, reserved_microusd,
+       spent_microusd, request_id, traceparent
+FROM jobs WHERE id = :id AND account_id = :account_id
+"""
+
 GET_ANY_JOB = "SELECT * FROM jobs WHERE id = :id"
 
 LOCK_JOB = GET_JOB + " FOR UPDATE"
@@ -244,7 +254,7 @@ class JobStore:
 
     async def get(self, account_id: str, job_id: str) -> Job:
         """The account's job. Raises JobNotFound if it has none of this id."""
-        rows = await self._database.read(GET_JOB, id=job_id, account_id=account_id)
+        rows = await self._database.read(READ_JOB, id=job_id, account_id=account_id)
         if not rows:
             raise _no_such_job(job_id)
         return self._recent.job_of(rows[0])

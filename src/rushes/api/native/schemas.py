@@ -270,16 +270,33 @@ def _result(
         return None
     videos = _videos(connection, links, job, kept=kept)
     if inline is None:
-        return Result(**_fields(videos[0]), data=videos)
+        first = videos[0]
+        return Result(
+            url=first.url,
+            video_url=first.video_url,
+            file_size=first.file_size,
+            content_type=first.content_type,
+            duration=first.duration,
+            width=first.width,
+            height=first.height,
+            sha256=first.sha256,
+            expires_at=first.expires_at,
+            url_expires_at=first.url_expires_at,
+            thumbnail_url=first.thumbnail_url,
+            data=videos,
+        )
     whole = [InlineVideo(**_fields(video), b64_json=inline.slot(index)) for index, video in enumerate(videos)]
     return InlineResult(**_fields(videos[0]), b64_json=whole[0].b64_json, data=whole)
 
 
 def _videos(connection: HTTPConnection | None, links: Links, job: Job, *, kept: bool) -> list[Video]:
     link_expires_at = links.expires_at_ms()
+    base = links.base(connection)
+    expires_at = rfc3339_or_none(job.files_expire_at)
+    url_expires_at = rfc3339(link_expires_at) if kept else None
     videos = []
     for index, stored in enumerate(job.outputs):
-        url = links.to_video(connection, job, index, link_expires_at) if kept else None
+        url = links.to_video(base, job, index, link_expires_at) if kept else None
         videos.append(
             Video(
                 url=url,
@@ -290,9 +307,9 @@ def _videos(connection: HTTPConnection | None, links: Links, job: Job, *, kept: 
                 width=stored.width,
                 height=stored.height,
                 sha256=stored.sha256,
-                expires_at=rfc3339_or_none(job.files_expire_at),
-                url_expires_at=rfc3339(link_expires_at) if kept else None,
-                thumbnail_url=links.to_poster(connection, job, index, link_expires_at) if kept else None,
+                expires_at=expires_at,
+                url_expires_at=url_expires_at,
+                thumbnail_url=links.to_poster(base, job, index, link_expires_at) if kept else None,
             )
         )
     return videos
