@@ -35,3 +35,7 @@ class RecentJobs:
                 del self._kept[next(iter(self._kept))]
             self._kept[job_id] = (row, job)
         return job
+
+    def forget(self, job_id: str) -> None:
+        """Keep nothing of a job that is deleted."""
+        self._kept.pop(job_id, None)

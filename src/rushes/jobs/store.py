@@ -353,6 +353,7 @@ class JobStore:
             await record_deletion(transaction, row)
 
         await self._database.write(body)
+        self._recent.forget(job_id)
 
 
 class _Overtaken(Exception):

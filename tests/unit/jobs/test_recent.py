@@ -50,3 +50,11 @@ def test_only_so_many_are_kept_and_none_that_is_large() -> None:
     jobs.job_of(row_of(-1, request="x" * (recent.LONGEST_KEPT_CHARS + 1)))
     assert len(jobs._kept) == recent.MOST_KEPT
     assert "job_-1" not in jobs._kept
+
+
+def test_nothing_is_kept_of_a_job_that_is_forgotten() -> None:
+    jobs = RecentJobs(made)
+    jobs.job_of(row_of(1))
+    jobs.forget("job_1")
+    jobs.forget("job_2")
+    assert jobs._kept == {}
