@@ -71,10 +71,13 @@ async def test_the_next_job_available_is_the_first_of_all_lanes_with_room(desk: 
     start_ms = desk.harness.now_ms()
     await desk.jobs.create(new_job(1, lane="full", lane_capacity=1))
     await desk.claim()
-    await desk.jobs.create(new_job(2, lane="full", lane_capacity=1, hold_s=1))
+    await desk.jobs.create(new_job(2, lane="full", lane_capacity=1))
     await desk.jobs.create(new_job(3, lane="a", hold_s=9))
     await desk.jobs.create(new_job(4, lane="b", hold_s=5))
     assert await desk.leases().next_available_at() == start_ms + 5000
+    await desk.jobs.create(new_job(5, lane="c"))
+    assert await desk.leases().next_available_at() == 0
+    assert await desk.leases().next_available_at(lambda lane: int(lane != "c")) == start_ms + 5000
 
 
 async def test_a_lane_never_holds_more_than_its_capacity_and_holds_up_no_other(desk: Desk) -> None:
@@ -346,7 +349,7 @@ WRITES: dict[str, Callable[[LeaseStore, Claimed], Awaitable[object]]] = {
 
 def test_every_write_with_a_lease_is_tried_against_the_fence() -> None:
     without_lease = {"beat", "release_dead", "leave", "claim", "next_available_at", "expire_overdue", "disown"}
-    without_lease |= {"note_late_answer", "to_abort", "listen"}
+    without_lease |= {"note_late_answer", "to_abort", "listen", "forget_idle_lanes"}
     named = {*vars(LeaseStore), *vars(StepStore)}
     assert set(WRITES) == {name for name in named if not name.startswith("_")} - without_lease
 

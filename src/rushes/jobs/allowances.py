@@ -38,13 +38,13 @@ LEFT JOIN limits AS of_key ON of_key.account_id = running.account_id AND of_key.
 
 WAITING = """
 SELECT seq, account_id, key_id, byok FROM jobs
-WHERE lane = :lane AND state IN ('queued', 'rerouted') AND lease IS NULL AND available_at <= :now{others}
-ORDER BY available_at, seq LIMIT :most FOR UPDATE SKIP LOCKED
+WHERE lane = :lane AND state IN ('queued', 'rerouted') AND lease IS NULL AND held = 0{others}
+ORDER BY turn, seq LIMIT :most FOR UPDATE SKIP LOCKED
 """
 
-NEXT_WAITING = """
-SELECT MIN(available_at) AS at FROM jobs
-WHERE lane = :lane AND state IN ('queued', 'rerouted') AND lease IS NULL{others}
+ANY_READY = """
+SELECT 1 AS one FROM jobs
+WHERE lane = :lane AND state IN ('queued', 'rerouted') AND lease IS NULL AND held = 0{others} LIMIT 1
 """
 
 IN_FLIGHT_OF_ACCOUNT = """
@@ -196,7 +196,7 @@ async def lock_rooms(transaction: Transaction, default: int | None) -> Rooms | N
 async def claim_within(
     transaction: Transaction, rooms: Rooms, *, lane: str, most: int, lease: str, worker_id: str
 ) -> list[Row]:
-    """Claim up to `most` waiting jobs of a lane, oldest first, passing over accounts and keys without room."""
+    """Claim up to `most` waiting jobs of a lane in their order, passing over accounts and keys without room."""
     claimed: list[Row] = []
     while len(claimed) < most:
         others, parameters = rooms.others()
@@ -211,8 +211,7 @@ async def claim_within(
     return claimed
 
 
-async def next_waiting_at(fetch: Fetch, rooms: Rooms, lane: str) -> int | None:
-    """When the next job of a lane, whose account and key have room, may be claimed; in milliseconds."""
+async def has_ready(fetch: Fetch, rooms: Rooms, lane: str) -> bool:
+    """Whether a job of a lane, whose account and key have room, may be claimed now."""
     others, parameters = rooms.others()
-    rows = await fetch(NEXT_WAITING.format(others=others), lane=lane, **parameters)
-    return rows[0]["at"] if rows else None
+    return bool(await fetch(ANY_READY.format(others=others), lane=lane, **parameters))

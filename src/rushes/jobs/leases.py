@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from rushes.db.database import Database, Row, Transaction, fetch_one
-from rushes.jobs.allowances import claim_within, lock_rooms, next_waiting_at, read_rooms
+from rushes.jobs.allowances import claim_within, has_ready, lock_rooms, read_rooms
 from rushes.jobs.job import State
 from rushes.jobs.moving import WORK_CHANNEL, record_event, record_move
+from rushes.jobs.sharing import RoomFor, any_number, share_out
 from rushes.jobs.steps import Claimed, StepStore, attempts_of, doom_unrecorded, lock_leased
 from rushes.jobs.store import LEAVE_LANE, job_from
 
@@ -64,7 +65,22 @@ UPDATE jobs SET lease = :lease, worker_id = :worker_id WHERE seq IN (SELECT seq 
 
 _IS_OPEN = "ready > 0 AND (capacity IS NULL OR in_use < capacity)"
 
-OPEN_LANES = f"SELECT lane FROM lanes WHERE {_IS_OPEN}"  # noqa: S608 - fixed texts only
+# Beginning behind the one that came first in the last claim, so that each comes first in its turn.
+OPEN_LANES = f"""
+SELECT lane FROM lanes
+WHERE {_IS_OPEN} AND EXISTS (SELECT 1 FROM jobs WHERE jobs.lane = lanes.lane AND state IN ('queued', 'rerouted')
+                             AND lease IS NULL AND held = 0)
+ORDER BY CASE WHEN lane > :after THEN 0 ELSE 1 END, lane LIMIT :most
+"""  # noqa: S608 - fixed texts only
+
+END_HOLDS = """
+WITH chosen AS MATERIALIZED (
+    SELECT seq FROM jobs
+    WHERE state IN ('queued', 'rerouted') AND lease IS NULL AND held = 1 AND available_at <= :now
+    ORDER BY available_at LIMIT :most FOR UPDATE SKIP LOCKED
+)
+UPDATE jobs SET held = 0 WHERE seq IN (SELECT seq FROM chosen)
+"""
 
 ANYTHING_TO_CLAIM = f"""
 SELECT 1 AS found WHERE EXISTS ({OPEN_LANES}) OR EXISTS (
@@ -78,15 +94,33 @@ LOCK_OPEN_LANE = f"SELECT capacity - in_use AS free FROM lanes WHERE lane = :lan
 CLAIM_QUEUED = """
 WITH chosen AS MATERIALIZED (
     SELECT seq FROM jobs
-    WHERE lane = :lane AND state IN ('queued', 'rerouted') AND lease IS NULL AND available_at <= :now
-    ORDER BY available_at, seq LIMIT :most FOR UPDATE SKIP LOCKED
+    WHERE lane = :lane AND state IN ('queued', 'rerouted') AND lease IS NULL AND held = 0
+    ORDER BY turn, seq LIMIT :most FOR UPDATE SKIP LOCKED
 )
 UPDATE jobs SET lease = :lease, worker_id = :worker_id, in_slot = 1 WHERE seq IN (SELECT seq FROM chosen) RETURNING *
 """
 
-NEXT_AVAILABLE = """
-SELECT MIN(available_at) AS at FROM jobs WHERE lane = :lane AND state IN ('queued', 'rerouted') AND lease IS NULL
+TAKE_FROM_LANE = """
+UPDATE lanes SET ready = ready - :taken, in_use = in_use + :taken,
+                 turn = CASE WHEN turn < :turn THEN :turn ELSE turn END
+WHERE lane = :lane
 """
+
+FIRST_HELD = """
+SELECT MIN(available_at) AS at FROM jobs WHERE state IN ('queued', 'rerouted') AND lease IS NULL AND held = 1
+"""
+
+IDLE_LANES = "SELECT lane FROM lanes WHERE ready = 0 AND in_use = 0 ORDER BY lane LIMIT :most"
+
+FORGET_LANES = f"""
+WITH chosen AS MATERIALIZED ({IDLE_LANES} FOR UPDATE SKIP LOCKED)
+DELETE FROM lanes WHERE lane IN (SELECT lane FROM chosen)
+"""  # noqa: S608 - fixed texts only
+
+MOST_LANES = 256
+"""Of how many lanes one claim takes notice; the next one begins behind them."""
+MOST_HOLDS = 500
+"""How many holds one claim ends."""
 
 ABORTING = "SELECT id FROM jobs WHERE worker_id = :worker_id AND abort_requested_at IS NOT NULL AND lease IS NOT NULL"
 
@@ -122,6 +156,7 @@ class LeaseStore(StepStore):
         self._worker_id = worker_id
         self._doubtful: set[str] = set()
         self._jobs_in_flight = jobs_in_flight
+        self._after = ""
 
     def listen(self, heard: Callable[[str], None]) -> Callable[[], None]:
         """Call `heard` with WORK_CHANNEL's notes, until what this returns is called."""
@@ -161,9 +196,10 @@ class LeaseStore(StepStore):
 
         await self._database.write(body)
 
-    async def claim(self, most: int) -> Sequence[Claimed]:
+    async def claim(self, most: int, room_for: RoomFor = any_number) -> Sequence[Claimed]:
         """Up to `most` jobs that nobody works on: first those already begun, then queued ones whose lane has room.
 
+        Lanes get equal shares of what there is, as far as `room_for` lets them, and of a lane its accounts take turns.
         None while our heartbeat has run out: a lease without one would never be taken from us, should we die. A claim
         whose answer was lost may have been made all the same; the next one gives back what nobody here knows of.
         """
@@ -173,39 +209,44 @@ class LeaseStore(StepStore):
         lease = f"{self._worker_id}.{secrets.token_hex(8)}"
         doubtful = frozenset(self._doubtful)
         self._doubtful.add(lease)
+        after = self._after
 
-        async def body(transaction: Transaction) -> list[Claimed]:
+        async def body(transaction: Transaction) -> tuple[list[Claimed], str]:
             if doubtful:
                 await transaction.fetch(LOCK_WORKER, worker_id=self._worker_id)
             for earlier in doubtful:
                 await _give_back(transaction, self._worker_id, earlier)
             if await fetch_one(transaction, ALIVE, worker_id=self._worker_id) is None:
-                return []
-            claimed: list[Claimed] = []
+                return [], after
             rows = await transaction.fetch(CLAIM_UNOWNED, lease=lease, worker_id=self._worker_id, most=most)
-            claimed.extend([await _claimed(transaction, row, lease) for row in rows])
+            claimed = [await _claimed(transaction, row, lease) for row in rows]
+            await transaction.execute(END_HOLDS, most=MOST_HOLDS)
             rooms = await lock_rooms(transaction, self._jobs_in_flight)
-            for lane in sorted(row["lane"] for row in await transaction.fetch(OPEN_LANES)):
-                room = most - len(claimed)
-                if room <= 0:
-                    break
+            found = await transaction.fetch(OPEN_LANES, after=after, most=MOST_LANES)
+            lanes = [row["lane"] for row in found if room_for(row["lane"]) > 0][: most - len(claimed)]
+            room: dict[str, int] = {}
+            for lane in sorted(lanes):
                 opened = await fetch_one(transaction, LOCK_OPEN_LANE, lane=lane)
-                if opened is None:
-                    continue
-                if opened["free"] is not None:
-                    room = min(room, opened["free"])
+                if opened is not None:
+                    room[lane] = min(room_for(lane), most if opened["free"] is None else opened["free"])
+
+            async def take(lane: str, most: int) -> list[Row]:
                 ours = {"lease": lease, "worker_id": self._worker_id}
                 if rooms is None:
-                    taken = await transaction.fetch(CLAIM_QUEUED, lane=lane, most=room, **ours)
-                else:
-                    taken = await claim_within(transaction, rooms, lane=lane, most=room, **ours)
-                if taken:
-                    count = len(taken)
-                    await transaction.execute(LEAVE_LANE, lane=lane, ready=-count, in_use=count)
-                    claimed.extend(Claimed(job_from(row), lease, ()) for row in taken)
-            return claimed
+                    return list(await transaction.fetch(CLAIM_QUEUED, lane=lane, most=most, **ours))
+                return await claim_within(transaction, rooms, lane=lane, most=most, **ours)
 
-        claimed = await self._database.write(body)
+            taken = await share_out(most - len(claimed), {lane: room[lane] for lane in lanes if lane in room}, take)
+            for lane, jobs in sorted(taken.items()):
+                turn = max(job["turn"] for job in jobs)
+                await transaction.execute(TAKE_FROM_LANE, lane=lane, taken=len(jobs), turn=turn)
+            for jobs in taken.values():
+                jobs.sort(key=lambda job: (job["turn"], job["seq"]))
+                claimed.extend(Claimed(job_from(job), lease, job["lane"], ()) for job in jobs)
+            all_seen = len(lanes) == len(found) < MOST_LANES
+            return claimed, lanes[0 if all_seen else -1] if lanes else after
+
+        claimed, self._after = await self._database.write(body)
         self._doubtful -= {lease, *doubtful}
         return claimed
 
@@ -236,20 +277,26 @@ class LeaseStore(StepStore):
 
         return await self._database.write(body)
 
-    async def next_available_at(self) -> int | None:
-        """When the next queued job of a lane with room may be claimed, in milliseconds; None if none waits."""
-        lanes = await self._database.read(OPEN_LANES)
-        times: list[int] = []
+    async def next_available_at(self, room_for: RoomFor = any_number) -> int | None:
+        """When the next queued job may be claimed, in milliseconds; 0 for at once, None if none waits.
+
+        A job that is held back counts whether or not its lane will have room then.
+        """
+        found = await self._database.read(OPEN_LANES, after=self._after, most=MOST_LANES)
+        lanes = [row["lane"] for row in found if room_for(row["lane"]) > 0]
         rooms = await read_rooms(self._database.read, self._jobs_in_flight) if lanes else None
         for lane in lanes:
-            if rooms is not None:
-                at = await next_waiting_at(self._database.read, rooms, lane["lane"])
-                times.extend([] if at is None else [at])
-                continue
-            rows = await self._database.read(NEXT_AVAILABLE, lane=lane["lane"])
-            if rows and rows[0]["at"] is not None:
-                times.append(rows[0]["at"])
-        return min(times, default=None)
+            if rooms is None or await has_ready(self._database.read, rooms, lane):
+                return 0
+        (held,) = await self._database.read(FIRST_HELD)
+        at: int | None = held["at"]
+        return at
+
+    async def forget_idle_lanes(self, most: int) -> int:
+        """Forget up to `most` lanes without jobs: callers' own keys have lanes too. Says how many they were."""
+        if not await self._database.read(IDLE_LANES, most=1):
+            return 0
+        return await self._database.write(lambda transaction: transaction.execute(FORGET_LANES, most=most))
 
     async def put_back(self, claimed: Claimed) -> None:
         """Give one job's lease back, for the next claim to go on with."""
@@ -296,4 +343,4 @@ async def _release(transaction: Transaction, worker_ids: Sequence[str]) -> int:
 
 
 async def _claimed(transaction: Transaction, row: Row, lease: str) -> Claimed:
-    return Claimed(job_from(row), lease, await attempts_of(transaction, row["id"]))
+    return Claimed(job_from(row), lease, row["lane"], await attempts_of(transaction, row["id"]))

@@ -19,6 +19,7 @@ from rushes.jobs.store import (
     ENTER_LANE,
     GET_ANY_JOB,
     LEAVE_LANE,
+    NEXT_TURN,
     job_from,
     outputs_from,
     outputs_to_json,
@@ -43,13 +44,14 @@ WITHDRAW_ATTEMPT = "DELETE FROM attempts WHERE id = :id AND state = 'intent'"
 
 WITHDRAW_INTENTS = "DELETE FROM attempts WHERE job_id = :job_id AND state = 'intent'"
 
-REROUTE = """
+REROUTE = f"""
 UPDATE jobs SET state = :to, served_provider = :provider, served_model = :model, surface = :surface,
                 credential = :credential, request = :request, cost_usd = :cost_usd, usual_s = :usual_s,
-                progress = :progress, warnings = :warnings, fallbacks = :fallbacks, lane = :lane, in_slot = 0,
-                available_at = :now, deadline_at = :now + :deadline_ms, lease = NULL, worker_id = NULL
+                progress = :progress, warnings = :warnings, fallbacks = :fallbacks, lane = :lane, turn = {NEXT_TURN},
+                in_slot = 0, held = 0, available_at = :now, deadline_at = :now + :deadline_ms,
+                lease = NULL, worker_id = NULL
 WHERE id = :id AND lease = :lease
-"""
+"""  # noqa: S608 - fixed texts only
 
 STORE_ATTEMPT = "UPDATE attempts SET state = 'stored', outputs = :outputs WHERE id = :id AND state = 'accepted'"
 
@@ -74,6 +76,7 @@ class Claimed:
 
     job: Job
     lease: str
+    lane: str
     attempts: tuple[Attempt, ...]
 
 
@@ -155,11 +158,13 @@ class StepStore:
             to = job.state if job.state.waits_in_lane else State.REROUTED
             if to is not job.state and to not in MOVES[job.state]:
                 raise ValueError(f"job '{job.id}' cannot move from {job.state} to {to}")
+            lane_turn = 0
             for lane in sorted({row["lane"], fallback.lane}):
                 if lane == row["lane"] and row["in_slot"]:
                     await transaction.execute(LEAVE_LANE, lane=lane, ready=0, in_use=-1)
                 if lane == fallback.lane:
-                    await transaction.execute(ENTER_LANE, lane=lane, capacity=fallback.lane_capacity)
+                    (entered,) = await transaction.fetch(ENTER_LANE, lane=lane, capacity=fallback.lane_capacity)
+                    lane_turn = entered["turn"]
             was = f"{job.served_provider}/{job.served_model}"
             warning = f"'{fallback.name}' serves this request, because '{was}' did not accept it: {why}"
             await transaction.execute(
@@ -178,7 +183,9 @@ class StepStore:
                 progress=job.percent(now_ms) if fallback.reports_progress else None,
                 warnings=json.dumps([*job.warnings, warning, *fallback.warnings]),
                 fallbacks=job.fallbacks.after_next().to_json(),
+                account_id=job.account_id,
                 lane=fallback.lane,
+                lane_turn=lane_turn,
                 deadline_ms=int(fallback.deadline_s * 1000),
             )
             await record_move(transaction, row, to, f"fell back from '{was}' to '{fallback.name}'")

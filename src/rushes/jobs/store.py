@@ -27,21 +27,29 @@ from rushes.jobs.recent import RecentJobs
 from rushes.video.output import StoredVideo
 from rushes.video.request import VideoRequest
 
-INSERT_JOB = """
+# An account's next job in a lane comes one turn after its last that waits there, or after the last that was claimed
+# (`lane_turn`). The lane's row is locked by then, so the account takes no turn twice.
+NEXT_TURN = """
+COALESCE((SELECT MAX(turn) FROM jobs WHERE lane = :lane AND account_id = :account_id
+          AND state IN ('queued', 'rerouted') AND lease IS NULL AND turn > :lane_turn), :lane_turn) + 1
+"""
+
+INSERT_JOB = f"""
 INSERT INTO jobs (id, account_id, key_id, state, status, provider, model, served_provider, served_model, request,
                   response_format, cost_usd, usual_s, warnings, lane, available_at, deadline_at, progress, created_at,
                   surface, credential, byok, fallbacks, asked_model, source_job_id, listener,
-                  request_id, traceparent, reserved_microusd)
+                  request_id, traceparent, reserved_microusd, held, turn)
 VALUES (:id, :account_id, :key_id, 'queued', 'pending', :provider, :model, :served_provider, :served_model, :request,
         :response_format, :cost_usd, :usual_s, :warnings, :lane, :now + :hold_ms, :now + :deadline_ms, :progress, :now,
         :surface, :credential, :byok, :fallbacks, :asked_model, :source_job_id, :listener,
-        :request_id, :traceparent, :reserved_microusd)
+        :request_id, :traceparent, :reserved_microusd, :held, {NEXT_TURN})
 RETURNING *
-"""
+"""  # noqa: S608 - fixed texts only
 
 ENTER_LANE = """
 INSERT INTO lanes (lane, capacity, ready, in_use) VALUES (:lane, :capacity, 1, 0)
 ON CONFLICT (lane) DO UPDATE SET ready = lanes.ready + 1, capacity = excluded.capacity
+RETURNING turn
 """
 
 LEAVE_LANE = "UPDATE lanes SET ready = ready + :ready, in_use = in_use + :in_use WHERE lane = :lane"
@@ -363,6 +371,14 @@ class _Overtaken(Exception):
 async def _insert(transaction: Transaction, new: NewJob, defaults: Limits) -> Job:
     reservation = new.reservation
     hold_ms = int(new.hold_s * 1000)
+    if new.sealed_secret is not None:
+        await transaction.execute(KEEP_SEALED, job_id=new.id, sealed=new.sealed_secret)
+    for _, media in sorted({media.key: media for media in new.request.media}.items()):
+        if not await transaction.execute(NEED_INPUT, job_id=new.id, key=media.key):
+            raise UnusableInput(f"{media.role}: the file was removed before the job began; send it again", media.role)
+    limits = await transaction.fetch(LIMITS_OF_BOTH, account_id=new.account_id, key_id=new.key_id)
+    # From here on others wait for us, whose jobs are in the same lane or of the same account.
+    (lane,) = await transaction.fetch(ENTER_LANE, lane=new.lane, capacity=new.lane_capacity)
     rows = await transaction.fetch(
         INSERT_JOB,
         id=new.id,
@@ -391,16 +407,10 @@ async def _insert(transaction: Transaction, new: NewJob, defaults: Limits) -> Jo
         request_id=new.request_id,
         traceparent=new.traceparent,
         reserved_microusd=reservation.microusd,
+        held=int(hold_ms > 0),
+        lane_turn=lane["turn"],
     )
-    if new.sealed_secret is not None:
-        await transaction.execute(KEEP_SEALED, job_id=new.id, sealed=new.sealed_secret)
-    for _, media in sorted({media.key: media for media in new.request.media}.items()):
-        if not await transaction.execute(NEED_INPUT, job_id=new.id, key=media.key):
-            raise UnusableInput(f"{media.role}: the file was removed before the job began; send it again", media.role)
     await record_event(transaction, rows[0], State.QUEUED, "accepted")
-    limits = await transaction.fetch(LIMITS_OF_BOTH, account_id=new.account_id, key_id=new.key_id)
-    # From here on others wait for us, whose jobs are in the same lane or of the same account.
-    await transaction.execute(ENTER_LANE, lane=new.lane, capacity=new.lane_capacity)
     await record_acceptance(transaction, rows[0], reservation, limits, unpriced_allowed=new.unpriced_allowed)
     of_account = limits_among(limits, WHOLE_ACCOUNT).over(defaults)
     await check_queue(transaction, new.account_id, new.key_id, of_account, limits_among(limits, new.key_id))

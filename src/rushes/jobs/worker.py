@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from rushes.errors import CallerError, DatabaseUnavailable, LeaseLost, RushesErr
 from rushes.jobs.carrying import Carrying
 from rushes.jobs.job import Job, Problem, State
 from rushes.jobs.leases import LeaseStore
+from rushes.jobs.sharing import Shares
 from rushes.jobs.steps import Claimed
 from rushes.jobs.tenure import LAST_ANSWER_S, Tenure, Term
 from rushes.jobs.tools import Tools
@@ -27,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 64
 MOST_EXPIRED = 500
+MOST_FORGOTTEN = 500
 IDLE_POLL_S = 5.0
 """How long a new job can go unnoticed if its wake-up is lost."""
 STORING_PATIENCE_S = 48 * 3600.0
@@ -72,6 +75,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._asleep_until_ms = 0.0
         self._jobs: set[asyncio.Task[None]] = set()
+        self._shares = Shares(limits.most_in_flight)
         self._carried: dict[str, Carrying] = {}
         self._tenure = Tenure(clock, lease_s=limits.lease_s, last_answer_s=limits.last_answer_s)
         self._loops: list[asyncio.Task[None]] = []
@@ -132,9 +136,9 @@ class Worker:
         while True:
             self._wake.clear()
             try:
-                room = 0 if self._tenure.is_lost else min(BATCH, self._limits.most_in_flight - len(self._jobs))
+                room = 0 if self._tenure.is_lost else min(BATCH, self._shares.left)
                 term = self._tenure.term()
-                claimed = await self._within(DATABASE_PATIENCE_S, self._leases.claim(room)) if room > 0 else []
+                claimed = await self._claim(room) if room > 0 else []
                 if not term.goes_on:
                     self._leases.disown(claimed)
                     continue
@@ -149,21 +153,27 @@ class Worker:
                 log.exception("claim_failed")
                 await self._clock.sleep(SETBACK_S)
 
+    async def _claim(self, room: int) -> Sequence[Claimed]:
+        return await self._within(DATABASE_PATIENCE_S, self._leases.claim(room, self._shares.left_for))
+
     def _begin(self, claimed: Claimed, term: Term) -> None:
         task = asyncio.create_task(self._carry_out(claimed, term))
         self._jobs.add(task)
-        task.add_done_callback(self._end)
+        self._shares.begin(claimed.lane)
+        task.add_done_callback(functools.partial(self._end, claimed.lane))
 
-    def _end(self, task: asyncio.Task[None]) -> None:
+    def _end(self, lane: str, task: asyncio.Task[None]) -> None:
         self._jobs.discard(task)
+        self._shares.end(lane)
         self.wake()
 
     async def _wait_for_work(self) -> None:
         wait_s = IDLE_POLL_S
         # Until we know for how long we sleep, every call to wake counts.
         self._asleep_until_ms = math.inf
-        if len(self._jobs) < self._limits.most_in_flight:
-            next_at = await self._within(DATABASE_PATIENCE_S, self._leases.next_available_at())
+        if self._shares.left > 0:
+            looking = self._leases.next_available_at(self._shares.left_for)
+            next_at = await self._within(DATABASE_PATIENCE_S, looking)
             if next_at is not None:
                 wait_s = min(wait_s, max(SHORTEST_WAIT_S, (next_at - self._clock.now_ms()) / 1000))
         self._asleep_until_ms = self._clock.now_ms() + wait_s * 1000
@@ -271,6 +281,7 @@ class Worker:
         released = await self._leases.release_dead()
         if released + await self._leases.expire_overdue(MOST_EXPIRED):
             self.wake()
+        await self._leases.forget_idle_lanes(MOST_FORGOTTEN)
 
     async def _beat(self) -> bool:
         sent = self._tenure.now()

@@ -233,8 +233,18 @@ def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> None:
          "jobs_overdue"),
         (
             ("SELECT seq FROM jobs WHERE lane = 'a' AND state IN ('queued', 'rerouted') AND lease IS NULL"
-            " AND available_at <= 5 ORDER BY available_at, seq"),
-            "jobs_queued",
+            " AND held = 0 ORDER BY turn, seq"),
+            "COVERING INDEX jobs_ready",
+        ),
+        (
+            ("SELECT seq FROM jobs WHERE state IN ('queued', 'rerouted') AND lease IS NULL"
+            " AND held = 1 AND available_at <= 5 ORDER BY available_at"),
+            "jobs_held",
+        ),
+        (
+            ("SELECT MAX(turn) FROM jobs WHERE lane = 'a' AND account_id = 'b'"
+            " AND state IN ('queued', 'rerouted') AND lease IS NULL AND turn > 5"),
+            "COVERING INDEX jobs_by_turn",
         ),
         (
             (

@@ -54,7 +54,7 @@ CREATE TABLE jobs (
 	created_at BIGINT NOT NULL, 
 	started_at BIGINT, 
 	completed_at BIGINT, 
-	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, listener TEXT, abort_requested_at BIGINT, reserved_microusd BIGINT DEFAULT '0' NOT NULL, spent_microusd BIGINT, request_id TEXT, traceparent TEXT, 
+	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, listener TEXT, abort_requested_at BIGINT, reserved_microusd BIGINT DEFAULT '0' NOT NULL, spent_microusd BIGINT, request_id TEXT, traceparent TEXT, turn BIGINT DEFAULT '0' NOT NULL, held INTEGER DEFAULT '0' NOT NULL, 
 	PRIMARY KEY (seq), 
 	UNIQUE (id)
 );
@@ -99,7 +99,7 @@ CREATE TABLE lanes (
 	lane TEXT NOT NULL, 
 	capacity INTEGER, 
 	ready BIGINT NOT NULL, 
-	in_use BIGINT NOT NULL, 
+	in_use BIGINT NOT NULL, turn BIGINT DEFAULT '0' NOT NULL, 
 	PRIMARY KEY (lane)
 );
 CREATE TABLE workers (
@@ -301,7 +301,6 @@ CREATE TABLE rate_windows (
 );
 CREATE INDEX jobs_pending_by_key ON jobs (key_id) WHERE status = 'pending';
 CREATE INDEX jobs_in_flight ON jobs (account_id, key_id) WHERE in_slot = 1 AND byok = 0;
-CREATE INDEX jobs_queued ON jobs (lane, available_at, seq, account_id, key_id, byok) WHERE state IN ('queued', 'rerouted') AND lease IS NULL;
 CREATE INDEX attempts_unsettled ON attempts (job_id) WHERE state = 'failed' AND error_code IN ('submission_unknown', 'output_lost');
 CREATE TABLE gates (
 	name TEXT NOT NULL, 
@@ -317,4 +316,7 @@ CREATE TABLE marks (
 	PRIMARY KEY (name)
 );
 INSERT INTO schema_floor (version) VALUES ('0013');
+CREATE INDEX jobs_ready ON jobs (lane, turn, seq, account_id, key_id, byok, state, lease, held) WHERE state IN ('queued', 'rerouted') AND lease IS NULL AND held = 0;
+CREATE INDEX jobs_held ON jobs (available_at) WHERE state IN ('queued', 'rerouted') AND lease IS NULL AND held = 1;
+CREATE INDEX jobs_by_turn ON jobs (lane, account_id, turn, available_at, state, lease) WHERE state IN ('queued', 'rerouted') AND lease IS NULL;
 INSERT INTO alembic_version (version_num) VALUES ('0013');

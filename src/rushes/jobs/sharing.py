@@ -1,0 +1,82 @@
+"""How a worker's room for jobs is shared out among lanes, so that none of them fills it."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+RoomFor = Callable[[str], int]
+"""How many more jobs of a lane there is room for."""
+
+OTHERS_PART = 8
+"""Of what is free besides a lane's own jobs, one part in so many stays free for other lanes."""
+
+
+class Shares:
+    """The room of one worker: how many jobs it carries of each lane.
+
+    However many lanes hang, each leaves as much as a seventh of its own jobs free, so another finds room in what they
+    all leave.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._carried: Counter[str] = Counter()
+
+    def begin(self, lane: str) -> None:
+        """A job of this lane is carried out from now on."""
+        self._carried[lane] += 1
+
+    def end(self, lane: str) -> None:
+        """It is no more."""
+        self._carried[lane] -= 1
+        if not self._carried[lane]:
+            del self._carried[lane]
+
+    @property
+    def left(self) -> int:
+        """How many more jobs the worker has room for, of whatever lane."""
+        return self._most - self._carried.total()
+
+    def left_for(self, lane: str) -> int:
+        """How many more jobs of this lane."""
+        carried = self._carried[lane]
+        own_and_free = carried + self.left
+        # Rounded up, so that a room of a few places is not left half empty for nobody.
+        most = (own_and_free * (OTHERS_PART - 1) + OTHERS_PART - 2) // OTHERS_PART
+        return max(0, most - carried)
+
+
+def any_number(_lane: str) -> int:
+    """Room for all that come."""
+    return sys.maxsize
+
+
+async def share_out(
+    most: int, room: Mapping[str, int], take: Callable[[str, int], Awaitable[Sequence[T]]]
+) -> dict[str, list[T]]:
+    """Take up to `most` jobs, of each lane as many as of any other while it has them and `room` for them.
+
+    `take` gives up to so many of a lane, and fewer only if there are no more. The lanes named first get what cannot be
+    divided.
+    """
+    taken: dict[str, list[T]] = {}
+    hungry = {lane: places for lane, places in room.items() if places > 0}
+    while hungry and most > 0:
+        share = max(1, most // len(hungry))
+        for lane, places in list(hungry.items()):
+            wanted = min(share, places, most)
+            if wanted == 0:
+                break
+            jobs = await take(lane, wanted)
+            if jobs:
+                taken.setdefault(lane, []).extend(jobs)
+            most -= len(jobs)
+            hungry[lane] = places - len(jobs)
+            if len(jobs) < wanted or not hungry[lane]:
+                del hungry[lane]
+    return taken
