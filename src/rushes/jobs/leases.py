@@ -114,7 +114,7 @@ IDLE_LANES = "SELECT lane FROM lanes WHERE ready = 0 AND in_use = 0 ORDER BY lan
 
 FORGET_LANES = f"""
 WITH chosen AS MATERIALIZED ({IDLE_LANES} FOR UPDATE SKIP LOCKED)
-DELETE FROM lanes WHERE lane IN (SELECT lane FROM chosen)
+DELETE FROM lanes WHERE lane IN (SELECT lane FROM chosen) RETURNING lane
 """  # noqa: S608 - fixed texts only
 
 MOST_LANES = 256
@@ -296,7 +296,7 @@ class LeaseStore(StepStore):
         """Forget up to `most` lanes without jobs: callers' own keys have lanes too. Says how many they were."""
         if not await self._database.read(IDLE_LANES, most=1):
             return 0
-        return await self._database.write(lambda transaction: transaction.execute(FORGET_LANES, most=most))
+        return len(await self._database.write(lambda transaction: transaction.fetch(FORGET_LANES, most=most)))
 
     async def put_back(self, claimed: Claimed) -> None:
         """Give one job's lease back, for the next claim to go on with."""

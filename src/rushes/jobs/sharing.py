@@ -19,8 +19,8 @@ OTHERS_PART = 8
 class Shares:
     """The room of one worker: how many jobs it carries of each lane.
 
-    However many lanes hang, each leaves as much as a seventh of its own jobs free, so another finds room in what they
-    all leave.
+    A lane gets no more once less is free than a seventh of what it has. So however many lanes hang, they leave room
+    for one that does not.
     """
 
     def __init__(self, most: int) -> None:
