@@ -10,6 +10,7 @@ from bench import (
     arrivals,
     create,
     custody,
+    fairness,
     finishing,
     inline,
     litellm,
@@ -40,6 +41,7 @@ MEASUREMENTS = (
     finishing.measure,
     workers.measure,
     arrivals.measure,
+    fairness.measure,
 )
 
 INTRODUCTION = """\

@@ -151,11 +151,18 @@ def openai_shape(folder: Path) -> Server:
 
 def at_openai_shape(upstream: Server, model: str) -> dict[str, str]:
     """The settings that make this fake a model server of the operator's own, called `gpu`."""
+    return own_server("gpu", f"http://127.0.0.1:{upstream.port}", model)
+
+
+def own_server(name: str, url: str, *models: str | dict[str, object]) -> dict[str, str]:
+    """The settings of a model server of the operator's own."""
+    listed = [{"id": model} if isinstance(model, str) else model for model in models]
+    at = f"RUSHES_PROVIDERS__{name.upper()}__"
     return {
-        "RUSHES_PROVIDERS__GPU__KIND": "openai",
-        "RUSHES_PROVIDERS__GPU__FLAVOR": "openai",
-        "RUSHES_PROVIDERS__GPU__BASE_URL": f"http://127.0.0.1:{upstream.port}/v1",
-        "RUSHES_PROVIDERS__GPU__MODELS": json.dumps([{"id": model}]),
+        f"{at}KIND": "openai",
+        f"{at}FLAVOR": "openai",
+        f"{at}BASE_URL": f"{url}/v1",
+        f"{at}MODELS": json.dumps(listed),
     }
 
 
@@ -175,9 +182,9 @@ def test_key(folder: Path) -> str:
     return _key(folder, "--test")
 
 
-def live_key(folder: Path, **settings: str) -> str:
+def live_key(folder: Path, *, account: str = "default", **settings: str) -> str:
     """A new key whose jobs run at the providers."""
-    return _key(folder, **settings)
+    return _key(folder, "--account", account, **settings)
 
 
 def _key(folder: Path, *options: str, **settings: str) -> str:

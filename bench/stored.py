@@ -104,6 +104,25 @@ def copy_job(folder: Path, job_id: str, copies: int) -> None:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def copy_into_queue(folder: Path, job_id: str, copies: int) -> None:
+    """Let that many more jobs like this one wait behind it in its lane."""
+    fresh = {
+        "id": f"'job_' || printf('%024d', 1000000 * {copies} + n)", "turn": "turn + n", "state": "'queued'",
+        "status": "'pending'", "lease": "NULL", "worker_id": "NULL", "in_slot": "0", "started_at": "NULL",
+        "completed_at": "NULL", "outputs": "NULL", "provider_video_id": "NULL", "reserved_microusd": "0",
+        "spent_microusd": "NULL", "error": "NULL", "error_code": "NULL", "provider_error": "NULL",
+    }  # fmt: skip
+    with closing(_database(folder)) as database, database:
+        columns = [row[1] for row in database.execute("PRAGMA table_info(jobs)") if row[1] != "seq"]
+        values = ", ".join(fresh.get(column, column) for column in columns)
+        database.execute(COPIES.format(columns=", ".join(columns), values=values), {"copies": copies, "id": job_id})
+        lane, account_id = database.execute("SELECT lane, account_id FROM jobs WHERE id = ?", [job_id]).fetchone()
+        database.execute("UPDATE lanes SET ready = ready + ? WHERE lane = ?", [copies, lane])
+        database.execute(
+            "UPDATE job_counts SET jobs = jobs + ? WHERE account_id = ? AND status = 'pending'", [copies, account_id]
+        )
+
+
 def enlarge_video(folder: Path, job_id: str, size_bytes: int) -> Path:
     """Put random bytes of this size in place of the job's video; returns where they are."""
     with closing(_database(folder)) as database, database:
