@@ -85,9 +85,9 @@ def _measure(folder: Path) -> Report:
         "Fairness",
         f"An account asks for {JOBS} jobs a round, one every {PACE_S * 1000:.0f} ms, at a fake model server in a"
         f" process of its own, which is polled every {POLL_INTERVAL_S} s; alone, and beside another account's"
-        f" {BACKLOG:,} jobs for a model of the same server that takes 4 at once and its {HUNG:,} jobs at a provider that accepts"
-        f" connections and never answers. Two services on SQLite take turns, each started anew for a round, with room"
-        f" for {MOST_IN_FLIGHT:,} jobs and some jobs done before.",
+        f" {BACKLOG:,} jobs for a model of the same server that takes 4 at once and its {HUNG:,} jobs at a"
+        f" provider that takes connections and never answers. Two services on SQLite take turns, each started anew for"
+        f" a round, with room for {MOST_IN_FLIGHT:,} jobs and some jobs done before.",
         rows,
     )
 

@@ -50,7 +50,9 @@ def run(settings: Settings, role: Role, address: Address | None) -> None:
     import uvloop
 
     from rushes import logs
+    from rushes.cli.open_files import allow_many_open_files
 
+    allow_many_open_files()
     logs.configure(settings.log_level, settings.log_format)
     uvloop.run(_run(settings, role, address))
 
