@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rushes.jobs import leases
 from rushes.jobs.job import Problem, State
 from rushes.jobs.steps import Claimed
 from tests.contract.database_harness import HARNESSES, LEASE_S, Desk, Harness
@@ -32,13 +33,13 @@ async def fill(desk: Desk, account_id: str, jobs: int, lane: str = "few", **give
 
 async def order_of_begins(desk: Desk, jobs: int) -> list[str]:
     """The accounts of the jobs that one place gets, one after the other."""
-    leases = desk.leases()
-    await leases.beat(LEASE_S)
+    store = desk.leases()
+    await store.beat(LEASE_S)
     accounts = []
     for _ in range(jobs):
-        (one,) = await leases.claim(1)
+        (one,) = await store.claim(1)
         accounts.append(one.job.account_id)
-        await leases.fail(one, State.FAILED, PROBLEM)
+        await store.fail(one, State.FAILED, PROBLEM)
     return accounts
 
 
@@ -59,12 +60,12 @@ async def test_what_an_account_did_not_use_it_does_not_get_later(desk: Desk) -> 
 
 async def test_a_job_that_is_given_back_comes_first_again(desk: Desk) -> None:
     await fill(desk, "a", 3)
-    leases = desk.leases()
-    await leases.beat(LEASE_S)
-    first, second = await leases.claim(2)
-    await leases.put_back(second)
-    await leases.put_back(first)
-    assert [one.job.id for one in await leases.claim(3)] == ["job_a0_few", "job_a1_few", "job_a2_few"]
+    store = desk.leases()
+    await store.beat(LEASE_S)
+    first, second = await store.claim(2)
+    await store.put_back(second)
+    await store.put_back(first)
+    assert [one.job.id for one in await store.claim(3)] == ["job_a0_few", "job_a1_few", "job_a2_few"]
 
 
 async def test_jobs_that_are_held_keep_none_behind_them_waiting(desk: Desk) -> None:
@@ -78,24 +79,36 @@ async def test_jobs_that_are_held_keep_none_behind_them_waiting(desk: Desk) -> N
 async def test_lanes_share_a_claim_and_the_rest_goes_round(desk: Desk) -> None:
     for lane in ("x", "y", "z"):
         await fill(desk, "a", 9, lane=lane)
-    leases = desk.leases()
-    await leases.beat(LEASE_S)
+    store = desk.leases()
+    await store.beat(LEASE_S)
     begun: Counter[str] = Counter()
     for _ in range(6):
-        claimed = await leases.claim(1)
+        claimed = await store.claim(1)
         begun.update(one.lane for one in claimed)
     assert begun == {"x": 2, "y": 2, "z": 2}
-    begun.update(one.lane for one in await leases.claim(9))
+    begun.update(one.lane for one in await store.claim(9))
     assert begun == {"x": 5, "y": 5, "z": 5}
 
 
 async def test_a_lane_gets_no_more_than_the_worker_has_room_for(desk: Desk) -> None:
     await fill(desk, "a", 9, lane="x")
     await fill(desk, "a", 2, lane="y")
-    leases = desk.leases()
-    await leases.beat(LEASE_S)
-    claimed = await leases.claim(10, {"x": 3, "y": 5}.__getitem__)
+    store = desk.leases()
+    await store.beat(LEASE_S)
+    claimed = await store.claim(10, {"x": 3, "y": 5}.__getitem__)
     assert Counter(one.lane for one in claimed) == {"x": 3, "y": 2}
+
+
+async def test_a_lane_behind_many_that_get_nothing_is_found(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "MOST_LANES", 2)
+    for lane in ("a", "b", "c", "d", "z"):
+        await fill(desk, "a", 1, lane=lane)
+    store = desk.leases()
+    await store.beat(LEASE_S)
+    found: list[str] = []
+    for _ in range(3):
+        found += [one.lane for one in await store.claim(10, lambda lane: int(lane == "z"))]
+    assert found == ["z"]
 
 
 async def test_lanes_without_jobs_are_forgotten_and_others_are_not(desk: Desk) -> None:
@@ -182,8 +195,8 @@ def test_no_account_begins_two_jobs_more_than_another_that_waits_and_no_lane_two
 ) -> None:
     async def play(desk: Desk) -> None:
         queues = Queues()
-        leases = desk.leases()
-        await leases.beat(LEASE_S)
+        store = desk.leases()
+        await store.beat(LEASE_S)
         made = 0
         for step, *what in steps:
             if step == "create":
@@ -193,17 +206,17 @@ def test_no_account_begins_two_jobs_more_than_another_that_waits_and_no_lane_two
                     await desk.jobs.create(new_job(made, account_id=account_id, lane=lane, lane_capacity=LANES[lane]))
                     queues.enter(lane, account_id, f"job_{made}")
             elif step == "claim":
-                queues.claim(await leases.claim(what[0]), what[0])
+                queues.claim(await store.claim(what[0]), what[0])
             elif step == "serve":
                 for _ in range(what[0]):
-                    claimed = await leases.claim(1)
+                    claimed = await store.claim(1)
                     queues.claim(claimed, 1)
                     for one in claimed:
                         queues.running.remove(one)
-                        await leases.fail(one, State.FAILED, PROBLEM)
+                        await store.fail(one, State.FAILED, PROBLEM)
             elif step == "end" and queues.running:
                 one = queues.running.pop(what[0] % len(queues.running))
-                await leases.fail(one, State.FAILED, PROBLEM)
+                await store.fail(one, State.FAILED, PROBLEM)
             elif step == "cancel" and (waiting := queues.all_waiting()):
                 lane, account_id, job_id = waiting[what[0] % len(waiting)]
                 await desk.jobs.cancel(account_id, job_id)

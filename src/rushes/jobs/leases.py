@@ -222,8 +222,9 @@ class LeaseStore(StepStore):
             claimed = [await _claimed(transaction, row, lease) for row in rows]
             await transaction.execute(END_HOLDS, most=MOST_HOLDS)
             rooms = await lock_rooms(transaction, self._jobs_in_flight)
-            found = await transaction.fetch(OPEN_LANES, after=after, most=MOST_LANES)
-            lanes = [row["lane"] for row in found if room_for(row["lane"]) > 0][: most - len(claimed)]
+            found = [row["lane"] for row in await transaction.fetch(OPEN_LANES, after=after, most=MOST_LANES)]
+            welcome = [lane for lane in found if room_for(lane) > 0]
+            lanes = welcome[: most - len(claimed)]
             room: dict[str, int] = {}
             for lane in sorted(lanes):
                 opened = await fetch_one(transaction, LOCK_OPEN_LANE, lane=lane)
@@ -243,8 +244,9 @@ class LeaseStore(StepStore):
             for jobs in taken.values():
                 jobs.sort(key=lambda job: (job["turn"], job["seq"]))
                 claimed.extend(Claimed(job_from(job), lease, job["lane"], ()) for job in jobs)
-            all_seen = len(lanes) == len(found) < MOST_LANES
-            return claimed, lanes[0 if all_seen else -1] if lanes else after
+            if len(lanes) < len(welcome):
+                return claimed, lanes[-1] if lanes else after
+            return claimed, found[0 if len(found) < MOST_LANES else -1] if found else after
 
         claimed, self._after = await self._database.write(body)
         self._doubtful -= {lease, *doubtful}
