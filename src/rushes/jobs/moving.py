@@ -4,6 +4,7 @@ Whoever changes a job's state calls this, so that nothing that is kept beside a 
 
 Every transaction that changes a job locks in one order, so that no two wait for each other: the worker's row, job rows,
 lanes by their names, job_counts, usage_rollups. A job's events and webhooks come after its row (webhooks/outbox.py).
+A new job's row comes after its lane, which says its turn: nobody can wait for a row that is not there yet.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from rushes.db.database import Database
 
 COUNT_JOBS = "SELECT status, SUM(jobs) AS jobs FROM job_counts GROUP BY status"
 
-# Lanes with jobs only: a caller's own key has a lane too, and those that are done with stay.
+# Lanes with jobs only: those that are done with stay for some seconds.
 BUSY_LANES = """
 SELECT lane, ready, in_use,
        :now - (SELECT MIN(available_at) FROM jobs
