@@ -28,8 +28,8 @@ LEAST_GRACE_S = 1
 drain, within these bounds."""
 BACKLOG = 2048
 YOUNG_OBJECTS = 10_000
-"""How many objects are made between two collections. Modules and jobs in flight keep nearly all of theirs: with Python's
-700, a tenth of a start and of a busy worker's time went into walking over what is still in use."""
+"""How many objects are made between two collections. Modules and jobs in flight keep nearly all of theirs: with
+Python's 700, a tenth of a start and of a busy worker's time went into walking over what is still in use."""
 
 
 @dataclass(frozen=True, slots=True)

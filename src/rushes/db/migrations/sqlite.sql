@@ -306,6 +306,9 @@ CREATE TABLE gates (
 	name TEXT NOT NULL, 
 	PRIMARY KEY (name)
 );
+CREATE INDEX jobs_ready ON jobs (lane, turn, seq, account_id, key_id, byok, state, lease, held) WHERE state IN ('queued', 'rerouted') AND lease IS NULL AND held = 0;
+CREATE INDEX jobs_held ON jobs (available_at) WHERE state IN ('queued', 'rerouted') AND lease IS NULL AND held = 1;
+CREATE INDEX jobs_by_turn ON jobs (lane, account_id, turn, available_at, state, lease) WHERE state IN ('queued', 'rerouted') AND lease IS NULL;
 CREATE TABLE schema_floor (
 	version TEXT NOT NULL, 
 	PRIMARY KEY (version)
@@ -315,8 +318,5 @@ CREATE TABLE marks (
 	value TEXT NOT NULL, 
 	PRIMARY KEY (name)
 );
-INSERT INTO schema_floor (version) VALUES ('0013');
-CREATE INDEX jobs_ready ON jobs (lane, turn, seq, account_id, key_id, byok, state, lease, held) WHERE state IN ('queued', 'rerouted') AND lease IS NULL AND held = 0;
-CREATE INDEX jobs_held ON jobs (available_at) WHERE state IN ('queued', 'rerouted') AND lease IS NULL AND held = 1;
-CREATE INDEX jobs_by_turn ON jobs (lane, account_id, turn, available_at, state, lease) WHERE state IN ('queued', 'rerouted') AND lease IS NULL;
-INSERT INTO alembic_version (version_num) VALUES ('0013');
+INSERT INTO schema_floor (version) VALUES ('0014');
+INSERT INTO alembic_version (version_num) VALUES ('0014');
