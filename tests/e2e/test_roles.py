@@ -90,14 +90,18 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, fake: Gemini, s3: S3Server) 
     for name, command in {"a": FRONT, "b": FRONT, "c": WORKER, "d": WORKER}.items():
         (folder / name).mkdir()
         made.append(Service(folder / name, command=command, **settings))
-    for one in made:
-        one.begin()
-    for one in made:
-        one.await_listening()
-    yield Fleet(url, (made[0], made[1]), (made[2], made[3]))
-    for one in made:
-        one.finish()
-    # Not handed back: the last test has changed its schema.
+    try:
+        # Two at a time, so that each has time enough on a busy machine.
+        for pair in (made[:2], made[2:]):
+            for one in pair:
+                one.begin()
+            for one in pair:
+                one.await_listening()
+        yield Fleet(url, (made[0], made[1]), (made[2], made[3]))
+    finally:
+        for one in made:
+            one.finish()
+    # The database is not handed back: the last test has changed its schema.
 
 
 @pytest.fixture(scope="module")
