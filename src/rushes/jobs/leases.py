@@ -65,25 +65,29 @@ UPDATE jobs SET lease = :lease, worker_id = :worker_id WHERE seq IN (SELECT seq 
 
 _IS_OPEN = "ready > 0 AND (capacity IS NULL OR in_use < capacity)"
 
-# Beginning behind the one that came first in the last claim, so that each comes first in its turn.
-OPEN_LANES = f"""
-SELECT lane FROM lanes
+_LANES_TO_CLAIM_FROM = f"""
+FROM lanes
 WHERE {_IS_OPEN} AND EXISTS (SELECT 1 FROM jobs WHERE jobs.lane = lanes.lane AND state IN ('queued', 'rerouted')
                              AND lease IS NULL AND held = 0)
-ORDER BY CASE WHEN lane > :after THEN 0 ELSE 1 END, lane LIMIT :most
 """  # noqa: S608 - fixed texts only
 
-END_HOLDS = """
-WITH chosen AS MATERIALIZED (
-    SELECT seq FROM jobs
-    WHERE state IN ('queued', 'rerouted') AND lease IS NULL AND held = 1 AND available_at <= :now
-    ORDER BY available_at LIMIT :most FOR UPDATE SKIP LOCKED
-)
-UPDATE jobs SET held = 0 WHERE seq IN (SELECT seq FROM chosen)
+# Beginning behind the one that came first in the last claim, so that each comes first in its turn.
+OPEN_LANES = f"""
+SELECT lane {_LANES_TO_CLAIM_FROM} ORDER BY CASE WHEN lane > :after THEN 0 ELSE 1 END, lane LIMIT :most
 """
 
+_HOLD_IS_OVER = "state IN ('queued', 'rerouted') AND lease IS NULL AND held = 1 AND available_at <= :now"
+
+END_HOLDS = f"""
+WITH chosen AS MATERIALIZED (
+    SELECT seq FROM jobs WHERE {_HOLD_IS_OVER} ORDER BY available_at LIMIT :most FOR UPDATE SKIP LOCKED
+)
+UPDATE jobs SET held = 0 WHERE seq IN (SELECT seq FROM chosen)
+"""  # noqa: S608 - likewise
+
 ANYTHING_TO_CLAIM = f"""
-SELECT 1 AS found WHERE EXISTS ({OPEN_LANES}) OR EXISTS (
+SELECT 1 AS found
+WHERE EXISTS (SELECT 1 {_LANES_TO_CLAIM_FROM}) OR EXISTS (SELECT 1 FROM jobs WHERE {_HOLD_IS_OVER}) OR EXISTS (
     SELECT 1 FROM jobs WHERE lease IS NULL AND state IN ('submitting', 'running', 'storing', 'recovering')
 )
 """  # noqa: S608 - likewise
