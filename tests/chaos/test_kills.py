@@ -53,5 +53,5 @@ async def test_kills_and_freezes_lose_no_job_and_submit_none_twice(start: Start)
     assert ends.keys() <= {"completed", "submission_unknown"}
     # What was never sent cannot be unknown, or a job was lost between the two; a dead process may not have sent it.
     assert ends["completed"] <= len(sent) <= JOBS
-    assert set(service.rows("SELECT ready, in_use FROM lanes")) == {(0, 0)}
+    assert set(service.rows("SELECT ready, in_use FROM lanes")) <= {(0, 0)}
     assert service.rows("SELECT id FROM jobs WHERE lease IS NOT NULL") == []

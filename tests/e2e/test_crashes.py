@@ -176,4 +176,4 @@ def films(service: Service) -> list[Path]:
 
 
 def nothing_is_left_in_the_lanes(service: Service) -> None:
-    assert set(service.rows("SELECT ready, in_use FROM lanes")) == {(0, 0)}
+    assert set(service.rows("SELECT ready, in_use FROM lanes")) <= {(0, 0)}

@@ -346,7 +346,7 @@ async def test_a_write_that_was_made_and_whose_answer_was_lost_is_no_trouble(eng
     assert (await engine.job()).state is State.SUCCEEDED
     assert len(engine.provider.asked("submit")) == calls_with(step)
     assert await engine.rows("SELECT id FROM jobs WHERE lease IS NOT NULL") == []
-    assert await engine.rows("SELECT ready, in_use FROM lanes") == [{"ready": 0, "in_use": 0}]
+    assert await engine.rows("SELECT lane FROM lanes WHERE ready <> 0 OR in_use <> 0") == []
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -192,7 +192,7 @@ async def test_stopping_in_the_middle_of_any_write_loses_nothing(engine: Engine)
         assert await engine.rows("SELECT id FROM jobs WHERE lease IS NOT NULL") == []
         submits = engine.provider.asked("submit")
         assert len(submits) == len(set(submits))
-    assert await engine.rows("SELECT ready, in_use FROM lanes") == [{"ready": 0, "in_use": 0}]
+    assert await engine.rows("SELECT lane FROM lanes WHERE ready <> 0 OR in_use <> 0") == []
 
 
 async def test_the_jobs_of_a_dead_worker_are_taken_over_when_its_lease_ends(engine: Engine) -> None:
