@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import json
 import logging
 import re
 import sys
@@ -15,7 +14,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TextIO
 
-import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
@@ -105,7 +103,7 @@ class _Forwarding(logging.Handler):
 
 def _rendering(form: str) -> list[structlog.typing.Processor]:
     if form == "json":
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(as_json)]
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     if sys.stderr.isatty():
         return [structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)]
     return [structlog.processors.format_exc_info, plain_line]
@@ -125,15 +123,6 @@ def _now() -> str:
 @lru_cache(2)
 def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def as_json(event: EventDict, **_options: object) -> str:
-    """The event as JSON, whatever it holds."""
-    try:
-        return orjson.dumps(event, default=repr).decode()
-    except TypeError:
-        # It knows no number beyond 64 bits and no half of a surrogate pair.
-        return json.dumps(event, default=repr)
 
 
 def plain_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:

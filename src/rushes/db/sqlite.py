@@ -25,11 +25,9 @@ T = TypeVar("T")
 LARGEST_GROUP = 256
 MOST_WAITING = 10_000
 LOCK_WAIT_MS = 5_000
-
-CHANGES_TO_COPY = 500
-"""Rows changed since the log was last copied into the database file; that is about a thousand pages of log."""
 LONGEST_LOG_PAGES = 4_000
-"""When the writer copies what is left itself, so that the log can begin anew: 16 MB."""
+"""How long SQLite's log grows before a commit copies it into the database file: 16 MB. At the usual thousand pages more
+than one of a hundred creates would wait for that."""
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -56,17 +54,13 @@ class SqliteDatabase:
             self._writer = connect(path)
             self._reading = _Statements(self._reader, clock)
             self._writer.execute(f"PRAGMA wal_autocheckpoint = {LONGEST_LOG_PAGES}")
-            self._copier = connect(path)
         except sqlite3.Error as exc:
             raise DatabaseUnavailable(f"the database '{path}' cannot be opened: {exc}") from exc
         self._waiting: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._listeners: dict[str, list[Callable[[str], None]]] = {}
         self._closed = False
-        self._log_has_grown = threading.Event()
         self._thread = threading.Thread(target=self._write_groups, name="rushes-writer", daemon=True)
-        self._copying = threading.Thread(target=self._copy_log, name="rushes-copier", daemon=True)
         self._thread.start()
-        self._copying.start()
 
     async def read(self, sql: str, **parameters: object) -> Sequence[Row]:
         try:
@@ -105,22 +99,10 @@ class SqliteDatabase:
         self._closed = True
         self._waiting.put(None)
         await asyncio.to_thread(self._thread.join)
-        self._log_has_grown.set()
-        await asyncio.to_thread(self._copying.join)
-        self._copier.close()
         self._reader.close()
         self._writer.close()
 
-    def _copy_log(self) -> None:
-        """Copy the log into the database file beside the writer: at a commit, somebody would wait for it."""
-        while self._log_has_grown.wait() and not self._closed:
-            self._log_has_grown.clear()
-            # Whatever is wrong with the disk, the writer will meet it too, and has somebody to tell.
-            with contextlib.suppress(sqlite3.Error):
-                self._copier.execute("PRAGMA wal_checkpoint(PASSIVE)")
-
     def _write_groups(self) -> None:
-        copied = 0
         while (first := self._waiting.get()) is not None:
             group = [first]
             stop = False
@@ -134,9 +116,6 @@ class SqliteDatabase:
                 else:
                     group.append(following)
             self._write_group(group)
-            if self._writer.total_changes - copied >= CHANGES_TO_COPY:
-                copied = self._writer.total_changes
-                self._log_has_grown.set()
             if stop:
                 return
 
