@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from rushes.db.database import Database
 from rushes.db.postgres import PostgresDatabase
@@ -94,6 +95,20 @@ class PostgresHarness:
 
 
 HARNESSES: list[Callable[[Path], Harness]] = [SqliteHarness, PostgresHarness]
+
+
+def play_on(make: Callable[[Path], Harness], play: Callable[[Harness], Coroutine[Any, Any, None]]) -> None:
+    """One example of a property, on a database of its own."""
+
+    async def run(folder: Path) -> None:
+        harness = make(folder)
+        try:
+            await play(harness)
+        finally:
+            await harness.close()
+
+    with tempfile.TemporaryDirectory(prefix="rushes-example-") as folder:
+        asyncio.run(run(Path(folder)))
 
 
 class Desk:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +18,7 @@ from rushes.jobs.job import Problem, State
 from rushes.jobs.leases import LeaseStore
 from rushes.jobs.steps import Claimed
 from rushes.jobs.store import JobStore
-from tests.contract.database_harness import HARNESSES, LEASE_S, Desk, Harness, together
+from tests.contract.database_harness import HARNESSES, LEASE_S, Desk, Harness, play_on, together
 from tests.fixtures.new_jobs import ACCOUNT, new_job
 
 PROBLEM = Problem("provider_rejected", "It broke")
@@ -195,17 +192,4 @@ def test_nobody_has_more_in_flight_than_may_be_and_no_room_is_left_unused(
                     )  # fmt: skip
         await desk.check_books()
 
-    folder = Path(tempfile.mkdtemp(prefix="rushes-allowances-"))
-    try:
-        with asyncio.Runner() as runner:
-
-            async def run() -> None:
-                harness = make(folder)
-                try:
-                    await play(Desk(harness))
-                finally:
-                    await harness.close()
-
-            runner.run(run())
-    finally:
-        shutil.rmtree(folder)
+    play_on(make, lambda harness: play(Desk(harness)))

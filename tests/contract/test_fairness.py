@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +14,7 @@ from hypothesis import strategies as st
 from rushes.jobs import leases
 from rushes.jobs.job import Problem, State
 from rushes.jobs.steps import Claimed
-from tests.contract.database_harness import HARNESSES, LEASE_S, Desk, Harness
+from tests.contract.database_harness import HARNESSES, LEASE_S, Desk, Harness, play_on
 from tests.fixtures.new_jobs import new_job
 
 PROBLEM = Problem("provider_rejected", "It broke")
@@ -223,17 +220,4 @@ def test_no_account_begins_two_jobs_more_than_another_that_waits_and_no_lane_two
                 queues.waiting[lane][account_id].remove(job_id)
         await desk.check_books()
 
-    folder = Path(tempfile.mkdtemp(prefix="rushes-fairness-"))
-    try:
-        with asyncio.Runner() as runner:
-
-            async def run() -> None:
-                harness = make(folder)
-                try:
-                    await play(Desk(harness))
-                finally:
-                    await harness.close()
-
-            runner.run(run())
-    finally:
-        shutil.rmtree(folder)
+    play_on(make, lambda harness: play(Desk(harness)))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from rushes.accounts.limits import Limits
 from rushes.accounts.rate import LEASES_IN_A_WINDOW, WINDOW_MS, RateLimiter
 from rushes.clock import Clock
 from rushes.db.database import Database
-from tests.contract.database_harness import HARNESSES, Desk, Harness
+from tests.contract.database_harness import HARNESSES, Desk, Harness, play_on
 from tests.fixtures.databases import WatchedDatabase
 
 
@@ -81,20 +79,7 @@ def test_no_minute_admits_more_than_its_limit_and_refuses_no_more_than_the_lease
                 else:
                     assert count >= quota - lost
 
-    folder = Path(tempfile.mkdtemp(prefix="rushes-rate-"))
-    try:
-        with asyncio.Runner() as runner:
-
-            async def run() -> None:
-                harness = make(folder)
-                try:
-                    await play(harness)
-                finally:
-                    await harness.close()
-
-            runner.run(run())
-    finally:
-        shutil.rmtree(folder)
+    play_on(make, play)
 
 
 async def test_a_burst_at_two_processes_is_admitted_up_to_the_limit_exactly(desk: Desk) -> None:

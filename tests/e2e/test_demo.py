@@ -14,7 +14,7 @@ import pytest
 
 from rushes.media.probe import probe_video
 from tests.e2e.conftest import Start
-from tests.fixtures.service import RUSHES
+from tests.fixtures.processes import RUSHES
 
 DEMO_S = 60
 

@@ -249,5 +249,5 @@ BAD_ENGINES = (
     BadEngine(marks_are_taken_before_messages_are_written, "was never told|no message says", (Fault.CRASH,), first=25),
     BadEngine(messages_are_settled_before_they_are_sent, "nobody has taken it", (Fault.RECEIVER_FAILS, Fault.CRASH)),
     BadEngine(deletions_keep_no_copy, "was given up: the job was deleted", (Fault.RECEIVER_FAILS,)),
-    BadEngine(written_off_means_gone, "moved from", (Fault.ANSWER_LOST, Fault.OUTPUT_GONE)),
+    BadEngine(written_off_means_gone, "moved from|counters", (Fault.ANSWER_LOST, Fault.OUTPUT_GONE)),
 )
