@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import atexit
 import logging
 import re
 import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TextIO
@@ -25,8 +24,8 @@ def configure(level: str, form: str) -> None:
     """Set up logging for the whole process; `form` is `text` for people or `json` for machines."""
     threshold = logging.getLevelNamesMapping()[level.upper()]
     lines = Lines(sys.stderr)
-    atexit.register(lines.write)
     structlog.configure(
+        # Whatever is added here has to be added to the short way in `_logger_class` too.
         processors=[
             # The ids of the request or the job that a task is at work on.
             structlog.contextvars.merge_contextvars,
@@ -58,38 +57,23 @@ def _logger_class(threshold: int, form: str) -> type[structlog.typing.BindableLo
 
 
 class Lines:
-    """What writes lines to a stream: those of one turn of the event loop at once, any others at once.
+    """What writes lines to a stream, each at once and whole.
 
-    Under load every answer would else cost a write of its own, which is a third of what its line costs.
+    A log that cannot be written (its disk is full, or who read it has gone) fails nothing of what it tells of.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._waiting: list[str] = []
-        self._lock = threading.Lock()
+        # Python may collect garbage amid a line, and what is freed then may have something to say, in the same thread.
+        self._lock = threading.RLock()
 
     def msg(self, line: str) -> None:
-        """Write the line, at the latest when the loop has finished what it is at."""
-        with self._lock:
-            self._waiting.append(line)
-            is_first = len(self._waiting) == 1
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.write()
-            return
-        if is_first:
-            loop.call_soon(self.write)
+        """Write the line."""
+        with self._lock, suppress(OSError, ValueError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
 
     debug = info = warning = warn = error = critical = fatal = exception = log = msg
-
-    def write(self) -> None:
-        """Write all that waits."""
-        with self._lock:
-            lines, self._waiting = self._waiting, []
-            if lines:
-                self._stream.write("\n".join(lines) + "\n")
-                self._stream.flush()
 
 
 class _Forwarding(logging.Handler):

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -79,14 +80,34 @@ def test_the_short_way_of_a_line_says_what_the_long_way_says() -> None:
     ]
 
 
-async def test_lines_of_one_turn_of_the_loop_are_written_together_and_in_order() -> None:
-    stream = io.StringIO()
-    lines = Lines(stream)
-    lines.msg("first")
-    lines.msg("second")
-    assert stream.getvalue() == ""
-    await asyncio.sleep(0)
-    assert stream.getvalue() == "first\nsecond\n"
+def test_a_log_that_cannot_be_written_fails_nothing() -> None:
+    with open("/dev/full", "w") as full:
+        Lines(full).msg("nobody reads this")
+        # What is left in it cannot be written when it is closed either.
+        with suppress(OSError):
+            full.close()
+    Lines(full).msg("nor this")
+
+
+class Interrupted(io.StringIO):
+    """A stream amid whose first line somebody else has something to say, in the same thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines = Lines(self)
+        self.is_first = True
+
+    def write(self, text: str) -> int:
+        if self.is_first:
+            self.is_first = False
+            self.lines.msg("a task was never awaited")
+        return super().write(text)
+
+
+def test_what_is_said_amid_a_line_waits_for_nobody() -> None:
+    stream = Interrupted()
+    stream.lines.msg("a line")
+    assert stream.getvalue() == "a task was never awaited\na line\n"
 
 
 async def test_no_line_is_lost_between_threads_and_the_loop() -> None:
@@ -102,5 +123,4 @@ async def test_no_line_is_lost_between_threads_and_the_loop() -> None:
         lines.msg(f"loop {number}")
         await asyncio.sleep(0)
     await asyncio.gather(*saying)
-    lines.write()
     assert len(set(stream.getvalue().splitlines())) == len(stream.getvalue().splitlines()) == 2_000
