@@ -50,6 +50,17 @@ class Shares:
         most = (own_and_free * (OTHERS_PART - 1) + OTHERS_PART - 2) // OTHERS_PART
         return max(0, most - carried)
 
+    @property
+    def left_for_orphans(self) -> int:
+        """How many more jobs that others had begun, of whatever lanes: what killed their worker may hang them again."""
+        return max(0, self.left - self._most // OTHERS_PART)
+
+    def copy(self) -> Shares:
+        """As it is now: a claim may look at it from the database's thread."""
+        copy = Shares(self._most)
+        copy._carried = self._carried.copy()
+        return copy
+
 
 def any_number(_lane: str) -> int:
     """Room for all that come."""

@@ -79,6 +79,7 @@ class Worker:
         self._carried: dict[str, Carrying] = {}
         self._tenure = Tenure(clock, lease_s=limits.lease_s, last_answer_s=limits.last_answer_s)
         self._loops: list[asyncio.Task[None]] = []
+        self._beating: asyncio.Task[None] | None = None
         self._stop_listening: Callable[[], None] = _nothing
         self._put_down: asyncio.Task[None] | None = None
 
@@ -89,7 +90,8 @@ class Worker:
         await self._leases.release_dead(all_workers=alone)
         await self._beat()
         self._stop_listening = self._leases.listen(lambda after_ms: self.wake(int(after_ms or 0) / 1000))
-        loops = [self._claim_forever(), self._beat_forever(), self._tidy_forever(), self._abort_forever()]
+        self._beating = asyncio.create_task(self._beat_forever())
+        loops = [self._claim_forever(), self._tidy_forever(), self._abort_forever()]
         if not alone:
             loops.append(self._watch_the_leases())
         self._loops = [asyncio.create_task(loop) for loop in loops]
@@ -129,6 +131,10 @@ class Worker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._beating is not None:
+            # Only now: an answer that was waited for is recorded under our leases, which some drains outlast.
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
         with contextlib.suppress(RushesError):
             await self._within(LAST_WRITE_S, self._leases.leave())
 
@@ -154,7 +160,9 @@ class Worker:
                 await self._clock.sleep(SETBACK_S)
 
     async def _claim(self, room: int) -> Sequence[Claimed]:
-        return await self._within(DATABASE_PATIENCE_S, self._leases.claim(room, self._shares.left_for))
+        shares = self._shares.copy()
+        claiming = self._leases.claim(room, shares.left_for, orphans=shares.left_for_orphans)
+        return await self._within(DATABASE_PATIENCE_S, claiming)
 
     def _begin(self, claimed: Claimed, term: Term) -> None:
         task = asyncio.create_task(self._carry_out(claimed, term))
@@ -303,8 +311,10 @@ class Worker:
         """
         log.error("leases_ran_out", jobs=len(self._jobs))
         self._tenure.lose()
-        for task in self._jobs:
-            task.cancel()
+        if self._put_down is None:
+            # Else they are put down already, and once more would cut off the answers that are waited for.
+            for task in self._jobs:
+                task.cancel()
 
     async def _within(self, limit_s: float, step: Coroutine[Any, Any, T]) -> T:
         """Do a step, or raise DatabaseUnavailable if it takes longer than this."""

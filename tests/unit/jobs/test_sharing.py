@@ -49,3 +49,19 @@ async def test_what_one_lane_cannot_use_the_others_get() -> None:
 
     taken = await share_out(20, {"a": 20, "b": 20, "c": 4}, take)
     assert {lane: len(jobs) for lane, jobs in taken.items()} == {"a": 1, "b": 15, "c": 4}
+
+
+def test_orphans_leave_room_for_what_waits() -> None:
+    shares = Shares(80)
+    for _ in range(shares.left_for_orphans):
+        shares.begin("orphaned")
+    assert shares.left == 10
+    assert shares.left_for("another") > 0
+    assert Shares(1).left_for_orphans == 1
+
+
+def test_a_copy_stays_as_it_was() -> None:
+    shares = Shares(8)
+    copy = shares.copy()
+    shares.begin("lane")
+    assert (copy.left, shares.left) == (8, 7)

@@ -212,6 +212,38 @@ async def test_an_answer_that_comes_after_the_lease_is_lost_is_left_to_the_opera
 # The heartbeat.
 
 
+async def test_a_worker_that_stops_keeps_its_leases_until_the_last_answer_has_come(engine: Engine) -> None:
+    answer = asyncio.Event()
+    submit = engine.provider.submit
+
+    async def submit_slowly(*args: Any, **kwargs: Any) -> Submission:
+        submission = await submit(*args, **kwargs)
+        await answer.wait()
+        return submission
+
+    engine.provider.submit = submit_slowly  # type: ignore[method-assign]
+    engine.provider.finds = [CANNOT_TELL]
+    await engine.create()
+    leases = engine.leases("worker_1")
+
+    async def tools_for(job: Job) -> Tools:
+        return replace(engine.tools(), leases=leases)
+
+    limits = WorkerLimits(lease_s=LEASE_S, last_answer_s=4 * LEASE_S)
+    stopping = Worker(leases, tools_for, engine.clock, limits)
+    await stopping.start(alone=False)
+    await engine.clock.run_until(lambda: bool(engine.provider.asked("submit")))
+    stopped = asyncio.create_task(stopping.stop())
+    await engine.worker("worker_2").start(alone=False)
+    await engine.clock.run_for(3 * LEASE_S)
+    answer.set()
+    await engine.clock.run(stopping.stop())
+    await stopped
+    await engine.clock.run_for(LEASE_S)
+    assert (await engine.job()).problem is None
+    assert len(engine.provider.asked("submit")) == 1
+
+
 async def test_a_heartbeat_that_hangs_does_not_keep_a_worker_believing_that_it_lives(engine: Engine) -> None:
     engine.provider.polls = [Working()]
     await engine.create()
