@@ -329,6 +329,26 @@ async def test_a_job_falls_back_no_more_often_than_it_has_fallbacks(desk: Desk) 
         await desk.leases().fall_back(claimed, "no credit", desk.harness.now_ms())
 
 
+async def test_only_so_many_orphans_are_taken_that_others_find_room(desk: Desk) -> None:
+    for number in range(3):
+        await running_job(desk, number)
+    await desk.leases().leave()
+    await desk.jobs.create(new_job(9))
+    leases = desk.leases("worker_2")
+    await leases.beat(LEASE_S)
+    assert sorted(one.job.id for one in await leases.claim(10, orphans=2)) == ["job_0", "job_1", "job_9"]
+    assert await leases.claim(10, orphans=0) == []
+    assert [one.job.id for one in await leases.claim(10, orphans=1)] == ["job_2"]
+
+
+async def test_a_claim_finds_nothing_to_write_where_no_lane_has_room_here(desk: Desk) -> None:
+    await desk.jobs.create(new_job())
+    leases = desk.leases()
+    await leases.beat(LEASE_S)
+    assert await leases.claim(10, lambda _lane: 0) == []
+    assert [one.job.id for one in await leases.claim(10)] == ["job_1"]
+
+
 # Taking over, and the fence.
 
 WRITES: dict[str, Callable[[LeaseStore, Claimed], Awaitable[object]]] = {

@@ -37,10 +37,10 @@ ALIVE = "SELECT id FROM workers WHERE id = :worker_id AND alive_until >= :now FO
 
 LOCK_WORKER = "SELECT id FROM workers WHERE id = :worker_id FOR UPDATE"
 
-LEASED_JOBS = "SELECT id, state, lane, lease FROM jobs WHERE worker_id = :worker_id ORDER BY seq FOR UPDATE"
+LEASED_JOBS = "SELECT id, state, lane, lease, request FROM jobs WHERE worker_id = :worker_id ORDER BY seq FOR UPDATE"
 
 LEASED_IN_VAIN = """
-SELECT id, state, lane, lease FROM jobs WHERE worker_id = :worker_id AND lease = :lease ORDER BY seq FOR UPDATE
+SELECT id, state, lane, lease, request FROM jobs WHERE worker_id = :worker_id AND lease = :lease ORDER BY seq FOR UPDATE
 """
 
 _UNLEASE = """
@@ -54,27 +54,26 @@ UNLEASE_IN_VAIN = _UNLEASE + "WHERE worker_id = :worker_id AND lease = :lease"
 
 UNLEASE_ONE = _UNLEASE + "WHERE id = :id AND lease = :lease"
 
+_IS_UNOWNED = "lease IS NULL AND state IN ('submitting', 'running', 'storing', 'recovering')"
+
 # What is limited and locked is chosen in a WITH of its own: left inside an IN, Postgres may choose once for every row.
-CLAIM_UNOWNED = """
+CLAIM_UNOWNED = f"""
 WITH chosen AS MATERIALIZED (
-    SELECT seq FROM jobs WHERE lease IS NULL AND state IN ('submitting', 'running', 'storing', 'recovering')
+    SELECT seq FROM jobs WHERE {_IS_UNOWNED}
     ORDER BY seq LIMIT :most FOR UPDATE SKIP LOCKED
 )
 UPDATE jobs SET lease = :lease, worker_id = :worker_id WHERE seq IN (SELECT seq FROM chosen) RETURNING *
-"""
+"""  # noqa: S608 - fixed texts only
 
 _IS_OPEN = "ready > 0 AND (capacity IS NULL OR in_use < capacity)"
 
-_LANES_TO_CLAIM_FROM = f"""
-FROM lanes
-WHERE {_IS_OPEN} AND EXISTS (SELECT 1 FROM jobs WHERE jobs.lane = lanes.lane AND state IN ('queued', 'rerouted')
-                             AND lease IS NULL AND held = 0)
-"""  # noqa: S608 - fixed texts only
-
 # Beginning behind the one that came first in the last claim, so that each comes first in its turn.
 OPEN_LANES = f"""
-SELECT lane {_LANES_TO_CLAIM_FROM} ORDER BY CASE WHEN lane > :after THEN 0 ELSE 1 END, lane LIMIT :most
-"""
+SELECT lane FROM lanes
+WHERE {_IS_OPEN} AND EXISTS (SELECT 1 FROM jobs WHERE jobs.lane = lanes.lane AND state IN ('queued', 'rerouted')
+                             AND lease IS NULL AND held = 0)
+ORDER BY CASE WHEN lane > :after THEN 0 ELSE 1 END, lane LIMIT :most
+"""  # noqa: S608 - fixed texts only
 
 _HOLD_IS_OVER = "state IN ('queued', 'rerouted') AND lease IS NULL AND held = 1 AND available_at <= :now"
 
@@ -85,11 +84,9 @@ WITH chosen AS MATERIALIZED (
 UPDATE jobs SET held = 0 WHERE seq IN (SELECT seq FROM chosen)
 """  # noqa: S608 - likewise
 
-ANYTHING_TO_CLAIM = f"""
-SELECT 1 AS found
-WHERE EXISTS (SELECT 1 {_LANES_TO_CLAIM_FROM}) OR EXISTS (SELECT 1 FROM jobs WHERE {_HOLD_IS_OVER}) OR EXISTS (
-    SELECT 1 FROM jobs WHERE lease IS NULL AND state IN ('submitting', 'running', 'storing', 'recovering')
-)
+OTHERS_TO_CLAIM = f"""
+SELECT CASE WHEN EXISTS (SELECT 1 FROM jobs WHERE {_HOLD_IS_OVER}) THEN 1 ELSE 0 END AS holds,
+       CASE WHEN EXISTS (SELECT 1 FROM jobs WHERE {_IS_UNOWNED}) THEN 1 ELSE 0 END AS orphans
 """  # noqa: S608 - likewise
 
 # Waited for: every job that is accepted locks its lane for a moment, so a busy lane would be passed over for ever.
@@ -200,61 +197,84 @@ class LeaseStore(StepStore):
 
         await self._database.write(body)
 
-    async def claim(self, most: int, room_for: RoomFor = any_number) -> Sequence[Claimed]:
+    async def claim(
+        self, most: int, room_for: RoomFor = any_number, *, orphans: int | None = None
+    ) -> Sequence[Claimed]:
         """Up to `most` jobs that nobody works on: first those already begun, then queued ones whose lane has room.
 
-        Lanes get equal shares of what there is, as far as `room_for` lets them, and of a lane its accounts take turns.
+        Of those begun there are `orphans` at most, if that is said. Lanes get equal shares of what there is, as far as
+        `room_for` lets them, and of a lane its accounts take turns.
         None while our heartbeat has run out: a lease without one would never be taken from us, should we die. A claim
         whose answer was lost may have been made all the same; the next one gives back what nobody here knows of.
         """
-        if not self._doubtful and not await self._database.read(ANYTHING_TO_CLAIM):
+        orphans = most if orphans is None else min(most, orphans)
+        await self._give_back_doubtful()
+        if not await self._can_claim_any(room_for, orphans):
             # A worker looks whenever a job of its own has ended; mostly in vain, and that should cost no write.
             return []
         lease = f"{self._worker_id}.{secrets.token_hex(8)}"
-        doubtful = frozenset(self._doubtful)
         self._doubtful.add(lease)
         after = self._after
 
         async def body(transaction: Transaction) -> tuple[list[Claimed], str]:
-            if doubtful:
-                await transaction.fetch(LOCK_WORKER, worker_id=self._worker_id)
-            for earlier in doubtful:
-                await _give_back(transaction, self._worker_id, earlier)
             if await fetch_one(transaction, ALIVE, worker_id=self._worker_id) is None:
                 return [], after
-            rows = await transaction.fetch(CLAIM_UNOWNED, lease=lease, worker_id=self._worker_id, most=most)
+            ours = {"lease": lease, "worker_id": self._worker_id}
+            rows = await transaction.fetch(CLAIM_UNOWNED, most=orphans, **ours)
             claimed = [await _claimed(transaction, row, lease) for row in rows]
             await transaction.execute(END_HOLDS, most=MOST_HOLDS)
             rooms = await lock_rooms(transaction, self._jobs_in_flight)
             found = [row["lane"] for row in await transaction.fetch(OPEN_LANES, after=after, most=MOST_LANES)]
             welcome = [lane for lane in found if room_for(lane) > 0]
-            lanes = welcome[: most - len(claimed)]
-            room: dict[str, int] = {}
-            for lane in sorted(lanes):
-                opened = await fetch_one(transaction, LOCK_OPEN_LANE, lane=lane)
-                if opened is not None:
-                    room[lane] = min(room_for(lane), most if opened["free"] is None else opened["free"])
+            chosen = welcome[: most - len(claimed)]
+            room = await _lock_lanes(transaction, chosen, room_for, most)
 
             async def take(lane: str, most: int) -> list[Row]:
-                ours = {"lease": lease, "worker_id": self._worker_id}
                 if rooms is None:
                     return list(await transaction.fetch(CLAIM_QUEUED, lane=lane, most=most, **ours))
                 return await claim_within(transaction, rooms, lane=lane, most=most, **ours)
 
-            taken = await share_out(most - len(claimed), {lane: room[lane] for lane in lanes if lane in room}, take)
+            taken = await share_out(most - len(claimed), room, take)
             for lane, jobs in sorted(taken.items()):
                 turn = max(job["turn"] for job in jobs)
                 await transaction.execute(TAKE_FROM_LANE, lane=lane, taken=len(jobs), turn=turn)
             for jobs in taken.values():
                 jobs.sort(key=lambda job: (job["turn"], job["seq"]))
                 claimed.extend(Claimed(job_from(job), lease, job["lane"], ()) for job in jobs)
-            if len(lanes) < len(welcome):
-                return claimed, lanes[-1] if lanes else after
-            return claimed, found[0 if len(found) < MOST_LANES else -1] if found else after
+            return claimed, _last_to_come_first(after, found, welcome, chosen)
 
         claimed, self._after = await self._database.write(body)
-        self._doubtful -= {lease, *doubtful}
+        self._doubtful.discard(lease)
         return claimed
+
+    async def _can_claim_any(self, room_for: RoomFor, orphans: int) -> bool:
+        lanes = await self._database.read(OPEN_LANES, after=self._after, most=MOST_LANES)
+        if any(room_for(row["lane"]) > 0 for row in lanes):
+            return True
+        if len(lanes) == MOST_LANES:
+            # There may be one with room behind them.
+            self._after = lanes[-1]["lane"]
+        (others,) = await self._database.read(OTHERS_TO_CLAIM)
+        return bool(others["holds"] or (orphans > 0 and others["orphans"]))
+
+    async def _give_back_doubtful(self) -> None:
+        """By itself, not in a claim: of all these leases the jobs are locked first, and then their lanes."""
+        doubtful = frozenset(self._doubtful)
+        if not doubtful:
+            return
+
+        async def body(transaction: Transaction) -> None:
+            # A claim that was given up may still be under way, and holds this row until it is done.
+            await transaction.fetch(LOCK_WORKER, worker_id=self._worker_id)
+            jobs: list[Row] = []
+            for lease in sorted(doubtful):
+                jobs.extend(await transaction.fetch(LEASED_IN_VAIN, worker_id=self._worker_id, lease=lease))
+            await _put_down(transaction, jobs)
+            for lease in sorted(doubtful):
+                await transaction.execute(UNLEASE_IN_VAIN, worker_id=self._worker_id, lease=lease)
+
+        await self._database.write(body)
+        self._doubtful -= doubtful
 
     async def to_abort(self) -> Sequence[str]:
         """Which of our jobs an operator wants to end."""
@@ -317,10 +337,26 @@ class LeaseStore(StepStore):
         await self._database.write(body)
 
 
-async def _give_back(transaction: Transaction, worker_id: str, lease: str) -> None:
-    jobs = await transaction.fetch(LEASED_IN_VAIN, worker_id=worker_id, lease=lease)
-    await _put_down(transaction, jobs)
-    await transaction.execute(UNLEASE_IN_VAIN, worker_id=worker_id, lease=lease)
+async def _lock_lanes(transaction: Transaction, lanes: Sequence[str], room_for: RoomFor, most: int) -> dict[str, int]:
+    """How many jobs each of these lanes has room for, here and in itself; in their order, and locked by their names."""
+    opened = {lane: await fetch_one(transaction, LOCK_OPEN_LANE, lane=lane) for lane in sorted(lanes)}
+    room: dict[str, int] = {}
+    for lane in lanes:
+        row = opened[lane]
+        if row is not None:
+            room[lane] = min(room_for(lane), most if row["free"] is None else row["free"])
+    return room
+
+
+def _last_to_come_first(after: str, found: Sequence[str], welcome: Sequence[str], chosen: Sequence[str]) -> str:
+    """The lane behind which the next claim begins, so that each comes first in its turn."""
+    if len(chosen) < len(welcome):
+        # The rest of them got no part of this claim.
+        return chosen[-1] if chosen else after
+    if len(found) == MOST_LANES:
+        # There may be more behind them.
+        return found[-1]
+    return found[0] if found else after
 
 
 async def _put_down(transaction: Transaction, jobs: Sequence[Row]) -> None:

@@ -28,6 +28,7 @@ from rushes.jobs.store import (
 )
 from rushes.video.output import StoredVideo
 from rushes.video.progress import Handle
+from rushes.video.request import VideoRequest
 
 LOCK_LEASED = "SELECT * FROM jobs WHERE id = :id AND lease = :lease FOR UPDATE"
 
@@ -189,6 +190,8 @@ class StepStore:
                 deadline_ms=int(fallback.deadline_s * 1000),
             )
             await record_move(transaction, row, to, f"fell back from '{was}' to '{fallback.name}'")
+            # Another worker may have room in that lane, where this one has none.
+            transaction.notify(WORK_CHANNEL, "")
 
         await self._database.write(body)
 
@@ -348,7 +351,9 @@ async def doom_unrecorded(transaction: Transaction, job: Row, attempt_id: str | 
     if state in (State.QUEUED, State.REROUTED, State.SUBMITTING):
         return
     attempts = await transaction.fetch(ATTEMPTS_OF, job_id=job["id"])
-    if state is State.RUNNING and len(attempts) == 1:
+    is_whole = len(attempts) == 1 and attempts[0]["n"] == VideoRequest.from_json(job["request"]).n
+    if state is State.RUNNING and is_whole:
+        # The only call of its job has stored nothing before the job is `storing`.
         return
     for attempt in attempts:
         if attempt["state"] == AttemptState.ACCEPTED and attempt_id in (None, attempt["id"]):
