@@ -21,7 +21,7 @@ from rushes.app.foundation import Foundation, opened_foundation
 from rushes.app.front import Front
 from rushes.app.role import Role, check_role
 from rushes.db.migrate import outgrown
-from rushes.errors import DatabaseUnavailable, RushesError
+from rushes.errors import RushesError
 from rushes.jobs.breaker import Circuit, CircuitHealth
 from rushes.media.links import LinkSigner
 from rushes.settings import Settings
@@ -123,7 +123,7 @@ def _vitals(
     return Vitals(
         role=role.value,
         ready=trouble,
-        workers_alive=TelemetryStore(base.pulse).workers_alive,
+        workers_alive=store.workers_alive,
         breakers=breakers,
         scrape=Scrape(base.metrics, store, breakers, gauges),
         metrics_token=None if token is None else token.get_secret_value(),
@@ -146,8 +146,9 @@ async def _until_outgrown(base: Foundation) -> str:
     """The reason, once a newer release has changed the database so that this one would do harm."""
     while True:
         await base.clock.sleep(LOOK_S)
-        with contextlib.suppress(DatabaseUnavailable):
-            reason = await outgrown(base.pulse)
+        # Not over the pulse, which the heartbeat may need just then.
+        with contextlib.suppress(RushesError):
+            reason = await outgrown(base.database)
             if reason is not None:
                 return reason
 
