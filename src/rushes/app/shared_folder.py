@@ -39,12 +39,34 @@ def _mark_in(path: Path) -> str:
         if not path.exists():
             # Written under another name and then linked: of processes that start at once the first one's stays.
             draft = path.with_name(f"{FILE}-{secrets.token_hex(8)}")
-            draft.write_text(f"{secrets.token_hex(16)}\n", "ascii")
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, path)
+            _write_durably(draft, f"{secrets.token_hex(16)}\n")
+            try:
+                with contextlib.suppress(FileExistsError):
+                    os.link(draft, path)
+            except OSError:
+                # A share without links: its own file then, and whoever reads it before it is written starts again.
+                with contextlib.suppress(FileExistsError):
+                    _write_durably(path, draft.read_text("ascii"))
             draft.unlink()
+            _sync(path.parent)
         return path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as exc:
         raise StartupError(
             f"the file '{path}', by which folders are told apart, cannot be read or made: {exc}"
         ) from exc
+
+
+def _write_durably(path: Path, text: str) -> None:
+    with path.open("x", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    # The database will name the mark for good, so a crash must not take it away here.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
