@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import threading
 import time
 from pathlib import Path
@@ -48,7 +49,8 @@ class DataDirectory:
         try:
             for directory in (self.root, self.storage, self.scratch):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            probe = self.root / f".writable-{os.getpid()}"
+            # Not by our process id: in containers that share the directory we may all have the same.
+            probe = self.root / f".writable-{secrets.token_hex(4)}"
             probe.touch()
             probe.unlink()
         except OSError as exc:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import time
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -173,7 +174,7 @@ def _unusable(scratch: Path) -> ProviderUnavailable:
 
 def _write_whole(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     part.write_bytes(content)
     part.replace(path)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -27,7 +27,7 @@ def draw_film(order: Order, scratch: Path) -> None:
 
     Raises ProviderRejected if it cannot be drawn, OSError if the disk fails.
     """
-    part = scratch / f"{order.attempt_id}.mp4.{os.getpid()}.part"
+    part = scratch / f"{order.attempt_id}.mp4.{secrets.token_hex(4)}.part"
     scratch.mkdir(parents=True, exist_ok=True)
     try:
         _write(order, scratch, part)
