@@ -27,6 +27,9 @@ LEAST_GRACE_S = 1
 """How long answers under way to callers may take to finish once the jobs are put down: what is left of the time to
 drain, within these bounds."""
 BACKLOG = 2048
+KEEP_ALIVE_S = 150
+"""How long an idle connection stays open: longer than proxies keep theirs (nginx 60 s, Caddy 2 min). They would else
+send requests into connections that we are just closing, and a create is not sent again."""
 YOUNG_OBJECTS = 10_000
 """How many objects are made between two collections. Modules and jobs in flight keep nearly all of theirs: with
 Python's 700, a tenth of a start and of a busy worker's time went into walking over what is still in use."""
@@ -133,6 +136,7 @@ def _server(http: ASGIApp) -> uvicorn.Server:
             log_config=None,
             server_header=False,
             backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
         )
     )
 
