@@ -29,10 +29,16 @@ def copy_files(root: Path, to: Path) -> int:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, onerror=_refuse):
         if INCOMING in folders:
             folders.remove(INCOMING)
         yield from (Path(folder) / name for name in names)
+
+
+def _refuse(error: OSError) -> None:
+    # A folder that cannot be read would be left out in silence; one that has just been removed is none of the copy's.
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _link_or_copy(path: Path, target: Path) -> None:

@@ -53,3 +53,18 @@ def test_what_is_removed_meanwhile_is_left_out(stored: Path, tmp_path: Path, mon
 
     monkeypatch.setattr(os, "link", late)
     assert copy_files(stored, tmp_path / "to") == 1
+
+
+def test_a_folder_that_cannot_be_read_is_no_part_left_out_in_silence(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("videos/a"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError):
+        copy_files(stored, tmp_path / "to")
