@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rushes.errors import StorageUnavailable
-from rushes.media.storage import HASHED_AT_ONCE, READ_BYTES, Batch, StoredFile, assert_range, pass_on, segments_of
+from rushes.media.storage import (
+    HASHED_AT_ONCE,
+    READ_BYTES,
+    Batch,
+    StoredFile,
+    assert_range,
+    pass_on,
+    segments_of,
+    to_its_end,
+)
 from rushes.media.writeback import begin_writing_back
 
 LEFTOVER_AGE_S = 3600
@@ -87,7 +96,7 @@ class LocalStorage:
 
     async def _write(self, incoming: _Incoming, batch: Batch) -> None:
         async with self._hashing:
-            await asyncio.to_thread(incoming.write, batch)
+            await to_its_end(asyncio.to_thread(incoming.write, batch))
 
     async def check(self) -> None:
         """Raises StorageUnavailable if the directory cannot be written."""

@@ -7,7 +7,7 @@ import hashlib
 import io
 import secrets
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -16,7 +16,16 @@ import structlog
 
 from rushes.errors import StorageUnavailable
 from rushes.media.bucket import BEYOND_THE_END, MISSING, Bucket, RefusedCallError
-from rushes.media.storage import HASHED_AT_ONCE, Batch, StoredFile, assert_range, pass_on, segments_of
+from rushes.media.storage import (
+    ABANDON_S,
+    HASHED_AT_ONCE,
+    Batch,
+    StoredFile,
+    assert_range,
+    pass_on,
+    segments_of,
+    to_its_end,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +42,6 @@ READ_BYTES: Final = 512 * 1024
 COPIES_AT_ONCE: Final = 2
 """Temporary files of whole videos on our disk."""
 READS_AGAIN: Final = 3
-ABANDON_S: Final = 3.0
 CHECK_S: Final = 5.0
 CHECKED_FOR_S: Final = 5.0
 LONGEST_LINK_S: Final = 7 * 86_400
@@ -226,9 +234,9 @@ class S3Storage:
             file = await asyncio.to_thread(path.open, "xb")
             try:
                 async for chunk in chunks:
-                    await _to_its_end(asyncio.to_thread(file.write, chunk))
+                    await to_its_end(asyncio.to_thread(file.write, chunk))
             finally:
-                await _to_its_end(asyncio.to_thread(file.close))
+                await to_its_end(asyncio.to_thread(file.close))
         except FileNotFoundError:
             raise
         except OSError as exc:
@@ -282,7 +290,7 @@ class _Arriving:
     async def add(self, batch: Batch) -> None:
         """More bytes. Raises StorageUnavailable, also for what was added before."""
         async with self._hashing:
-            await _to_its_end(asyncio.to_thread(self._write, batch))
+            await to_its_end(asyncio.to_thread(self._write, batch))
         while self._full:
             await self._send()
 
@@ -290,14 +298,14 @@ class _Arriving:
         """Make the object seen; returns its size in bytes and its SHA-256 in hex."""
         last, self._filling = self._filling, None
         if self._upload_id is None:
-            await _to_its_end(self._put(last))
+            await to_its_end(self._put(last))
         else:
             if last is not None:
                 self._full.append(last)
                 await self._send()
             await asyncio.wait(self._sending, return_when=asyncio.FIRST_EXCEPTION)
             parts = {"Parts": [task.result() for task in self._sending if task.done()]}
-            await _to_its_end(self._told("complete_multipart_upload", UploadId=self._upload_id, MultipartUpload=parts))
+            await to_its_end(self._told("complete_multipart_upload", UploadId=self._upload_id, MultipartUpload=parts))
         return self._size_bytes, self._hash.hexdigest()
 
     async def abandon(self) -> None:
@@ -341,7 +349,7 @@ class _Arriving:
 
     async def _send(self) -> None:
         if self._upload_id is None:
-            await _to_its_end(self._begin())
+            await to_its_end(self._begin())
         await self._room.acquire()
         for task in self._sending:
             if task.done():
@@ -379,18 +387,6 @@ class _Arriving:
             return await self._bucket.tell(operation, Key=self._name, **arguments)
         except RefusedCallError as exc:
             raise exc.trouble from exc
-
-
-async def _to_its_end(work: Awaitable[T]) -> T:
-    """Wait for it also when we are cancelled: what it uses must not be taken away, and what it made not forgotten."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([task], timeout=ABANDON_S)
-        task.add_done_callback(_overlook)
-        raise
 
 
 def _range_of(start: int, end: int | None) -> dict[str, object]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from rushes.errors import BodyTooLarge
 
@@ -20,9 +20,13 @@ READ_BYTES = 256 * 1024
 HASHED_AT_ONCE = 2
 """Batches that threads hash at the same time: each computes without pause, and the event loop needs a core, too."""
 
+ABANDON_S = 3.0
+
 # No segment begins with a dot: that keeps out `.`, `..` and what a storage keeps for itself.
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 _LONGEST_KEY = 1000
+
+T = TypeVar("T")
 
 Batch = Sequence[bytes | bytearray]
 
@@ -98,7 +102,7 @@ async def pass_on(
     """Hand `chunks`, of whatever size, to `take` in batches of about half a mebibyte; there is at least one batch.
 
     While `take` works on one batch the next one is collected, and no more than that: whoever sends waits for us.
-    When it is over, however it ends, no `take` is under way any more, Raises BodyTooLarge past
+    When it is over, however it ends, no `take` is under way any more. Raises BodyTooLarge past
     `max_bytes`, and whatever `chunks` and `take` raise.
     """
     taking: asyncio.Task[None] | None = None
@@ -115,6 +119,18 @@ async def pass_on(
             taking.add_done_callback(_overlook)
             taking.cancel()
             await asyncio.wait([taking])
+        raise
+
+
+async def to_its_end(work: Awaitable[T]) -> T:
+    """Wait for it also when we are cancelled: what it uses must not be taken away, and what it made not forgotten."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([task], timeout=ABANDON_S)
+        task.add_done_callback(_overlook)
         raise
 
 
@@ -138,6 +154,6 @@ async def _batches(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncGenerat
     yield batch
 
 
-def _overlook(task: asyncio.Future[None]) -> None:
+def _overlook(task: asyncio.Future[Any]) -> None:
     if not task.cancelled():
         task.exception()
