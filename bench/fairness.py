@@ -108,9 +108,7 @@ def _round(folder: Path, port: int, jobs: int) -> tuple[list[float], list[float]
         time.sleep(0.1)  # noqa: TID251 - likewise
     with closing(_reader(folder)) as database:
         times = database.execute(TIMES, [jobs]).fetchall()
-    return [start / 1000 for start, _ in times], [
-        max(1, end - POLLS * POLL_INTERVAL_S * 1000) / 1000 for _, end in times
-    ]
+    return [start / 1000 for start, _ in times], [end / 1000 - POLLS * POLL_INTERVAL_S for _, end in times]
 
 
 def _fill(folder: Path, port: int) -> None:

@@ -17,7 +17,7 @@ from bench.stored import working_folder
 SIZE_BYTES = 50_000_000
 ROUNDS = 7
 AT_ONCE = 20
-ROUNDS_AT_ONCE = 1
+ROUNDS_AT_ONCE = 3
 LONGEST_S = 120.0
 GROWTH_MB = 16.0
 LAG_MS = 20.0
