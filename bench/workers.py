@@ -12,8 +12,8 @@ from bench.finishing import LOOK_S, completed
 from bench.report import Report, Row, ratio, show
 from bench.stored import GENERATIONS, working_folder
 
-BATCH = 150
-WARM_UP = 25
+BATCH = 152
+WARM_UP = 24
 ROUNDS = 2
 IN_FLIGHT = 25
 POLL_INTERVAL_S = 0.5
