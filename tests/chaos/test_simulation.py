@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from rushes.jobs.job import MOVES, State
+from rushes.domain.job import MOVES, State
 from tests.chaos.dose import dose
 from tests.simulation.bad_engines import BAD_ENGINES, BadEngine
 from tests.simulation.faults import Fault

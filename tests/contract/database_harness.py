@@ -12,9 +12,9 @@ from typing import Any, Protocol
 from rushes.db.database import Database
 from rushes.db.postgres import PostgresDatabase
 from rushes.db.sqlite import SqliteDatabase
-from rushes.jobs.job import Job
-from rushes.jobs.leases import LeaseStore
-from rushes.jobs.steps import Claimed
+from rushes.domain.job import Job
+from rushes.engine.claims import LeaseStore
+from rushes.engine.job_record import Claimed
 from rushes.jobs.store import JobStore
 from tests.fixtures.clocks import ManualClock
 from tests.fixtures.databases import fresh_sqlite

@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 
 from rushes.catalogue.model import Model
+from rushes.domain.output import Output
+from rushes.domain.progress import Done, Failed, Handle, Progress, Submission, Working
+from rushes.domain.request import InputMedia, Role, VideoRequest
 from rushes.errors import (
     ContentFiltered,
     MediaError,
@@ -29,9 +32,6 @@ from rushes.errors import (
 )
 from rushes.ids import new_id
 from rushes.providers.base import Credential, Provider
-from rushes.video.output import Output
-from rushes.video.progress import Done, Failed, Handle, Progress, Submission, Working
-from rushes.video.request import InputMedia, Role, VideoRequest
 
 MEDIA_BYTES = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 3
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from rushes.accounts.key_store import AccountStore
 from rushes.accounts.keys import Caller, Mode, hash_key
-from rushes.accounts.store import AccountStore
 from rushes.errors import KeyNotFound, NotAuthenticated
 from tests.contract.database_harness import Desk, together
 

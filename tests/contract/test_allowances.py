@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rushes.accounts.limits import LimitName, Limits, LimitStore
+from rushes.domain.job import Problem, State
+from rushes.engine.claims import LeaseStore
+from rushes.engine.job_record import Claimed
 from rushes.errors import QueueFull
-from rushes.jobs.allowances import Allowances
-from rushes.jobs.job import Problem, State
-from rushes.jobs.leases import LeaseStore
-from rushes.jobs.steps import Claimed
+from rushes.jobs.admission import Allowances
 from rushes.jobs.store import JobStore
 from tests.contract.database_harness import HARNESSES, LEASE_S, Desk, Harness, play_on, together
 from tests.fixtures.new_jobs import ACCOUNT, new_job

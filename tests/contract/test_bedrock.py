@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from rushes.catalogue.load import load
+from rushes.domain.progress import Done, Failed
+from rushes.domain.request import Role
 from rushes.net.client import TimeLimits
 from rushes.providers.base import Credential, Provider
 from rushes.providers.bedrock import Bedrock
 from rushes.providers.http import CallLimits
-from rushes.video.progress import Done, Failed
-from rushes.video.request import Role
 from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
 from tests.fixtures.upstreams import bedrock, bedrock_scripts
 from tests.fixtures.upstreams.film import tiny_mp4

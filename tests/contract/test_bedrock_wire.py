@@ -14,6 +14,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from rushes.domain.progress import Done, Submission, Working
+from rushes.domain.request import Role, VideoRequest
 from rushes.errors import (
     ContentFiltered,
     OutputInvalid,
@@ -26,8 +28,6 @@ from rushes.errors import (
 from rushes.providers.base import Credential
 from rushes.providers.bedrock import calls
 from rushes.providers.bedrock.account import account_of
-from rushes.video.progress import Done, Submission, Working
-from rushes.video.request import Role, VideoRequest
 from tests.contract.provider_suite import MEDIA_BYTES, image
 from tests.contract.test_bedrock import KEYS, BedrockHarness
 from tests.fixtures.upstreams import bedrock

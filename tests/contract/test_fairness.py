@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rushes.jobs import leases
-from rushes.jobs.job import Problem, State
-from rushes.jobs.steps import Claimed
+from rushes.domain.job import Problem, State
+from rushes.engine import claims
+from rushes.engine.job_record import Claimed
 from tests.contract.database_harness import HARNESSES, LEASE_S, Desk, Harness, play_on
 from tests.fixtures.new_jobs import new_job
 
@@ -97,7 +97,7 @@ async def test_a_lane_gets_no_more_than_the_worker_has_room_for(desk: Desk) -> N
 
 
 async def test_a_lane_behind_many_that_get_nothing_is_found(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "MOST_LANES", 2)
+    monkeypatch.setattr(claims, "MOST_LANES", 2)
     for lane in ("a", "b", "c", "d", "z"):
         await fill(desk, "a", 1, lane=lane)
     store = desk.leases()

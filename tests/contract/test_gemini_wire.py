@@ -9,12 +9,12 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
+from rushes.domain.progress import Done, Failed
+from rushes.domain.request import Role
 from rushes.errors import ContentFiltered, ProviderAuth, ProviderQuota, ProviderRejected, ProviderUnavailable
 from rushes.net.client import HttpClient, Sink
 from rushes.providers.base import Credential
 from rushes.providers.google import Gemini
-from rushes.video.progress import Done, Failed
-from rushes.video.request import Role
 from tests.contract.provider_suite import MEDIA_BYTES, image
 from tests.contract.test_providers import GeminiHarness
 from tests.fixtures.upstreams import gemini, gemini_scripts

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from rushes.domain.job import AttemptState, State
 from rushes.errors import JobNotFound
-from rushes.jobs.history import MARKS_AT_ONCE, HistoryStore
-from rushes.jobs.job import AttemptState, State
+from rushes.jobs.events.store import MARKS_AT_ONCE, HistoryStore
 from tests.contract.database_harness import Desk
 from tests.fixtures.new_jobs import ACCOUNT, new_job
 from tests.fixtures.scripted_provider import stored_video

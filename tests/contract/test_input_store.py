@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rushes.db.database import Transaction
-from rushes.media.store import InputStore
-from rushes.video.request import InputMedia, Role, VideoRequest
+from rushes.domain.request import InputMedia, Role, VideoRequest
+from rushes.media.input_store import InputStore
 from tests.contract.database_harness import Desk, together
 from tests.fixtures.new_jobs import ACCOUNT, new_job
 

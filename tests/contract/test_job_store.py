@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from rushes.domain.job import Problem, State, Status
+from rushes.domain.request import VideoRequest
 from rushes.errors import JobNotFound, LeaseLost, NotCancellable
-from rushes.jobs.job import Problem, State, Status
 from rushes.jobs.store import Listing
-from rushes.video.request import VideoRequest
 from tests.contract.database_harness import Desk, together
 from tests.fixtures.new_jobs import ACCOUNT, new_job
 from tests.fixtures.scripted_provider import stored_video

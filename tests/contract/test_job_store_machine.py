@@ -23,12 +23,12 @@ from hypothesis.stateful import (
     rule,
 )
 
+from rushes.domain.fallbacks import Fallbacks
+from rushes.domain.job import MOVES, Problem, State
+from rushes.engine.job_record import Claimed
 from rushes.errors import LeaseLost, NotAbortable, NotCancellable
-from rushes.jobs.aborting import AbortStore
-from rushes.jobs.fallbacks import Fallbacks
-from rushes.jobs.job import MOVES, Problem, State
-from rushes.jobs.steps import Claimed
 from rushes.jobs.store import Listing
+from rushes.operations.abort import AbortStore
 from tests.contract.database_harness import LEASE_S, Desk, Harness, PostgresHarness, SqliteHarness
 from tests.fixtures.new_jobs import fallback, new_job
 from tests.fixtures.scripted_provider import stored_video

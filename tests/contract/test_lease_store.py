@@ -9,11 +9,11 @@ from typing import Any, cast
 import pytest
 
 from rushes.db.database import Database
+from rushes.domain.fallbacks import Fallbacks
+from rushes.domain.job import AttemptState, Problem, State, Status
+from rushes.engine.claims import LeaseStore
+from rushes.engine.job_record import Claimed, StepStore
 from rushes.errors import LeaseLost, NotCancellable
-from rushes.jobs.fallbacks import Fallbacks
-from rushes.jobs.job import AttemptState, Problem, State, Status
-from rushes.jobs.leases import LeaseStore
-from rushes.jobs.steps import Claimed, StepStore
 from rushes.jobs.store import outputs_to_json
 from tests.contract.database_harness import LEASE_S, Desk, together
 from tests.fixtures.new_jobs import ACCOUNT, fallback, new_job

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from rushes.accounts.key_store import AccountStore
 from rushes.accounts.keys import Mode
 from rushes.accounts.limits import WHOLE_ACCOUNT, LimitName, LimitStore
-from rushes.accounts.store import AccountStore
 from rushes.errors import AccountNotFound, KeyNotFound
 from tests.contract.database_harness import Desk
 

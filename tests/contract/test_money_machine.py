@@ -15,17 +15,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from rushes.accounts.key_store import AccountStore
 from rushes.accounts.keys import Mode
 from rushes.accounts.limits import WHOLE_ACCOUNT, LimitName, LimitStore
-from rushes.accounts.store import AccountStore
+from rushes.domain.fallbacks import Fallbacks
+from rushes.domain.job import Job, Problem, State
+from rushes.domain.request import VideoRequest
+from rushes.engine.job_record import Claimed
 from rushes.errors import NotRecoverable, PriceUnknown, SpendLimitReached
-from rushes.jobs.fallbacks import Fallbacks
 from rushes.jobs.idempotency import Once, Replay
-from rushes.jobs.job import Job, Problem, State
-from rushes.jobs.recovery import RecoveryStore
-from rushes.jobs.settling import SettlementStore
-from rushes.jobs.steps import Claimed
-from rushes.video.request import VideoRequest
+from rushes.operations.recovery import RecoveryStore
+from rushes.operations.settlement import SettlementStore
 from tests.contract.database_harness import HARNESSES, Desk
 from tests.fixtures.new_jobs import fallback, new_job
 from tests.fixtures.scripted_provider import stored_video

@@ -10,12 +10,12 @@ import pytest
 
 from rushes.app.own_servers import models_at
 from rushes.clock import SystemClock
+from rushes.domain.progress import Done, Failed
+from rushes.domain.request import Role
 from rushes.net.client import HttpClient, Sink, TimeLimits
 from rushes.providers.base import NO_CREDENTIAL, Credential, Provider
 from rushes.providers.http import CallLimits
 from rushes.providers.openai_shape import FLAVORS, OpenaiShape, Server
-from rushes.video.progress import Done, Failed
-from rushes.video.request import Role
 from tests.contract.provider_suite import MEDIA_BYTES, Harness, Option, ProviderContract, Scripts, image
 from tests.fixtures.upstreams import openai_shape, openai_shape_scripts
 from tests.fixtures.upstreams.film import tiny_mp4

@@ -12,6 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from rushes.domain.progress import Done, Failed, Working
+from rushes.domain.request import InputMedia, Role
 from rushes.errors import (
     ProviderAuth,
     ProviderQuota,
@@ -24,8 +26,6 @@ from rushes.net.client import HttpClient, Sink
 from rushes.providers.base import NO_CREDENTIAL, Credential
 from rushes.providers.form import FormBody, Part
 from rushes.providers.openai_shape import FLAVORS, OpenaiShape, Server
-from rushes.video.progress import Done, Failed, Working
-from rushes.video.request import InputMedia, Role
 from tests.contract.provider_suite import MEDIA_BYTES, image
 from tests.contract.test_openai_shape import KEY, OpenaiHarness, OpenaiShapeHarness, SglangHarness, VllmOmniHarness
 from tests.fixtures.upstreams import openai_shape, openai_shape_scripts

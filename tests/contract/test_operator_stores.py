@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from rushes.domain.job import Problem, State
+from rushes.engine.job_record import Claimed
 from rushes.errors import JobNotFound, NotRecoverable
-from rushes.jobs.aborting import AbortStore
-from rushes.jobs.job import Problem, State
-from rushes.jobs.recovery import RecoveryStore
-from rushes.jobs.steps import Claimed
-from rushes.jobs.usage import ModelUsage, Usage, UsageStore
+from rushes.money.usage import ModelUsage, Usage, UsageStore
+from rushes.operations.abort import AbortStore
+from rushes.operations.recovery import RecoveryStore
 from tests.contract.database_harness import LEASE_S, Desk
 from tests.fixtures.new_jobs import ACCOUNT, new_job
 from tests.fixtures.scripted_provider import stored_video

@@ -12,14 +12,14 @@ import pytest
 
 from rushes.catalogue.load import load
 from rushes.clock import SystemClock
+from rushes.domain.progress import Done, Failed, Handle, Working
+from rushes.domain.request import Role, VideoRequest
 from rushes.net.client import HttpClient, Sink, TimeLimits
 from rushes.offload import Offload
 from rushes.providers.animatic import Animatic
 from rushes.providers.base import NO_CREDENTIAL, Credential, Provider
 from rushes.providers.google import Gemini, Place, Vertex
 from rushes.providers.http import CallLimits
-from rushes.video.progress import Done, Failed, Handle, Working
-from rushes.video.request import Role, VideoRequest
 from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
 from tests.fixtures.upstreams import gemini, gemini_scripts, vertex, vertex_scripts
 from tests.fixtures.upstreams.film import tiny_mp4

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
+from rushes.domain.job import Job, State
 from rushes.errors import IdempotencyMismatch, JobNotFinished, JobNotFound
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay
-from rushes.jobs.job import Job, State
 from rushes.jobs.retention import RetentionStore
 from tests.contract.database_harness import Desk
 from tests.fixtures.new_jobs import ACCOUNT, new_job

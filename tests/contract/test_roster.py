@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from rushes.accounts.account_store import Roster
+from rushes.accounts.key_store import AccountStore
 from rushes.accounts.keys import Mode, Scope
 from rushes.accounts.limits import LimitName, Limits, LimitStore
-from rushes.accounts.roster import Roster
-from rushes.accounts.store import AccountStore
 from rushes.errors import AccountDisabled, AccountNameTaken, AccountNotFound, KeyNotFound, NotAuthenticated
 from tests.contract.database_harness import Desk, together
 

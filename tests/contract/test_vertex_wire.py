@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from rushes.domain.progress import Done, Failed, Working
+from rushes.domain.request import Role
 from rushes.errors import (
     ContentFiltered,
     OutputLost,
@@ -25,8 +27,6 @@ from rushes.errors import (
 from rushes.net.client import HttpClient, Sink
 from rushes.providers.base import Credential
 from rushes.providers.google import Place, Vertex
-from rushes.video.progress import Done, Failed, Working
-from rushes.video.request import Role
 from tests.contract.provider_suite import MEDIA_BYTES, image
 from tests.contract.test_providers import VertexHarness, VertexInlineHarness, VertexOmniBucketHarness, VertexOmniHarness
 from tests.fixtures.upstreams import vertex, vertex_scripts, vertex_veo

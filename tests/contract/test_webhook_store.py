@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
+from rushes.domain.job import Problem, State
+from rushes.domain.notification import Listener
 from rushes.errors import DeliveryNotFound, NotRedeliverable, WebhookLimitReached, WebhookNotFound
-from rushes.jobs.job import Problem, State
-from rushes.jobs.listener import Listener
 from rushes.jobs.store import JobStore
 from rushes.webhooks.endpoint import Delivery, DeliveryState, Endpoint
 from rushes.webhooks.message import MessageType

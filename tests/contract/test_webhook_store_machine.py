@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from rushes.jobs.job import Problem, State
-from rushes.jobs.listener import Listener
+from rushes.domain.job import Problem, State
+from rushes.domain.notification import Listener
 from rushes.jobs.store import JobStore
 from rushes.webhooks.endpoint import Delivery
 from rushes.webhooks.outbox import UNTOLD, Outbox, Room, Settlement, before_deletion

@@ -9,11 +9,11 @@ import os
 import pytest
 
 from rushes.catalogue.load import load
+from rushes.domain.progress import Done, Working
+from rushes.domain.request import InputMedia, VideoRequest
 from rushes.ids import new_id
 from rushes.providers.base import Credential
 from rushes.providers.bedrock import Bedrock
-from rushes.video.progress import Done, Working
-from rushes.video.request import InputMedia, VideoRequest
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(1200)]
 

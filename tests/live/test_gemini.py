@@ -9,11 +9,11 @@ from datetime import date
 import pytest
 
 from rushes.catalogue.model import Model
+from rushes.domain.progress import Done, Working
+from rushes.domain.request import InputMedia, VideoRequest
 from rushes.net.client import HttpClient
 from rushes.providers.base import Credential
 from rushes.providers.google import Gemini
-from rushes.video.progress import Done, Working
-from rushes.video.request import InputMedia, VideoRequest
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 

@@ -12,11 +12,11 @@ import pytest
 
 from rushes.app.own_servers import models_at
 from rushes.clock import SystemClock
+from rushes.domain.progress import Done, Working
+from rushes.domain.request import InputMedia, VideoRequest
 from rushes.net.client import HttpClient
 from rushes.providers.base import NO_CREDENTIAL, Credential
 from rushes.providers.openai_shape import FLAVORS, OpenaiShape, Server
-from rushes.video.progress import Done, Working
-from rushes.video.request import InputMedia, VideoRequest
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(1800)]
 

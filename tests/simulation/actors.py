@@ -7,6 +7,9 @@ import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from rushes.domain.fallbacks import Fallbacks
+from rushes.domain.job import Job, State, Status
+from rushes.domain.request import VideoRequest
 from rushes.errors import (
     DatabaseUnavailable,
     IdempotencyMismatch,
@@ -17,13 +20,10 @@ from rushes.errors import (
     NotRecoverable,
     Overloaded,
 )
-from rushes.jobs.aborting import AbortStore
-from rushes.jobs.fallbacks import Fallbacks
 from rushes.jobs.idempotency import Once, Replay
-from rushes.jobs.job import Job, State, Status
-from rushes.jobs.recovery import RecoveryStore
 from rushes.jobs.store import JobStore, NewJob
-from rushes.video.request import VideoRequest
+from rushes.operations.abort import AbortStore
+from rushes.operations.recovery import RecoveryStore
 from rushes.webhooks.outbox import before_deletion
 from tests.fixtures.new_jobs import fallback, new_job
 from tests.simulation.faults import Fault

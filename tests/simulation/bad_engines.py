@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
+from rushes.domain.job import Attempt, AttemptState, Problem, State
+from rushes.engine import claims, job_record, job_run, submission
+from rushes.engine.claims import LeaseStore
+from rushes.engine.job_record import Claimed
 from rushes.errors import Aborted, SubmissionUnknown
-from rushes.jobs import carrying, leases, moving, recovery, steps, store, submitting
-from rushes.jobs.job import Attempt, AttemptState, Problem, State
-from rushes.jobs.leases import LeaseStore
-from rushes.jobs.steps import Claimed
+from rushes.jobs import store, transitions
 from rushes.jobs.store import JobStore
+from rushes.operations import recovery
 from rushes.webhooks import outbox
 from rushes.webhooks.dispatch import Dispatcher
 from rushes.webhooks.outbox import Outbox, Settlement
@@ -43,7 +45,7 @@ def intent_is_recorded_after_the_submit() -> Iterator[None]:
 def writes_are_not_fenced() -> AbstractContextManager[Any]:
     """Whoever once had a job may write to it for ever."""
     unfenced = "SELECT * FROM jobs WHERE id = :id AND :lease IS NOT NULL FOR UPDATE"
-    return mock.patch.object(steps, "LOCK_LEASED", unfenced)
+    return mock.patch.object(job_record, "LOCK_LEASED", unfenced)
 
 
 def cancel_does_not_look_at_the_state() -> AbstractContextManager[Any]:
@@ -55,9 +57,9 @@ def cancel_does_not_look_at_the_state() -> AbstractContextManager[Any]:
 def progress_is_what_was_said_last() -> Iterator[None]:
     """Reported progress is stored as it comes."""
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(carrying, "PROGRESS_STEP", -1000))
-        as_it_comes = steps.REPORT_PROGRESS.replace("AND progress < :percent", "")
-        stack.enter_context(mock.patch.object(steps, "REPORT_PROGRESS", as_it_comes))
+        stack.enter_context(mock.patch.object(job_run, "PROGRESS_STEP", -1000))
+        as_it_comes = job_record.REPORT_PROGRESS.replace("AND progress < :percent", "")
+        stack.enter_context(mock.patch.object(job_record, "REPORT_PROGRESS", as_it_comes))
         yield
 
 
@@ -80,27 +82,27 @@ def unknown_submits_are_repeated() -> Iterator[None]:
 def lanes_forget_who_left() -> Iterator[None]:
     """A slot is never given back."""
     kept = store.LEAVE_LANE.replace("in_use + :in_use", "in_use + MAX(:in_use, 0)")
-    with mock.patch.object(leases, "LEAVE_LANE", kept), mock.patch.object(steps, "LEAVE_LANE", kept):
+    with mock.patch.object(claims, "LEAVE_LANE", kept), mock.patch.object(job_record, "LEAVE_LANE", kept):
         yield
 
 
 @contextmanager
 def ends_are_not_recorded() -> Iterator[None]:
     """A job ends without an event, so that nobody would be told of it."""
-    record = moving._record_change
+    record = transitions._record_change
 
     async def record_but_ends(transaction: Any, job: Any, to: State, cause: str) -> None:
         if to is State.SUCCEEDED or not to.is_final:
             await record(transaction, job, to, cause)
 
-    with mock.patch.object(moving, "_record_change", record_but_ends):
+    with mock.patch.object(transitions, "_record_change", record_but_ends):
         yield
 
 
 def dead_workers_keep_their_jobs() -> AbstractContextManager[Any]:
     """A lease that has run out is nobody's."""
     return mock.patch.multiple(
-        leases,
+        claims,
         DEAD_WORKERS="SELECT id FROM workers WHERE alive_until < 0",
         ALL_WORKERS="SELECT id FROM workers WHERE alive_until < 0",
     )
@@ -108,7 +110,7 @@ def dead_workers_keep_their_jobs() -> AbstractContextManager[Any]:
 
 def secrets_outlive_their_jobs() -> AbstractContextManager[Any]:
     """A caller's own key stays when the job has ended."""
-    return mock.patch.object(moving, "WIPE_SEALED", "DELETE FROM byok_secrets WHERE job_id = :job_id || '?'")
+    return mock.patch.object(transitions, "WIPE_SEALED", "DELETE FROM byok_secrets WHERE job_id = :job_id || '?'")
 
 
 def answers_of_idempotency_keys_are_not_kept() -> AbstractContextManager[Any]:
@@ -125,13 +127,13 @@ def workers_share_the_names_of_files() -> Iterator[None]:
     def shared_key(job_id: str, attempt_id: str, place: int, lease: str) -> str:
         return store.video_key(job_id, attempt_id, place, "shared")
 
-    with mock.patch.object(carrying, "video_key", shared_key), mock.patch.object(steps, "video_key", shared_key):
+    with mock.patch.object(job_run, "video_key", shared_key), mock.patch.object(job_record, "video_key", shared_key):
         yield
 
 
 def refusals_deny_what_was_lost() -> AbstractContextManager[Any]:
     """A repeated submit that is refused for its key says that the one before was refused too."""
-    return mock.patch.object(submitting.Submitting, "_doubt_if_maybe_accepted", return_value=None)
+    return mock.patch.object(submission.Submitting, "_doubt_if_maybe_accepted", return_value=None)
 
 
 def written_off_means_gone() -> AbstractContextManager[Any]:
@@ -152,7 +154,9 @@ def aborted_means_free() -> AbstractContextManager[Any]:
 
 def changes_are_not_marked() -> AbstractContextManager[Any]:
     """A change is not marked in its own transaction, so whoever tells of changes does not find it."""
-    return mock.patch.object(moving, "INSERT_CHANGE", moving.INSERT_CHANGE.replace("THEN 1 END", "THEN NULL END"))
+    return mock.patch.object(
+        transitions, "INSERT_CHANGE", transitions.INSERT_CHANGE.replace("THEN 1 END", "THEN NULL END")
+    )
 
 
 @contextmanager

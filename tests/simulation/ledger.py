@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from rushes.db.database import Row
-from rushes.jobs.job import MOVES, Job, State, Status
-from rushes.jobs.steps import LATE_ANSWER
+from rushes.domain.job import MOVES, Job, State, Status
+from rushes.engine.job_record import LATE_ANSWER
 from tests.contract.database_harness import Desk
 from tests.simulation.database import SimulatedDatabase
 from tests.simulation.upstream import Fate, Generation

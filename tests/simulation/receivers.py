@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rushes.db.database import Database
-from rushes.jobs.job import Job
-from rushes.jobs.listener import Listener
+from rushes.domain.job import Job
+from rushes.domain.notification import Listener
 from rushes.jobs.store import JobStore
 from rushes.net.client import HttpClient
 from rushes.sealing import Sealer

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rushes.catalogue.model import Model
+from rushes.domain.output import Output
+from rushes.domain.progress import Done, Failed, Handle, Progress, Submission, Working
+from rushes.domain.request import VideoRequest
 from rushes.errors import (
     ContentFiltered,
     OutputLost,
@@ -19,9 +22,6 @@ from rushes.errors import (
     UnexpectedResponse,
 )
 from rushes.providers.base import Credential, Provider, ReadMedia
-from rushes.video.output import Output
-from rushes.video.progress import Done, Failed, Handle, Progress, Submission, Working
-from rushes.video.request import VideoRequest
 from tests.fixtures.new_jobs import clip_model
 from tests.simulation.faults import Chance, Fault
 from tests.simulation.process import Process

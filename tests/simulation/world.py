@@ -15,18 +15,18 @@ from unittest import mock
 from structlog.testing import capture_logs
 
 from rushes import ids
+from rushes.domain.job import Job, State
+from rushes.domain.request import InputMedia
+from rushes.engine import claims
+from rushes.engine.breaker import Breaker
+from rushes.engine.claims import LeaseStore
+from rushes.engine.job_resources import Tools
+from rushes.engine.worker import Worker, WorkerLimits
 from rushes.errors import NoCredentials, RushesError
-from rushes.jobs import leases
-from rushes.jobs.breaker import Breaker
-from rushes.jobs.job import Job, State
-from rushes.jobs.leases import LeaseStore
 from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.jobs.store import JobStore
-from rushes.jobs.tools import Tools
-from rushes.jobs.worker import Worker, WorkerLimits
-from rushes.media.custody import Custody
+from rushes.media.output_store import Custody
 from rushes.providers.base import Credential
-from rushes.video.request import InputMedia
 from rushes.webhooks import outbox
 from rushes.webhooks.outbox import OWED, before_deletion
 from tests.simulation.actors import ACCOUNTS, Caller, Impatience, Misfortune, Operator, Supervisor
@@ -78,7 +78,7 @@ def simulate(seed: int, only: Collection[Fault] = ()) -> Outcome:
             source = random.Random(seed)
             tokens = SimpleNamespace(token_hex=lambda size: source.randbytes(size).hex())
             stack.enter_context(mock.patch.object(ids, "os", SimpleNamespace(urandom=source.randbytes)))
-            stack.enter_context(mock.patch.object(leases, "secrets", tokens))
+            stack.enter_context(mock.patch.object(claims, "secrets", tokens))
             stack.enter_context(mock.patch.object(outbox, "secrets", tokens))
             world = World(seed, chance, logged)
             return loop.run_until_complete(world.run())

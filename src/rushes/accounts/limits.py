@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rushes.accounts.roster import ACCOUNT_BY_ID_OR_NAME, no_such_account
+from rushes.accounts.account_store import ACCOUNT_BY_ID_OR_NAME, no_such_account
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import KeyNotFound
 

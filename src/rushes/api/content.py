@@ -12,10 +12,10 @@ from starlette.responses import Response
 
 from rushes.api.ranged import ServedFile, is_unchanged, ranged_response
 from rushes.api.services import Services, services_of
+from rushes.domain.job import Job
+from rushes.domain.output import StoredVideo
 from rushes.errors import FileExpired, JobNotFinished
-from rushes.jobs.job import Job
 from rushes.jobs.store import poster_key
-from rushes.video.output import StoredVideo
 
 CACHED = {"Cache-Control": "private, max-age=3600"}
 NOT_CACHED = {"Cache-Control": "no-store"}

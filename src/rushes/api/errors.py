@@ -15,7 +15,6 @@ from starlette.responses import Response
 
 from rushes.api.body import invalid_fields
 from rushes.api.published_words import unmistakable
-from rushes.api.times import rfc3339_or_none
 from rushes.errors import (
     AccountNameTaken,
     BodyTooLarge,
@@ -52,6 +51,7 @@ from rushes.errors import (
     WebhookLimitReached,
     WrongContentType,
 )
+from rushes.views.times import rfc3339_or_none
 
 PROBLEM_JSON = "application/problem+json"
 

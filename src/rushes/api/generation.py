@@ -13,12 +13,12 @@ from pydantic_core import PydanticCustomError
 from rushes.api.body import refuse_unknown, shaped
 from rushes.catalogue.params import lift_portable
 from rushes.catalogue.size import with_size
+from rushes.domain.fallbacks import MOST_FALLBACKS
+from rushes.domain.notification import Listener
+from rushes.domain.request import Role, VideoRequest
 from rushes.errors import FieldError, InvalidRequest
-from rushes.jobs.fallbacks import MOST_FALLBACKS
-from rushes.jobs.listener import Listener
 from rushes.jobs.service import Asked
 from rushes.media.inputs import GivenMedia
-from rushes.video.request import Role, VideoRequest
 from rushes.webhooks.message import MessageType
 
 LONGEST_PROMPT = 32_000

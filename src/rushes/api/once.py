@@ -8,8 +8,8 @@ from typing import Any
 
 from starlette.requests import Request
 
+from rushes.domain.job import Job
 from rushes.jobs.idempotency import HEADER, Once, check_key, hash_body
-from rushes.jobs.job import Job
 
 
 async def once_of(

@@ -7,25 +7,25 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
+from rushes.accounts.account_store import Roster
+from rushes.accounts.key_store import AccountStore
 from rushes.accounts.limits import Limits, LimitStore
 from rushes.accounts.rate import RateLimiter
-from rushes.accounts.roster import Roster
-from rushes.accounts.store import AccountStore
 from rushes.accounts.tokens import TokenSigner
-from rushes.api.links import Links
 from rushes.catalogue.load import Catalogue
 from rushes.clock import Clock
-from rushes.jobs.allowances import Allowances
-from rushes.jobs.history import HistoryStore
-from rushes.jobs.recovery import RecoveryStore
+from rushes.jobs.admission import Allowances
+from rushes.jobs.events.store import HistoryStore
+from rushes.jobs.events.waiters import Watching
 from rushes.jobs.service import JobService
-from rushes.jobs.spending import SpendingStore
-from rushes.jobs.transactions import TransactionStore
-from rushes.jobs.usage import UsageStore
-from rushes.jobs.watching import Watching
 from rushes.media.inputs import Inputs
 from rushes.media.poster import Posters
 from rushes.media.storage import Storage
+from rushes.money.spend_limits import SpendingStore
+from rushes.money.statement import TransactionStore
+from rushes.money.usage import UsageStore
+from rushes.operations.recovery import RecoveryStore
+from rushes.views.links import Links
 from rushes.webhooks.service import WebhookService
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
-from rushes.jobs.breaker import Circuit, CircuitHealth
+from rushes.engine.breaker import Circuit, CircuitHealth
 from rushes.telemetry.scrape import Scrape
 
 

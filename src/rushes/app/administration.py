@@ -6,18 +6,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from rushes.accounts.account_store import Roster
+from rushes.accounts.key_store import AccountStore
 from rushes.accounts.limits import LimitStore
-from rushes.accounts.roster import Roster
-from rushes.accounts.store import AccountStore
 from rushes.app.databases import has_database, opened_for_command
 from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
-from rushes.jobs.aborting import AbortStore
-from rushes.jobs.recovery import Recovery, RecoveryStore
-from rushes.jobs.settling import SettlementStore
-from rushes.jobs.spending import SpendingStore
-from rushes.jobs.usage import UsageStore
+from rushes.money.spend_limits import SpendingStore
+from rushes.money.usage import UsageStore
 from rushes.offload import Offload
+from rushes.operations.abort import AbortStore
+from rushes.operations.recovery import Recovery, RecoveryStore
+from rushes.operations.settlement import SettlementStore
 from rushes.settings import Settings
 
 

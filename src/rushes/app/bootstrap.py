@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog
 
+from rushes.accounts.key_store import AccountStore
 from rushes.accounts.keys import is_key
-from rushes.accounts.store import AccountStore
 from rushes.errors import StartupError
 from rushes.settings import Settings
 

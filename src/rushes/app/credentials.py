@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rushes.catalogue.load import Catalogue
+from rushes.domain.job import Job
 from rushes.errors import InvalidRequest, NoCredentials, StartupError
-from rushes.jobs.job import Job
 from rushes.jobs.store import JobStore
 from rushes.providers.base import NO_CREDENTIAL, Credential
 from rushes.providers.credentials import Keyring, Pinned, credential_from, recognise

@@ -6,22 +6,22 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rushes.api.links import Links
-from rushes.api.native.schemas import view_of
 from rushes.app.credentials import credential_of
 from rushes.app.foundation import Foundation
 from rushes.app.own_servers import assumed
+from rushes.domain.job import Job
+from rushes.engine.breaker import Breakers, Circuit, CircuitHealth
+from rushes.engine.job_resources import Tools
+from rushes.engine.worker import Worker, WorkerLimits
 from rushes.errors import NoCredentials
 from rushes.ids import new_id
-from rushes.jobs.breaker import Breakers, Circuit, CircuitHealth
-from rushes.jobs.job import Job
 from rushes.jobs.retention import Cleaner, RetentionStore
-from rushes.jobs.tools import Tools
-from rushes.jobs.worker import Worker, WorkerLimits
-from rushes.media.cleaner import InputCleaner
-from rushes.media.custody import Custody
+from rushes.media.input_cleaner import InputCleaner
+from rushes.media.output_store import Custody
 from rushes.telemetry.leases import ObservedLeases
 from rushes.telemetry.providers import ObservedClock, ObservedProvider
+from rushes.views.job import view_of
+from rushes.views.links import Links
 from rushes.webhooks.cleaner import DeliveryCleaner
 from rushes.webhooks.dispatch import Dispatcher
 from rushes.webhooks.outbox import Outbox

@@ -20,13 +20,13 @@ from rushes.data_directory import DataDirectory
 from rushes.db.database import Database
 from rushes.db.observed import ObservedDatabase
 from rushes.errors import StartupError
-from rushes.jobs.history import HistoryStore
-from rushes.jobs.moving import MOVES_CHANNEL
+from rushes.jobs.events.store import HistoryStore
 from rushes.jobs.store import JobStore
+from rushes.jobs.transitions import MOVES_CHANNEL
+from rushes.media.input_store import InputStore
 from rushes.media.inputs import Inputs, Terms
 from rushes.media.inspection import Inspector
 from rushes.media.storage import Storage
-from rushes.media.store import InputStore
 from rushes.net.client import HttpClient, Sink
 from rushes.offload import Offload
 from rushes.providers.base import Provider

@@ -7,13 +7,12 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from rushes.accounts.account_store import Roster
+from rushes.accounts.key_store import AccountStore
 from rushes.accounts.limits import LimitStore
 from rushes.accounts.rate import RateLimiter
-from rushes.accounts.roster import Roster
-from rushes.accounts.store import AccountStore
 from rushes.accounts.tokens import TokenSigner
 from rushes.api.http import build_http
-from rushes.api.links import Links
 from rushes.api.services import Services
 from rushes.api.vitals import Vitals
 from rushes.app.aliases import model_aliases
@@ -21,15 +20,16 @@ from rushes.app.bootstrap import ensure_bootstrap_key
 from rushes.app.discovery import Discovery
 from rushes.app.foundation import Foundation
 from rushes.app.own_servers import discovering
-from rushes.jobs.allowances import Allowances
-from rushes.jobs.recovery import RecoveryStore
+from rushes.jobs.admission import Allowances
+from rushes.jobs.events.waiters import Watching, WatchLimits
+from rushes.jobs.routing import OnRetired, Servers
 from rushes.jobs.service import JobService, Policy
-from rushes.jobs.serving import OnRetired, Servers
-from rushes.jobs.spending import SpendingStore
-from rushes.jobs.transactions import TransactionStore
-from rushes.jobs.usage import UsageStore
-from rushes.jobs.watching import Watching, WatchLimits
 from rushes.media.poster import Posters
+from rushes.money.spend_limits import SpendingStore
+from rushes.money.statement import TransactionStore
+from rushes.money.usage import UsageStore
+from rushes.operations.recovery import RecoveryStore
+from rushes.views.links import Links
 from rushes.webhooks.service import WebhookService
 
 

@@ -14,20 +14,20 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from rushes.api.http import build_probes
-from rushes.api.links import Links
 from rushes.api.vitals import Vitals
 from rushes.app.engine import Engine
 from rushes.app.foundation import Foundation, opened_foundation
 from rushes.app.front import Front
 from rushes.app.role import Role, check_role
 from rushes.db.migrate import outgrown
+from rushes.engine.breaker import Circuit, CircuitHealth
 from rushes.errors import RushesError
-from rushes.jobs.breaker import Circuit, CircuitHealth
 from rushes.media.links import LinkSigner
 from rushes.settings import Settings
 from rushes.telemetry.loop import watch_loop
 from rushes.telemetry.scrape import Scrape
 from rushes.telemetry.store import TelemetryStore
+from rushes.views.links import Links
 
 LEAST_FREE_BYTES = 64 * 1024**2
 LOOK_S = 2.0

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from rushes.catalogue.model import Audio, Model
 from rushes.catalogue.wording import listed, shown
+from rushes.domain.request import Role, VideoRequest
 from rushes.errors import FieldError, InvalidRequest, UnsupportedOption
-from rushes.video.request import Role, VideoRequest
 
 Value = TypeVar("Value", str, int)
 

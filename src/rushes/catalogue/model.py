@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from rushes.video.request import Role
+from rushes.domain.request import Role
 
 
 class Frozen(BaseModel):

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from rushes.catalogue.wording import shown
+from rushes.domain.request import Json
 from rushes.errors import UnsupportedOption
-from rushes.video.request import Json
 
 PORTABLE: Final = frozenset({
     "prompt", "model", "provider", "aspect_ratio", "resolution", "duration", "size", "n", "response_format", "seed",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from rushes.catalogue.model import Model
-from rushes.video.request import VideoRequest
+from rushes.domain.request import VideoRequest
 
 MICROUSD = 1_000_000
 """Millionths of a dollar: sums of whole numbers stay exact in every database."""

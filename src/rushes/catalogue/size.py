@@ -7,8 +7,8 @@ import re
 from typing import Final
 
 from rushes.catalogue.wording import listed, shown
+from rushes.domain.request import VideoRequest
 from rushes.errors import FieldError, InvalidRequest, UnsupportedOption
-from rushes.video.request import VideoRequest
 
 ASPECT_RATIOS: Final = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9", "9:21")
 SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")

@@ -8,8 +8,8 @@ from typing import Any
 from rushes.catalogue.check import complete
 from rushes.catalogue.model import Audio, Model
 from rushes.catalogue.wording import shown
+from rushes.domain.request import VideoRequest
 from rushes.errors import UnsupportedOption
-from rushes.video.request import VideoRequest
 
 _DEFAULTED = {
     "aspect_ratio": "aspect_ratio",

@@ -15,7 +15,7 @@ from rushes.cli.options import DataDir
 from rushes.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from rushes.accounts.roster import Account
+    from rushes.accounts.account_store import Account
     from rushes.app.administration import Administration
 
 T = TypeVar("T")

@@ -15,8 +15,8 @@ from rushes.cli.options import DataDir
 from rushes.cli.tables import print_table
 
 if TYPE_CHECKING:
+    from rushes.accounts.key_store import AccountStore
     from rushes.accounts.keys import KeyRecord, Scope
-    from rushes.accounts.store import AccountStore
 
 T = TypeVar("T")
 

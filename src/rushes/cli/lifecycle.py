@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rushes.catalogue.lifecycle import Ending
     from rushes.catalogue.load import Catalogue
-    from rushes.jobs.usage import ModelUsage
+    from rushes.money.usage import ModelUsage
     from rushes.providers.credentials import Keyring
     from rushes.settings import Settings
 

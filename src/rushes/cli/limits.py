@@ -15,7 +15,7 @@ from rushes.cli.tables import print_table
 
 if TYPE_CHECKING:
     from rushes.accounts.limits import LimitName, LimitStore
-    from rushes.jobs.spending import SpendingStore, SpendLimit
+    from rushes.money.spend_limits import SpendingStore, SpendLimit
 
 T = TypeVar("T")
 
@@ -139,7 +139,7 @@ async def _read(limits: LimitStore, spending: SpendingStore, account: str | None
 
 
 def _standing(limit: SpendLimit) -> tuple[str, str, str, str]:
-    from rushes.api.times import rfc3339
+    from rushes.views.times import rfc3339
 
     resets = "never" if limit.resets_at is None else rfc3339(limit.resets_at)
     return f"{limit.spent_usd:.2f}", f"{limit.reserved_usd:.2f}", f"{limit.left_usd:.2f}", resets

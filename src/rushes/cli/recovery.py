@@ -11,7 +11,7 @@ import typer
 from rushes.cli.options import DataDir
 
 if TYPE_CHECKING:
-    from rushes.jobs.job import Job
+    from rushes.domain.job import Job
     from rushes.settings import Settings
 
 ABORT_WAIT_S = 10.0

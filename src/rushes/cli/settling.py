@@ -43,8 +43,8 @@ def settle(
 
 
 async def _settle(settings: Settings, job_id: str | None, cost_usd: Decimal) -> None:
-    from rushes.api.times import rfc3339
     from rushes.app.administration import opened_settlement
+    from rushes.views.times import rfc3339
 
     async with opened_settlement(settings) as settlement:
         if job_id is not None:

@@ -15,7 +15,7 @@ from rushes.cli.options import DataDir
 from rushes.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from rushes.jobs.usage import DayUsage
+    from rushes.money.usage import DayUsage
     from rushes.settings import Settings
 
 HEADINGS = ("account", "day", "provider", "model", "jobs", "completed", "failed", "open", "unpriced", "cost_usd")

@@ -1,1 +1,1 @@
-"""The life of a job: its states (job.py), what callers do with it (service.py), and the worker that carries it out."""
+"""What callers do with jobs (service.py), their rows (store.py) and the changes of their state (transitions.py)."""

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rushes.domain.job import Job
 from rushes.errors import FieldError, IdempotencyMismatch, InvalidRequest
-from rushes.jobs.job import Job
 
 HEADER = "Idempotency-Key"
 LONGEST_KEY = 255

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rushes.db.database import Row
-from rushes.jobs.job import Job
+from rushes.domain.job import Job
 
 MOST_KEPT = 1_000
 LONGEST_KEPT_CHARS = 4_096

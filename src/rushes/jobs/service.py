@@ -14,19 +14,19 @@ from rushes.catalogue.load import Catalogue
 from rushes.catalogue.model import Model
 from rushes.catalogue.wording import shown
 from rushes.clock import Clock
+from rushes.domain.fallbacks import Fallback, Fallbacks, pinned_options
+from rushes.domain.job import Job
+from rushes.domain.notification import Listener
+from rushes.domain.request import VideoRequest
 from rushes.errors import FieldError, InvalidRequest
 from rushes.ids import new_id
-from rushes.jobs.fallbacks import Fallback, Fallbacks, pinned_options
 from rushes.jobs.idempotency import Once, Replay
-from rushes.jobs.job import Job
-from rushes.jobs.listener import Listener
-from rushes.jobs.quoting import UNKNOWN_PRICE, Quote, Quoted, cost_usd_of, quote_of
-from rushes.jobs.serving import ANIMATIC, Servers, Serving
-from rushes.jobs.spending import SpendingStore
+from rushes.jobs.quote import UNKNOWN_PRICE, Quote, Quoted, cost_usd_of, quote_of
+from rushes.jobs.routing import ANIMATIC, Servers, Serving
 from rushes.jobs.store import JobStore, Listing, NewJob
 from rushes.media.inputs import GivenMedia, Inputs
+from rushes.money.spend_limits import SpendingStore
 from rushes.sealing import Sealer
-from rushes.video.request import VideoRequest
 
 
 @dataclass(frozen=True, slots=True)

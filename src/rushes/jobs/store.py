@@ -15,17 +15,17 @@ from pydantic_core import from_json
 from rushes.accounts.limits import LIMITS_OF_BOTH, NO_LIMITS, WHOLE_ACCOUNT, Limits, limits_among
 from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one
+from rushes.domain.fallbacks import NO_FALLBACKS, Fallbacks
+from rushes.domain.job import Job, Problem, State, Status
+from rushes.domain.notification import Listener
+from rushes.domain.output import StoredVideo
+from rushes.domain.request import VideoRequest
 from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableInput
-from rushes.jobs.allowances import Allowances, check_queue, queue_full
-from rushes.jobs.costs import Reservation, reservation_for
-from rushes.jobs.fallbacks import NO_FALLBACKS, Fallbacks
+from rushes.jobs.admission import Allowances, check_queue, queue_full
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay, replayed
-from rushes.jobs.job import Job, Problem, State, Status
-from rushes.jobs.listener import Listener
-from rushes.jobs.moving import WORK_CHANNEL, record_acceptance, record_deletion, record_event, record_move
 from rushes.jobs.recent import RecentJobs
-from rushes.video.output import StoredVideo
-from rushes.video.request import VideoRequest
+from rushes.jobs.transitions import WORK_CHANNEL, record_acceptance, record_deletion, record_event, record_move
+from rushes.money.costs import Reservation, reservation_for
 
 # An account's next job in a lane comes one turn after its last that waits there, or after the last that was claimed
 # (`lane_turn`). The lane's row is locked by then, so the account takes no turn twice.
@@ -71,7 +71,7 @@ SET body_hash = excluded.body_hash, answer = excluded.answer, created_at = exclu
 WHERE idempotency.created_at <= excluded.created_at - :kept_ms
 """
 
-# Only a file that is whole and not being removed; the reference keeps it until the job has ended (media/store.py).
+# Only a file that is whole and not being removed; the reference keeps it until the job ends (media/input_store.py).
 NEED_INPUT = """
 INSERT INTO job_inputs (job_id, key) SELECT :job_id, key FROM inputs WHERE key = :key AND sha256 IS NOT NULL FOR UPDATE
 """

@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from rushes.domain.request import InputMedia, Role
 from rushes.errors import (
     BodyTooLarge,
     MediaError,
@@ -23,13 +24,12 @@ from rushes.errors import (
 )
 from rushes.ids import ALPHABET, LENGTH, new_id
 from rushes.media.encoded import EncodedFile, decode, malformed, read_data_url
+from rushes.media.input_store import InputStore, StoredInput, quota_reached
 from rushes.media.inspection import Inspector
 from rushes.media.remote import fetch
 from rushes.media.sniff import HEAD_BYTES, IMAGE_TYPES, VIDEO_TYPES, content_type_of, kind_of
 from rushes.media.storage import Storage
-from rushes.media.store import InputStore, StoredInput, quota_reached
 from rushes.net.client import HttpClient
-from rushes.video.request import InputMedia, Role
 
 MIB = 1024**2
 MOST_IMAGE_BYTES = 20 * MIB

@@ -11,10 +11,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from rushes.catalogue.model import Model
+from rushes.domain.output import Output
+from rushes.domain.progress import Handle, Progress, Submission
+from rushes.domain.request import InputMedia, VideoRequest
 from rushes.errors import SubmissionUnknown, UnsupportedOption
-from rushes.video.output import Output
-from rushes.video.progress import Handle, Progress, Submission
-from rushes.video.request import InputMedia, VideoRequest
 
 ReadMedia = Callable[[InputMedia], Awaitable[bytes]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from rushes.db.database import Database
-from rushes.jobs.leases import LeaseStore
+from rushes.engine.claims import LeaseStore
 from rushes.telemetry.metrics import Metrics
 
 

@@ -11,10 +11,10 @@ from typing import Final
 
 import structlog
 
+from rushes.domain.job import State
 from rushes.errors import RushesError
-from rushes.jobs.history import Event, HistoryStore
-from rushes.jobs.job import State
-from rushes.jobs.moving import Move
+from rushes.jobs.events.store import Event, HistoryStore
+from rushes.jobs.transitions import Move
 from rushes.telemetry.metrics import Metrics
 from rushes.telemetry.spans import Spans, Step
 

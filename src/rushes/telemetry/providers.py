@@ -11,14 +11,14 @@ from typing import TypeVar
 
 from rushes.catalogue.model import Model
 from rushes.clock import SteadyClock
+from rushes.domain.job import Job
+from rushes.domain.output import Output
+from rushes.domain.progress import Handle, Progress, Submission, Working
+from rushes.domain.request import VideoRequest
 from rushes.errors import RushesError
-from rushes.jobs.job import Job
 from rushes.providers.base import Credential, Provider, ReadMedia
 from rushes.telemetry.metrics import Metrics
 from rushes.telemetry.spans import Spans, Step
-from rushes.video.output import Output
-from rushes.video.progress import Handle, Progress, Submission, Working
-from rushes.video.request import VideoRequest
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from rushes.domain.job import Status
+from rushes.engine.breaker import BreakerState, Circuit, CircuitHealth
 from rushes.errors import DatabaseUnavailable
-from rushes.jobs.breaker import BreakerState, Circuit, CircuitHealth
-from rushes.jobs.job import Status
 from rushes.telemetry.metrics import Metrics
 from rushes.telemetry.store import Snapshot, TelemetryStore
 

@@ -14,10 +14,10 @@ import structlog
 
 from rushes.clock import Clock
 from rushes.db.database import Database
+from rushes.domain.job import Job
 from rushes.errors import JobNotFound, RushesError
-from rushes.jobs.job import Job
-from rushes.jobs.moving import ANNOUNCEMENTS_CHANNEL
 from rushes.jobs.store import JobStore, job_from
+from rushes.jobs.transitions import ANNOUNCEMENTS_CHANNEL
 from rushes.webhooks.delivery import Heard, Sender
 from rushes.webhooks.endpoint import Delivery, Endpoint
 from rushes.webhooks.message import message

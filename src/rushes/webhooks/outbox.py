@@ -1,7 +1,7 @@
 """The messages still to be delivered: written from the changes of jobs, leased to whoever tries them, settled.
 
-A change is marked in the transaction that makes it (`jobs/moving.py`), and turned into messages in another that takes
-the mark away, so that a crash between the two loses and repeats nothing. A lease is taken over when it runs out.
+A change is marked in the transaction that makes it (`jobs/transitions.py`), and turned into messages in another that
+takes the mark away, so that a crash between the two loses and repeats nothing. A lease is taken over when it runs out.
 
 Locks are taken in one order: the job's row where it matters, its events, deliveries, lanes by their names, endpoints.
 Only a claim takes a lane first, and it waits for no delivery.
@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rushes.db.database import Database, Row, Transaction, fetch_one
+from rushes.domain.notification import Listener
 from rushes.ids import new_id
-from rushes.jobs.listener import Listener
 from rushes.webhooks.endpoint import Delivery, DeliveryState, lane_of, shown_url
 from rushes.webhooks.message import TYPE_OF_STATE, MessageType
 from rushes.webhooks.store import WAKE_LANE, delivery_from

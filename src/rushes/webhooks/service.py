@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from rushes.accounts.keys import Caller
 from rushes.clock import Clock
+from rushes.domain.notification import Listener
 from rushes.errors import RefusedAddress, RefusedInput
 from rushes.ids import new_id
-from rushes.jobs.listener import Listener
 from rushes.net.client import HttpClient, Sink
 from rushes.webhooks.delivery import Heard, Sender
 from rushes.webhooks.endpoint import Delivery, Endpoint, SealedSecret, shown_url

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rushes.api.generation import LONGEST_PROMPT, GenerationBody, asked_of
-from rushes.jobs.listener import Listener
+from rushes.domain.notification import Listener
 
 
 @pytest.mark.parametrize("prompt", ["", " ", "\n\t", "\u00a0\u3000", "x" * (LONGEST_PROMPT + 1)])

@@ -10,9 +10,9 @@ import pytest
 from rushes.app.own_servers import assumed, discovering, own_servers, with_own_servers
 from rushes.catalogue.load import Catalogue, load
 from rushes.clock import SystemClock
+from rushes.domain.request import Role
 from rushes.errors import StartupError
 from rushes.settings import Settings, load_settings
-from rushes.video.request import Role
 
 URL = "http://127.0.0.1:8000"
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from rushes.catalogue.check import complete
 from rushes.catalogue.load import load
 from rushes.catalogue.model import Audio, Model
+from rushes.domain.request import InputMedia, Role, VideoRequest
 from rushes.errors import CallerError, InvalidRequest, UnsupportedOption
-from rushes.video.request import InputMedia, Role, VideoRequest
 
 CATALOGUE = load()
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from rushes.catalogue.load import load
 from rushes.catalogue.params import PORTABLE, lift_portable, refuse_reserved
+from rushes.domain.request import Json
 from rushes.errors import UnsupportedOption
-from rushes.video.request import Json
 
 google = load().find_provider("google")
 assert google is not None

@@ -9,7 +9,7 @@ import pytest
 from rushes.catalogue.check import complete
 from rushes.catalogue.load import load
 from rushes.catalogue.price import estimate_usd
-from rushes.video.request import VideoRequest
+from rushes.domain.request import VideoRequest
 
 CATALOGUE = load()
 

@@ -12,7 +12,7 @@ from rushes.catalogue.load import load
 from rushes.catalogue.model import Audio, Model
 from rushes.catalogue.price import estimate_usd
 from rushes.catalogue.succession import complete_for
-from rushes.video.request import InputMedia, Role, VideoRequest
+from rushes.domain.request import InputMedia, Role, VideoRequest
 
 CATALOGUE = load()
 TODAY = date(2026, 11, 22)

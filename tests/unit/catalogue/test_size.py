@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.catalogue.size import ASPECT_RATIOS, COMMON, SHORT_SIDES, pixels, size_options, with_size
+from rushes.domain.request import VideoRequest
 from rushes.errors import CallerError, InvalidRequest, UnsupportedOption
-from rushes.video.request import VideoRequest
 
 
 @pytest.mark.parametrize(

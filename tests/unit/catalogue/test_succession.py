@@ -13,8 +13,8 @@ from rushes.catalogue.check import complete
 from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
 from rushes.catalogue.succession import complete_for, with_defaults_of
+from rushes.domain.request import VideoRequest
 from rushes.errors import UnsupportedOption
-from rushes.video.request import VideoRequest
 
 CATALOGUE = load()
 

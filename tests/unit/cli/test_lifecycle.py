@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from rushes.catalogue.load import Catalogue, load
 from rushes.cli.commands import app
 from rushes.cli.lifecycle import Finding, findings
-from rushes.jobs.usage import ModelUsage, Usage
+from rushes.money.usage import ModelUsage, Usage
 from rushes.providers.base import Credential
 from rushes.providers.credentials import Keyring, Pinned
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rushes.cli.recovery import _what_became_of
-from rushes.jobs.job import Problem, State
+from rushes.domain.job import Problem, State
 from rushes.jobs.store import JobStore
 from tests.fixtures.clocks import ManualClock
 from tests.fixtures.databases import fresh_sqlite

@@ -13,8 +13,8 @@ import pytest
 
 from rushes.db.database import Transaction
 from rushes.db.postgres import PoolLimits, PostgresDatabase, check_url, place_of
+from rushes.engine.claims import LeaseStore
 from rushes.errors import DatabaseUnavailable, OutcomeUnknown, Overloaded, StartupError
-from rushes.jobs.leases import LeaseStore
 from rushes.jobs.store import JobStore
 from tests.fixtures.new_jobs import ACCOUNT, new_job
 from tests.fixtures.postgres import run_sql, shared_server

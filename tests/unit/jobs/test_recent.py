@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.db.database import Row
+from rushes.domain.job import Job
 from rushes.jobs import recent
-from rushes.jobs.job import Job
 from rushes.jobs.recent import RecentJobs
 
 

@@ -17,15 +17,15 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from rushes.clock import SystemClock
 from rushes.db.database import Transaction
 from rushes.db.sqlite import SqliteDatabase
+from rushes.domain.request import Role
 from rushes.errors import InputQuotaReached, InvalidRequest, MediaError, RefusedInput, RushesError, UnusableInput
 from rushes.media import inputs as module
-from rushes.media.cleaner import InputCleaner
+from rushes.media.input_cleaner import InputCleaner
+from rushes.media.input_store import InputStore, StoredInput
 from rushes.media.inputs import GivenMedia, Inputs, Terms
 from rushes.media.inspection import Inspector
 from rushes.media.local import LocalStorage
-from rushes.media.store import InputStore, StoredInput
 from rushes.net.client import HttpClient, Sink
-from rushes.video.request import Role
 from tests.fixtures.databases import fresh_sqlite
 from tests.fixtures.media import image, noise, video
 
@@ -454,7 +454,7 @@ async def test_a_cleaner_that_was_killed_half_way_is_followed_by_one_that_ends_i
 
 
 async def test_many_files_are_cleaned_in_batches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rushes.media.cleaner.BATCH", 2)
+    monkeypatch.setattr("rushes.media.input_cleaner.BATCH", 2)
     keys = [key for _ in range(5) for key in await world.take(noise((4, 4)))]
     for number, key in enumerate(keys):
         await world.job(f"job_{number}", "completed", key)

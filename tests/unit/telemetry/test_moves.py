@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import structlog
 
-from rushes.jobs.history import Event
-from rushes.jobs.job import State
-from rushes.jobs.moving import Move
+from rushes.domain.job import State
+from rushes.jobs.events.store import Event
+from rushes.jobs.transitions import Move
 from rushes.telemetry.metrics import Metrics
 from rushes.telemetry.moves import Moves, stages_of
 from rushes.telemetry.spans import NoSpans, Step

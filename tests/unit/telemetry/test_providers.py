@@ -6,14 +6,14 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from rushes.domain.job import Job
+from rushes.domain.output import Output
+from rushes.domain.progress import Done, Handle, Progress, Working
 from rushes.errors import ProviderUnavailable
-from rushes.jobs.job import Job
 from rushes.providers.base import NO_CREDENTIAL, Credential, Provider
 from rushes.telemetry.metrics import Metrics
 from rushes.telemetry.providers import ObservedProvider
 from rushes.telemetry.spans import NoSpans, Step
-from rushes.video.output import Output
-from rushes.video.progress import Done, Handle, Progress, Working
 
 
 class Played(Provider):

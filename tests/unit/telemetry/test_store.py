@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rushes.jobs.leases import LeaseStore
+from rushes.engine.claims import LeaseStore
 from rushes.jobs.store import JobStore
 from rushes.telemetry.store import BUSY_LANES, Lane, TelemetryStore
 from tests.fixtures.clocks import ManualClock

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rushes.clock import Clock
-from rushes.jobs.job import Job
+from rushes.domain.job import Job
 from rushes.jobs.store import JobStore
 from rushes.net.client import HttpClient
 from rushes.sealing import Sealer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from rushes.jobs.job import State, Status
+from rushes.domain.job import State, Status
 from rushes.webhooks.message import LARGEST_BYTES, LEFT_OUT, TYPE_OF_STATE, message
 from tests.fixtures.clocks import START_MS
 

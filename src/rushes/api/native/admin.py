@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from rushes.accounts.account_store import Account
 from rushes.accounts.limits import WHOLE_ACCOUNT
-from rushes.accounts.roster import Account
 from rushes.api.answers import json_response
 from rushes.api.authentication import Administrator
 from rushes.api.body import invalid_fields, read_json_object, refuse_unknown, shaped
@@ -19,8 +19,8 @@ from rushes.api.native.key_shapes import LimitsView, Name, body_schema, limits_v
 from rushes.api.native.paging import PARAMETERS, Cursor, PageLimit, paged, place_of
 from rushes.api.native.usage import AccountUsage, usage_of
 from rushes.api.services import Services, services_of
-from rushes.api.times import rfc3339, rfc3339_or_none
 from rushes.errors import FieldError
+from rushes.views.times import rfc3339, rfc3339_or_none
 
 router = APIRouter()
 

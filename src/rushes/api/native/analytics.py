@@ -18,7 +18,7 @@ from rushes.api.native.answers import problems
 from rushes.api.native.usage import UsageView, usage_view
 from rushes.api.services import services_of
 from rushes.errors import FieldError
-from rushes.jobs.usage import Grouping, Usage
+from rushes.money.usage import Grouping, Usage
 
 router = APIRouter()
 

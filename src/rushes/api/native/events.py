@@ -24,11 +24,11 @@ from rushes.api.native.answers import problems
 from rushes.api.native.inline import InlineVideos
 from rushes.api.native.schemas import job_view
 from rushes.api.services import services_of
-from rushes.api.times import rfc3339
+from rushes.domain.job import Job
 from rushes.errors import FieldError, JobNotFound, NotAllowed, NotAuthenticated, RushesError
-from rushes.jobs.following import Ended, Happening, Moved, Position, Progressed, follow, has_seen_the_end
-from rushes.jobs.job import Job
-from rushes.jobs.watching import Watch
+from rushes.jobs.events.stream import Ended, Happening, Moved, Position, Progressed, follow, has_seen_the_end
+from rushes.jobs.events.waiters import Watch
+from rushes.views.times import rfc3339
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from rushes.api.answers import json_response
 from rushes.api.native.inline import InlineVideos
 from rushes.api.native.schemas import GenerationFinished, job_view
 from rushes.api.services import services_of
-from rushes.jobs.job import Job, Status
+from rushes.domain.job import Job, Status
 
 
 async def finished_response(request: Request, job: Job) -> Response:

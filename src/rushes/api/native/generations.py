@@ -25,16 +25,16 @@ from rushes.api.native.schemas import (
     GenerationFinished,
     GenerationStarted,
     StartedJob,
-    usage,
 )
 from rushes.api.native.waiting import ended_within
 from rushes.api.once import once_of
 from rushes.api.prefer import PREFER_PARAMETER, preference_of
 from rushes.api.services import services_of
-from rushes.api.times import rfc3339
+from rushes.domain.job import Job
 from rushes.errors import RushesError
 from rushes.jobs.idempotency import HEADER, LONGEST_KEY, Replay
-from rushes.jobs.job import Job
+from rushes.views.job import usage
+from rushes.views.times import rfc3339
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from rushes.api.answers import json_response
 from rushes.api.errors import problem
 from rushes.api.native.answers import problems
 from rushes.api.vitals import vitals_of
-from rushes.jobs.breaker import BreakerState
+from rushes.engine.breaker import BreakerState
 
 router = APIRouter()
 probes = APIRouter()

@@ -11,8 +11,8 @@ from contextlib import aclosing
 
 from starlette.responses import StreamingResponse
 
+from rushes.domain.output import StoredVideo
 from rushes.media.storage import Storage
-from rushes.video.output import StoredVideo
 
 
 class InlineVideos:

@@ -16,12 +16,13 @@ from rushes.api.cursors import cursor_of, milliseconds, seq_of
 from rushes.api.document import leads_to
 from rushes.api.native.answers import problems
 from rushes.api.native.inline import InlineVideos
-from rushes.api.native.schemas import Cancelled, JobPage, JobView, job_view, view_of
+from rushes.api.native.schemas import Cancelled, JobPage, job_view
 from rushes.api.native.waiting import ended_within
 from rushes.api.prefer import PREFER_PARAMETER, preference_of
 from rushes.api.services import Services, services_of
-from rushes.jobs.job import Job, Status
+from rushes.domain.job import Job, Status
 from rushes.jobs.store import Listing
+from rushes.views.job import JobView, view_of
 
 router = APIRouter()
 

@@ -18,7 +18,7 @@ from rushes.api.services import Services, services_of
 from rushes.catalogue.choose import get_model, get_provider, served
 from rushes.catalogue.load import ProviderEntry
 from rushes.catalogue.model import Audio, Model
-from rushes.video.request import Role
+from rushes.domain.request import Role
 
 router = APIRouter()
 

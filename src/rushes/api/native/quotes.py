@@ -16,10 +16,10 @@ from rushes.api.generation import asked_of
 from rushes.api.native.answers import problems
 from rushes.api.native.generations import BODY_SCHEMA
 from rushes.api.services import services_of
-from rushes.api.times import rfc3339_or_none
 from rushes.catalogue.price import to_usd
-from rushes.jobs.quoting import UNKNOWN_PRICE, Quote, Quoted
-from rushes.jobs.spending import SpendLimit
+from rushes.jobs.quote import UNKNOWN_PRICE, Quote, Quoted
+from rushes.money.spend_limits import SpendLimit
+from rushes.views.times import rfc3339_or_none
 
 router = APIRouter()
 

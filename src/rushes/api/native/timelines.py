@@ -10,9 +10,9 @@ from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
 from rushes.api.native.answers import problems
 from rushes.api.services import services_of
-from rushes.api.times import rfc3339
-from rushes.jobs.job import AttemptState, Job, Status
-from rushes.jobs.timeline import Timeline, read_timeline
+from rushes.domain.job import AttemptState, Job, Status
+from rushes.jobs.events.sentences import Timeline, read_timeline
+from rushes.views.times import rfc3339
 
 router = APIRouter()
 

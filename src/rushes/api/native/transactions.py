@@ -15,9 +15,9 @@ from rushes.api.cursors import cursor_of, milliseconds, seq_of
 from rushes.api.native.answers import problems
 from rushes.api.native.jobs import Moment
 from rushes.api.services import services_of
-from rushes.api.times import rfc3339
-from rushes.jobs.ledger import Kind
-from rushes.jobs.transactions import Line, LineListing
+from rushes.money.ledger import Kind
+from rushes.money.statement import Line, LineListing
+from rushes.views.times import rfc3339
 
 router = APIRouter()
 

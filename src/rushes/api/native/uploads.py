@@ -14,9 +14,9 @@ from rushes.api.authentication import Authenticated
 from rushes.api.multipart import file_of
 from rushes.api.native.answers import problems
 from rushes.api.services import services_of
-from rushes.api.times import rfc3339
 from rushes.errors import BodyTooLarge, WrongContentType
 from rushes.media.inputs import MIB, MOST_UPLOAD_BYTES
+from rushes.views.times import rfc3339
 
 router = APIRouter()
 

@@ -16,8 +16,8 @@ from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
 from rushes.api.native.answers import problems
 from rushes.api.services import Services, services_of
-from rushes.api.times import rfc3339
-from rushes.jobs.usage import ModelUsage, Usage
+from rushes.money.usage import ModelUsage, Usage
+from rushes.views.times import rfc3339
 
 router = APIRouter()
 

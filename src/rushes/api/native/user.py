@@ -13,7 +13,7 @@ from rushes.api.native.answers import problems
 from rushes.api.native.key_shapes import KeyView, LimitsView, key_view, limits_view
 from rushes.api.native.usage import Remaining, remaining_of
 from rushes.api.services import services_of
-from rushes.api.times import rfc3339
+from rushes.views.times import rfc3339
 
 router = APIRouter()
 

@@ -13,10 +13,10 @@ from rushes.api.authentication import Authenticated
 from rushes.api.content import finished_video, linked_response, no_video, poster_response, video_of, video_response
 from rushes.api.native.answers import file_of, problems, ranged_file_of
 from rushes.api.services import services_of
+from rushes.domain.job import Job
+from rushes.domain.output import StoredVideo
 from rushes.errors import JobNotFound
-from rushes.jobs.job import Job
 from rushes.media.links import LinkState
-from rushes.video.output import StoredVideo
 
 router = APIRouter()
 authenticated_router = APIRouter()

@@ -8,8 +8,8 @@ from starlette.requests import Request
 
 from rushes.accounts.keys import Caller
 from rushes.api.services import services_of
+from rushes.domain.job import Job
 from rushes.errors import Overloaded, TooManyWatchers
-from rushes.jobs.job import Job
 
 
 async def ended_within(request: Request, caller: Caller, job_id: str, wait_s: int) -> Job | None:

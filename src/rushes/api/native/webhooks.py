@@ -17,7 +17,7 @@ from rushes.api.document import leads_to
 from rushes.api.generation import known_events
 from rushes.api.native.answers import problems
 from rushes.api.services import services_of
-from rushes.api.times import rfc3339, rfc3339_or_none
+from rushes.views.times import rfc3339, rfc3339_or_none
 from rushes.webhooks.endpoint import Delivery, DeliveryState, Endpoint, SealedSecret
 from rushes.webhooks.message import MessageType
 from rushes.webhooks.service import Wish

@@ -23,9 +23,9 @@ from rushes.api.openai.fields import Given, hashable, meaning_of, renamed
 from rushes.api.openai.names import DEFAULT_MODEL, checked_name, model_named
 from rushes.api.openai.schemas import ErrorEnvelope, poll_after_ms, video_view
 from rushes.api.services import services_of
+from rushes.domain.job import Job, Status
 from rushes.errors import InvalidRequest, UnknownField, UnsupportedOption, UnusableInput
 from rushes.jobs.idempotency import Once, Replay
-from rushes.jobs.job import Job, Status
 
 POLL_AFTER = "openai-poll-after-ms"
 """How OpenAI's client is told when to ask again."""

@@ -14,8 +14,8 @@ from rushes.api.multipart import Part, parts_of
 from rushes.api.openai.fields import FIELDS, FILE_FIELDS, Given, read_form
 from rushes.api.services import services_of
 from rushes.errors import BodyTooLarge, FieldError, WrongContentType
+from rushes.media.input_store import StoredInput
 from rushes.media.inputs import MIB, MOST_VIDEO_BYTES
-from rushes.media.store import StoredInput
 
 FORM = "multipart/form-data"
 

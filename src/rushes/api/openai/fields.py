@@ -17,8 +17,8 @@ import pydantic_core
 from rushes.api.body import invalid_fields, refuse_unknown
 from rushes.catalogue.wording import shown
 from rushes.errors import FieldError, InvalidRequest, UnknownField, UnsupportedOption, UnusableInput
+from rushes.media.input_store import StoredInput
 from rushes.media.sniff import VIDEO_TYPES
-from rushes.media.store import StoredInput
 
 Container = TypeVar("Container", list[Any], dict[str, Any])
 

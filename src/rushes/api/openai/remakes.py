@@ -22,12 +22,12 @@ from rushes.api.services import Services, services_of
 from rushes.catalogue.choose import choose
 from rushes.catalogue.model import Model
 from rushes.catalogue.wording import listed
+from rushes.domain.job import Job
+from rushes.domain.output import StoredVideo
+from rushes.domain.request import Role
 from rushes.errors import FieldError, UnsupportedOption
 from rushes.jobs.idempotency import Once
-from rushes.jobs.job import Job
 from rushes.media.storage import Storage
-from rushes.video.output import StoredVideo
-from rushes.video.request import Role
 
 router = APIRouter()
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rushes.catalogue.size import pixels
-from rushes.jobs.job import Job, Problem, Status
-from rushes.video.request import Role
+from rushes.domain.job import Job, Problem, Status
+from rushes.domain.request import Role
 
 VideoStatus = Literal["queued", "in_progress", "completed", "failed"]
 

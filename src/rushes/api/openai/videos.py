@@ -20,8 +20,8 @@ from rushes.api.openai.fields import FIELDS, FILE_FIELDS, Kind
 from rushes.api.openai.schemas import DeletedVideo, VideoPage, VideoView, video_view
 from rushes.api.services import services_of
 from rushes.catalogue.wording import shown
+from rushes.domain.job import Status
 from rushes.errors import FieldError, JobNotFinished, JobNotFound, NotCancellable, UnsupportedOption
-from rushes.jobs.job import Status
 from rushes.jobs.store import Listing
 
 router = APIRouter()

@@ -15,15 +15,15 @@ from typing import TypeVar
 
 from rushes.catalogue.model import Model
 from rushes.clock import Clock
+from rushes.domain.output import Output
+from rushes.domain.progress import Done, Failed, Handle, Progress, Submission, Working
+from rushes.domain.request import VideoRequest
 from rushes.errors import OutputLost, ProviderRejected, ProviderUnavailable, UnsupportedOption
 from rushes.offload import Offload
 from rushes.providers.animatic.behaviours import BEHAVIOURS
 from rushes.providers.animatic.darkroom import Darkroom, Drawing, Undrawable
 from rushes.providers.animatic.order import Input, Order
 from rushes.providers.base import Credential, Provider, ReadMedia
-from rushes.video.output import Output
-from rushes.video.progress import Done, Failed, Handle, Progress, Submission, Working
-from rushes.video.request import VideoRequest
 
 T = TypeVar("T")
 

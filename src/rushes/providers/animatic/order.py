@@ -6,8 +6,8 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, fields
 
+from rushes.domain.progress import Handle
 from rushes.errors import UnsupportedOption
-from rushes.video.progress import Handle
 
 VERSION = 1
 
@@ -22,7 +22,7 @@ _PROVIDER_CHOOSES = {"auto": "16:9", "adaptive": "16:9"}
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input file in the scratch directory, and the role (video/request.py) that it plays."""
+    """One input file in the scratch directory, and the role (domain/request.py) that it plays."""
 
     role: str
     file: str

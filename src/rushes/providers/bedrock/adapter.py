@@ -18,6 +18,9 @@ from typing import Final
 
 from rushes.catalogue.model import Model
 from rushes.clock import Clock
+from rushes.domain.output import Output
+from rushes.domain.progress import Failed, Handle, Progress, Submission
+from rushes.domain.request import VideoRequest
 from rushes.errors import ProviderRejected, ProviderUnavailable, UnexpectedResponse
 from rushes.providers.base import Credential, Provider, ReadMedia
 from rushes.providers.bedrock.account import account_of
@@ -32,9 +35,6 @@ from rushes.providers.bedrock.payload import frames_of, invocation
 from rushes.providers.bedrock.reply import place_of, progress_of, why_not_fetched, why_not_polled, why_refused
 from rushes.providers.failure import said
 from rushes.providers.http import DOWNLOAD_LIMIT_BYTES, CallLimits
-from rushes.video.output import Output
-from rushes.video.progress import Failed, Handle, Progress, Submission
-from rushes.video.request import VideoRequest
 
 HANDLE_VERSION: Final = 1
 

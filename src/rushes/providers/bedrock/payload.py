@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Final
 
+from rushes.domain.request import InputMedia, Json, Role, VideoRequest
 from rushes.errors import ProviderRejected
-from rushes.video.request import InputMedia, Json, Role, VideoRequest
 
 KEYFRAMES: Final = {Role.INPUT_IMAGE: "frame0", Role.LAST_FRAME: "frame1"}
 IMAGE_TYPES: Final = ("image/png", "image/jpeg")

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from rushes.domain.output import Output
+from rushes.domain.progress import Done, Failed, Progress, Working
 from rushes.errors import (
     ContentFiltered,
     OutputLost,
@@ -19,8 +21,6 @@ from rushes.errors import (
     UnexpectedResponse,
 )
 from rushes.providers.failure import Complaint, Reply, poll_error, said, submit_error
-from rushes.video.output import Output
-from rushes.video.progress import Done, Failed, Progress, Working
 
 OUTPUT_VERSION: Final = 1
 FILE: Final = "output.mp4"

@@ -22,6 +22,9 @@ from yarl import URL
 
 from rushes.catalogue.model import Model
 from rushes.clock import Clock
+from rushes.domain.output import Output
+from rushes.domain.progress import Failed, Handle, Progress, Submission, Working
+from rushes.domain.request import InputMedia, Role, VideoRequest
 from rushes.errors import (
     OutputLost,
     ProviderAuth,
@@ -43,9 +46,6 @@ from rushes.providers.google.reply import (
     why_refused,
 )
 from rushes.providers.http import DOWNLOAD_LIMIT_BYTES, CallLimits, Origin
-from rushes.video.output import Output
-from rushes.video.progress import Failed, Handle, Progress, Submission, Working
-from rushes.video.request import InputMedia, Role, VideoRequest
 
 GOOGLE_URL: Final = "https://generativelanguage.googleapis.com"
 SURFACE: Final = "gemini"

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Final
 
+from rushes.domain.request import InputMedia, Json, Role, VideoRequest
 from rushes.errors import ProviderRejected
 from rushes.providers.body import Inline
-from rushes.video.request import InputMedia, Json, Role, VideoRequest
 
 Media = Sequence[tuple[InputMedia, Inline]]
 

@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 from yarl import URL
 
 from rushes.clock import Clock
+from rushes.domain.output import Output
 from rushes.errors import OutputLost, ProviderAuth, ProviderError, ProviderRejected, ProviderUnavailable, StartupError
 from rushes.net.client import HttpClient, TimeLimits, same_origin
 from rushes.providers.base import Credential
@@ -19,7 +20,6 @@ from rushes.providers.failure import Reply
 from rushes.providers.google.inline import video_in
 from rushes.providers.google.tokens import PROJECT, TOKEN_URL, AccessTokens, ServiceAccount
 from rushes.providers.http import DOWNLOAD_LIMIT_BYTES, CallLimits, Origin
-from rushes.video.output import Output
 
 STORAGE_URL: Final = "https://storage.googleapis.com"
 VEO_LOCATION: Final = "us-central1"

@@ -10,6 +10,9 @@ from contextlib import aclosing
 from typing import Final
 from urllib.parse import quote
 
+from rushes.domain.output import Output
+from rushes.domain.progress import Done, Failed, Handle, Progress, Submission
+from rushes.domain.request import Role, VideoRequest
 from rushes.errors import ProviderRejected, ProviderUnavailable
 from rushes.providers.base import Credential, ReadMedia
 from rushes.providers.body import Inline
@@ -26,9 +29,6 @@ from rushes.providers.google.reply import (
     progress_of,
 )
 from rushes.providers.google.veo_reply import why_refused
-from rushes.video.output import Output
-from rushes.video.progress import Done, Failed, Handle, Progress, Submission
-from rushes.video.request import Role, VideoRequest
 
 API: Final = "omni"
 LOCATION: Final = "global"

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from typing import Final
 
+from rushes.domain.output import Output
+from rushes.domain.progress import Done, Failed, Progress, Working
 from rushes.errors import (
     ContentFiltered,
     ProviderAuth,
@@ -17,8 +19,6 @@ from rushes.errors import (
     UnexpectedResponse,
 )
 from rushes.providers.failure import Complaint, Reply, credit_empty, said, submit_error
-from rushes.video.output import Output
-from rushes.video.progress import Done, Failed, Progress, Working
 
 OUTPUT_VERSION: Final = 1
 DECODED_AT_ONCE_CHARS: Final = 1024 * 1024

@@ -7,6 +7,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
+from rushes.domain.output import Output
+from rushes.domain.progress import Failed, Handle, Progress, Submission
+from rushes.domain.request import VideoRequest
 from rushes.errors import ProviderRejected, ProviderUnavailable
 from rushes.providers.base import Credential, ReadMedia
 from rushes.providers.body import Inline
@@ -16,9 +19,6 @@ from rushes.providers.google.platform import Platform
 from rushes.providers.google.reply import complaint_of
 from rushes.providers.google.veo_payload import prediction
 from rushes.providers.google.veo_reply import INLINE_FIELD, OPERATION_NAME, operation_name, progress_of, why_refused
-from rushes.video.output import Output
-from rushes.video.progress import Failed, Handle, Progress, Submission
-from rushes.video.request import VideoRequest
 
 API: Final = "veo"
 HANDLE_VERSION: Final = 1

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from rushes.domain.output import Output
+from rushes.domain.progress import Done, Failed, Progress, Working
 from rushes.errors import ContentFiltered, ProviderAuth, ProviderError, ProviderRejected, UnexpectedResponse
 from rushes.providers.failure import Complaint, Reply, credit_empty, said, submit_error
 from rushes.providers.google.reply import CREDIT_WORDS, RETIRED_WORDS, SAFETY_WORDS, complaint_of
-from rushes.video.output import Output
-from rushes.video.progress import Done, Failed, Progress, Working
 
 OUTPUT_VERSION: Final = 1
 INLINE_FIELD: Final = "bytesBase64Encoded"

@@ -18,6 +18,9 @@ from typing import Final
 
 from rushes.catalogue.model import Model
 from rushes.clock import Clock
+from rushes.domain.output import Output
+from rushes.domain.progress import Handle, Progress, Submission
+from rushes.domain.request import VideoRequest
 from rushes.net.client import HttpClient
 from rushes.providers.base import Credential, Provider, ReadMedia
 from rushes.providers.google import platform_omni, veo
@@ -26,9 +29,6 @@ from rushes.providers.google.platform_omni import PlatformOmni
 from rushes.providers.google.veo import Veo
 from rushes.providers.google.veo_reply import OPERATION_NAME
 from rushes.providers.http import DOWNLOAD_LIMIT_BYTES, CallLimits
-from rushes.video.output import Output
-from rushes.video.progress import Handle, Progress, Submission
-from rushes.video.request import VideoRequest
 
 SURFACE: Final = "vertex"
 OMNI_PREFIX: Final = "gemini-"

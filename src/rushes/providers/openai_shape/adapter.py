@@ -24,6 +24,9 @@ from yarl import URL
 
 from rushes.catalogue.model import Model
 from rushes.clock import Clock
+from rushes.domain.output import Output
+from rushes.domain.progress import Failed, Handle, Progress, Submission, Working
+from rushes.domain.request import VideoRequest
 from rushes.errors import (
     OutputLost,
     ProviderAuth,
@@ -49,9 +52,6 @@ from rushes.providers.openai_shape.reply import (
     video_of,
     why_refused,
 )
-from rushes.video.output import Output
-from rushes.video.progress import Failed, Handle, Progress, Submission, Working
-from rushes.video.request import VideoRequest
 
 HANDLE_VERSION: Final = 1
 SENDABLE_KEY: Final = re.compile(r"[\x21-\x7e]+")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from rushes.video.request import Role
+from rushes.domain.request import Role
 
 
 @dataclass(frozen=True, slots=True)

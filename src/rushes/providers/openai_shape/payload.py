@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 
 from rushes.catalogue.model import Audio, Model
 from rushes.catalogue.size import pixels
+from rushes.domain.request import InputMedia, Json, Role, VideoRequest
 from rushes.errors import ProviderRejected
 from rushes.providers.body import Inline, JsonBody
 from rushes.providers.form import Part
 from rushes.providers.openai_shape.flavor import Flavor
-from rushes.video.request import InputMedia, Json, Role, VideoRequest
 
 Media = Sequence[tuple[InputMedia, bytes]]
 

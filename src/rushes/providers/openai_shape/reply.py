@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Final
 
+from rushes.domain.output import Output
+from rushes.domain.progress import Done, Failed, Progress, Working
 from rushes.errors import ContentFiltered, ProviderError, ProviderRejected, UnexpectedResponse
 from rushes.providers.failure import Complaint, Reply, credit_empty, said, submit_error
-from rushes.video.output import Output
-from rushes.video.progress import Done, Failed, Progress, Working
 
 OUTPUT_VERSION: Final = 1
 MOST_MODELS: Final = 200

@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message
 
+from rushes.accounts.account_store import Roster
+from rushes.accounts.key_store import AccountStore
 from rushes.accounts.keys import Mode
 from rushes.accounts.limits import LimitName, LimitStore
-from rushes.accounts.roster import Roster
-from rushes.accounts.store import AccountStore
 from rushes.api.native.events import EventStream, _position, follow_job
 from rushes.api.native.waiting import ended_within
+from rushes.domain.job import Status
 from rushes.errors import InvalidRequest
-from rushes.jobs.following import QUIET_S, Position
-from rushes.jobs.history import HistoryStore
-from rushes.jobs.job import Status
-from rushes.jobs.watching import Watching, WatchLimits
+from rushes.jobs.events.store import HistoryStore
+from rushes.jobs.events.stream import QUIET_S, Position
+from rushes.jobs.events.waiters import Watching, WatchLimits
+from tests.fixtures.engine import Engine
 from tests.unit.api.asking import request_of
-from tests.unit.jobs.engine import Engine
 
 
 class Listener:

@@ -12,7 +12,7 @@ from rushes.api.native.models import ModelView, model_view
 from rushes.api.services import Services
 from rushes.catalogue.load import Catalogue, load
 from rushes.catalogue.model import Audio, Model
-from rushes.video.request import Role
+from rushes.domain.request import Role
 from tests.fixtures.new_jobs import clip_model
 
 TODAY = date(2026, 11, 22)

@@ -10,18 +10,14 @@ import pytest
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from rushes.api.links import Links
-from rushes.api.native.schemas import (
-    JobView,
-    accepted_options,
-    job_view,
-    usage,
-)
+from rushes.api.native.schemas import job_view
 from rushes.clock import SystemClock
-from rushes.jobs.job import Job, Problem, State
+from rushes.domain.job import Job, Problem, State
+from rushes.domain.output import StoredVideo
+from rushes.domain.request import VideoRequest
 from rushes.media.links import LinkSigner
-from rushes.video.output import StoredVideo
-from rushes.video.request import VideoRequest
+from rushes.views.job import JobView, accepted_options, usage
+from rushes.views.links import Links
 from tests.unit.api.asking import request_of
 
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from rushes.api.native.usage import account_usage, month_of
-from rushes.api.times import rfc3339
-from rushes.jobs.usage import ModelUsage, Usage
+from rushes.money.usage import ModelUsage, Usage
+from rushes.views.times import rfc3339
 
 TEN = Usage(jobs=10, completed=7, failed=2, unpriced=1, cost_usd=Decimal("0.3"))
 ONE = Usage(jobs=1, completed=1, cost_usd=Decimal("0.1"))

@@ -13,8 +13,8 @@ from rushes.api.body import LARGEST_BODY_BYTES
 from rushes.api.openai import body as reading
 from rushes.api.openai.body import MOST_FILES, read_fields
 from rushes.errors import BodyTooLarge, InvalidRequest, UnknownField, WrongContentType
+from rushes.media.input_store import StoredInput
 from rushes.media.inputs import MOST_VIDEO_BYTES
-from rushes.media.store import StoredInput
 from tests.unit.api.asking import request_of
 
 CALLER = Caller("acct_1", "key_1", Mode.TEST)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rushes.api.generation import GenerationBody
 from rushes.api.openai.fields import FIELDS, Kind, hashable, meaning_of, read_form, renamed
 from rushes.errors import FieldError, InvalidRequest, RefusedInput, UnknownField, UnsupportedOption
-from rushes.media.store import StoredInput
+from rushes.media.input_store import StoredInput
 
 FILE = StoredInput("upload_1", "inputs/1", "a" * 64, 10, "image/png", 4, 4, None, 0)
 FILM = StoredInput("upload_2", "inputs/2", "b" * 64, 10, "video/mp4", 4, 4, 1.0, 0)

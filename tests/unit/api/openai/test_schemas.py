@@ -9,9 +9,9 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from rushes.api.openai.schemas import LONGEST_WAIT_MS, SHORTEST_WAIT_MS, VideoView, poll_after_ms, video_view
-from rushes.jobs.job import Problem, State
-from rushes.video.output import StoredVideo
-from rushes.video.request import InputMedia, Role, VideoRequest
+from rushes.domain.job import Problem, State
+from rushes.domain.output import StoredVideo
+from rushes.domain.request import InputMedia, Role, VideoRequest
 from tests.unit.api.native.test_schemas import job
 
 FILM = StoredVideo("videos/1.mp4", 2_000, "0" * 64, "video/mp4", 1280, 704, 7.96)

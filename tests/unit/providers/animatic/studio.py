@@ -12,11 +12,11 @@ from PIL import Image
 
 from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
+from rushes.domain.progress import Done, Failed, Handle, Progress, Submission, Working
+from rushes.domain.request import InputMedia, Role, VideoRequest
 from rushes.offload import Offload
 from rushes.providers.animatic import Animatic
 from rushes.providers.base import NO_CREDENTIAL
-from rushes.video.progress import Done, Failed, Handle, Progress, Submission, Working
-from rushes.video.request import InputMedia, Role, VideoRequest
 
 TINY = VideoRequest(
     prompt="A kite over the dunes", aspect_ratio="16:9", resolution="144p", duration_s=1, generate_audio=False

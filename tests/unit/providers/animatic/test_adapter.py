@@ -13,6 +13,8 @@ import av
 import pytest
 
 from rushes.catalogue.load import load
+from rushes.domain.progress import Done, Failed, Working
+from rushes.domain.request import Role
 from rushes.errors import (
     ContentFiltered,
     OutputLost,
@@ -22,8 +24,6 @@ from rushes.errors import (
 )
 from rushes.providers.animatic.behaviours import BEHAVIOURS
 from rushes.providers.base import NO_CREDENTIAL
-from rushes.video.progress import Done, Failed, Working
-from rushes.video.request import Role
 
 from .studio import TINY, Studio, catalogued
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from rushes.domain.request import InputMedia, Role, VideoRequest
 from rushes.errors import ProviderRejected
 from rushes.providers.bedrock.payload import frames_of, invocation
-from rushes.video.request import InputMedia, Role, VideoRequest
 
 PICTURE = InputMedia(Role.INPUT_IMAGE, "inputs/1", "image/png", 3, "0" * 64)
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rushes.domain.progress import Done, Failed, Working
 from rushes.errors import (
     ContentFiltered,
     OutputLost,
@@ -22,7 +23,6 @@ from rushes.providers.bedrock.reply import (
     why_not_polled,
     why_refused,
 )
-from rushes.video.progress import Done, Failed, Working
 
 FOLDER = {"s3OutputDataConfig": {"s3Uri": "s3://films/rushes/abc123def456"}}
 

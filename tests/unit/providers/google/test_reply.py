@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from rushes.domain.progress import Done, Failed, Working
 from rushes.errors import (
     ContentFiltered,
     ProviderAuth,
@@ -16,7 +17,6 @@ from rushes.errors import (
 )
 from rushes.providers.failure import Raw, Reply
 from rushes.providers.google.reply import STATUSES, Stage, complaint_of, inline_video, progress_of, why_refused
-from rushes.video.progress import Done, Failed, Working
 from tests.fixtures.upstreams import gemini_scripts as scripts
 
 KEY = "AIzaSyUnit-0123456789_abcdefghijklmnop"

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from rushes.domain.request import InputMedia, Role, VideoRequest
 from rushes.errors import ProviderRejected
 from rushes.providers.body import Inline
 from rushes.providers.google.veo_payload import prediction
-from rushes.video.request import InputMedia, Role, VideoRequest
 
 KITE = VideoRequest(prompt="a red kite over dunes")
 

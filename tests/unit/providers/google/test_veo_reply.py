@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from rushes.domain.progress import Done, Failed, Working
 from rushes.errors import (
     ContentFiltered,
     ProviderAuth,
@@ -23,7 +24,6 @@ from rushes.providers.google.veo_reply import (
     progress_of,
     why_refused,
 )
-from rushes.video.progress import Done, Failed, Working
 from tests.fixtures.upstreams import vertex_scripts as scripts
 
 NAME = "projects/p-1/locations/us-central1/publishers/google/models/veo-3.1-generate-001/operations/9f00-1"

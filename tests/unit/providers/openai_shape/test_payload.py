@@ -10,10 +10,10 @@ import pytest
 from rushes.app.own_servers import models_at
 from rushes.catalogue.model import Model
 from rushes.clock import SystemClock
+from rushes.domain.request import VideoRequest
 from rushes.errors import ProviderRejected
 from rushes.providers.openai_shape import FLAVORS, Server
 from rushes.providers.openai_shape.payload import form
-from rushes.video.request import VideoRequest
 
 REQUEST = VideoRequest(prompt="a kite")
 

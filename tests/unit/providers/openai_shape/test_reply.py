@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rushes.domain.progress import Done, Failed, Progress, Working
 from rushes.errors import ContentFiltered, ProviderCreditEmpty, ProviderError, ProviderRejected, UnexpectedResponse
 from rushes.providers.failure import Reply
 from rushes.providers.openai_shape.reply import (
@@ -20,7 +21,6 @@ from rushes.providers.openai_shape.reply import (
     video_of,
     why_refused,
 )
-from rushes.video.progress import Done, Failed, Progress, Working
 
 VIDEO = {"id": "video_1", "object": "video", "progress": 0}
 

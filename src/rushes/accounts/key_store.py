@@ -1,0 +1,312 @@
+"""Keys in the database: made, listed, ended, and checked on every request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rushes.accounts.account_store import ENSURE_ACCOUNT
+from rushes.accounts.keys import (
+    USUAL_SCOPES,
+    Caller,
+    KeyRecord,
+    Mode,
+    Scope,
+    hash_key,
+    mode_of,
+    new_key,
+    scopes_from,
+    scopes_to_text,
+)
+from rushes.accounts.limits import LimitName
+from rushes.db.database import Database, Row, Transaction, fetch_one
+from rushes.errors import AccountDisabled, KeyNotFound, NotAuthenticated
+from rushes.ids import new_id
+
+BOOTSTRAP_ACCOUNT = "default"
+
+MOST_KEPT = 1_000
+"""Callers that one process keeps in mind between two commits."""
+
+ACCOUNT_BY_NAME = "SELECT id FROM accounts WHERE name = :name"
+
+INSERT_KEY = """
+INSERT INTO api_keys (id, account_id, name, mode, hint, hash, created_at, expires_at, scopes, bootstrap)
+VALUES (:id, :account_id, :name, :mode, :hint, :hash, :now, :now + :lifetime_ms, :scopes, :bootstrap)
+ON CONFLICT (hash) DO NOTHING
+"""
+
+SELECT_KEYS = """
+SELECT api_keys.*, accounts.name AS account FROM api_keys JOIN accounts ON accounts.id = api_keys.account_id
+"""
+
+LIST_KEYS = SELECT_KEYS + " ORDER BY api_keys.created_at, api_keys.id"
+
+KEYS_OF_ACCOUNT = (
+    SELECT_KEYS
+    + """
+WHERE api_keys.account_id = :account_id AND (api_keys.created_at, api_keys.id) > (:after_at, :after_id)
+ORDER BY api_keys.created_at, api_keys.id LIMIT :most
+"""
+)
+
+KEY_BY_ID = SELECT_KEYS + " WHERE api_keys.id = :id"
+
+KEY_BY_HASH = SELECT_KEYS + " WHERE api_keys.hash = :hash"
+
+# With what a request needs to know of its limits: one query, because every request pays for it.
+_VALID_KEYS = f"""
+SELECT api_keys.id, account_id, mode, scopes, expires_at, accounts.disabled_at AS account_disabled_at,
+       (SELECT value FROM limits WHERE limits.account_id = api_keys.account_id AND key_id = ''
+        AND limits.name = '{LimitName.REQUESTS_PER_MINUTE}') AS account_rate,
+       (SELECT value FROM limits WHERE limits.account_id = api_keys.account_id AND key_id = api_keys.id
+        AND limits.name = '{LimitName.REQUESTS_PER_MINUTE}') AS key_rate
+FROM api_keys JOIN accounts ON accounts.id = api_keys.account_id
+WHERE revoked_at IS NULL AND api_keys.disabled_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+"""  # noqa: S608 - fixed texts only
+
+VALID_KEY = _VALID_KEYS + " AND hash = :hash"
+
+VALID_KEY_BY_ID = _VALID_KEYS + " AND api_keys.id = :id"
+
+REVOKE_KEY = "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, :now) WHERE id = :id"
+
+DISABLE_KEY = "UPDATE api_keys SET disabled_at = COALESCE(disabled_at, :now) WHERE id = :id"
+
+ENABLE_KEY = "UPDATE api_keys SET disabled_at = NULL WHERE id = :id"
+
+RENAME_KEY = "UPDATE api_keys SET name = :name WHERE id = :id"
+
+DELETE_KEY = "DELETE FROM api_keys WHERE id = :id"
+
+DELETE_LIMITS = "DELETE FROM limits WHERE account_id = :account_id AND key_id = :key_id"
+
+DELETE_WINDOW = "DELETE FROM rate_windows WHERE account_id = :account_id AND key_id = :key_id"
+
+RETIRE_BOOTSTRAP_KEYS = """
+UPDATE api_keys SET disabled_at = COALESCE(disabled_at, :now) WHERE bootstrap = 1 AND hash <> :hash
+"""
+
+
+class AccountStore:
+    """Creates, lists, ends and checks keys.
+
+    What names one key raises KeyNotFound; given an `account_id`, also if the key is another account's.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._version: int | None = None
+        self._callers: dict[str, Caller] = {}
+        """Whom keys speak for, by their hashes or ids, as long as the database has this version."""
+
+    async def create_key(
+        self,
+        *,
+        account: str,
+        name: str,
+        mode: Mode,
+        lifetime_s: float | None = None,
+        scopes: frozenset[Scope] = USUAL_SCOPES,
+    ) -> tuple[KeyRecord, str]:
+        """Make a key for the account of this name, which is made too if it is new. The key itself is not kept."""
+        key = new_key(mode)
+
+        async def body(transaction: Transaction) -> KeyRecord:
+            account_id = await _ensured(transaction, account)
+            return await _insert(transaction, account_id, key, name=name, lifetime_s=lifetime_s, scopes=scopes)
+
+        return await self._database.write(body), key
+
+    async def create_key_for(
+        self, account_id: str, *, name: str, mode: Mode, lifetime_s: float | None, scopes: frozenset[Scope]
+    ) -> tuple[KeyRecord, str]:
+        """The same for an account that exists."""
+        key = new_key(mode)
+
+        async def body(transaction: Transaction) -> KeyRecord:
+            return await _insert(transaction, account_id, key, name=name, lifetime_s=lifetime_s, scopes=scopes)
+
+        return await self._database.write(body), key
+
+    async def ensure_bootstrap_key(self, key: str) -> KeyRecord:
+        """The key that the environment brings, made unless it is known; earlier ones that came so are disabled then.
+
+        A known key is left as it is, so that what an operator has revoked or disabled stays so. Any number of
+        processes may do this at one time.
+        """
+
+        async def body(transaction: Transaction) -> KeyRecord:
+            known = await fetch_one(transaction, KEY_BY_HASH, hash=hash_key(key))
+            if known is not None:
+                return _record(known)
+            account_id = await _ensured(transaction, BOOTSTRAP_ACCOUNT)
+            await transaction.execute(RETIRE_BOOTSTRAP_KEYS, hash=hash_key(key))
+            return await _insert(
+                transaction, account_id, key, name="bootstrap", scopes=frozenset(Scope), bootstrap=True
+            )
+
+        return await self._database.write(body)
+
+    async def list_keys(self) -> Sequence[KeyRecord]:
+        """Every key, oldest first."""
+        return [_record(row) for row in await self._database.read(LIST_KEYS)]
+
+    async def keys_of(self, account_id: str, *, after: tuple[int, str] = (0, ""), most: int) -> Sequence[KeyRecord]:
+        """Up to `most` of an account's keys, oldest first, from behind this time of creation and id."""
+        rows = await self._database.read(
+            KEYS_OF_ACCOUNT, account_id=account_id, after_at=after[0], after_id=after[1], most=most
+        )
+        return [_record(row) for row in rows]
+
+    async def get_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
+        """What is kept of a key."""
+        rows = await self._database.read(KEY_BY_ID, id=key_id)
+        if not rows or account_id not in (None, rows[0]["account_id"]):
+            raise _no_such_key(key_id)
+        return _record(rows[0])
+
+    async def revoke_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
+        """End a key at once and for ever; revoking it again changes nothing."""
+        return await self._change(key_id, account_id, REVOKE_KEY)
+
+    async def disable_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
+        """Shut a key out at once, until it is enabled."""
+        return await self._change(key_id, account_id, DISABLE_KEY)
+
+    async def enable_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
+        """Let a disabled key in again; a revoked or expired one stays what it is."""
+        return await self._change(key_id, account_id, ENABLE_KEY)
+
+    async def rename_key(self, key_id: str, name: str, *, account_id: str | None = None) -> KeyRecord:
+        """Call a key otherwise in lists."""
+        return await self._change(key_id, account_id, RENAME_KEY, name=name)
+
+    async def delete_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
+        """Forget a key and its limits; it ends at once, and jobs keep its id."""
+
+        async def body(transaction: Transaction) -> KeyRecord:
+            record = await _get(transaction, key_id, account_id)
+            for statement in (DELETE_LIMITS, DELETE_WINDOW):
+                await transaction.execute(statement, account_id=record.account_id, key_id=key_id)
+            await transaction.execute(DELETE_KEY, id=key_id)
+            return record
+
+        return await self._database.write(body)
+
+    async def authenticate(self, key: str) -> Caller:
+        """Whoever the key speaks for. Raises AccountDisabled, or NotAuthenticated if it is not valid."""
+        caller = await self._find_caller(VALID_KEY, hash=hash_key(key))
+        if caller is None:
+            raise NotAuthenticated("This API key is not valid: it is unknown, expired, disabled or revoked")
+        return caller
+
+    async def authenticate_by_id(self, key_id: str) -> Caller:
+        """Whoever the key of this id speaks for, as a signed token has named it. Raises as `authenticate` does."""
+        caller = await self._find_caller(VALID_KEY_BY_ID, id=key_id)
+        if caller is None:
+            raise NotAuthenticated("The API key behind this access token has expired, or was disabled or revoked")
+        return caller
+
+    async def _find_caller(self, statement: str, **named: str) -> Caller | None:
+        (name,) = named.values()
+        # Before the key is read: a commit between the two makes what is kept too old at once, never too young.
+        version = self._database.version()
+        if version is None or version != self._version:
+            self._callers.clear()
+            self._version = version
+        known = self._callers.get(name)
+        if known is not None:
+            return known
+        rows = await self._database.read(statement, **named)
+        if not rows:
+            return None
+        caller = _caller(rows[0])
+        # Time ends a key too, and no commit tells of that.
+        if version is not None and version == self._version and rows[0]["expires_at"] is None:
+            if len(self._callers) >= MOST_KEPT:
+                self._callers.clear()
+            self._callers[name] = caller
+        return caller
+
+    async def _change(self, key_id: str, account_id: str | None, statement: str, **parameters: object) -> KeyRecord:
+        async def body(transaction: Transaction) -> KeyRecord:
+            await _get(transaction, key_id, account_id)
+            await transaction.execute(statement, id=key_id, **parameters)
+            return await _get(transaction, key_id, account_id)
+
+        return await self._database.write(body)
+
+
+async def _ensured(transaction: Transaction, account: str) -> str:
+    await transaction.execute(ENSURE_ACCOUNT, id=new_id("acct"), name=account)
+    row = await fetch_one(transaction, ACCOUNT_BY_NAME, name=account)
+    assert row is not None
+    return str(row["id"])
+
+
+async def _insert(
+    transaction: Transaction,
+    account_id: str,
+    key: str,
+    *,
+    name: str,
+    scopes: frozenset[Scope],
+    lifetime_s: float | None = None,
+    bootstrap: bool = False,
+) -> KeyRecord:
+    await transaction.execute(
+        INSERT_KEY,
+        id=new_id("key"),
+        account_id=account_id,
+        name=name,
+        mode=mode_of(key),
+        hint=key[-4:],
+        hash=hash_key(key),
+        lifetime_ms=None if lifetime_s is None else int(lifetime_s * 1000),
+        scopes=scopes_to_text(scopes),
+        bootstrap=int(bootstrap),
+    )
+    # By its hash: another process may have made the same bootstrap key first.
+    made = await fetch_one(transaction, KEY_BY_HASH, hash=hash_key(key))
+    assert made is not None
+    return _record(made)
+
+
+async def _get(transaction: Transaction, key_id: str, account_id: str | None) -> KeyRecord:
+    row = await fetch_one(transaction, KEY_BY_ID, id=key_id)
+    if row is None or account_id not in (None, row["account_id"]):
+        raise _no_such_key(key_id)
+    return _record(row)
+
+
+def _no_such_key(key_id: str) -> KeyNotFound:
+    return KeyNotFound(f"API key '{key_id[:100]}' not found; `rushes keys list` shows all of them")
+
+
+def _caller(row: Row) -> Caller:
+    if row["account_disabled_at"] is not None:
+        raise AccountDisabled("This account is disabled; ask whoever runs this service")
+    return Caller(
+        account_id=row["account_id"],
+        key_id=row["id"],
+        mode=Mode(row["mode"]),
+        scopes=scopes_from(row["scopes"]),
+        account_rate=row["account_rate"],
+        key_rate=row["key_rate"],
+    )
+
+
+def _record(row: Row) -> KeyRecord:
+    return KeyRecord(
+        id=row["id"],
+        account_id=row["account_id"],
+        account=row["account"],
+        name=row["name"],
+        mode=Mode(row["mode"]),
+        scopes=scopes_from(row["scopes"]),
+        hint=row["hint"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        disabled_at=row["disabled_at"],
+        revoked_at=row["revoked_at"],
+    )

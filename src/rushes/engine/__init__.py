@@ -1,0 +1,1 @@
+"""The worker: it claims jobs and runs each one, from its submission to its stored videos."""

@@ -1,0 +1,310 @@
+"""Submitting one call of a job: the intent first, then the provider, then the record of its answer; never twice.
+
+What may have been accepted is looked up before anything is submitted again, and where nobody can say, the call fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import structlog
+
+from rushes.domain.fallbacks import gives_way
+from rushes.domain.job import Attempt, AttemptState
+from rushes.domain.progress import Submission
+from rushes.domain.request import InputMedia, VideoRequest
+from rushes.engine.breaker import outcome_of
+from rushes.engine.job_record import Claimed
+from rushes.engine.job_resources import Tools
+from rushes.engine.lease_clock import Term
+from rushes.engine.retry_write import Patience
+from rushes.engine.stopping import BY_OPERATOR, CANCEL_TRIES, NOT_SUBMITTED
+from rushes.errors import (
+    Aborted,
+    LeaseLost,
+    ProviderAuth,
+    ProviderCreditEmpty,
+    ProviderError,
+    ProviderQuota,
+    ProviderUnavailable,
+    RushesError,
+    StorageUnavailable,
+    SubmissionUnknown,
+    UnexpectedResponse,
+)
+from rushes.ids import new_id
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+SEEDS = 2**32
+LEADING_PART = 0
+"""The call that goes first while a fallback may still take the job over, so that no other is under way then."""
+
+
+class Submitting:
+    """The calls of one job that its provider has not accepted yet. `attempt_ids` has the attempt of each part."""
+
+    def __init__(self, claimed: Claimed, tools: Tools, patience: Patience, term: Term) -> None:
+        self._claimed = claimed
+        self._term = term
+        self._job = claimed.job
+        self._tools = tools
+        self._leases = tools.leases
+        self._patience = patience
+        self._insist = patience.insist
+        self.attempt_ids = {attempt.part: attempt.id for attempt in claimed.attempts}
+        # A repeated submit that is refused says nothing of the one before it, whose answer was lost.
+        self._maybe_accepted = {
+            attempt.part
+            for attempt in claimed.attempts
+            if attempt.state is AttemptState.INTENT and tools.model.repeatable_submit
+        }
+        self._may_fall_back = claimed.job.fallbacks.next is not None and not any(
+            attempt.part != LEADING_PART or attempt.state is not AttemptState.INTENT for attempt in claimed.attempts
+        )
+        self.led = asyncio.Event()
+        if not self._may_fall_back:
+            self.led.set()
+
+    def stop_leading(self, part: int) -> None:
+        """Once the first call has its answer, no fallback takes over any more, and the other calls begin."""
+        if part == LEADING_PART:
+            self._may_fall_back = False
+            self.led.set()
+
+    async def submit(self, part: int, n: int, attempt: Attempt | None) -> Submission:
+        """Have the provider accept, and record that it has."""
+        if attempt is not None:
+            found = await self._look_up(attempt.id)
+            if found is not None:
+                await self._record(attempt.id, found)
+                return found
+        failures = 0
+        while True:
+            self._patience.check_time(part)
+            self._check_abort(part)
+            call = self._tools.breaker.begin(self._tools.clock.steady_ms())
+            if call is None:
+                self._turn_away_if_closed(part)
+                wait_s = self._tools.breaker.wait_s(self._tools.clock.steady_ms())
+                await self._patience.rest(wait_s, until_deadline=True)
+                continue
+            outcome = await self._call_through(call, part, n)
+            if isinstance(outcome, Submission):
+                return outcome
+            attempt_id = self.attempt_ids.get(part)
+            if attempt_id is not None:
+                found = await self._look_up(attempt_id, after=outcome)
+                if found is not None:
+                    await self._record(attempt_id, found)
+                    return found
+            failures += 1
+            self._turn_away_if_refused(part, outcome, failures)
+            log.info("submit_will_be_repeated", error_code=outcome.code, failures=failures)
+            await self._patience.pause(part, failures, outcome.retry_after_s)
+
+    def _check_abort(self, part: int) -> None:
+        """Begin nothing that an operator wants to end. Raises Aborted."""
+        if not self._patience.aborted:
+            return
+        if part in self._maybe_accepted:
+            raise Aborted(
+                f"{BY_OPERATOR}; an earlier submission got no answer, and may have been accepted and be charged",
+                may_be_charged=True,
+            )
+        raise Aborted(NOT_SUBMITTED, may_be_charged=False)
+
+    async def _call_through(self, call: int, part: int, n: int) -> Submission | RushesError:
+        """A call that the breaker has let through, and its intent; the breaker learns how it went."""
+        trouble: BaseException | None = None
+        try:
+            outcome = await self._even_if_stopped(self._submit_once(part, n))
+            trouble = outcome if isinstance(outcome, RushesError) else None
+            return outcome
+        except BaseException as error:
+            trouble = error
+            if isinstance(error, ProviderAuth | ProviderCreditEmpty):
+                self._turn_away_if_refused(part, error, failures=1)
+                self._doubt_if_maybe_accepted(part, error)
+            raise
+        finally:
+            self._tools.breaker.end(call, outcome_of(trouble), self._tools.clock.steady_ms())
+
+    def _turn_away_if_closed(self, part: int) -> None:
+        if self._may_fall_back and part not in self._maybe_accepted and not self._patience.aborted:
+            raise TurnedAway("it cannot be reached (provider_unavailable)")
+
+    def _turn_away_if_refused(self, part: int, error: RushesError, failures: int) -> None:
+        """Leave the job to a fallback, if it has one, it is time to, and surely nothing was accepted."""
+        if self._patience.aborted or part in self._maybe_accepted:
+            return
+        if self._may_fall_back and gives_way(error, failures, byok=self._job.byok):
+            raise TurnedAway(f"{error.message} ({error.code})") from error
+
+    def _doubt_if_maybe_accepted(self, part: int, error: ProviderError) -> None:
+        """A key or an account in trouble now says nothing of the call before, whose answer was lost."""
+        if part in self._maybe_accepted:
+            raise SubmissionUnknown(
+                f"{error.message}; the answer to an earlier call was lost, so the job may have been accepted, "
+                "and may be charged",
+                provider_error=error.provider_error,
+            ) from error
+
+    async def _submit_once(self, part: int, n: int) -> Submission | RushesError:
+        """One call between its intent and the record of its answer; or the error after which another may be right."""
+        attempt_id = self.attempt_ids.get(part)
+        if attempt_id is None:
+            attempt_id = await self._intend(part, n)
+        try:
+            submission = await self._call_submit(part, n, attempt_id)
+        except LeaseLost:
+            if part not in self._maybe_accepted:
+                await self._withdraw(part, attempt_id)
+            raise
+        except (ProviderQuota, ProviderUnavailable, UnexpectedResponse, StorageUnavailable) as error:
+            if not error.retryable:
+                raise
+            if not _surely_not_accepted(error):
+                if self._tools.model.repeatable_submit:
+                    self._maybe_accepted.add(part)
+            elif part not in self._maybe_accepted:
+                await self._withdraw(part, attempt_id)
+            return error
+        try:
+            await self._record(attempt_id, submission)
+        except asyncio.CancelledError:
+            self._log_late_answer(attempt_id, submission)
+            raise
+        except LeaseLost:
+            self._log_late_answer(attempt_id, submission)
+            await self._insist(
+                lambda: self._leases.note_late_answer(self._job.id, attempt_id, submission.provider_video_id)
+            )
+            raise
+        return submission
+
+    def _log_late_answer(self, attempt_id: str, submission: Submission) -> None:
+        """It is paid for, and we cannot record it any more: leave the operator what finds it at the provider."""
+        log.error(
+            "answer_came_too_late",
+            job_id=self._job.id,
+            attempt_id=attempt_id,
+            provider=self._job.served_provider,
+            provider_video_id=submission.provider_video_id,
+        )
+
+    async def _even_if_stopped(self, step: Coroutine[Any, Any, T]) -> T:
+        """Do a step to its end even if this task is cancelled meanwhile: an unrecorded answer is a lost video."""
+        task = asyncio.ensure_future(step)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            limit = asyncio.ensure_future(self._term.tenure.last_answers())
+            try:
+                await asyncio.wait({task, limit}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                limit.cancel()
+                task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
+
+    async def _read_media(self, media: InputMedia) -> bytes:
+        """An input's bytes, which can take their time; nothing is sent after them that is not ours to send."""
+        content = await self._tools.read_media(media)
+        self._check_lease()
+        return content
+
+    def _check_lease(self) -> None:
+        if not self._term.may_submit:
+            raise LeaseLost(f"the lease on job '{self._job.id}' may have run out, so its provider is not called")
+
+    async def _call_submit(self, part: int, n: int, attempt_id: str) -> Submission:
+        self._check_lease()
+        try:
+            return await self._tools.provider.submit(
+                self._tools.model,
+                request_for_call(self._job.request, part, n, seeded=self._tools.model.seed),
+                attempt_id=attempt_id,
+                credential=self._tools.credential,
+                read_media=self._read_media,
+            )
+        except RushesError:
+            raise
+        except Exception as exc:
+            log.exception("adapter_failed", verb="submit")
+            raise ProviderUnavailable("the adapter failed while it was submitting", accepted=None) from exc
+
+    async def _look_up(self, attempt_id: str, *, after: RushesError | None = None) -> Submission | None:
+        """What became of an intent without an answer: a submission, or None if submitting again cannot pay twice."""
+        if self._tools.model.repeatable_submit:
+            return None
+        failures = 0
+        while True:
+            try:
+                return await self._call_find(attempt_id)
+            except SubmissionUnknown as unknown:
+                if after is None:
+                    raise
+                said = unknown.provider_error or getattr(after, "provider_error", None)
+                raise SubmissionUnknown(f"{after.message}; {unknown.message}", provider_error=said) from after
+            except ProviderError as error:
+                failures += 1
+                hopeless = self._patience.aborted and failures >= CANCEL_TRIES
+                if hopeless or self._patience.past_deadline():
+                    raise SubmissionUnknown(
+                        "The provider may have accepted the job, and could not be asked; it may be charged",
+                        provider_error=error.provider_error,
+                    ) from error
+                await self._patience.rest(self._patience.back_off_s(failures, error.retry_after_s), until_deadline=True)
+
+    async def _call_find(self, attempt_id: str) -> Submission | None:
+        try:
+            return await self._tools.provider.find(attempt_id, credential=self._tools.credential)
+        except RushesError:
+            raise
+        except Exception as exc:
+            log.exception("adapter_failed", verb="find")
+            raise UnexpectedResponse("the adapter could not read the provider's answer") from exc
+
+    async def _intend(self, part: int, n: int) -> str:
+        attempt_id = new_id("att")
+        await self._insist(lambda: self._leases.intend(self._claimed, attempt_id=attempt_id, part=part, n=n))
+        self.attempt_ids[part] = attempt_id
+        return attempt_id
+
+    async def _withdraw(self, part: int, attempt_id: str) -> None:
+        await self._insist(lambda: self._leases.withdraw(self._claimed, attempt_id))
+        del self.attempt_ids[part]
+
+    async def _record(self, attempt_id: str, submission: Submission) -> None:
+        await self._insist(
+            lambda: self._leases.accept(self._claimed, attempt_id, submission.handle, submission.provider_video_id)
+        )
+
+
+class TurnedAway(Exception):
+    """The provider has accepted nothing and will not soon; a fallback takes the job over."""
+
+
+def request_for_call(request: VideoRequest, part: int, n: int, *, seeded: bool) -> VideoRequest:
+    """What the call number `part` asks for. Where the model takes seeds each call has its own, so no two draw alike.
+
+    The first call's seed is the one given, if any; the others count on from it, or from a number made of the prompt.
+    """
+    if part == 0 or not seeded:
+        return replace(request, n=n)
+    first = zlib.crc32(request.prompt.encode("utf-8", "replace")) if request.seed is None else request.seed
+    return replace(request, n=n, seed=(first + part) % SEEDS)
+
+
+def _surely_not_accepted(error: RushesError) -> bool:
+    """Whether a submit that ended so was refused or never left us; input media are read before anything is sent."""
+    if isinstance(error, ProviderUnavailable):
+        return error.accepted is False
+    return isinstance(error, (ProviderQuota, StorageUnavailable))

@@ -1,0 +1,201 @@
+"""Waiting for jobs to change: everybody who waits in this process, woken by one listener and one slow poll.
+
+The listener hears what this process (or, over a server database, any other) commits. A note can be lost, and a command
+beside an embedded service makes none, so a poll looks at all watched jobs together: its cost follows the waiters, not
+the jobs stored, and nobody waiting costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from rushes.clock import Clock
+from rushes.errors import Overloaded, RushesError, TooManyWatchers
+from rushes.jobs.events.store import HistoryStore, Look, Mark
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 2.0
+"""How long a change can go unseen whose note was lost."""
+RETRY_AFTER_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchLimits:
+    """How many may wait at once: in this process, and for one account."""
+
+    most: int = 1000
+    most_per_account: int = 200
+
+
+class Watching:
+    """Everybody who waits for a job in this process. Nobody is woken unless `run` is running."""
+
+    def __init__(self, history: HistoryStore, clock: Clock, limits: WatchLimits) -> None:
+        self._history = history
+        self._clock = clock
+        self._limits = limits
+        self._watches: dict[str, set[Watch]] = {}
+        self._by_account: Counter[str] = Counter()
+        self._marks: Mapping[str, Mark | None] = {}
+        self._closing = asyncio.Event()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the service is stopping."""
+        return self._closing.is_set()
+
+    @property
+    def watchers(self) -> int:
+        """How many wait now."""
+        return self._by_account.total()
+
+    def watch(self, account_id: str, job_id: str) -> Watch:
+        """A place to wait for this job, taken at once; enter it, or give it back with `leave`.
+
+        Raises TooManyWatchers if the account has all it may, and Overloaded if the process has, or is stopping.
+        """
+        if self.closed:
+            raise Overloaded("the service is being restarted; try again shortly", retry_after_s=1)
+        if self._by_account[account_id] >= self._limits.most_per_account:
+            raise TooManyWatchers(
+                f"This account already waits for jobs in {self._limits.most_per_account} requests at once, "
+                "the most it may; end some, or read the job now and then",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        if self.watchers >= self._limits.most:
+            raise Overloaded(
+                f"{self._limits.most} requests already wait for jobs, the most there may be; read the job now and then",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        watch = Watch(self, self._clock, account_id, job_id)
+        self._watches.setdefault(job_id, set()).add(watch)
+        self._by_account[account_id] += 1
+        return watch
+
+    async def until_ended(self, account_id: str, job_id: str, timeout_s: float) -> Look:
+        """The job once it has ended; as it is after `timeout_s`, or when the service stops.
+
+        Raises JobNotFound, and what `watch` raises.
+        """
+        with self.watch(account_id, job_id) as watch:
+            end_ms = self._clock.now_ms() + round(timeout_s * 1000)
+            while True:
+                look = await self._history.look(account_id, job_id)
+                left_s = (end_ms - self._clock.now_ms()) / 1000
+                if look.job.status.is_final or left_s <= 0 or self.closed:
+                    return look
+                await watch.wait(left_s)
+
+    async def run(self) -> None:
+        """Wake whoever waits for a job that has changed, until this is cancelled."""
+        stop_listening = self._history.listen(self._wake)
+        try:
+            while True:
+                await self._clock.sleep(POLL_S)
+                try:
+                    await self._poll()
+                except RushesError as error:
+                    log.warning("watching_failed", error_code=error.code)
+                except Exception:
+                    log.exception("watching_failed")
+        finally:
+            stop_listening()
+
+    def close(self) -> None:
+        """Send everybody away, for good: the service is stopping."""
+        self._closing.set()
+        for job_id in self._watches:
+            self._wake(job_id)
+
+    async def until_closed(self) -> None:
+        """Return when the service is stopping."""
+        await self._closing.wait()
+
+    def release(self, watch: Watch) -> None:
+        """A place is free again, if it was not already."""
+        watches = self._watches.get(watch.job_id, set())
+        if watch not in watches:
+            return
+        watches.remove(watch)
+        if not watches:
+            del self._watches[watch.job_id]
+        self._by_account[watch.account_id] -= 1
+        if not self._by_account[watch.account_id]:
+            del self._by_account[watch.account_id]
+
+    def _wake(self, job_id: str) -> None:
+        for watch in self._watches.get(job_id, ()):
+            watch.wake()
+
+    async def _poll(self) -> None:
+        job_ids = tuple(self._watches)
+        found = await self._history.marks(job_ids) if job_ids else {}
+        marks = {job_id: found.get(job_id) for job_id in job_ids}
+        for job_id, mark in marks.items():
+            # One that was not looked at before may have changed after its watcher has read it.
+            if job_id not in self._marks or self._marks[job_id] != mark:
+                self._wake(job_id)
+        self._marks = marks
+
+
+class Watch:
+    """One who waits for one job. What happens between two waits is remembered as one change, however much it is."""
+
+    def __init__(self, watching: Watching, clock: Clock, account_id: str, job_id: str) -> None:
+        self._watching = watching
+        self._clock = clock
+        self._bell = asyncio.Event()
+        self._has_changed = False
+        self.account_id = account_id
+        self.job_id = job_id
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Give the place back; again is no error."""
+        self._watching.release(self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether waiting has become pointless, because the service stops."""
+        return self._watching.closed
+
+    async def until_closed(self) -> None:
+        """Return when waiting has become pointless."""
+        await self._watching.until_closed()
+
+    def wake(self) -> None:
+        """The job may have changed."""
+        self._has_changed = True
+        self._bell.set()
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Whether the job may have changed since the last wait; False after `timeout_s`. At once if `closed`."""
+        if not self._has_changed and not self.closed:
+            self._bell.clear()
+            alarm = asyncio.ensure_future(self._clock.sleep(timeout_s))
+            alarm.add_done_callback(self._ring)
+            try:
+                await self._bell.wait()
+            finally:
+                alarm.remove_done_callback(self._ring)
+                alarm.cancel()
+        has_changed, self._has_changed = self._has_changed, False
+        return has_changed
+
+    def _ring(self, _: object) -> None:
+        self._bell.set()

@@ -1,0 +1,82 @@
+"""What a request would cost, and how that is made up; nothing is stored for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from rushes.catalogue.price import estimate_usd
+from rushes.errors import PriceUnknown, SpendLimitReached
+from rushes.jobs.routing import ANIMATIC, Serving
+from rushes.money.costs import Reservation, reservation_for
+from rushes.money.spend_limits import SpendLimit, refuse_beyond
+
+UNKNOWN_PRICE = "The price of this model is not known; the job's cost is null."
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """One model that may run a request, and what it would cost; None where a price is not known.
+
+    The cost is seconds times videos times `usd_per_s`, the list price under the request's resolution and sound.
+    """
+
+    serving: Serving
+    usd_per_s: Decimal | None
+    cost_usd: Decimal | None
+
+    @classmethod
+    def of(cls, serving: Serving) -> Quoted:
+        """What this model costs for this request: nothing of ours for an animatic or on the caller's own key."""
+        request = serving.request
+        if is_free(serving):
+            return cls(serving, Decimal(0), Decimal(0))
+        usd_per_s = serving.model.price_usd_per_s(resolution=request.resolution, audio=request.generate_audio)
+        return cls(serving, usd_per_s, estimate_usd(serving.model, request))
+
+    @property
+    def name(self) -> str:
+        """What really runs, as `provider/id`."""
+        return f"{self.serving.model.provider}/{self.serving.model.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a request would cost and reserve, and the limits that it would meet.
+
+    `refusal` is what creating the job would raise now because of a limit, or None.
+    """
+
+    main: Quoted
+    fallbacks: tuple[Quoted, ...]
+    reservation: Reservation
+    limits: Sequence[SpendLimit]
+    refusal: SpendLimitReached | PriceUnknown | None
+
+
+def quote_of(
+    possible: Sequence[Quoted],
+    *,
+    limits: Sequence[SpendLimit] = (),
+    now_ms: int = 0,
+    unpriced_allowed: bool = False,
+) -> Quote:
+    """The quote for a request that the first of these models would run, and the others might take over."""
+    reservation = reservation_for([(one.name, one.cost_usd) for one in possible])
+    refusal: SpendLimitReached | PriceUnknown | None = None
+    try:
+        refuse_beyond(limits, reservation, now_ms, unpriced_allowed=unpriced_allowed)
+    except (SpendLimitReached, PriceUnknown) as error:
+        refusal = error
+    return Quote(possible[0], tuple(possible[1:]), reservation, limits, refusal)
+
+
+def cost_usd_of(serving: Serving) -> Decimal | None:
+    """What this model costs for this request, in dollars; None if that is not known."""
+    return Quoted.of(serving).cost_usd
+
+
+def is_free(serving: Serving) -> bool:
+    """Whether we are charged nothing, whoever else is."""
+    return serving.model.provider == ANIMATIC or serving.byok

@@ -1,0 +1,214 @@
+"""What really runs for a request: which model, on which surface, with whose key. Decided once, then pinned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from rushes.catalogue.check import complete
+from rushes.catalogue.choose import served as served_on
+from rushes.catalogue.load import Catalogue
+from rushes.catalogue.model import Model
+from rushes.catalogue.params import refuse_reserved
+from rushes.catalogue.succession import complete_for, with_defaults_of
+from rushes.domain.request import VideoRequest
+from rushes.errors import FieldError, InvalidRequest, ModelRetired, NoCredentials, UnsupportedOption
+from rushes.providers.credentials import Keyring, Pinned, recognise
+
+ANIMATIC = "animatic"
+TEST_MODEL = "storyboard"
+
+
+class OnRetired(StrEnum):
+    """What happens to a request for a retired model."""
+
+    SUCCESSOR = "successor"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The model that runs, the request as it gets it, and what the caller should know about that."""
+
+    asked: Model
+    model: Model
+    request: VideoRequest
+    pinned: Pinned | None
+    byok: bool
+    warnings: tuple[str, ...]
+
+
+class Servers:
+    """Decides what serves a request. `surfaces` are the (provider, surface) pairs that have an adapter."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        keyring: Keyring,
+        *,
+        surfaces: Collection[tuple[str, str | None]],
+        setting_names: Callable[[str], tuple[str, ...]],
+        on_retired: OnRetired,
+    ) -> None:
+        self._catalogue = catalogue
+        self._keyring = keyring
+        self._surfaces = frozenset(surfaces)
+        self._setting_names = setting_names
+        self._on_retired = on_retired
+
+    def surfaces_in_use(self) -> dict[str, str | None]:
+        """The providers whose models run without a key of the caller's, and on which of their surfaces."""
+        found: dict[str, str | None] = {}
+        for provider in self._catalogue.providers:
+            if (provider, None) in self._surfaces and not self._needs_key(provider):
+                found[provider] = None
+            for pinned in self._keyring.of(provider):
+                if (provider, pinned.surface) in self._surfaces:
+                    found.setdefault(provider, pinned.surface)
+        return found
+
+    def serve(
+        self, asked: Model, request: VideoRequest, *, test: bool, byok_api_key: str | None, today: date
+    ) -> Serving:
+        """What runs for this request.
+
+        Raises UnsupportedOption for what the model (or a retired one's successor) does not offer, InvalidRequest for
+        a key of the wrong shape, ModelRetired, or NoCredentials.
+        """
+        if asked.provider == ANIMATIC or test:
+            return self._serve_animatic(asked, request, test=test, byok_api_key=byok_api_key, today=today)
+        byok = byok_api_key is not None
+        if byok_api_key is None:
+            self._refuse_reserved(asked, request)
+        pinned, model = self._choose(asked, self._candidates(asked, byok_api_key), today)
+        completed, warnings = complete_for(asked, model, request, test=False)
+        if model is not asked:
+            warnings = (_retirement(asked, model), *warnings)
+        return Serving(asked, model, completed, pinned, byok, warnings)
+
+    def serve_instead(
+        self,
+        main: Serving,
+        fallback: Model,
+        request: VideoRequest,
+        *,
+        field: str,
+        test: bool,
+        byok_api_key: str | None,
+        today: date,
+    ) -> Serving:
+        """What runs for `request` if `main` does not accept it and `fallback`, named in `field`, is to take over.
+
+        Raises what `serve` raises; UnsupportedOption and InvalidRequest then name `field` and the fallback.
+        """
+        name = f"{fallback.provider}/{fallback.id}"
+        if byok_api_key is not None and not test and fallback.provider != main.model.provider:
+            raise UnsupportedOption(
+                f"{field}: '{name}' is at another provider than your byok_api_key; leave out one of the two", field
+            )
+        if request.additional_params and fallback.provider != main.asked.provider:
+            raise UnsupportedOption(
+                f"{field}: '{name}' cannot take additional_params, which are options of '{main.asked.provider}'; "
+                "leave out one of the two",
+                field,
+            )
+        try:
+            return self.serve(
+                fallback,
+                with_defaults_of(main.request, fallback, request),
+                test=test,
+                byok_api_key=byok_api_key,
+                today=today,
+            )
+        except UnsupportedOption as exc:
+            raise UnsupportedOption(f"{field}: '{name}' cannot take over: {exc.message}", field) from exc
+        except InvalidRequest as exc:
+            message = f"{field}: '{name}' cannot take over: {exc.message}"
+            raise InvalidRequest(message, [FieldError(field, message)]) from exc
+
+    def _serve_animatic(
+        self, asked: Model, request: VideoRequest, *, test: bool, byok_api_key: str | None, today: date
+    ) -> Serving:
+        completed = complete(asked, request, test=test)
+        if asked.provider == ANIMATIC:
+            if byok_api_key is not None:
+                entry = self._catalogue.find_provider(ANIMATIC)
+                assert entry is not None
+                recognise(entry, byok_api_key, field="byok_api_key")
+            return Serving(asked, asked, completed, None, byok=False, warnings=())
+        self._refuse_reserved(asked, request)
+        animatic = self._catalogue.find(ANIMATIC, TEST_MODEL)
+        assert animatic is not None
+        warnings = [
+            f"Test mode: the embedded animatic draws this video at no cost; it is not the work of '{asked.id}'."
+        ]
+        if asked.retired is not None and asked.retired <= today:
+            warnings.append(f"'{asked.id}' was retired on {asked.retired}; with a live key a successor serves it.")
+        if byok_api_key is not None:
+            warnings.append("Test mode: byok_api_key was not used and is not kept.")
+        return Serving(asked, animatic, completed, None, byok=False, warnings=tuple(warnings))
+
+    def _candidates(self, asked: Model, byok_api_key: str | None) -> tuple[Pinned | None, ...]:
+        """The credentials that the request may run on, the preferred one first; None where none is needed."""
+        entry = self._catalogue.find_provider(asked.provider)
+        assert entry is not None
+        if byok_api_key is not None:
+            own = recognise(entry, byok_api_key, field="byok_api_key")
+            if (asked.provider, own.surface) not in self._surfaces:
+                raise UnsupportedOption(
+                    f"byok_api_key of kind '{own.credential.kind}' opens a part of '{asked.provider}' that is not "
+                    "served here",
+                    field="byok_api_key",
+                )
+            return (own,)
+        if not entry.credentials:
+            return (None,) if (asked.provider, None) in self._surfaces else ()
+        return tuple(
+            pinned for pinned in self._keyring.of(asked.provider) if (asked.provider, pinned.surface) in self._surfaces
+        )
+
+    def _choose(self, asked: Model, candidates: tuple[Pinned | None, ...], today: date) -> tuple[Pinned | None, Model]:
+        """The first credential whose surface runs the model itself, else the first that runs a successor of it."""
+        if not candidates:
+            names = " or ".join(self._setting_names(asked.provider))
+            raise NoCredentials(
+                f"No credentials for the provider of model '{asked.provider}/{asked.id}': set {names}, "
+                "or send your own key as byok_api_key"
+            )
+        found: list[tuple[Pinned | None, Model]] = []
+        for pinned in candidates:
+            surface = None if pinned is None else pinned.surface
+            model = served_on(asked, surface, today, self._catalogue)
+            if model is not None and (not model.surfaces or surface in model.surfaces):
+                found.append((pinned, model))
+        itself = [(pinned, model) for pinned, model in found if model is asked]
+        if itself:
+            return itself[0]
+        if asked.retired is not None and asked.retired <= today:
+            if not found:
+                raise ModelRetired(f"Model '{asked.id}' was retired on {asked.retired} and has no successor here")
+            if self._on_retired is OnRetired.REFUSE:
+                raise ModelRetired(
+                    f"Model '{asked.id}' was retired on {asked.retired}; its successor is '{found[0][1].id}'"
+                )
+            return found[0]
+        surfaces = " or ".join(f"'{surface}'" for surface in asked.surfaces)
+        raise NoCredentials(
+            f"No credentials for model '{asked.provider}/{asked.id}', which runs on {surfaces} only: "
+            f"set {' or '.join(self._setting_names(asked.provider))}, or send your own key as byok_api_key"
+        )
+
+    def _refuse_reserved(self, asked: Model, request: VideoRequest) -> None:
+        entry = self._catalogue.find_provider(asked.provider)
+        if entry is not None:
+            refuse_reserved(request.additional_params, entry.reserved_params, provider=asked.provider)
+
+    def _needs_key(self, provider: str) -> bool:
+        entry = self._catalogue.find_provider(provider)
+        return entry is not None and bool(entry.credentials)
+
+
+def _retirement(asked: Model, served: Model) -> str:
+    return f"'{asked.id}' was retired on {asked.retired}; its successor '{served.id}' serves this request."

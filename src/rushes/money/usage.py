@@ -1,0 +1,238 @@
+"""What an account has used: sums per day and model, kept in the transactions that accept and finish its jobs.
+
+A job counts on the day it was accepted, so that a day's finished, failed and open jobs always add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from rushes.catalogue.price import to_usd
+from rushes.db.database import Database, Row, Transaction
+from rushes.domain.job import State
+
+DAY_MS = 86_400_000
+EPOCH = date(1970, 1, 1)
+
+ADD_USAGE = """
+INSERT INTO usage_rollups (account_id, day, provider, model, jobs, completed, failed, unpriced, cost_microusd)
+VALUES (:account_id, :day, :provider, :model, :jobs, :completed, :failed, :unpriced, :cost_microusd)
+ON CONFLICT (account_id, day, provider, model) DO UPDATE SET
+    jobs = usage_rollups.jobs + excluded.jobs,
+    completed = usage_rollups.completed + excluded.completed,
+    failed = usage_rollups.failed + excluded.failed,
+    unpriced = usage_rollups.unpriced + excluded.unpriced,
+    cost_microusd = usage_rollups.cost_microusd + excluded.cost_microusd
+"""
+
+SUM_USAGE = """
+SELECT provider, model, SUM(jobs) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
+       SUM(unpriced) AS unpriced, SUM(cost_microusd) AS cost_microusd
+FROM usage_rollups WHERE account_id = :account_id AND day >= :since_day
+GROUP BY provider, model ORDER BY provider, model
+"""
+
+SUM_USAGE_OF_ALL = """
+SELECT provider, model, SUM(jobs) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
+       SUM(unpriced) AS unpriced, SUM(cost_microusd) AS cost_microusd
+FROM usage_rollups WHERE day >= :since_day
+GROUP BY provider, model ORDER BY provider, model
+"""
+
+_SUM_SPAN = """
+SELECT {group}, SUM(jobs) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
+       SUM(unpriced) AS unpriced, SUM(cost_microusd) AS cost_microusd
+FROM usage_rollups WHERE account_id = :account_id AND day >= :first_day AND day <= :last_day
+GROUP BY {group} ORDER BY {group}
+"""
+
+
+class Grouping(StrEnum):
+    """By what the usage of a span of days is told apart."""
+
+    DATE = "date"
+    MODEL = "model"
+    PROVIDER = "provider"
+
+
+_COLUMNS = {Grouping.DATE: "day", Grouping.MODEL: "provider, model", Grouping.PROVIDER: "provider"}
+
+
+USAGE_BY_DAY = """
+SELECT accounts.name AS account, usage_rollups.day, usage_rollups.provider, usage_rollups.model, usage_rollups.jobs,
+       usage_rollups.completed, usage_rollups.failed, usage_rollups.unpriced, usage_rollups.cost_microusd
+FROM usage_rollups JOIN accounts ON accounts.id = usage_rollups.account_id
+WHERE usage_rollups.day >= :since_day AND usage_rollups.day <= :until_day
+ORDER BY accounts.name, usage_rollups.day, usage_rollups.provider, usage_rollups.model
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Jobs accepted and what became of them. `unpriced` ones are completed, and missing from the cost."""
+
+    jobs: int = 0
+    completed: int = 0
+    failed: int = 0
+    unpriced: int = 0
+    cost_usd: Decimal = Decimal(0)
+
+    @property
+    def open(self) -> int:
+        """Jobs that have not ended."""
+        return self.jobs - self.completed - self.failed
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.jobs + other.jobs,
+            self.completed + other.completed,
+            self.failed + other.failed,
+            self.unpriced + other.unpriced,
+            self.cost_usd + other.cost_usd,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUsage:
+    """The usage of one model, as it was asked for."""
+
+    provider: str
+    model: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class DayUsage:
+    """The usage of one model, as one account asked for it on one UTC day (whole days since 1970)."""
+
+    account: str
+    day: int
+    provider: str
+    model: str
+    usage: Usage
+
+
+class UsageStore:
+    """Reads the sums; a read costs the same however many jobs they count."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, account_id: str, *, since_ms: int = 0) -> Sequence[ModelUsage]:
+        """The account's usage per model, of jobs accepted since the start of the UTC day that `since_ms` is in."""
+        rows = await self._database.read(SUM_USAGE, account_id=account_id, since_day=since_ms // DAY_MS)
+        return [ModelUsage(row["provider"], row["model"], _usage(row)) for row in rows]
+
+    async def read_span(
+        self, account_id: str, first: date, last: date, grouping: Grouping
+    ) -> Sequence[tuple[str, Usage]]:
+        """The usage of jobs accepted on these days (UTC), both included, by the group's name; empty groups left out."""
+        rows = await self._database.read(
+            _SUM_SPAN.format(group=_COLUMNS[grouping]),
+            account_id=account_id,
+            first_day=(first - EPOCH).days,
+            last_day=(last - EPOCH).days,
+        )
+        return [(_name_of(row, grouping), _usage(row)) for row in rows]
+
+    async def read_all(self, *, since_ms: int) -> Sequence[ModelUsage]:
+        """The usage of all accounts together. For the operator, not for a request: it walks over all that is kept."""
+        rows = await self._database.read(SUM_USAGE_OF_ALL, since_day=since_ms // DAY_MS)
+        return [ModelUsage(row["provider"], row["model"], _usage(row)) for row in rows]
+
+    async def read_days(self, *, since_day: int, until_day: int, account: str | None = None) -> Sequence[DayUsage]:
+        """The usage per account, day and model, both days included; of one account if its name is given.
+
+        For the operator, like `read_all`.
+        """
+        rows = await self._database.read(USAGE_BY_DAY, since_day=since_day, until_day=until_day)
+        return [
+            DayUsage(row["account"], row["day"], row["provider"], row["model"], _usage(row))
+            for row in rows
+            if account is None or row["account"] == account
+        ]
+
+
+async def count_usage(
+    transaction: Transaction, job: Row, state: State, *, cost_microusd: int = 0, unpriced: int = 0
+) -> None:
+    """Count a job's move to `state`, its acceptance or its end, once each, with what the ledger says that it cost."""
+    completed = state is State.SUCCEEDED
+    await transaction.execute(
+        ADD_USAGE,
+        account_id=job["account_id"],
+        day=job["created_at"] // DAY_MS,
+        provider=job["provider"],
+        model=job["model"],
+        jobs=int(state is State.QUEUED),
+        completed=int(completed),
+        failed=int(state.is_final and not completed),
+        unpriced=unpriced,
+        cost_microusd=cost_microusd,
+    )
+
+
+async def add_cost(
+    transaction: Transaction,
+    *,
+    account_id: str,
+    accepted_at: int,
+    provider: str,
+    model: str,
+    cost_microusd: int,
+    unpriced: int,
+) -> None:
+    """Add to what the account's jobs have cost, and to the number of those whose cost is not known; for the ledger."""
+    await transaction.execute(
+        ADD_USAGE,
+        account_id=account_id,
+        day=accepted_at // DAY_MS,
+        provider=provider,
+        model=model,
+        jobs=0,
+        completed=0,
+        failed=0,
+        unpriced=unpriced,
+        cost_microusd=cost_microusd,
+    )
+
+
+async def count_recovery(transaction: Transaction, job: Row) -> None:
+    """Take back that a job which an operator recovered had been counted as failed."""
+    await transaction.execute(
+        ADD_USAGE,
+        account_id=job["account_id"],
+        day=job["created_at"] // DAY_MS,
+        provider=job["provider"],
+        model=job["model"],
+        jobs=0,
+        completed=0,
+        failed=-1,
+        unpriced=0,
+        cost_microusd=0,
+    )
+
+
+def _name_of(row: Row, grouping: Grouping) -> str:
+    match grouping:
+        case Grouping.DATE:
+            return (EPOCH + timedelta(days=row["day"])).isoformat()
+        case Grouping.MODEL:
+            return f"{row['provider']}/{row['model']}"
+        case Grouping.PROVIDER:
+            return str(row["provider"])
+
+
+def _usage(row: Row) -> Usage:
+    # Postgres sums big integers into decimals.
+    return Usage(
+        jobs=int(row["jobs"]),
+        completed=int(row["completed"]),
+        failed=int(row["failed"]),
+        unpriced=int(row["unpriced"]),
+        cost_usd=to_usd(int(row["cost_microusd"])),
+    )

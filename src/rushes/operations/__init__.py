@@ -1,0 +1,1 @@
+"""What only an operator can decide: aborting, recovering and settling jobs."""

@@ -1,0 +1,1 @@
+"""What the API, the console and webhooks show: jobs as JSON, links and times."""
