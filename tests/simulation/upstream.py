@@ -203,7 +203,6 @@ class SimulatedProvider(Provider):
         attempt_id: str,
         credential: Credential,
         read_media: ReadMedia,
-        callback_url: str | None = None,
     ) -> Submission:
         self.on_submit(attempt_id)
         if self.kind.name in self._upstream.out:

@@ -46,7 +46,6 @@ class Provider(ABC):
         attempt_id: str,
         credential: Credential,
         read_media: ReadMedia,
-        callback_url: str | None = None,
     ) -> Submission:
         """Ask for `request.n` videos and return how to find them again.
 

@@ -49,7 +49,6 @@ class ObservedProvider(Provider):
         attempt_id: str,
         credential: Credential,
         read_media: ReadMedia,
-        callback_url: str | None = None,
     ) -> Submission:
         began_ns = time.time_ns()
         code: str | None = None
@@ -62,7 +61,6 @@ class ObservedProvider(Provider):
                     attempt_id=attempt_id,
                     credential=credential,
                     read_media=read_media,
-                    callback_url=callback_url,
                 ),
             )
         except BaseException as error:

@@ -49,7 +49,6 @@ class Animatic(Provider):
         attempt_id: str,
         credential: Credential,
         read_media: ReadMedia,
-        callback_url: str | None = None,
     ) -> Submission:
         """Keep the inputs, start the drawing and answer. Repeating it under one attempt id draws one film."""
         behaviour = BEHAVIOURS.get(model.id)

@@ -69,10 +69,8 @@ class Bedrock(Provider):
         attempt_id: str,
         credential: Credential,
         read_media: ReadMedia,
-        callback_url: str | None = None,
     ) -> Submission:
         """Start one invocation, or find the one that was started under this attempt before."""
-        del callback_url
         account = account_of(credential)
         frames = frames_of(request)
         async with AsyncExitStack() as holding:

@@ -84,13 +84,12 @@ class Gemini(Provider):
         attempt_id: str,
         credential: Credential,
         read_media: ReadMedia,
-        callback_url: str | None = None,
     ) -> Submission:
         """Start one interaction for one video. There is no token to repeat it by: sending it twice pays twice."""
         headers = _headers(credential)
         model_id = model.upstream_id(SURFACE)
         media = [(item, Inline(await read_media(item))) for item in _in_order(request)]
-        document = interaction(model_id, request, media, callback_url=callback_url)
+        document = interaction(model_id, request, media)
         reply = await self._origin.submit("/v1beta/interactions", headers=headers, document=document)
         if not reply.is_success:
             raise why_refused(reply, model_id=model_id, secret=credential.secret)

@@ -23,7 +23,6 @@ def interaction(
     request: VideoRequest,
     media: Media,
     *,
-    callback_url: str | None = None,
     delivery: Mapping[str, Json] = AS_LINK,
 ) -> dict[str, object]:
     """The body of `POST /v1beta/interactions` for one video; `media` is in the order input, last, references, video.
@@ -52,8 +51,6 @@ def interaction(
     }
     if request.seed is not None:
         document["generation_config"] = {"seed": request.seed}
-    if callback_url is not None:
-        document["webhook_config"] = {"uris": [callback_url]}
     # Copied, because what is merged in later must not reach the request that others hold.
     add_params(document, deepcopy(dict(request.additional_params)))
     _add_task(document, task_for(roles))

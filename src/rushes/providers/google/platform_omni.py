@@ -51,7 +51,6 @@ class PlatformOmni:
         attempt_id: str,
         credential: Credential,
         read_media: ReadMedia,
-        callback_url: str | None = None,
     ) -> Submission:
         """Start one interaction for one video. There is no token to repeat it by: sending it twice pays twice."""
         caller = await self._platform.caller(credential)
@@ -59,7 +58,7 @@ class PlatformOmni:
         media = [(item, Inline(await read_media(item))) for item in in_order]
         folder = self._platform.folder(caller, attempt_id)
         delivery = {"delivery": "inline"} if folder is None else {"delivery": "uri", "gcs_uri": folder}
-        document = interaction(model_id, request, media, callback_url=callback_url, delivery=delivery)
+        document = interaction(model_id, request, media, delivery=delivery)
         reply = await self._platform.origin(LOCATION).submit(
             _interactions(caller.project), headers=caller.headers, document=document
         )

@@ -63,7 +63,6 @@ class Vertex(Provider):
         attempt_id: str,
         credential: Credential,
         read_media: ReadMedia,
-        callback_url: str | None = None,
     ) -> Submission:
         """Start one operation or interaction. There is no token to repeat it by: sending it twice pays twice."""
         model_id = model.upstream_id(SURFACE)
@@ -74,7 +73,6 @@ class Vertex(Provider):
                 attempt_id=attempt_id,
                 credential=credential,
                 read_media=read_media,
-                callback_url=callback_url,
             )
         return await self._veo.submit(
             model_id, request, attempt_id=attempt_id, credential=credential, read_media=read_media

@@ -84,7 +84,6 @@ class OpenaiShape(Provider):
         attempt_id: str,
         credential: Credential,
         read_media: ReadMedia,
-        callback_url: str | None = None,
     ) -> Submission:
         """Start one generation. There is no token to repeat it by: sending it twice draws it twice."""
         headers = self._headers(credential)

@@ -141,8 +141,3 @@ def test_with_a_former_interaction_the_task_is_left_to_google() -> None:
     body = built(additional_params={"previous_interaction_id": "v1_x"})
     assert body["previous_interaction_id"] == "v1_x"
     assert "generation_config" not in body
-
-
-def test_a_callback_url_becomes_a_webhook() -> None:
-    body = interaction("gemini-omni-1.2-flash", KITE, [], callback_url="https://example.com/hook")
-    assert body["webhook_config"] == {"uris": ["https://example.com/hook"]}
