@@ -22,7 +22,6 @@ from rushes.db.observed import ObservedDatabase
 from rushes.errors import StartupError
 from rushes.jobs.events.store import HistoryStore
 from rushes.jobs.store import JobStore
-from rushes.jobs.transitions import MOVES_CHANNEL
 from rushes.media.input_store import InputStore
 from rushes.media.inputs import Inputs, Terms
 from rushes.media.inspection import Inspector
@@ -101,7 +100,7 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
         spans = _spans(settings)
         closing.push_async_callback(spans.close)
         moves = Moves(metrics, spans)
-        database = ObservedDatabase(opened.database, MOVES_CHANNEL, moves.heard, metrics.writes.observe)
+        database = ObservedDatabase(opened.database, moves.moved, metrics.writes.observe)
         client = HttpClient(allow={sink: getattr(settings.net_allow, sink.value) for sink in Sink})
         closing.push_async_callback(client.close)
         drawing = Offload(settings.child_processes)

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+from rushes.domain.job import Move
+
 T = TypeVar("T")
 
 Row = Mapping[str, Any]
@@ -29,9 +31,16 @@ class Transaction(Protocol):
         ...
 
     def notify(self, channel: str, payload: str) -> None:
-        """Tell every listener, in every process, once this transaction is committed, and nobody if it is not.
+        """Send a note to the listeners of every process once this transaction is committed, and to none if it is not.
 
-        A note can be lost with a process or a connection, so whoever listens also looks by itself now and then.
+        A note can be lost with a process or a connection, so every listener also polls now and then.
+        """
+        ...
+
+    def report(self, move: Move) -> None:
+        """Hand a job's move to the observer of this process, if it has one, once this transaction is committed.
+
+        Other processes do not learn of it: each counts its own moves, so that the sums are right.
         """
         ...
 

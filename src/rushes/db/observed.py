@@ -1,4 +1,4 @@
-"""A database whose writes are timed, and of which one channel is heard in this process alone."""
+"""A database that times its writes and reports the moves of jobs that this process has committed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from rushes.db.database import Database, Transaction, Write
+from rushes.domain.job import Move
 
 T = TypeVar("T")
 
@@ -14,29 +15,26 @@ T = TypeVar("T")
 class ObservedDatabase:
     """`Database` over another one.
 
-    Notes on `channel` go to `heard` here, once their transaction is committed, and to no other process: each process
-    counts what it has done itself, so that their sums are right.
+    `moved` is called with each move once its transaction is committed. `written` is called with the seconds that a
+    write took. Both are quick and raise nothing.
     """
 
-    def __init__(
-        self, database: Database, channel: str, heard: Callable[[str], None], written: Callable[[float], None]
-    ) -> None:
+    def __init__(self, database: Database, moved: Callable[[Move], None], written: Callable[[float], None]) -> None:
         self._database = database
         self.read = database.read
         self.version = database.version
-        self._channel = channel
-        self._heard = heard
+        self._moved = moved
         self._written = written
         self.waiting = 0
         """How many writes of this process are not yet on the disk."""
 
     async def write(self, body: Write[T]) -> T:
-        notes: list[str] = []
+        moves: list[Move] = []
 
         async def observed(transaction: Transaction) -> T:
-            # It may run again, and only what the last run did has happened.
-            notes.clear()
-            return await body(_ObservedTransaction(transaction, self._channel, notes))
+            # The body may run again, and only what its last run did was committed.
+            moves.clear()
+            return await body(_ObservedTransaction(transaction, moves))
 
         began = time.perf_counter()
         self.waiting += 1
@@ -45,8 +43,8 @@ class ObservedDatabase:
         finally:
             self.waiting -= 1
             self._written(time.perf_counter() - began)
-        for note in notes:
-            self._heard(note)
+        for move in moves:
+            self._moved(move)
         return answer
 
     def listen(self, channel: str, heard: Callable[[str], None]) -> Callable[[], None]:
@@ -57,19 +55,16 @@ class ObservedDatabase:
 
 
 class _ObservedTransaction:
-    """`Transaction` that keeps the notes of one channel back."""
+    """`Transaction` that collects the moves that are reported in it."""
 
-    __slots__ = ("_channel", "_notes", "_transaction", "execute", "fetch")
+    __slots__ = ("_moves", "_transaction", "execute", "fetch", "notify")
 
-    def __init__(self, transaction: Transaction, channel: str, notes: list[str]) -> None:
+    def __init__(self, transaction: Transaction, moves: list[Move]) -> None:
         self._transaction = transaction
-        self._channel = channel
-        self._notes = notes
+        self._moves = moves
         self.fetch = transaction.fetch
         self.execute = transaction.execute
+        self.notify = transaction.notify
 
-    def notify(self, channel: str, payload: str) -> None:
-        if channel == self._channel:
-            self._notes.append(payload)
-        else:
-            self._transaction.notify(channel, payload)
+    def report(self, move: Move) -> None:
+        self._moves.append(move)

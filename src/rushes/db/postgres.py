@@ -23,6 +23,7 @@ import structlog
 from rushes.clock import Clock
 from rushes.db.database import Row, Write
 from rushes.db.postgres_notes import LONGEST_PAYLOAD, PostgresNotes, send
+from rushes.domain.job import Move
 from rushes.errors import DatabaseUnavailable, OutcomeUnknown, Overloaded, RushesError, StartupError
 
 T = TypeVar("T")
@@ -343,6 +344,9 @@ class _PostgresTransaction:
         if len(payload) > LONGEST_PAYLOAD:
             raise ValueError(f"a note's payload has at most {LONGEST_PAYLOAD} characters")
         self.notes[channel, payload] = None
+
+    def report(self, move: Move) -> None:
+        """Nothing: `db/observed.py` adds an observer."""
 
 
 @functools.cache

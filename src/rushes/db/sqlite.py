@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from rushes.clock import Clock
 from rushes.db.database import Row, Write
+from rushes.domain.job import Move
 from rushes.errors import DatabaseUnavailable, Overloaded
 
 T = TypeVar("T")
@@ -230,6 +231,9 @@ class _SqliteTransaction:
 
     def notify(self, channel: str, payload: str) -> None:
         self.notes[channel, payload] = None
+
+    def report(self, move: Move) -> None:
+        """Nothing: `db/observed.py` adds an observer."""
 
 
 def _drive(body: Any) -> Any:

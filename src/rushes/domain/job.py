@@ -109,6 +109,26 @@ MOVES: dict[State, frozenset[State]] = {
 """Every legal move. The store refuses all others, in the statement that moves."""
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A job has moved to `state`, with the facts that a log line or a counter needs. Times are milliseconds since 1970.
+
+    `was` is None for a new job. `provider` and `model` serve the job. `cause` is the text in the job's history.
+    """
+
+    job_id: str
+    account_id: str
+    request_id: str | None
+    traceparent: str | None
+    provider: str
+    model: str
+    was: State | None
+    state: State
+    cause: str
+    cost_usd: str | None
+    created_at: int
+
+
 class AttemptState(StrEnum):
     """How far one provider call is."""
 

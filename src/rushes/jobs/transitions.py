@@ -9,12 +9,10 @@ A new job's row comes after its lane, which says its turn: nobody can wait for a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
 
 from rushes.db.database import Row, Transaction, fetch_one
-from rushes.domain.job import State, Status
+from rushes.domain.job import Move, State, Status
 from rushes.money.costs import Reservation
 from rushes.money.ledger import close, ending_of, note_costs, reserve
 from rushes.money.usage import count_recovery, count_usage
@@ -39,9 +37,6 @@ ON CONFLICT (account_id, status) DO UPDATE SET jobs = job_counts.jobs + excluded
 ANNOUNCEMENTS_CHANNEL = "announcements"
 """Tells that a change was recorded which somebody outside has asked to hear of (`job_events.unannounced`)."""
 
-MOVES_CHANNEL = "moves"
-"""Tells each `Move` as JSON, for whoever counts or logs them in the process that made it (`db/observed.py`)."""
-
 INSERT_EVENT = "INSERT INTO job_events (job_id, at, state, cause) VALUES (:job_id, :now, :state, :cause)"
 
 # Marked only where somebody listens, so that a service without webhooks writes nothing more for them.
@@ -57,31 +52,6 @@ RETURNING unannounced
 WIPE_SEALED = "DELETE FROM byok_secrets WHERE job_id = :job_id"
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A job has come to `state`; what there is to say of it without reading it. Times are milliseconds since 1970.
-
-    `was` None: it is new. `provider` and `model` are what serves it, `cause` is as in its history.
-    """
-
-    job_id: str
-    account_id: str
-    request_id: str | None
-    traceparent: str | None
-    provider: str
-    model: str
-    was: str | None
-    state: str
-    cause: str
-    cost_usd: str | None
-    created_at: int
-
-    @classmethod
-    def from_json(cls, text: str) -> Move:
-        """The move that a note on the channel tells."""
-        return cls(**json.loads(text))
-
-
 async def record_acceptance(
     transaction: Transaction, job: Row, reservation: Reservation, limits: Sequence[Row], *, unpriced_allowed: bool
 ) -> None:
@@ -93,7 +63,7 @@ async def record_acceptance(
     await _count(transaction, job, State.QUEUED.status, 1)
     await count_usage(transaction, job, State.QUEUED)
     await reserve(transaction, job, reservation, limits, unpriced_allowed=unpriced_allowed)
-    _tell(transaction, job, None, State.QUEUED, "accepted")
+    _report(transaction, job, None, State.QUEUED, "accepted")
 
 
 async def record_move(
@@ -132,7 +102,7 @@ async def record_move(
             await close(transaction, job, ending, cause)
         if was is State.RECOVERING:
             await count_recovery(transaction, job)
-    _tell(transaction, job, was, to, cause)
+    _report(transaction, job, was, to, cause)
 
 
 async def record_event(transaction: Transaction, job: Row, state: State, cause: str) -> None:
@@ -158,21 +128,22 @@ async def _record_change(transaction: Transaction, job: Row, to: State, cause: s
     transaction.notify(JOBS_CHANNEL, job["id"])
 
 
-def _tell(transaction: Transaction, job: Row, was: State | None, to: State, cause: str) -> None:
-    move = Move(
-        job_id=job["id"],
-        account_id=job["account_id"],
-        request_id=job["request_id"],
-        traceparent=job["traceparent"],
-        provider=job["served_provider"],
-        model=job["served_model"],
-        was=was,
-        state=to,
-        cause=cause,
-        cost_usd=job["cost_usd"],
-        created_at=job["created_at"],
+def _report(transaction: Transaction, job: Row, was: State | None, to: State, cause: str) -> None:
+    transaction.report(
+        Move(
+            job_id=job["id"],
+            account_id=job["account_id"],
+            request_id=job["request_id"],
+            traceparent=job["traceparent"],
+            provider=job["served_provider"],
+            model=job["served_model"],
+            was=was,
+            state=to,
+            cause=cause,
+            cost_usd=job["cost_usd"],
+            created_at=job["created_at"],
+        )
     )
-    transaction.notify(MOVES_CHANNEL, json.dumps(asdict(move)))
 
 
 async def record_deletion(transaction: Transaction, job: Row) -> None:

@@ -11,10 +11,9 @@ from typing import Final
 
 import structlog
 
-from rushes.domain.job import State
+from rushes.domain.job import Move, State
 from rushes.errors import RushesError
 from rushes.jobs.events.store import Event, HistoryStore
-from rushes.jobs.transitions import Move
 from rushes.telemetry.metrics import Metrics
 from rushes.telemetry.spans import Spans, Step
 
@@ -46,17 +45,16 @@ STAGES: Final = {
 
 
 class Moves:
-    """Hears moves as they are committed; `run` tells of the jobs that have ended."""
+    """Counts and logs moves as they are committed; `run` reports the stages of the jobs that have ended."""
 
     def __init__(self, metrics: Metrics, spans: Spans, *, most_untold: int = MOST_UNTOLD) -> None:
         self._metrics = metrics
         self._spans = spans
         self._ended: asyncio.Queue[Move] = asyncio.Queue(most_untold)
 
-    def heard(self, note: str) -> None:
-        """One move. Quick, and raises nothing."""
-        move = Move.from_json(note)
-        state = State(move.state)
+    def moved(self, move: Move) -> None:
+        """Count and log one move. Quick, and raises nothing."""
+        state = move.state
         facts: dict[str, str] = {} if move.request_id is None else {"request_id": move.request_id}
         served = (move.provider, move.model)
         self._metrics.moves.labels(*served, move.state).inc()

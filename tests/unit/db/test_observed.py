@@ -1,4 +1,4 @@
-"""What is heard of writes, and when."""
+"""Which moves of jobs are reported, and when."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ import pytest
 from rushes.clock import SystemClock
 from rushes.db.database import Database, Transaction, Write
 from rushes.db.observed import ObservedDatabase
+from rushes.domain.job import Move, State
 from tests.fixtures.databases import fresh_sqlite
 
 
+def move(cause: str) -> Move:
+    return Move("job_1", "acct_1", None, None, "scripted", "clip", None, State.QUEUED, cause, None, 1000)
+
+
 class Watched:
-    """An observed database, and what was heard of it."""
+    """An observed database, and what it reported."""
 
     def __init__(self, path: Path) -> None:
-        self.heard: list[str] = []
+        self.moves: list[Move] = []
         self.durations_s: list[float] = []
         self.inner = fresh_sqlite(path, SystemClock())
-        self.database = ObservedDatabase(self.inner, "moves", self.heard.append, self.durations_s.append)
+        self.database = ObservedDatabase(self.inner, self.moves.append, self.durations_s.append)
 
 
 @pytest.fixture
@@ -31,34 +36,33 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
     await one.database.close()
 
 
-async def test_notes_of_the_channel_are_heard_once_and_by_nobody_else(watched: Watched) -> None:
-    others: list[str] = []
-    watched.database.listen("moves", others.append)
-    watched.database.listen("jobs", others.append)
+async def test_a_move_is_reported_once_after_its_commit(watched: Watched) -> None:
+    notes: list[str] = []
+    watched.database.listen("jobs", notes.append)
 
     async def body(transaction: Transaction) -> int:
-        transaction.notify("moves", "one")
+        transaction.report(move("one"))
         transaction.notify("jobs", "job_1")
-        assert watched.heard == []
+        assert watched.moves == []
         return 7
 
     assert await watched.database.write(body) == 7
-    assert (watched.heard, others) == (["one"], ["job_1"])
+    assert (watched.moves, notes) == ([move("one")], ["job_1"])
     assert len(watched.durations_s) == 1
 
 
-async def test_what_is_rolled_back_is_not_heard(watched: Watched) -> None:
+async def test_a_move_that_is_rolled_back_is_not_reported(watched: Watched) -> None:
     async def body(transaction: Transaction) -> None:
-        transaction.notify("moves", "one")
+        transaction.report(move("one"))
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await watched.database.write(body)
-    assert watched.heard == []
+    assert watched.moves == []
     assert watched.database.waiting == 0
 
 
-async def test_of_a_body_that_runs_again_only_the_last_run_is_heard(watched: Watched) -> None:
+async def test_of_a_body_that_runs_again_only_the_last_run_is_reported(watched: Watched) -> None:
     runs: list[int] = []
 
     class Again:
@@ -77,8 +81,8 @@ async def test_of_a_body_that_runs_again_only_the_last_run_is_heard(watched: Wat
 
     async def body(transaction: Transaction) -> None:
         runs.append(1)
-        transaction.notify("moves", f"run {len(runs)}")
+        transaction.report(move(f"run {len(runs)}"))
 
-    database = ObservedDatabase(cast("Database", Again()), "moves", watched.heard.append, watched.durations_s.append)
+    database = ObservedDatabase(cast("Database", Again()), watched.moves.append, watched.durations_s.append)
     await database.write(body)
-    assert watched.heard == ["run 2"]
+    assert watched.moves == [move("run 2")]

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import structlog
 
-from rushes.domain.job import State
+from rushes.domain.job import Move, State
 from rushes.jobs.events.store import Event
-from rushes.jobs.transitions import Move
 from rushes.telemetry.metrics import Metrics
 from rushes.telemetry.moves import Moves, stages_of
 from rushes.telemetry.spans import NoSpans, Step
 
-MOVE = Move("job_1", "acct_1", "req_1", None, "scripted", "clip", None, "queued", "accepted", "3.20", 1000)
+MOVE = Move("job_1", "acct_1", "req_1", None, "scripted", "clip", None, State.QUEUED, "accepted", "3.20", 1000)
 
 
 class KeptSpans(NoSpans):
@@ -41,8 +39,8 @@ class PlayedHistory:
         return self._events[:most]
 
 
-def note(**changes: object) -> str:
-    return json.dumps({**asdict(MOVE), **changes})
+def move(**changes: Any) -> Move:
+    return replace(MOVE, **changes)
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -59,7 +57,7 @@ async def told(moves: Moves, history: Any) -> None:
 
 def test_a_line_names_the_job_its_request_and_what_serves_it() -> None:
     with structlog.testing.capture_logs() as lines:
-        Moves(Metrics(), NoSpans()).heard(note())
+        Moves(Metrics(), NoSpans()).moved(move())
     assert lines == [
         {
             "event": "job_accepted", "job_id": "job_1", "request_id": "req_1", "provider": "scripted", "model": "clip",
@@ -73,16 +71,16 @@ def test_a_line_names_the_job_its_request_and_what_serves_it() -> None:
 )
 def test_a_failure_is_counted_by_its_code_and_never_by_words(cause: str, code: str) -> None:
     metrics = Metrics()
-    Moves(metrics, NoSpans()).heard(note(state="failed", was="running", cause=cause))
+    Moves(metrics, NoSpans()).moved(move(state=State.FAILED, was=State.RUNNING, cause=cause))
     assert value(metrics, "rushes_job_failures_total", code=code) == 1
 
 
 def test_only_a_completed_job_costs() -> None:
     metrics = Metrics()
     moves = Moves(metrics, NoSpans())
-    for state in ("queued", "submitting", "running", "storing", "succeeded"):
-        moves.heard(note(state=state))
-    moves.heard(note(state="succeeded", cost_usd=None))
+    for state in (State.QUEUED, State.SUBMITTING, State.RUNNING, State.STORING, State.SUCCEEDED):
+        moves.moved(move(state=state))
+    moves.moved(move(state=State.SUCCEEDED, cost_usd=None))
     assert value(metrics, "rushes_cost_usd_total") == 3.2
     assert value(metrics, "rushes_job_moves_total", state="succeeded") == 2
 
@@ -90,7 +88,7 @@ def test_only_a_completed_job_costs() -> None:
 async def test_the_stages_of_a_job_that_has_ended_are_measured_and_traced() -> None:
     metrics, spans = Metrics(), KeptSpans()
     moves = Moves(metrics, spans)
-    moves.heard(note(state="failed", was="running", cause="provider_rejected", traceparent="the trace"))
+    moves.moved(move(state=State.FAILED, was=State.RUNNING, cause="provider_rejected", traceparent="the trace"))
     await told(
         moves,
         PlayedHistory(
@@ -119,5 +117,5 @@ def test_more_ends_than_can_be_told_are_counted_instead() -> None:
     metrics = Metrics()
     moves = Moves(metrics, NoSpans(), most_untold=2)
     for _ in range(2 + 3):
-        moves.heard(note(state="cancelled"))
+        moves.moved(move(state=State.CANCELLED))
     assert metrics.registry.get_sample_value("rushes_telemetry_dropped_total") == 3
