@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from rushes.api.body import LARGEST_BODY_BYTES, read_json_object, refuse_unknown, shaped
 from rushes.errors import BodyTooLarge, InvalidRequest, UnknownField, WrongContentType
-from tests.unit.api.asking import request_of
+from tests.fixtures.asking import request_of
 
 JSON = {"Content-Type": "application/json"}
 MEBIBYTE = b" " * 1024**2

@@ -25,7 +25,7 @@ from rushes.errors import (
     UnknownField,
     UnsupportedOption,
 )
-from tests.unit.api.asking import request_of
+from tests.fixtures.asking import request_of
 
 
 def answered(error: Exception) -> tuple[int, dict[str, str], dict[str, Any]]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.api.prefer import LONGEST_WAIT_S, Preference, preference_of
-from tests.unit.api.asking import request_of
+from tests.fixtures.asking import request_of
 
 
 def read(value: str) -> Preference:

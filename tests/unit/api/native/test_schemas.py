@@ -18,7 +18,7 @@ from rushes.domain.request import VideoRequest
 from rushes.media.links import LinkSigner
 from rushes.views.job import JobView, accepted_options, usage
 from rushes.views.links import Links
-from tests.unit.api.asking import request_of
+from tests.fixtures.asking import request_of
 
 
 def job(**changes: Any) -> Job:

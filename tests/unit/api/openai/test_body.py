@@ -15,7 +15,7 @@ from rushes.api.openai.body import MOST_FILES, read_fields
 from rushes.errors import BodyTooLarge, InvalidRequest, UnknownField, WrongContentType
 from rushes.media.input_store import StoredInput
 from rushes.media.inputs import MOST_VIDEO_BYTES
-from tests.unit.api.asking import request_of
+from tests.fixtures.asking import request_of
 
 CALLER = Caller("acct_1", "key_1", Mode.TEST)
 FORM = "multipart/form-data; boundary=line"

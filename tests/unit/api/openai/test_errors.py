@@ -28,7 +28,7 @@ from rushes.errors import (
     SpendLimitReached,
     UnsupportedOption,
 )
-from tests.unit.api.asking import request_of
+from tests.fixtures.asking import request_of
 
 SPENT = SpendLimitReached(
     "a",

@@ -1,4 +1,4 @@
-"""`rushes migrate` on SQLite; tests/unit/db/test_migrate.py has what happens in the database, on Postgres too."""
+"""`rushes migrate` on SQLite; tests/integration/db/test_migrate.py tests the database, on Postgres too."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from rushes.client import (
 )
 from rushes.client import http as http_module
 from rushes.client.http import LONGEST_BACKOFF_S, backoff_s, service_url
-from tests.unit.client.conftest import Scripted, cuts, says
+from tests.integration.client.conftest import Scripted, cuts, says
 
 
 @pytest.fixture(autouse=True)

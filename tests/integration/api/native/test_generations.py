@@ -15,9 +15,9 @@ from rushes.accounts.keys import Caller, Mode
 from rushes.api.native.generations import _answer
 from rushes.errors import DatabaseUnavailable, JobNotFound, Overloaded, RushesError, StorageUnavailable, TooManyWatchers
 from rushes.jobs.idempotency import Replay
+from tests.fixtures.asking import request_of
 from tests.fixtures.engine import Engine
 from tests.fixtures.new_jobs import ACCOUNT
-from tests.unit.api.asking import request_of
 
 CALLER = Caller(account_id=ACCOUNT, key_id="key_1", mode=Mode.LIVE)
 TROUBLES = [DatabaseUnavailable, StorageUnavailable, JobNotFound, Overloaded, TooManyWatchers]

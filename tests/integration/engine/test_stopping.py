@@ -292,7 +292,7 @@ async def test_a_job_that_has_ended_is_not_aborted(engine: Engine) -> None:
 
 
 async def test_a_job_whose_provider_is_not_served_any_more_ends_at_once(engine: Engine) -> None:
-    from tests.unit.engine.test_worker import no_tools
+    from tests.integration.engine.test_worker import no_tools
 
     engine.provider.polls = [Working()]
     await engine.crash_when(lambda: bool(engine.provider.asked("poll")))

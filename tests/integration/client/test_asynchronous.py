@@ -23,8 +23,8 @@ from rushes.client import (
 )
 from rushes.client import asynchronous as asynchronous_module
 from rushes.client import http as http_module
-from tests.unit.client.answers import STARTED, job, page
-from tests.unit.client.conftest import Answer, Scripted, cuts, says
+from tests.integration.client.answers import STARTED, job, page
+from tests.integration.client.conftest import Answer, Scripted, cuts, says
 
 BYTES = b"a video"
 VIDEO = {"file_size": len(BYTES), "sha256": hashlib.sha256(BYTES).hexdigest()}

@@ -25,8 +25,8 @@ from rushes.errors import InvalidRequest
 from rushes.jobs.events.store import HistoryStore
 from rushes.jobs.events.stream import QUIET_S, Position
 from rushes.jobs.events.waiters import Watching, WatchLimits
+from tests.fixtures.asking import request_of
 from tests.fixtures.engine import Engine
-from tests.unit.api.asking import request_of
 
 
 class Listener:

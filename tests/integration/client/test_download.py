@@ -9,7 +9,7 @@ from aiohttp import web
 
 from rushes.client import AlreadyThere, AsyncClient, NotAllowed, NotFound, NotWhole, Video, save_video
 from rushes.client import download as download_module
-from tests.unit.client.conftest import Scripted, says
+from tests.integration.client.conftest import Scripted, says
 
 BYTES = bytes(range(256)) * 5000
 
