@@ -6,8 +6,8 @@ import base64
 import binascii
 from datetime import datetime
 
-from rushes.api.body import invalid_fields
 from rushes.errors import FieldError
+from rushes.intake.body import invalid_fields
 
 
 def cursor_of(seq: int) -> str:

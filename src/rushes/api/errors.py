@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rushes.api.body import invalid_fields
 from rushes.api.published_words import unmistakable
 from rushes.errors import (
     AccountNameTaken,
@@ -51,6 +50,7 @@ from rushes.errors import (
     WebhookLimitReached,
     WrongContentType,
 )
+from rushes.intake.body import invalid_fields
 from rushes.views.times import rfc3339_or_none
 
 PROBLEM_JSON = "application/problem+json"

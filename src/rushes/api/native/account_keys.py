@@ -8,7 +8,6 @@ from starlette.responses import Response
 from rushes.accounts.keys import USUAL_SCOPES, Caller, Mode, Scope
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
-from rushes.api.body import invalid_fields, refuse_unknown
 from rushes.api.native.answers import problems
 from rushes.api.native.key_shapes import (
     KeyChange,
@@ -26,6 +25,7 @@ from rushes.api.native.key_shapes import (
 from rushes.api.native.paging import PARAMETERS, Cursor, PageLimit
 from rushes.api.services import Services, services_of
 from rushes.errors import FieldError, KeyRestricted
+from rushes.intake.body import invalid_fields, refuse_unknown
 
 router = APIRouter()
 

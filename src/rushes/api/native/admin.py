@@ -12,7 +12,6 @@ from rushes.accounts.account_store import Account
 from rushes.accounts.limits import WHOLE_ACCOUNT
 from rushes.api.answers import json_response
 from rushes.api.authentication import Administrator
-from rushes.api.body import invalid_fields, read_json_object, refuse_unknown, shaped
 from rushes.api.cursors import cursor_of, seq_of
 from rushes.api.native.answers import problems
 from rushes.api.native.key_shapes import LimitsView, Name, body_schema, limits_view, values_of
@@ -20,6 +19,7 @@ from rushes.api.native.paging import PARAMETERS, Cursor, PageLimit, paged, place
 from rushes.api.native.usage import AccountUsage, usage_of
 from rushes.api.services import Services, services_of
 from rushes.errors import FieldError
+from rushes.intake.body import invalid_fields, read_json_object, refuse_unknown, shaped
 from rushes.views.times import rfc3339, rfc3339_or_none
 
 router = APIRouter()

@@ -8,7 +8,6 @@ from starlette.responses import Response
 from rushes.accounts.keys import USUAL_SCOPES, Mode
 from rushes.api.answers import json_response
 from rushes.api.authentication import Administrator
-from rushes.api.body import refuse_unknown
 from rushes.api.native.admin import LimitsAnswer, limits_answer, replace_limits
 from rushes.api.native.answers import problems
 from rushes.api.native.key_shapes import (
@@ -27,6 +26,7 @@ from rushes.api.native.key_shapes import (
 )
 from rushes.api.native.paging import PARAMETERS, Cursor, PageLimit
 from rushes.api.services import services_of
+from rushes.intake.body import refuse_unknown
 
 router = APIRouter()
 

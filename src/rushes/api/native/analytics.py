@@ -13,11 +13,11 @@ from starlette.responses import Response
 
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
-from rushes.api.body import invalid_fields, refuse_unknown
 from rushes.api.native.answers import problems
 from rushes.api.native.usage import UsageView, usage_view
 from rushes.api.services import services_of
 from rushes.errors import FieldError
+from rushes.intake.body import invalid_fields, refuse_unknown
 from rushes.money.usage import Grouping, Usage
 
 router = APIRouter()

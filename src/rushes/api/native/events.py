@@ -19,13 +19,13 @@ from starlette.types import Receive, Scope, Send
 
 from rushes.accounts.keys import Caller
 from rushes.api.authentication import Authenticated, check_again
-from rushes.api.body import invalid_fields, refuse_unknown
 from rushes.api.native.answers import problems
 from rushes.api.native.inline import InlineVideos
 from rushes.api.native.schemas import job_view
 from rushes.api.services import services_of
 from rushes.domain.job import Job
 from rushes.errors import FieldError, JobNotFound, NotAllowed, NotAuthenticated, RushesError
+from rushes.intake.body import invalid_fields, refuse_unknown
 from rushes.jobs.events.stream import Ended, Happening, Moved, Position, Progressed, follow, has_seen_the_end
 from rushes.jobs.events.waiters import Watch
 from rushes.views.times import rfc3339

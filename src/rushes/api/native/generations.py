@@ -16,9 +16,7 @@ from starlette.responses import Response
 from rushes.accounts.keys import Caller, Mode
 from rushes.api.answers import json_response
 from rushes.api.authentication import AuthenticatedUnmetered, meter
-from rushes.api.body import read_json_object
 from rushes.api.document import leads_to
-from rushes.api.generation import GenerationBody, asked_of
 from rushes.api.native.answers import problems
 from rushes.api.native.finished import finished_response
 from rushes.api.native.schemas import (
@@ -32,6 +30,8 @@ from rushes.api.prefer import PREFER_PARAMETER, preference_of
 from rushes.api.services import services_of
 from rushes.domain.job import Job
 from rushes.errors import RushesError
+from rushes.intake.body import read_json_object
+from rushes.intake.generation import GenerationBody, asked_of
 from rushes.jobs.idempotency import HEADER, LONGEST_KEY, Replay
 from rushes.views.job import usage
 from rushes.views.times import rfc3339

@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated, authenticate
-from rushes.api.body import refuse_unknown
 from rushes.api.cursors import cursor_of, milliseconds, seq_of
 from rushes.api.document import leads_to
 from rushes.api.native.answers import problems
@@ -21,6 +20,7 @@ from rushes.api.native.waiting import ended_within
 from rushes.api.prefer import PREFER_PARAMETER, preference_of
 from rushes.api.services import Services, services_of
 from rushes.domain.job import Job, Status
+from rushes.intake.body import refuse_unknown
 from rushes.jobs.store import Listing
 from rushes.views.job import JobView, view_of
 

@@ -14,11 +14,11 @@ from rushes.accounts.key_store import AccountStore
 from rushes.accounts.keys import KeyRecord, Mode, Scope
 from rushes.accounts.limits import LARGEST, LimitName, Limits
 from rushes.api.answers import json_response
-from rushes.api.body import invalid_fields, read_json_object, refuse_unknown, shaped
 from rushes.api.native.paging import paged, place_of
 from rushes.api.services import services_of
 from rushes.catalogue.price import to_microusd, to_usd
 from rushes.errors import FieldError
+from rushes.intake.body import invalid_fields, read_json_object, refuse_unknown, shaped
 from rushes.views.times import rfc3339, rfc3339_or_none
 
 LONGEST_LIFETIME_S = 100 * 366 * 86_400

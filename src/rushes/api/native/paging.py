@@ -10,8 +10,8 @@ from typing import Annotated, Protocol, TypeVar
 
 from fastapi import Query
 
-from rushes.api.body import invalid_fields
 from rushes.errors import FieldError
+from rushes.intake.body import invalid_fields
 
 PARAMETERS = ("limit", "cursor")
 

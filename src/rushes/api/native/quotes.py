@@ -11,12 +11,12 @@ from starlette.responses import Response
 
 from rushes.api.answers import json_response
 from rushes.api.authentication import Reader
-from rushes.api.body import read_json_object
-from rushes.api.generation import asked_of
 from rushes.api.native.answers import problems
 from rushes.api.native.generations import BODY_SCHEMA
 from rushes.api.services import services_of
 from rushes.catalogue.price import to_usd
+from rushes.intake.body import read_json_object
+from rushes.intake.generation import asked_of
 from rushes.jobs.quote import UNKNOWN_PRICE, Quote, Quoted
 from rushes.money.spend_limits import SpendLimit
 from rushes.views.times import rfc3339_or_none

@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
-from rushes.api.body import refuse_unknown
 from rushes.api.cursors import cursor_of, milliseconds, seq_of
 from rushes.api.native.answers import problems
 from rushes.api.native.jobs import Moment
 from rushes.api.services import services_of
+from rushes.intake.body import refuse_unknown
 from rushes.money.ledger import Kind
 from rushes.money.statement import Line, LineListing
 from rushes.views.times import rfc3339

@@ -11,12 +11,12 @@ from starlette.responses import Response
 from rushes.accounts.keys import Caller
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated, Changer
-from rushes.api.body import read_json_object, refuse_unknown, shaped
 from rushes.api.cursors import cursor_of, seq_of
 from rushes.api.document import leads_to
-from rushes.api.generation import known_events
 from rushes.api.native.answers import problems
 from rushes.api.services import services_of
+from rushes.intake.body import read_json_object, refuse_unknown, shaped
+from rushes.intake.generation import known_events
 from rushes.views.times import rfc3339, rfc3339_or_none
 from rushes.webhooks.endpoint import Delivery, DeliveryState, Endpoint, SealedSecret
 from rushes.webhooks.message import MessageType

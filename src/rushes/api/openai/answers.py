@@ -17,7 +17,6 @@ from rushes.accounts.keys import Caller
 from rushes.api.answers import json_response
 from rushes.api.authentication import LIMIT_HEADERS
 from rushes.api.document import leads_to
-from rushes.api.generation import asked_of
 from rushes.api.once import once_of
 from rushes.api.openai.fields import Given, hashable, meaning_of, renamed
 from rushes.api.openai.names import DEFAULT_MODEL, checked_name, model_named
@@ -25,6 +24,7 @@ from rushes.api.openai.schemas import ErrorEnvelope, poll_after_ms, video_view
 from rushes.api.services import services_of
 from rushes.domain.job import Job, Status
 from rushes.errors import InvalidRequest, UnknownField, UnsupportedOption, UnusableInput
+from rushes.intake.generation import asked_of
 from rushes.jobs.idempotency import Once, Replay
 
 POLL_AFTER = "openai-poll-after-ms"

@@ -9,11 +9,11 @@ from contextlib import aclosing
 from starlette.requests import Request
 
 from rushes.accounts.keys import Caller
-from rushes.api.body import LARGEST_BODY_BYTES, PARSED_HERE_BYTES, invalid_fields, read_json_object, refuse_unknown
 from rushes.api.multipart import Part, parts_of
 from rushes.api.openai.fields import FIELDS, FILE_FIELDS, Given, read_form
 from rushes.api.services import services_of
 from rushes.errors import BodyTooLarge, FieldError, WrongContentType
+from rushes.intake.body import LARGEST_BODY_BYTES, PARSED_HERE_BYTES, invalid_fields, read_json_object, refuse_unknown
 from rushes.media.input_store import StoredInput
 from rushes.media.inputs import MIB, MOST_VIDEO_BYTES
 

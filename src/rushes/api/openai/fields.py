@@ -14,9 +14,9 @@ from typing import Any, Final, TypeVar
 
 import pydantic_core
 
-from rushes.api.body import invalid_fields, refuse_unknown
 from rushes.catalogue.wording import shown
 from rushes.errors import FieldError, InvalidRequest, UnknownField, UnsupportedOption, UnusableInput
+from rushes.intake.body import invalid_fields, refuse_unknown
 from rushes.media.input_store import StoredInput
 from rushes.media.sniff import VIDEO_TYPES
 

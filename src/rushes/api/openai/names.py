@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from rushes.api.body import invalid_fields
 from rushes.api.services import Services
 from rushes.catalogue.wording import shown
 from rushes.errors import FieldError, ModelNotFound
+from rushes.intake.body import invalid_fields
 
 DEFAULT_MODEL: Final = "sora-2"
 """What OpenAI's API takes where none is named; it runs only where the operator has made it an alias."""

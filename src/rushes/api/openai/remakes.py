@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from rushes.accounts.keys import Caller
 from rushes.api.authentication import Authenticated
-from rushes.api.body import invalid_fields
 from rushes.api.content import finished_video, video_gone
 from rushes.api.openai.answers import LINKS_OF_A_VIDEO, earlier_answer, once_in, refusals, start
 from rushes.api.openai.body import read_fields
@@ -26,6 +25,7 @@ from rushes.domain.job import Job
 from rushes.domain.output import StoredVideo
 from rushes.domain.request import Role
 from rushes.errors import FieldError, UnsupportedOption
+from rushes.intake.body import invalid_fields
 from rushes.jobs.idempotency import Once
 from rushes.media.storage import Storage
 

@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated, authenticate
-from rushes.api.body import invalid_fields, refuse_unknown
 from rushes.api.content import finished_video, poster_response
 from rushes.api.content import video_response as bytes_response
 from rushes.api.document import leads_to
@@ -22,6 +21,7 @@ from rushes.api.services import services_of
 from rushes.catalogue.wording import shown
 from rushes.domain.job import Status
 from rushes.errors import FieldError, JobNotFinished, JobNotFound, NotCancellable, UnsupportedOption
+from rushes.intake.body import invalid_fields, refuse_unknown
 from rushes.jobs.store import Listing
 
 router = APIRouter()

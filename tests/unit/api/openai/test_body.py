@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from rushes.accounts.keys import Caller, Mode
-from rushes.api.body import LARGEST_BODY_BYTES
 from rushes.api.openai import body as reading
 from rushes.api.openai.body import MOST_FILES, read_fields
 from rushes.errors import BodyTooLarge, InvalidRequest, UnknownField, WrongContentType
+from rushes.intake.body import LARGEST_BODY_BYTES
 from rushes.media.input_store import StoredInput
 from rushes.media.inputs import MOST_VIDEO_BYTES
 from tests.fixtures.asking import request_of

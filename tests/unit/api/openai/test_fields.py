@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.api.generation import GenerationBody
 from rushes.api.openai.fields import FIELDS, Kind, hashable, meaning_of, read_form, renamed
 from rushes.errors import FieldError, InvalidRequest, RefusedInput, UnknownField, UnsupportedOption
+from rushes.intake.generation import GenerationBody
 from rushes.media.input_store import StoredInput
 
 FILE = StoredInput("upload_1", "inputs/1", "a" * 64, 10, "image/png", 4, 4, None, 0)

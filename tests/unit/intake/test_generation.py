@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rushes.api.generation import LONGEST_PROMPT, GenerationBody, asked_of
 from rushes.domain.notification import Listener
+from rushes.intake.generation import LONGEST_PROMPT, GenerationBody, asked_of
 
 
 @pytest.mark.parametrize("prompt", ["", " ", "\n\t", "\u00a0\u3000", "x" * (LONGEST_PROMPT + 1)])

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from rushes.api.body import LARGEST_BODY_BYTES, read_json_object, refuse_unknown, shaped
 from rushes.errors import BodyTooLarge, InvalidRequest, UnknownField, WrongContentType
+from rushes.intake.body import LARGEST_BODY_BYTES, read_json_object, refuse_unknown, shaped
 from tests.fixtures.asking import request_of
 
 JSON = {"Content-Type": "application/json"}

@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from rushes.api.body import refuse_unknown, shaped
 from rushes.catalogue.params import lift_portable
 from rushes.catalogue.size import with_size
 from rushes.domain.fallbacks import MOST_FALLBACKS
 from rushes.domain.notification import Listener
 from rushes.domain.request import Role, VideoRequest
 from rushes.errors import FieldError, InvalidRequest
+from rushes.intake.body import refuse_unknown, shaped
 from rushes.jobs.service import Asked
 from rushes.media.inputs import GivenMedia
 from rushes.webhooks.message import MessageType
