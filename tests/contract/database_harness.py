@@ -198,12 +198,18 @@ class Desk:
         here = {job["id"] for job in told}
         assert all(spent >= 0 and reserved >= 0 for reserved, spent in jobs.values())
         waiting = {
-            row["job_id"]: row["reserved"] for row in await self.rows(f"SELECT job_id, {sums} FROM unsettled_jobs")
+            row["job_id"]: row["reserved"]
+            for row in await self.rows(f"SELECT job_id, {sums} FROM unsettled_jobs WHERE reserved_microusd > 0")
         }
         ended = {job["id"] for job in told if job["status"] in ("completed", "failed")}
         assert waiting == {
             job_id: books[0] for job_id, books in jobs.items() if books[0] and (job_id in ended or job_id not in here)
         }
+        listed = await self.rows("SELECT job_id FROM unsettled_jobs WHERE reserved_microusd = 0")
+        possible = await self.rows(
+            "SELECT id FROM jobs WHERE state IN ('failed', 'expired', 'recovering') AND spent_microusd IS NULL"
+        )
+        assert {row["job_id"] for row in listed} <= {row["id"] for row in possible}
         rolled = await self.rows(
             "SELECT account_id, day, provider, model, cost_microusd AS cost FROM usage_rollups WHERE cost_microusd <> 0"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from rushes.domain.fallbacks import Fallbacks
@@ -23,7 +24,9 @@ from rushes.errors import (
 from rushes.jobs.idempotency import Once, Replay
 from rushes.jobs.store import JobStore, NewJob
 from rushes.operations.abort import AbortStore
+from rushes.operations.needs_operator import Action, NeedsOperatorStore
 from rushes.operations.recovery import RecoveryStore
+from rushes.operations.settlement import SettlementStore
 from rushes.webhooks.outbox import before_deletion
 from tests.fixtures.new_jobs import fallback, new_job
 from tests.simulation.faults import Fault
@@ -192,21 +195,23 @@ class Operator:
             command.die("ends")
 
     async def _look(self, command: Process) -> None:
-        store = RecoveryStore(self._world.database_of(command))
-        for job in await store.unsettled(3):
-            # Every failed job gets a few tries, so that the world comes to rest.
-            tries = self._done[job.id] = self._done.get(job.id, 0) + 1
-            if tries > 3:
-                await store.write_off(job.id)
-            elif job.problem is not None and job.problem.code == "output_lost":
-                await store.recover(job.id)
+        database = self._world.database_of(command)
+        store, settlement = RecoveryStore(database), SettlementStore(database)
+        for entry in await NeedsOperatorStore(database).list(3):
+            # Every job gets a few tries, so that the world comes to rest.
+            tries = self._done[entry.job_id] = self._done.get(entry.job_id, 0) + 1
+            generations = self._world.ledger.generations_of(entry.job_id)
+            if Action.ABORT in entry.actions:
+                continue
+            if tries <= 3 and Action.RECOVER in entry.actions:
+                await store.recover(entry.job_id)
+            elif tries <= 3 and generations and Action.RECONCILE in entry.actions:
+                name = generations[0].id if self._chance.happens(0.7) else "gen_0"
+                await store.reconcile(entry.job_id, {"name": name}, name)
+            elif Action.WRITE_OFF in entry.actions:
+                await store.write_off(entry.job_id)
             else:
-                generations = self._world.ledger.generations_of(job.id)
-                if not generations:
-                    await store.write_off(job.id)
-                else:
-                    name = generations[0].id if self._chance.happens(0.7) else "gen_0"
-                    await store.reconcile(job.id, {"name": name}, name)
+                await settlement.settle(entry.job_id, Decimal(self._chance.pick(["0", "1.50"])))
             self._world.wake()
 
 

@@ -27,6 +27,7 @@ NOTHING_CHARGED = frozenset({"cancelled", "provider_quota", "provider_auth", "pr
 
 
 REMARKS = (
+    "settled at ",
     "written off by the operator",
     "the operator asks to abort it",
     "its worker stopped; another goes on with it",

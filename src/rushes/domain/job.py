@@ -5,8 +5,8 @@
       │                │                 │               │
       ├─► cancelled    ├─► failed        ├─► failed      └─► failed
       ├─► failed       └─► expired       └─► expired
-      └─► expired                              failed ◄──► recovering ──► succeeded   (by an operator)
-
+      └─► expired                 failed ◄──► recovering ──► succeeded   (by an operator)
+                                  expired ──► recovering
     submitting ◄──► rerouted (waits for a fallback model) ──► failed, expired
 
 Callers see four words: `pending` (queued), `in_progress` (the next three, and rerouted), `completed` (succeeded) and
@@ -104,7 +104,7 @@ MOVES: dict[State, frozenset[State]] = {
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset({State.RECOVERING}),
     State.CANCELLED: frozenset(),
-    State.EXPIRED: frozenset(),
+    State.EXPIRED: frozenset({State.RECOVERING}),
 }
 """Every legal move. The store refuses all others, in the statement that moves."""
 
@@ -152,6 +152,9 @@ class Problem:
 
 MAYBE_CHARGED = frozenset({"submission_unknown", "expired", "output_lost", "output_invalid", "aborted"})
 """Codes of problems after which the provider may charge all the same."""
+
+RECOVERABLE = frozenset({"output_lost", "output_invalid", "expired", "aborted"})
+"""Codes of problems after which the provider may still have the video, so that an operator can have it fetched."""
 
 
 @dataclass(frozen=True, slots=True)

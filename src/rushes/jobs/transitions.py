@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from rushes.db.database import Row, Transaction, fetch_one
 from rushes.domain.job import Move, State, Status
 from rushes.money.costs import Reservation
-from rushes.money.ledger import close, ending_of, note_costs, reserve
+from rushes.money.ledger import close, costs_of, ending_of, list_for_operator, note_costs, reserve, unlist
 from rushes.money.usage import count_recovery, count_usage
 
 JOBS_CHANNEL = "jobs"
@@ -100,6 +100,8 @@ async def record_move(
             cost_microusd = ending.after.spent_over(ending.before)
             await count_usage(transaction, job, to, cost_microusd=cost_microusd, unpriced=ending.unpriced)
             await close(transaction, job, ending, cause)
+        after = costs_of(job) if ending is None else ending.after
+        await list_for_operator(transaction, job, to, cause, after)
         if was is State.RECOVERING:
             await count_recovery(transaction, job)
     _report(transaction, job, was, to, cause)
@@ -148,6 +150,7 @@ def _report(transaction: Transaction, job: Row, was: State | None, to: State, ca
 
 async def record_deletion(transaction: Transaction, job: Row) -> None:
     """A job is deleted; `job` is its row."""
+    await unlist(transaction, job["id"])
     await _count(transaction, job, State(job["state"]).status, -1)
     transaction.notify(JOBS_CHANNEL, job["id"])
 

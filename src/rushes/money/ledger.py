@@ -15,7 +15,7 @@ from enum import StrEnum
 from pydantic_core import from_json
 
 from rushes.db.database import Row, Transaction
-from rushes.domain.job import MAYBE_CHARGED, AttemptState, State, Status
+from rushes.domain.job import MAYBE_CHARGED, RECOVERABLE, AttemptState, State, Status
 from rushes.errors import OutputLost, SubmissionUnknown
 from rushes.ids import new_id
 from rushes.money.costs import Costs, Reservation, costs_at_end, share_microusd
@@ -43,7 +43,7 @@ VALUES (:id, :account_id, :key_id, :job_id, :provider, :model, :accepted_at, :ki
 
 SET_COSTS = "UPDATE jobs SET reserved_microusd = :reserved, spent_microusd = :spent WHERE id = :id"
 
-WAIT_FOR_OPERATOR = """
+NEEDS_OPERATOR = """
 INSERT INTO unsettled_jobs (job_id, account_id, key_id, provider, model, accepted_at, reserved_microusd, spent_microusd,
                             since, cause)
 VALUES (:job_id, :account_id, :key_id, :provider, :model, :accepted_at, :reserved, :spent, :now, :cause)
@@ -51,11 +51,13 @@ ON CONFLICT (job_id) DO UPDATE SET reserved_microusd = excluded.reserved_microus
                                    spent_microusd = excluded.spent_microusd, cause = excluded.cause
 """
 
-WAIT_NO_MORE = "DELETE FROM unsettled_jobs WHERE job_id = :job_id"
+NEEDS_NO_OPERATOR = "DELETE FROM unsettled_jobs WHERE job_id = :job_id"
+
+NEEDS_NO_OPERATOR_IF_FREE = NEEDS_NO_OPERATOR + " AND reserved_microusd = 0"
 
 DELIVERED = "SELECT outputs FROM jobs WHERE id = :id"
 
-ATTEMPTS_AT_END = "SELECT n, state, error_code FROM attempts WHERE job_id = :id"
+ATTEMPTS_AT_END = "SELECT n, state, handle, error_code FROM attempts WHERE job_id = :id"
 
 
 class Kind(StrEnum):
@@ -200,14 +202,35 @@ async def _set_costs(transaction: Transaction, owner: Owner, before: Costs, afte
     await transaction.execute(SET_COSTS, id=owner.job_id, reserved=after.reserved_microusd, spent=after.spent_microusd)
     if after.reserved_microusd:
         await transaction.execute(
-            WAIT_FOR_OPERATOR,
+            NEEDS_OPERATOR,
             **_columns(owner),
             reserved=after.reserved_microusd,
             spent=after.spent_microusd or 0,
             cause=cause,
         )
-    elif before.reserved_microusd:
-        await transaction.execute(WAIT_NO_MORE, job_id=owner.job_id)
+    else:
+        await transaction.execute(NEEDS_NO_OPERATOR, job_id=owner.job_id)
+
+
+async def list_for_operator(transaction: Transaction, job: Row, to: State, cause: str, after: Costs) -> None:
+    """List a job that has just ended in the state `to` without a reservation, if an operator can take it up again.
+
+    `job` is its row as it was before, `after` what it has cost. A job with a reservation is listed by its costs.
+    """
+    if after.reserved_microusd:
+        return
+    if to in (State.FAILED, State.EXPIRED) and not job["byok"] and after.spent_microusd is None:
+        attempts = await transaction.fetch(ATTEMPTS_AT_END, id=job["id"])
+        if any(_can_be_recovered(attempt) for attempt in attempts):
+            await transaction.execute(NEEDS_OPERATOR, **_columns(Owner.of(job)), reserved=0, spent=0, cause=cause)
+            return
+    if State(job["state"]) is State.RECOVERING:
+        await transaction.execute(NEEDS_NO_OPERATOR, job_id=job["id"])
+
+
+async def unlist(transaction: Transaction, job_id: str) -> None:
+    """Take a job without a reservation off the operator's list: it was deleted, or written off."""
+    await transaction.execute(NEEDS_NO_OPERATOR_IF_FREE, job_id=job_id)
 
 
 async def _change_balances(transaction: Transaction, owner: Owner, before: Costs, after: Costs, cause: str) -> None:
@@ -274,6 +297,13 @@ async def _count_uncertain(transaction: Transaction, job_id: str) -> int:
     """How many videos were asked for in calls that may be charged although we have nothing of them."""
     attempts = await transaction.fetch(ATTEMPTS_AT_END, id=job_id)
     return sum(attempt["n"] for attempt in attempts if _is_uncertain(attempt))
+
+
+def _can_be_recovered(attempt: Row) -> bool:
+    if attempt["state"] != AttemptState.FAILED:
+        return False
+    code = attempt["error_code"]
+    return code == SubmissionUnknown.code or (attempt["handle"] is not None and code in RECOVERABLE)
 
 
 def _is_uncertain(attempt: Row) -> bool:

@@ -14,10 +14,10 @@ from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.domain.job import Job, State
 from rushes.domain.progress import Handle
 from rushes.engine.job_record import LATE_ANSWER
-from rushes.errors import JobNotFound, NotRecoverable, OutputLost
+from rushes.errors import JobNotFound, NotRecoverable
 from rushes.jobs.store import GET_ANY_JOB, job_from
 from rushes.jobs.transitions import WORK_CHANNEL, record_event, record_move
-from rushes.money.ledger import write_off
+from rushes.money.ledger import unlist, write_off
 from rushes.providers.base import Provider
 
 LOCK_JOB = GET_ANY_JOB + " FOR UPDATE"
@@ -31,6 +31,7 @@ SELECT jobs.* FROM jobs WHERE state = 'failed' AND id IN (
 UNKNOWN_ATTEMPTS = """
 SELECT * FROM attempts WHERE job_id = :job_id AND state = 'failed' AND (
     error_code = 'submission_unknown'
+    OR (handle IS NULL AND error_code IN ('expired', 'aborted'))
     OR (error_code <> 'written_off' AND EXISTS (SELECT 1 FROM job_events WHERE job_id = :job_id AND cause LIKE :cause))
 ) ORDER BY CASE error_code WHEN 'submission_unknown' THEN 0 ELSE 1 END, part
 """
@@ -38,9 +39,10 @@ SELECT * FROM attempts WHERE job_id = :job_id AND state = 'failed' AND (
 
 RECONCILED = "reconciled with "
 
-FAILED_ATTEMPTS = (
-    "SELECT * FROM attempts WHERE job_id = :job_id AND state = 'failed' AND error_code = :code ORDER BY part"
-)
+RECOVERABLE_ATTEMPTS = """
+SELECT * FROM attempts WHERE job_id = :job_id AND state = 'failed' AND handle IS NOT NULL
+  AND error_code IN ('output_lost', 'output_invalid', 'expired', 'aborted') ORDER BY part
+"""
 
 REVIVE_ATTEMPT = """
 UPDATE attempts SET state = 'accepted', handle = :handle, error_code = NULL, error = NULL, provider_error = NULL
@@ -56,7 +58,7 @@ REVIVE_JOB = """
 UPDATE jobs SET state = 'recovering', lease = NULL, worker_id = NULL, abort_requested_at = NULL,
                 deadline_at = :now + :deadline_ms,
                 provider_video_id = COALESCE(:provider_video_id, provider_video_id)
-WHERE id = :id AND state = 'failed'
+WHERE id = :id AND state IN ('failed', 'expired')
 """
 
 RECOVERY_DEADLINE_MS = 3600 * 1000
@@ -105,11 +107,10 @@ class RecoveryStore:
 
         async def body(transaction: Transaction) -> None:
             row = await _lock(transaction, job_id)
-            attempts = await transaction.fetch(FAILED_ATTEMPTS, job_id=job_id, code=OutputLost.code)
-            kept = [attempt for attempt in attempts if attempt["handle"] is not None]
-            if not kept:
-                raise NotRecoverable(f"Job '{job_id}' has lost no video that it had")
-            for attempt in kept:
+            attempts = await transaction.fetch(RECOVERABLE_ATTEMPTS, job_id=job_id)
+            if not attempts:
+                raise NotRecoverable(f"Job '{job_id}' has no video at its provider that could be fetched")
+            for attempt in attempts:
                 await transaction.execute(REVIVE_ATTEMPT, id=attempt["id"], handle=attempt["handle"])
             await _revive(transaction, row, "to be stored once more, by the operator", None)
 
@@ -123,7 +124,8 @@ class RecoveryStore:
             await write_off(transaction, row, "written off by the operator")
             if not await transaction.execute(WRITE_OFF, job_id=job_id):
                 raise NotRecoverable(f"Job '{job_id}' has nothing that could be written off")
-            await record_event(transaction, row, State.FAILED, "written off by the operator")
+            await unlist(transaction, job_id)
+            await record_event(transaction, row, State(row["state"]), "written off by the operator")
 
         await self._database.write(body)
 
@@ -152,8 +154,10 @@ async def _lock(transaction: Transaction, job_id: str) -> Row:
     row = await fetch_one(transaction, LOCK_JOB, id=job_id)
     if row is None:
         raise _no_such_job(job_id)
-    if row["state"] != State.FAILED:
-        raise NotRecoverable(f"Job '{job_id}' is {row['state']}; only a failed job can be taken up again")
+    if row["state"] not in (State.FAILED, State.EXPIRED):
+        raise NotRecoverable(
+            f"Job '{job_id}' is {row['state']}; only a job that has failed or expired can be taken up again"
+        )
     return row
 
 

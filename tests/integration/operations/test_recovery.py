@@ -188,7 +188,7 @@ async def test_the_second_of_two_operators_is_refused(engine: Engine, recovery: 
     await unknown(engine)
     await recovery.reconcile("job_1", HANDLE, "video-17")
     before = await snapshot(engine)
-    with pytest.raises(NotRecoverable, match="'job_1' is recovering; only a failed job"):
+    with pytest.raises(NotRecoverable, match="'job_1' is recovering; only a job that has failed or expired"):
         await recovery.reconcile("job_1", {"name": "another"}, "video-18")
     assert await snapshot(engine) == before
 
@@ -222,7 +222,7 @@ async def test_only_a_video_that_was_there_is_recovered(
 ) -> None:
     await make(engine)
     before = await snapshot(engine)
-    with pytest.raises(NotRecoverable, match="has lost no video that it had"):
+    with pytest.raises(NotRecoverable, match="has no video at its provider that could be fetched"):
         await recovery.recover("job_1")
     assert await snapshot(engine) == before
 
@@ -271,7 +271,7 @@ async def test_a_job_that_has_not_failed_is_left_alone(engine: Engine, recovery:
     await engine.create(2)
     for job_id, state in (("job_1", "succeeded"), ("job_2", "queued")):
         for act in (recovery.recover(job_id), recovery.reconcile(job_id, HANDLE, "v"), recovery.write_off(job_id)):
-            with pytest.raises(NotRecoverable, match=f"'{job_id}' is {state}; only a failed job"):
+            with pytest.raises(NotRecoverable, match=f"'{job_id}' is {state}; only a job that has failed or expired"):
                 await act
 
 
