@@ -10,10 +10,10 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test chaos check bench docs lock clean
+.PHONY: help setup demo run test test-fast oracles chaos check bench docs lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s  %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.ready ## Install what is needed; every other target does it by itself
 
@@ -23,8 +23,13 @@ demo: setup ## Make a first video: start the service, post a prompt, save the MP
 run: setup ## Serve on http://127.0.0.1:8080 with ./rushes-data
 	@exec $(BIN)/rushes serve
 
-test: setup ## Run all tests
+test: setup oracles ## Run all tests
 	@$(BIN)/python -m pytest -q
+
+test-fast: setup ## Run the unit tests: no files, sockets, databases or processes, under 30 seconds
+	@$(BIN)/python -m pytest -q tests/unit
+
+oracles: .venv-oracles/.ready ## Install the vendors' own clients, which tests/oracles compares us with
 
 check: setup ## Check format, lint, types and who imports whom
 	@$(BIN)/ruff format --check $(SOURCES)
@@ -45,9 +50,11 @@ lock: $(UV) ## Pin what pyproject.toml asks for, with hashes, in the lock files
 	@$(UV) pip compile -q pyproject.toml --universal --generate-hashes --no-header -o requirements.lock
 	@$(UV) pip compile -q pyproject.toml --universal --generate-hashes --no-header --group dev -o requirements-dev.lock
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --group build -c requirements-dev.lock -o requirements-build.lock
+	@$(UV) pip compile -q --universal --generate-hashes --no-header --group oracles -o requirements-oracles.lock
+	@$(UV) pip compile -q --universal --generate-hashes --no-header --no-deps --group oracles-apart -o requirements-oracles-apart.lock
 
 clean: ## Remove what setup and the tools made (never rushes-data or demo)
-	@rm -rf .venv .tools dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-oracles .tools dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find src tests docs bench -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/.ready: requirements.lock requirements-dev.lock pyproject.toml | $(UV)
@@ -56,6 +63,14 @@ clean: ## Remove what setup and the tools made (never rushes-data or demo)
 	@$(UV) pip install -q --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-dev.lock
 	@$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q src
+	@touch $@
+
+.venv-oracles/.ready: requirements-oracles.lock requirements-oracles-apart.lock | .venv/.ready
+	@echo "Setting up .venv-oracles (once; a minute at most on a usual line)"
+	@.venv-oracles/bin/python -c '' 2>/dev/null || $(UV) venv -q --clear --python $(BIN)/python .venv-oracles
+	@$(UV) pip install -q --python .venv-oracles/bin/python --require-hashes --no-deps --compile-bytecode -r requirements-oracles.lock
+	@$(UV) pip install -q --python .venv-oracles/bin/python --require-hashes --no-deps --compile-bytecode \
+	  --target .venv-oracles/apart -r requirements-oracles-apart.lock
 	@touch $@
 
 $(UV):

@@ -1,0 +1,49 @@
+"""The vendors' packages that the other oracles call are the pinned ones and can be imported."""
+
+from __future__ import annotations
+
+import tomllib
+
+from tests.oracles.conftest import Start
+from tests.oracles.sdk_process import ROOT
+
+MODULES = {
+    "dashscope": "dashscope",
+    "fal-client": "fal_client",
+    "google-api-python-client": "googleapiclient.discovery",
+    "google-genai": "google.genai",
+    "luma-agents": "luma_agents",
+    "lumaai": "lumaai",
+    "minimax-mcp": "minimax_mcp.client",
+    "openai": "openai",
+    "openrouter": "openrouter",
+    "replicate": "replicate",
+    "runwayml": "runwayml",
+    "standardwebhooks": "standardwebhooks",
+    "volcengine-ark-runtime": "volcenginesdkarkruntime",
+    "xai-sdk": "xai_sdk",
+}
+MODULES_APART = {"arkruntime": "arkruntime", "replicate": "replicate"}
+
+
+def pinned(group: str) -> dict[str, str]:
+    """The version of each package of a dependency group."""
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    return dict(line.split("==") for line in document["dependency-groups"][group])
+
+
+def test_every_package_of_the_groups_is_imported_below() -> None:
+    assert pinned("oracles").keys() == MODULES.keys()
+    assert pinned("oracles-apart").keys() == MODULES_APART.keys()
+
+
+async def test_the_packages_are_installed_in_their_pinned_versions(start: Start) -> None:
+    sdk = await start("imports")
+    found = {name: await sdk.call("version_of", package=name, module=module) for name, module in MODULES.items()}
+    assert found == pinned("oracles")
+
+
+async def test_the_packages_apart_take_the_place_of_other_versions(start: Start) -> None:
+    sdk = await start("imports", apart=True)
+    found = {name: await sdk.call("version_of", package=name, module=module) for name, module in MODULES_APART.items()}
+    assert found == pinned("oracles-apart")
