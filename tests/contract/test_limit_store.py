@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rushes.accounts.key_store import AccountStore
+from rushes.accounts.key_store import KeyStore
 from rushes.accounts.keys import Mode
 from rushes.accounts.limits import WHOLE_ACCOUNT, LimitName, LimitStore
 from rushes.errors import AccountNotFound, KeyNotFound
@@ -17,7 +17,7 @@ def limits(desk: Desk) -> LimitStore:
 
 
 async def key_of(desk: Desk, account: str) -> str:
-    accounts = AccountStore(desk.harness.database)
+    accounts = KeyStore(desk.harness.database)
     record, _ = await accounts.create_key(account=account, name="", mode=Mode.LIVE)
     return record.id
 

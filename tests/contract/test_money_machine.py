@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from rushes.accounts.key_store import AccountStore
+from rushes.accounts.key_store import KeyStore
 from rushes.accounts.keys import Mode
 from rushes.accounts.limits import WHOLE_ACCOUNT, LimitName, LimitStore
 from rushes.domain.fallbacks import Fallbacks
@@ -119,9 +119,9 @@ class MoneyMachine(RuleBasedStateMachine):
     def people_come(self) -> None:
         for name in ("alice", "alice", "bob"):
             record, key = self.wait_for(
-                AccountStore(self.desk.harness.database).create_key(account=name, name="", mode=Mode.LIVE)
+                KeyStore(self.desk.harness.database).create_key(account=name, name="", mode=Mode.LIVE)
             )
-            caller = self.wait_for(AccountStore(self.desk.harness.database).authenticate(key))
+            caller = self.wait_for(KeyStore(self.desk.harness.database).authenticate(key))
             self.places.append((caller.account_id, record.id))
             self.names[caller.account_id] = name
         # Begin in the middle of things, so that few steps lead far.

@@ -41,7 +41,7 @@ class Account:
     disabled_at: int | None
 
 
-class Roster:
+class AccountStore:
     """All accounts. What names one raises AccountNotFound."""
 
     def __init__(self, database: Database) -> None:

@@ -87,7 +87,7 @@ UPDATE api_keys SET disabled_at = COALESCE(disabled_at, :now) WHERE bootstrap = 
 """
 
 
-class AccountStore:
+class KeyStore:
     """Creates, lists, ends and checks keys.
 
     What names one key raises KeyNotFound; given an `account_id`, also if the key is another account's.

@@ -102,9 +102,9 @@ async def _identify(request: Request, services: Services) -> Caller:
         raise NotAuthenticated("No API key was sent; send one as 'Authorization: Bearer KEY'")
     if bearer.startswith(PREFIX):
         key_id = services.tokens.key_id_of(bearer, services.clock.now_ms() / 1000)
-        caller = await services.accounts.authenticate_by_id(key_id)
+        caller = await services.keys.authenticate_by_id(key_id)
     else:
-        caller = await services.accounts.authenticate(bearer)
+        caller = await services.keys.authenticate(bearer)
     request.state.caller = caller
     return caller
 

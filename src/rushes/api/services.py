@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
-from rushes.accounts.account_store import Roster
-from rushes.accounts.key_store import AccountStore
+from rushes.accounts.account_store import AccountStore
+from rushes.accounts.key_store import KeyStore
 from rushes.accounts.limits import Limits, LimitStore
 from rushes.accounts.rate import RateLimiter
 from rushes.accounts.tokens import TokenSigner
@@ -38,8 +38,8 @@ class Services:
     it means; OpenAI's API knows them.
     """
 
+    keys: KeyStore
     accounts: AccountStore
-    roster: Roster
     limits: LimitStore
     default_limits: Limits
     allowances: Allowances

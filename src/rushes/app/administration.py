@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from rushes.accounts.account_store import Roster
-from rushes.accounts.key_store import AccountStore
+from rushes.accounts.account_store import AccountStore
+from rushes.accounts.key_store import KeyStore
 from rushes.accounts.limits import LimitStore
 from rushes.app.databases import has_database, opened_for_command
 from rushes.clock import SystemClock
@@ -22,18 +22,18 @@ from rushes.settings import Settings
 
 
 @asynccontextmanager
-async def opened_accounts(settings: Settings) -> AsyncIterator[AccountStore]:
-    """The accounts: before, beside or after a running service. Raises StartupError."""
+async def opened_keys(settings: Settings) -> AsyncIterator[KeyStore]:
+    """The API keys: before, beside or after a running service. Raises StartupError."""
     async with opened_for_command(settings, DataDirectory(settings.data_dir), SystemClock()) as database:
-        yield AccountStore(database)
+        yield KeyStore(database)
 
 
 @dataclass(frozen=True, slots=True)
 class Administration:
     """What an operator governs accounts with."""
 
-    roster: Roster
-    keys: AccountStore
+    accounts: AccountStore
+    keys: KeyStore
     limits: LimitStore
 
 
@@ -41,7 +41,7 @@ class Administration:
 async def opened_administration(settings: Settings) -> AsyncIterator[Administration]:
     """Accounts, keys and limits: before, beside or after a running service. Raises StartupError."""
     async with opened_for_command(settings, DataDirectory(settings.data_dir), SystemClock()) as database:
-        yield Administration(Roster(database), AccountStore(database), LimitStore(database))
+        yield Administration(AccountStore(database), KeyStore(database), LimitStore(database))
 
 
 @asynccontextmanager

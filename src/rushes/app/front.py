@@ -7,8 +7,8 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from rushes.accounts.account_store import Roster
-from rushes.accounts.key_store import AccountStore
+from rushes.accounts.account_store import AccountStore
+from rushes.accounts.key_store import KeyStore
 from rushes.accounts.limits import LimitStore
 from rushes.accounts.rate import RateLimiter
 from rushes.accounts.tokens import TokenSigner
@@ -39,7 +39,7 @@ class Front:
     def __init__(self, base: Foundation, links: Links) -> None:
         self._base = base
         self._asked = discovering(base.own, base.settings)
-        self._accounts = AccountStore(base.database)
+        self._keys = KeyStore(base.database)
         self.watching = Watching(
             base.history,
             base.clock,
@@ -67,7 +67,7 @@ class Front:
 
     async def prepare(self) -> None:
         """What callers need before the first is answered. Raises StartupError."""
-        await ensure_bootstrap_key(self._base.settings, self._accounts, self._base.clock.now_ms())
+        await ensure_bootstrap_key(self._base.settings, self._keys, self._base.clock.now_ms())
 
     def loops(self) -> Sequence[Coroutine[Any, Any, None]]:
         """What runs for as long as callers are answered."""
@@ -88,8 +88,8 @@ class Front:
         )
         spending = SpendingStore(base.database)
         return Services(
-            accounts=self._accounts,
-            roster=Roster(base.database),
+            keys=self._keys,
+            accounts=AccountStore(base.database),
             limits=LimitStore(base.database),
             default_limits=base.default_limits,
             allowances=Allowances(base.database, base.default_limits),

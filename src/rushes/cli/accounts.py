@@ -33,7 +33,7 @@ def create(
     data_dir: DataDir = None,
 ) -> None:
     """Create an account. `rushes keys create --account NAME` makes its keys, and the account too if it is new."""
-    account = administer(data_dir, lambda administration: administration.roster.create(checked_name(name)))
+    account = administer(data_dir, lambda administration: administration.accounts.create(checked_name(name)))
     typer.echo(account.id)
 
 
@@ -44,7 +44,7 @@ def list_accounts(data_dir: DataDir = None) -> None:
     async def all_of(administration: Administration) -> list[Account]:
         found: list[Account] = []
         after = (0, "")
-        while page := await administration.roster.list(after=after, most=PAGE):
+        while page := await administration.accounts.list(after=after, most=PAGE):
             found.extend(page)
             after = page[-1].created_at, page[-1].id
         return found
@@ -58,7 +58,7 @@ def show(account: Named, data_dir: DataDir = None) -> None:
     """Show an account, its limits and how many keys it has."""
 
     async def look(administration: Administration) -> list[tuple[str, str]]:
-        found = await administration.roster.get_named(account)
+        found = await administration.accounts.get_named(account)
         limits = await administration.limits.read(found.id)
         keys = [key for key in await administration.keys.list_keys() if key.account_id == found.id]
         valid = sum(key.state(int(datetime.now(UTC).timestamp() * 1000)) == "valid" for key in keys)
@@ -82,8 +82,8 @@ def rename(
     """Call an account otherwise; its id, keys and jobs stay."""
 
     async def act(administration: Administration) -> Account:
-        found = await administration.roster.get_named(account)
-        return await administration.roster.rename(found.id, checked_name(name))
+        found = await administration.accounts.get_named(account)
+        return await administration.accounts.rename(found.id, checked_name(name))
 
     changed = administer(data_dir, act)
     typer.echo(f"'{changed.name}' ({changed.id})")
@@ -94,7 +94,7 @@ def disable(account: Named, data_dir: DataDir = None) -> None:
     """Shut all keys of an account out at once; its jobs under way go on to their end."""
 
     async def act(administration: Administration) -> Account:
-        return await administration.roster.disable((await administration.roster.get_named(account)).id)
+        return await administration.accounts.disable((await administration.accounts.get_named(account)).id)
 
     changed = administer(data_dir, act)
     typer.echo(f"disabled '{changed.name}' ({changed.id})")
@@ -105,7 +105,7 @@ def enable(account: Named, data_dir: DataDir = None) -> None:
     """Let a disabled account in again."""
 
     async def act(administration: Administration) -> Account:
-        return await administration.roster.enable((await administration.roster.get_named(account)).id)
+        return await administration.accounts.enable((await administration.accounts.get_named(account)).id)
 
     changed = administer(data_dir, act)
     typer.echo(f"enabled '{changed.name}' ({changed.id})")

@@ -152,11 +152,11 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 async def _make_test_key(directory: Path) -> str:
     from rushes.accounts.keys import Mode
-    from rushes.app.administration import opened_accounts
+    from rushes.app.administration import opened_keys
     from rushes.settings import load_settings
 
-    async with opened_accounts(load_settings(data_dir=directory)) as accounts:
-        _, key = await accounts.create_key(account="default", name="demo", mode=Mode.TEST, lifetime_s=KEY_LIFETIME_S)
+    async with opened_keys(load_settings(data_dir=directory)) as keys:
+        _, key = await keys.create_key(account="default", name="demo", mode=Mode.TEST, lifetime_s=KEY_LIFETIME_S)
     return key
 
 

@@ -15,7 +15,7 @@ from rushes.cli.options import DataDir
 from rushes.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from rushes.accounts.key_store import AccountStore
+    from rushes.accounts.key_store import KeyStore
     from rushes.accounts.keys import KeyRecord, Scope
 
 T = TypeVar("T")
@@ -50,11 +50,9 @@ def create(
     lifetime_s = None if expires is None else _seconds(expires)
     scopes = _scopes(scope)
     mode = Mode.TEST if test else Mode.LIVE
-    record, key = _with_accounts(
+    record, key = _with_keys(
         data_dir,
-        lambda accounts: accounts.create_key(
-            account=account, name=name, mode=mode, lifetime_s=lifetime_s, scopes=scopes
-        ),
+        lambda keys: keys.create_key(account=account, name=name, mode=mode, lifetime_s=lifetime_s, scopes=scopes),
     )
     until = "" if record.expires_at is None else f", works until {_time(record.expires_at)}"
     typer.echo(f"{record.mode} key '{record.name}' ({record.id}) of account '{record.account}'{until}", err=True)
@@ -66,7 +64,7 @@ def list_keys(data_dir: DataDir = None) -> None:
     """Show every key: never the key itself, but its last four characters."""
     from rushes.accounts.keys import scopes_to_text
 
-    records = _with_accounts(data_dir, lambda accounts: accounts.list_keys())
+    records = _with_keys(data_dir, lambda keys: keys.list_keys())
     rows = [
         (
             record.id,
@@ -86,38 +84,38 @@ def list_keys(data_dir: DataDir = None) -> None:
 @app.command()
 def revoke(key_id: KeyId, data_dir: DataDir = None) -> None:
     """End a key at once and for ever, also in a running service."""
-    record = _with_accounts(data_dir, lambda accounts: accounts.revoke_key(key_id))
+    record = _with_keys(data_dir, lambda keys: keys.revoke_key(key_id))
     typer.echo(f"revoked '{record.name}' ({record.id})")
 
 
 @app.command()
 def disable(key_id: KeyId, data_dir: DataDir = None) -> None:
     """Shut a key out at once, until it is enabled."""
-    record = _with_accounts(data_dir, lambda accounts: accounts.disable_key(key_id))
+    record = _with_keys(data_dir, lambda keys: keys.disable_key(key_id))
     typer.echo(f"disabled '{record.name}' ({record.id})")
 
 
 @app.command()
 def enable(key_id: KeyId, data_dir: DataDir = None) -> None:
     """Let a disabled key in again; a revoked or expired one stays what it is."""
-    record = _with_accounts(data_dir, lambda accounts: accounts.enable_key(key_id))
+    record = _with_keys(data_dir, lambda keys: keys.enable_key(key_id))
     typer.echo(f"'{record.name}' ({record.id}) is {_state(record)}")
 
 
 @app.command()
 def delete(key_id: KeyId, data_dir: DataDir = None) -> None:
     """End a key at once and forget it with its limits; its jobs stay."""
-    record = _with_accounts(data_dir, lambda accounts: accounts.delete_key(key_id))
+    record = _with_keys(data_dir, lambda keys: keys.delete_key(key_id))
     typer.echo(f"deleted '{record.name}' ({record.id})")
 
 
-def _with_accounts(data_dir: Path | None, act: Callable[[AccountStore], Awaitable[T]]) -> T:
-    from rushes.app.administration import opened_accounts
+def _with_keys(data_dir: Path | None, act: Callable[[KeyStore], Awaitable[T]]) -> T:
+    from rushes.app.administration import opened_keys
     from rushes.settings import load_settings
 
     async def run() -> T:
-        async with opened_accounts(load_settings(data_dir=data_dir)) as accounts:
-            return await act(accounts)
+        async with opened_keys(load_settings(data_dir=data_dir)) as keys:
+            return await act(keys)
 
     return asyncio.run(run())
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rushes.accounts.key_store import AccountStore
+from rushes.accounts.key_store import KeyStore
 from rushes.accounts.keys import Caller, Mode
 from rushes.db.database import Row
 from rushes.db.sqlite import SqliteDatabase
@@ -51,7 +51,7 @@ class CountedDatabase(WatchedDatabase):
         return await super().read(sql, **parameters)
 
 
-async def outcome(accounts: AccountStore, key: str) -> Caller | str:
+async def outcome(accounts: KeyStore, key: str) -> Caller | str:
     """Whom the key speaks for, or the code of the refusal."""
     try:
         return await accounts.authenticate(key)
@@ -64,12 +64,12 @@ async def outcome(accounts: AccountStore, key: str) -> Caller | str:
 def test_whatever_another_process_commits_is_seen_by_the_next_request(changes: list[str]) -> None:
     async def play(path: Path) -> None:
         database = fresh_sqlite(path, ManualClock())
-        accounts = AccountStore(database)
+        accounts = KeyStore(database)
         _, key = await accounts.create_key(account="alice", name="", mode=Mode.LIVE)
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             for change in ["SELECT 1", *changes]:
                 other.execute(change)
-                expected = await outcome(AccountStore(database), key)
+                expected = await outcome(KeyStore(database), key)
                 assert [await outcome(accounts, key) for _ in range(2)] == [expected, expected]
         await database.close()
 
@@ -77,10 +77,10 @@ def test_whatever_another_process_commits_is_seen_by_the_next_request(changes: l
         asyncio.run(play(Path(folder) / "rushes.db"))
 
 
-async def watched(path: Path, clock: ManualClock, **life: Any) -> tuple[CountedDatabase, AccountStore, str]:
+async def watched(path: Path, clock: ManualClock, **life: Any) -> tuple[CountedDatabase, KeyStore, str]:
     """A store over a counted database, and a key of it."""
     database = CountedDatabase(fresh_sqlite(path, clock))
-    accounts = AccountStore(database)
+    accounts = KeyStore(database)
     _, key = await accounts.create_key(account="alice", name="", mode=Mode.LIVE, **life)
     await accounts.authenticate(key)
     return database, accounts, key
@@ -120,7 +120,7 @@ async def test_a_version_changes_with_every_commit_and_only_then(tmp_path: Path,
     for _ in range(3):
         await database.read("SELECT * FROM accounts")
         assert database.version() == seen[-1]
-        await AccountStore(database if own else other).create_key(account="alice", name="", mode=Mode.LIVE)
+        await KeyStore(database if own else other).create_key(account="alice", name="", mode=Mode.LIVE)
         seen.append(database.version())
     assert len(set(seen)) == 4
     await other.close()

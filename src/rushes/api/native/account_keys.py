@@ -49,7 +49,7 @@ async def create_own_key(request: Request, caller: Authenticated) -> Response:
     mode = caller.mode if body.mode is None else body.mode
     scopes = caller.scopes & USUAL_SCOPES if body.scopes is None else frozenset(body.scopes)
     await _check_grant(services, caller, mode, scopes, body.expires_in_s)
-    record, key = await services.accounts.create_key_for(
+    record, key = await services.keys.create_key_for(
         caller.account_id, name=body.name, mode=mode, lifetime_s=body.expires_in_s, scopes=scopes
     )
     return new_key_response(record, key, services.clock.now_ms())
@@ -73,7 +73,7 @@ async def revoke_own_key(request: Request, key_id: str, caller: Authenticated) -
     """Ends the key at once and for ever, also if it is the one that asks; it stays in the list."""
     services = services_of(request)
     await _check_reach(services, caller, key_id)
-    record = await services.accounts.revoke_key(key_id, account_id=caller.account_id)
+    record = await services.keys.revoke_key(key_id, account_id=caller.account_id)
     return json_response(key_view(record, services.clock.now_ms()))
 
 
@@ -83,13 +83,13 @@ async def delete_own_key(request: Request, key_id: str, caller: Authenticated) -
     """Ends the key at once and forgets it with its limits; its jobs stay."""
     services = services_of(request)
     await _check_reach(services, caller, key_id)
-    await services.accounts.delete_key(key_id, account_id=caller.account_id)
+    await services.keys.delete_key(key_id, account_id=caller.account_id)
     return Response(status_code=204)
 
 
 async def _check_reach(services: Services, caller: Caller, key_id: str) -> None:
     """Raise KeyRestricted if that key may do more: who finds a test key must not be able to shut live ones out."""
-    record = await services.accounts.get_key(key_id, account_id=caller.account_id)
+    record = await services.keys.get_key(key_id, account_id=caller.account_id)
     if record.scopes - caller.scopes or (caller.mode is Mode.TEST and record.mode is Mode.LIVE):
         raise KeyRestricted("A key cannot change one that may do more than itself")
 
@@ -108,6 +108,6 @@ async def _check_grant(
     _, limits = await services.allowances.limits(caller.account_id, caller.key_id)
     if limits.are_set:
         raise KeyRestricted("This API key has limits of its own, so it cannot make keys")
-    expires_at = (await services.accounts.get_key(caller.key_id)).expires_at
+    expires_at = (await services.keys.get_key(caller.key_id)).expires_at
     if expires_at is not None and (expires_in_s is None or services.clock.now_ms() + expires_in_s * 1000 > expires_at):
         raise KeyRestricted("This API key expires, so a key that it makes must expire no later; set 'expires_in_s'")

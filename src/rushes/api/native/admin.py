@@ -88,7 +88,7 @@ async def list_accounts(
 ) -> Response:
     """Oldest first, with the disabled."""
     refuse_unknown(request.query_params, PARAMETERS, "parameter")
-    found = await services_of(request).roster.list(after=place_of(cursor), most=limit + 1)
+    found = await services_of(request).accounts.list(after=place_of(cursor), most=limit + 1)
     page, next_cursor = paged(found, limit)
     return json_response(AccountPage(accounts=[_view(account) for account in page], next_cursor=next_cursor))
 
@@ -100,7 +100,7 @@ async def create_account(request: Request, _caller: Administrator) -> Response:
     """It has no key yet. 409 if the name is taken."""
     content = await read_json_object(request)
     refuse_unknown(content, NewAccountBody.model_fields)
-    account = await services_of(request).roster.create(shaped(NewAccountBody, content).name)
+    account = await services_of(request).accounts.create(shaped(NewAccountBody, content).name)
     return json_response(_view(account), status=201)
 
 
@@ -108,7 +108,7 @@ async def create_account(request: Request, _caller: Administrator) -> Response:
             responses=problems(401, 404, 503))  # fmt: skip
 async def get_account(request: Request, account_id: str, _caller: Administrator) -> Response:
     """By its id, not its name."""
-    return json_response(_view(await services_of(request).roster.get(account_id)))
+    return json_response(_view(await services_of(request).accounts.get(account_id)))
 
 
 @router.patch("/admin/accounts/{account_id}", summary="Rename, disable or enable an account",
@@ -120,14 +120,14 @@ async def update_account(request: Request, account_id: str, _caller: Administrat
     content = await read_json_object(request)
     refuse_unknown(content, AccountChange.model_fields)
     change = shaped(AccountChange, content)
-    roster = services_of(request).roster
-    account = await roster.get(account_id)
+    accounts = services_of(request).accounts
+    account = await accounts.get(account_id)
     if change.name is None and change.disabled is None:
         raise invalid_fields([FieldError("name", "or 'disabled' is required; there is nothing to change")])
     if change.name is not None:
-        account = await roster.rename(account_id, change.name)
+        account = await accounts.rename(account_id, change.name)
     if change.disabled is not None:
-        account = await (roster.disable if change.disabled else roster.enable)(account_id)
+        account = await (accounts.disable if change.disabled else accounts.enable)(account_id)
     return json_response(_view(account))
 
 
@@ -136,7 +136,7 @@ async def update_account(request: Request, account_id: str, _caller: Administrat
 async def get_limits(request: Request, account_id: str, _caller: Administrator) -> Response:
     """Its own, and with the defaults for all accounts those in force."""
     services = services_of(request)
-    await services.roster.get(account_id)
+    await services.accounts.get(account_id)
     return await limits_answer(services, account_id)
 
 
@@ -145,7 +145,7 @@ async def get_limits(request: Request, account_id: str, _caller: Administrator) 
 async def put_limits(request: Request, account_id: str, _caller: Administrator) -> Response:
     """Replaces all of its own; what is null or left out has the default for all accounts again."""
     services = services_of(request)
-    await services.roster.get(account_id)
+    await services.accounts.get(account_id)
     await replace_limits(request, account_id)
     return await limits_answer(services, account_id)
 
@@ -155,7 +155,7 @@ async def put_limits(request: Request, account_id: str, _caller: Administrator) 
 async def get_account_usage(request: Request, account_id: str, _caller: Administrator) -> Response:
     """As the account itself sees it, without `remaining`."""
     services = services_of(request)
-    await services.roster.get(account_id)
+    await services.accounts.get(account_id)
     return json_response(await usage_of(services, account_id))
 
 

@@ -40,7 +40,7 @@ async def list_keys(
 ) -> Response:
     """Oldest first, with the revoked; never a key itself."""
     refuse_unknown(request.query_params, PARAMETERS, "parameter")
-    await services_of(request).roster.get(account_id)
+    await services_of(request).accounts.get(account_id)
     return await key_page(request, account_id, limit, cursor)
 
 
@@ -49,9 +49,9 @@ async def list_keys(
 async def create_key(request: Request, account_id: str, _caller: Administrator) -> Response:
     """Of any mode and scopes; live with `read` and `generate` if nothing is said. It is in this answer alone."""
     services = services_of(request)
-    await services.roster.get(account_id)
+    await services.accounts.get(account_id)
     body = await new_key_body(request)
-    record, key = await services.accounts.create_key_for(
+    record, key = await services.keys.create_key_for(
         account_id,
         name=body.name,
         mode=Mode.LIVE if body.mode is None else body.mode,
@@ -73,7 +73,7 @@ async def update_key(request: Request, account_id: str, key_id: str, _caller: Ad
 async def revoke_key(request: Request, account_id: str, key_id: str, _caller: Administrator) -> Response:
     """Ends it at once and for ever; it stays in the list."""
     services = services_of(request)
-    record = await services.accounts.revoke_key(key_id, account_id=account_id)
+    record = await services.keys.revoke_key(key_id, account_id=account_id)
     return json_response(key_view(record, services.clock.now_ms()))
 
 
@@ -81,7 +81,7 @@ async def revoke_key(request: Request, account_id: str, key_id: str, _caller: Ad
                responses=problems(401, 404, 503))  # fmt: skip
 async def delete_key(request: Request, account_id: str, key_id: str, _caller: Administrator) -> Response:
     """Ends it at once and forgets it with its limits; its jobs stay."""
-    await services_of(request).accounts.delete_key(key_id, account_id=account_id)
+    await services_of(request).keys.delete_key(key_id, account_id=account_id)
     return Response(status_code=204)
 
 
@@ -90,7 +90,7 @@ async def delete_key(request: Request, account_id: str, key_id: str, _caller: Ad
 async def get_key_limits(request: Request, account_id: str, key_id: str, _caller: Administrator) -> Response:
     """They hold besides its account's; a key has none if none were set."""
     services = services_of(request)
-    await services.accounts.get_key(key_id, account_id=account_id)
+    await services.keys.get_key(key_id, account_id=account_id)
     return await limits_answer(services, account_id, key_id)
 
 
@@ -99,6 +99,6 @@ async def get_key_limits(request: Request, account_id: str, key_id: str, _caller
 async def put_key_limits(request: Request, account_id: str, key_id: str, _caller: Administrator) -> Response:
     """Replaces all of its own; what is null or left out is none."""
     services = services_of(request)
-    await services.accounts.get_key(key_id, account_id=account_id)
+    await services.keys.get_key(key_id, account_id=account_id)
     await replace_limits(request, account_id, key_id)
     return await limits_answer(services, account_id, key_id)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
-from rushes.accounts.key_store import AccountStore
+from rushes.accounts.key_store import KeyStore
 from rushes.accounts.keys import KeyRecord, Mode, Scope
 from rushes.accounts.limits import LARGEST, LimitName, Limits
 from rushes.api.answers import json_response
@@ -127,7 +127,7 @@ def new_key_response(record: KeyRecord, key: str, now_ms: int) -> Response:
 async def key_page(request: Request, account_id: str, limit: int, cursor: str | None) -> Response:
     """A page of an account's keys."""
     services = services_of(request)
-    found = await services.accounts.keys_of(account_id, after=place_of(cursor), most=limit + 1)
+    found = await services.keys.keys_of(account_id, after=place_of(cursor), most=limit + 1)
     page, next_cursor = paged(found, limit)
     now_ms = services.clock.now_ms()
     return json_response(KeyPage(keys=[key_view(record, now_ms) for record in page], next_cursor=next_cursor))
@@ -138,12 +138,12 @@ async def change_key(request: Request, account_id: str, key_id: str) -> KeyRecor
     content = await read_json_object(request)
     refuse_unknown(content, KeyChange.model_fields)
     change = shaped(KeyChange, content)
-    accounts: AccountStore = services_of(request).accounts
-    record = await accounts.get_key(key_id, account_id=account_id)
+    keys: KeyStore = services_of(request).keys
+    record = await keys.get_key(key_id, account_id=account_id)
     if change.name is not None:
-        record = await accounts.rename_key(key_id, change.name, account_id=account_id)
+        record = await keys.rename_key(key_id, change.name, account_id=account_id)
     if change.disabled is not None:
-        turn = accounts.disable_key if change.disabled else accounts.enable_key
+        turn = keys.disable_key if change.disabled else keys.enable_key
         record = await turn(key_id, account_id=account_id)
     if change.name is None and change.disabled is None:
         raise invalid_fields([FieldError("name", "or 'disabled' is required; there is nothing to change")])

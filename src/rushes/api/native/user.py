@@ -48,8 +48,8 @@ class Me(BaseModel):
 async def get_me(request: Request, caller: Authenticated) -> Response:
     """The account, the key with its mode and scopes, the limits in force and what they leave."""
     services = services_of(request)
-    account = await services.roster.get(caller.account_id)
-    record = await services.accounts.get_key(caller.key_id)
+    account = await services.accounts.get(caller.account_id)
+    record = await services.keys.get_key(caller.key_id)
     of_account, of_key = await services.allowances.limits(caller.account_id, caller.key_id)
     key = key_view(record, services.clock.now_ms())
     return json_response(

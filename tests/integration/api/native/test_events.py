@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message
 
-from rushes.accounts.account_store import Roster
-from rushes.accounts.key_store import AccountStore
+from rushes.accounts.account_store import AccountStore
+from rushes.accounts.key_store import KeyStore
 from rushes.accounts.keys import Mode
 from rushes.accounts.limits import LimitName, LimitStore
 from rushes.api.native.events import EventStream, _position, follow_job
@@ -34,7 +34,7 @@ class Listener:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.accounts = AccountStore(engine.database)
+        self.keys = KeyStore(engine.database)
         self.history = HistoryStore(engine.database)
         self.watching = Watching(self.history, engine.clock, WatchLimits())
         self.running = asyncio.ensure_future(self.watching.run())
@@ -46,13 +46,13 @@ class Listener:
         self.request: Any = None
 
     async def prepare(self) -> None:
-        record, key = await self.accounts.create_key(account="default", name="", mode=Mode.LIVE)
+        record, key = await self.keys.create_key(account="default", name="", mode=Mode.LIVE)
         self.key_id = record.id
-        self.caller = await self.accounts.authenticate(key)
+        self.caller = await self.keys.authenticate(key)
         await self.engine.create(account_id=self.caller.account_id, hold_s=3600)
         asked = request_of(headers={"Authorization": f"Bearer {key}"})
         services = SimpleNamespace(
-            accounts=self.accounts, history=self.history, watching=self.watching, clock=self.engine.clock
+            keys=self.keys, history=self.history, watching=self.watching, clock=self.engine.clock
         )
         app = SimpleNamespace(state=SimpleNamespace(services=services))
         self.request = Request({**asked.scope, "app": app}, self.receive)
@@ -107,7 +107,7 @@ async def test_silence_is_filled_with_comments_and_no_writes(listener: Listener)
 
 async def test_a_revoked_key_ends_its_stream_within_a_keep_alive_period(listener: Listener) -> None:
     streaming = await listener.open()
-    await listener.accounts.revoke_key(listener.key_id)
+    await listener.keys.revoke_key(listener.key_id)
     await listener.engine.clock.run_for(QUIET_S)
     assert streaming.done()
     assert listener.is_whole
@@ -115,7 +115,7 @@ async def test_a_revoked_key_ends_its_stream_within_a_keep_alive_period(listener
 
 async def test_a_disabled_account_ends_its_streams(listener: Listener) -> None:
     streaming = await listener.open()
-    await Roster(listener.engine.database).disable(listener.caller.account_id)
+    await AccountStore(listener.engine.database).disable(listener.caller.account_id)
     await listener.engine.clock.run_for(QUIET_S)
     assert streaming.done()
     assert listener.is_whole
