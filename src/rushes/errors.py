@@ -40,7 +40,7 @@
     ├── DatabaseUnavailable         retryable: the disk is full, read-only or broken, the server away
     │   └── OutcomeUnknown          it was lost during a commit; only here something may have been changed
     ├── LeaseLost                   another worker owns the job now; whoever sees this must stop
-    ├── JobExpired, Aborted, JobStateConflict
+    ├── JobExpired, Aborted
     └── StartupError                the service cannot start; the message says what to do
 
 Callers act on the class or its stable `code`, never on the text. `api/errors.py` maps codes to HTTP.

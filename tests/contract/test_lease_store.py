@@ -14,7 +14,7 @@ from rushes.domain.job import AttemptState, Problem, State, Status
 from rushes.engine.claims import LeaseStore
 from rushes.engine.job_record import Claimed, StepStore
 from rushes.errors import LeaseLost, NotCancellable
-from rushes.jobs.store import outputs_to_json
+from rushes.jobs.rows import outputs_to_json
 from tests.contract.database_harness import LEASE_S, Desk, together
 from tests.fixtures.new_jobs import ACCOUNT, fallback, new_job
 from tests.fixtures.scripted_provider import stored_video

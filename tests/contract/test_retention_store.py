@@ -68,10 +68,10 @@ async def test_files_are_doomed_when_their_time_comes_and_once(desk: Desk, reten
     desk.harness.pass_time(5)
     assert await retention.expire(10) == 1
     assert await retention.expire(10) == 0
-    keys = await retention.doomed(10)
+    keys = await retention.files_to_delete(10)
     assert set(keys) == {"videos/1", "posters/job_1/0.jpg"}
     await retention.forget(keys)
-    assert await retention.doomed(10) == []
+    assert await retention.files_to_delete(10) == []
 
 
 async def test_without_a_retention_files_stay(desk: Desk, retention: RetentionStore) -> None:
@@ -87,7 +87,7 @@ async def test_a_deleted_job_dooms_its_files_and_is_not_counted(desk: Desk, rete
     with pytest.raises(JobNotFound):
         await desk.job()
     assert await desk.jobs.count(ACCOUNT) == 0
-    assert "videos/1" in await retention.doomed(10)
+    assert "videos/1" in await retention.files_to_delete(10)
 
 
 async def test_only_a_finished_job_of_ones_own_can_be_deleted(desk: Desk) -> None:

@@ -22,7 +22,8 @@ from rushes.errors import (
     Overloaded,
 )
 from rushes.jobs.idempotency import Once, Replay
-from rushes.jobs.store import JobStore, NewJob
+from rushes.jobs.new_job import NewJob
+from rushes.jobs.store import JobStore
 from rushes.operations.abort import AbortStore
 from rushes.operations.needs_operator import Action, NeedsOperatorStore
 from rushes.operations.recovery import RecoveryStore
@@ -88,7 +89,7 @@ class Caller:
             if self._chance.happens(0.7):
                 self._world.wake()
             job_id = made.answer if isinstance(made, Replay) else made.id
-            if new.listener is not None:
+            if new.asked.listener is not None:
                 self._world.receivers.listened.add(job_id)
             return job_id
 

@@ -6,15 +6,16 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
-from rushes.domain.job import Attempt, AttemptState, Problem, State
+from rushes.domain.job import MOVES, Attempt, AttemptState, Problem, State
 from rushes.engine import claims, job_record, job_run, submission
 from rushes.engine.claims import LeaseStore
 from rushes.engine.job_record import Claimed
 from rushes.errors import Aborted, SubmissionUnknown
-from rushes.jobs import store, transitions
+from rushes.jobs import files, lanes, store, transitions
 from rushes.jobs.store import JobStore
 from rushes.operations import recovery
 from rushes.webhooks import outbox
@@ -22,6 +23,13 @@ from rushes.webhooks.dispatch import Dispatcher
 from rushes.webhooks.outbox import Outbox, Settlement
 from tests.simulation.faults import Fault
 from tests.simulation.upstream import SimulatedProvider
+
+
+def altered(module: ModuleType, name: str, old: str, new: str) -> AbstractContextManager[Any]:
+    """The module with another SQL text. Raises if the text does not hold what is to be replaced."""
+    text = getattr(module, name)
+    assert old in text, f"{module.__name__}.{name} does not hold {old!r}, so this engine would have no fault"
+    return mock.patch.object(module, name, text.replace(old, new))
 
 
 @contextmanager
@@ -44,13 +52,13 @@ def intent_is_recorded_after_the_submit() -> Iterator[None]:
 
 def writes_are_not_fenced() -> AbstractContextManager[Any]:
     """Whoever once had a job may write to it for ever."""
-    unfenced = "SELECT * FROM jobs WHERE id = :id AND :lease IS NOT NULL FOR UPDATE"
-    return mock.patch.object(job_record, "LOCK_LEASED", unfenced)
+    return altered(job_record, "LOCK_LEASED", "lease = :lease", ":lease IS NOT NULL")
 
 
 def cancel_does_not_look_at_the_state() -> AbstractContextManager[Any]:
     """Whoever cancels wins, also against a submit."""
-    return mock.patch.object(store, "CANCEL_QUEUED", store.CANCEL_QUEUED.replace("AND state = 'queued'", ""))
+    begun = {was: MOVES[was] | {State.CANCELLED} for was in (State.SUBMITTING, State.RUNNING, State.STORING)}
+    return mock.patch.object(transitions, "MOVES", {**MOVES, **begun})
 
 
 @contextmanager
@@ -58,8 +66,7 @@ def progress_is_what_was_said_last() -> Iterator[None]:
     """Reported progress is stored as it comes."""
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(job_run, "PROGRESS_STEP", -1000))
-        as_it_comes = job_record.REPORT_PROGRESS.replace("AND progress < :percent", "")
-        stack.enter_context(mock.patch.object(job_record, "REPORT_PROGRESS", as_it_comes))
+        stack.enter_context(altered(job_record, "REPORT_PROGRESS", "AND progress < :percent", ""))
         yield
 
 
@@ -78,12 +85,9 @@ def unknown_submits_are_repeated() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def lanes_forget_who_left() -> Iterator[None]:
+def lanes_forget_who_left() -> AbstractContextManager[Any]:
     """A slot is never given back."""
-    kept = store.LEAVE_LANE.replace("in_use + :in_use", "in_use + MAX(:in_use, 0)")
-    with mock.patch.object(claims, "LEAVE_LANE", kept), mock.patch.object(job_record, "LEAVE_LANE", kept):
-        yield
+    return altered(lanes, "CHANGE_LANE", "in_use + :in_use", "in_use + MAX(:in_use, 0)")
 
 
 @contextmanager
@@ -99,25 +103,24 @@ def ends_are_not_recorded() -> Iterator[None]:
         yield
 
 
-def dead_workers_keep_their_jobs() -> AbstractContextManager[Any]:
+@contextmanager
+def dead_workers_keep_their_jobs() -> Iterator[None]:
     """A lease that has run out is nobody's."""
-    return mock.patch.multiple(
-        claims,
-        DEAD_WORKERS="SELECT id FROM workers WHERE alive_until < 0",
-        ALL_WORKERS="SELECT id FROM workers WHERE alive_until < 0",
-    )
+    with (
+        altered(claims, "DEAD_WORKERS", "alive_until < :now", "alive_until < 0 AND :now > 0"),
+        altered(claims, "ALL_WORKERS", "FROM workers", "FROM workers WHERE alive_until < 0"),
+    ):
+        yield
 
 
 def secrets_outlive_their_jobs() -> AbstractContextManager[Any]:
     """A caller's own key stays when the job has ended."""
-    return mock.patch.object(transitions, "WIPE_SEALED", "DELETE FROM byok_secrets WHERE job_id = :job_id || '?'")
+    return altered(transitions, "WIPE_SEALED", ":job_id", ":job_id || '?'")
 
 
 def answers_of_idempotency_keys_are_not_kept() -> AbstractContextManager[Any]:
     """Each repetition of a request makes another job."""
-    forget = store.KEEP_ANSWER.replace("INSERT INTO", "INSERT OR IGNORE INTO").split("ON CONFLICT")[0]
-    forget = forget.replace(":key,", ":key || random(),")
-    return mock.patch.object(store, "KEEP_ANSWER", forget)
+    return altered(store, "KEEP_ANSWER", ":key,", ":key || random(),")
 
 
 @contextmanager
@@ -125,7 +128,7 @@ def workers_share_the_names_of_files() -> Iterator[None]:
     """Two workers that store the same video use the same file, and one of them has lost its lease."""
 
     def shared_key(job_id: str, attempt_id: str, place: int, lease: str) -> str:
-        return store.video_key(job_id, attempt_id, place, "shared")
+        return files.video_key(job_id, attempt_id, place, "shared")
 
     with mock.patch.object(job_run, "video_key", shared_key), mock.patch.object(job_record, "video_key", shared_key):
         yield
@@ -136,9 +139,20 @@ def refusals_deny_what_was_lost() -> AbstractContextManager[Any]:
     return mock.patch.object(submission.Submitting, "_doubt_if_maybe_accepted", return_value=None)
 
 
-def written_off_means_gone() -> AbstractContextManager[Any]:
+@contextmanager
+def written_off_means_gone() -> Iterator[None]:
     """An operator revives a job whatever became of it."""
-    return mock.patch.object(recovery, "REVIVE_JOB", recovery.REVIVE_JOB.replace("'recovering'", "'running'"))
+    reopened = {was: MOVES[was] | {State.RUNNING} for was in (State.FAILED, State.EXPIRED)}
+    move = transitions.move
+
+    async def move_to_running(transaction: Any, job: Any, to: State, *rest: Any, **given: Any) -> None:
+        await move(transaction, job, State.RUNNING if to is State.RECOVERING else to, *rest, **given)
+
+    with (
+        mock.patch.object(transitions, "MOVES", {**MOVES, **reopened}),
+        mock.patch.object(recovery, "move", move_to_running),
+    ):
+        yield
 
 
 def aborted_means_free() -> AbstractContextManager[Any]:
@@ -154,9 +168,7 @@ def aborted_means_free() -> AbstractContextManager[Any]:
 
 def changes_are_not_marked() -> AbstractContextManager[Any]:
     """A change is not marked in its own transaction, so whoever tells of changes does not find it."""
-    return mock.patch.object(
-        transitions, "INSERT_CHANGE", transitions.INSERT_CHANGE.replace("THEN 1 END", "THEN NULL END")
-    )
+    return altered(transitions, "INSERT_CHANGE", "THEN 1 END", "THEN NULL END")
 
 
 @contextmanager

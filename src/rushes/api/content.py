@@ -15,7 +15,7 @@ from rushes.api.services import Services, services_of
 from rushes.domain.job import Job
 from rushes.domain.output import StoredVideo
 from rushes.errors import FileExpired, JobNotFinished
-from rushes.jobs.store import poster_key
+from rushes.jobs.files import poster_key
 
 CACHED = {"Cache-Control": "private, max-age=3600"}
 NOT_CACHED = {"Cache-Control": "no-store"}

@@ -82,6 +82,11 @@ class Database(Protocol):
         ...
 
 
+async def fetch_row(transaction: Transaction, sql: str, **parameters: object) -> Row:
+    """The first row of a statement that finds one."""
+    return (await transaction.fetch(sql, **parameters))[0]
+
+
 async def fetch_one(transaction: Transaction, sql: str, **parameters: object) -> Row | None:
     """The first row of a statement, or None."""
     rows = await transaction.fetch(sql, **parameters)

@@ -150,6 +150,15 @@ class Problem:
     provider_error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What keeps a job from going on while it is retried, or kept it until it failed. `at` is in milliseconds."""
+
+    code: str
+    message: str
+    at: int
+
+
 MAYBE_CHARGED = frozenset({"submission_unknown", "expired", "output_lost", "output_invalid", "aborted"})
 """Codes of problems after which the provider may charge all the same."""
 
@@ -221,6 +230,7 @@ class Job:
     """Whether an operator wants it to end."""
     reserved_microusd: int = 0
     spent_microusd: int | None = None
+    trouble: Trouble | None = None
 
     @property
     def status(self) -> Status:

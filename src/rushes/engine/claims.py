@@ -15,8 +15,9 @@ from rushes.domain.job import State
 from rushes.engine.fair_share import RoomFor, any_number, share_out
 from rushes.engine.job_record import Claimed, StepStore, attempts_of, doom_unrecorded, lock_leased
 from rushes.jobs.admission import claim_within, has_ready, lock_rooms, read_rooms
-from rushes.jobs.store import LEAVE_LANE, job_from
-from rushes.jobs.transitions import WORK_CHANNEL, record_event, record_move
+from rushes.jobs.lanes import change_lane
+from rushes.jobs.rows import job_from
+from rushes.jobs.transitions import WORK_CHANNEL, move_where, record_event
 
 BEAT = "UPDATE workers SET alive_until = :now + :ttl_ms WHERE id = :worker_id AND alive_until >= :now"
 
@@ -125,17 +126,9 @@ MOST_HOLDS = 500
 
 ABORTING = "SELECT id FROM jobs WHERE worker_id = :worker_id AND abort_requested_at IS NOT NULL AND lease IS NOT NULL"
 
-OVERDUE = """
-SELECT seq FROM jobs WHERE state IN ('queued', 'rerouted') AND lease IS NULL AND deadline_at <= :now
-ORDER BY deadline_at LIMIT :most
-"""
+OVERDUE = "state IN ('queued', 'rerouted') AND lease IS NULL AND deadline_at <= :now"
 
-EXPIRE_OVERDUE = f"""
-WITH chosen AS MATERIALIZED ({OVERDUE} FOR UPDATE SKIP LOCKED)
-UPDATE jobs SET state = 'expired', status = 'failed', completed_at = :now, error_code = 'expired', error = :error
-WHERE state = :was AND seq IN (SELECT seq FROM chosen)
-RETURNING *
-"""  # noqa: S608 - fixed texts only
+ANY_OVERDUE = f"SELECT seq FROM jobs WHERE {OVERDUE} LIMIT 1"  # noqa: S608 - fixed texts only
 
 
 class LeaseStore(StepStore):
@@ -286,19 +279,22 @@ class LeaseStore(StepStore):
 
     async def expire_overdue(self, most: int) -> int:
         """End up to `most` jobs that waited in the queue beyond their deadline, and say how many they were."""
-        if not await self._database.read(OVERDUE, most=1):
+        if not await self._database.read(ANY_OVERDUE):
             return 0
 
         async def body(transaction: Transaction) -> int:
             error = "The job was not started within its time limit, because others were before it; nothing was charged"
-            ended: list[tuple[State, Row]] = []
-            for was in (State.QUEUED, State.REROUTED):
-                jobs = await transaction.fetch(EXPIRE_OVERDUE, was=was, most=most - len(ended), error=error)
-                ended.extend((was, job) for job in jobs)
-            for lane, count in sorted(Counter(job["lane"] for _, job in ended).items()):
-                await transaction.execute(LEAVE_LANE, lane=lane, ready=-count, in_use=0)
-            for was, job in sorted(ended, key=lambda one: (one[1]["account_id"], one[1]["seq"])):
-                await record_move(transaction, {**job, "state": was}, State.EXPIRED, "expired")
+            ended = await move_where(
+                transaction,
+                OVERDUE,
+                State.EXPIRED,
+                "expired",
+                was=(State.QUEUED, State.REROUTED),
+                most=most,
+                order="deadline_at",
+                error_code="expired",
+                error=error,
+            )
             return len(ended)
 
         return await self._database.write(body)
@@ -330,7 +326,7 @@ class LeaseStore(StepStore):
         async def body(transaction: Transaction) -> None:
             row = await lock_leased(transaction, claimed)
             if State(row["state"]).waits_in_lane:
-                await transaction.execute(LEAVE_LANE, lane=row["lane"], ready=1, in_use=-1)
+                await change_lane(transaction, row["lane"], ready=1, in_use=-1)
             await doom_unrecorded(transaction, row)
             await transaction.execute(UNLEASE_ONE, id=row["id"], lease=claimed.lease)
 
@@ -362,7 +358,7 @@ def _last_to_come_first(after: str, found: Sequence[str], welcome: Sequence[str]
 async def _put_down(transaction: Transaction, jobs: Sequence[Row]) -> None:
     waiting = Counter(job["lane"] for job in jobs if State(job["state"]).waits_in_lane)
     for lane, count in sorted(waiting.items()):
-        await transaction.execute(LEAVE_LANE, lane=lane, ready=count, in_use=-count)
+        await change_lane(transaction, lane, ready=count, in_use=-count)
     for job in jobs:
         await doom_unrecorded(transaction, job)
 

@@ -11,24 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rushes.db.database import Database, Row, Transaction, fetch_one
-from rushes.domain.job import MOVES, Attempt, AttemptState, Job, Problem, State
+from rushes.domain.job import Attempt, AttemptState, Job, Problem, State
 from rushes.domain.output import StoredVideo
 from rushes.domain.progress import Handle
 from rushes.domain.request import VideoRequest
 from rushes.errors import LeaseLost
-from rushes.jobs.store import (
-    DOOM_FILE,
-    ENTER_LANE,
-    GET_ANY_JOB,
-    LEAVE_LANE,
-    NEXT_TURN,
-    job_from,
-    outputs_from,
-    outputs_to_json,
-    problem_from,
-    video_key,
-)
-from rushes.jobs.transitions import JOBS_CHANNEL, WORK_CHANNEL, record_event, record_move
+from rushes.jobs.files import delete_file, video_key
+from rushes.jobs.rows import GET_ANY_JOB, job_from, outputs_from, outputs_to_json, problem_from
+from rushes.jobs.transitions import JOBS_CHANNEL, move, record_event, reroute
 
 LOCK_LEASED = "SELECT * FROM jobs WHERE id = :id AND lease = :lease FOR UPDATE"
 
@@ -45,15 +35,6 @@ WITHDRAW_ATTEMPT = "DELETE FROM attempts WHERE id = :id AND state = 'intent'"
 
 WITHDRAW_INTENTS = "DELETE FROM attempts WHERE job_id = :job_id AND state = 'intent'"
 
-REROUTE = f"""
-UPDATE jobs SET state = :to, served_provider = :provider, served_model = :model, surface = :surface,
-                credential = :credential, request = :request, cost_usd = :cost_usd, usual_s = :usual_s,
-                progress = :progress, warnings = :warnings, fallbacks = :fallbacks, lane = :lane, turn = {NEXT_TURN},
-                in_slot = 0, held = 0, available_at = :now, deadline_at = :now + :deadline_ms,
-                lease = NULL, worker_id = NULL
-WHERE id = :id AND lease = :lease
-"""  # noqa: S608 - fixed texts only
-
 STORE_ATTEMPT = "UPDATE attempts SET state = 'stored', outputs = :outputs WHERE id = :id AND state = 'accepted'"
 
 FAIL_ATTEMPT = """
@@ -67,8 +48,6 @@ LATE_ANSWER = "too late: "
 REPORT_PROGRESS = "UPDATE jobs SET progress = :percent WHERE id = :id AND lease = :lease AND progress < :percent"
 
 SET_WARNINGS = "UPDATE jobs SET warnings = :warnings WHERE id = :id AND lease = :lease"
-
-LEAVE_LANE_SLOT = "UPDATE lanes SET in_use = in_use - 1 WHERE lane = :lane RETURNING capacity, ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +74,7 @@ class StepStore:
             await transaction.execute(INSERT_ATTEMPT, id=attempt_id, job_id=claimed.job.id, part=part, n=n)
             if State(row["state"]).waits_in_lane:
                 model = f"'{row['served_provider']}/{row['served_model']}'"
-                await _move(transaction, row, State.SUBMITTING, f"about to be submitted to {model}")
+                await move(transaction, row, State.SUBMITTING, f"about to be submitted to {model}")
             return Attempt(attempt_id, part, n, AttemptState.INTENT)
 
         return await self._database.write(body)
@@ -110,7 +89,7 @@ class StepStore:
                 given = row["provider_video_id"] or provider_video_id
                 as_named = "" if given is None else f" as '{given}'"
                 cause = f"accepted by '{row['served_provider']}'{as_named}"
-                await _move(transaction, row, State.RUNNING, cause, provider_video_id=given)
+                await move(transaction, row, State.RUNNING, cause, {"provider_video_id": given})
 
         await self._database.write(body)
 
@@ -156,42 +135,7 @@ class StepStore:
                 raise ValueError(
                     f"job '{job.id}' has an attempt that was answered; it cannot be given to another model"
                 )
-            to = job.state if job.state.waits_in_lane else State.REROUTED
-            if to is not job.state and to not in MOVES[job.state]:
-                raise ValueError(f"job '{job.id}' cannot move from {job.state} to {to}")
-            lane_turn = 0
-            for lane in sorted({row["lane"], fallback.lane}):
-                if lane == row["lane"] and row["in_slot"]:
-                    await transaction.execute(LEAVE_LANE, lane=lane, ready=0, in_use=-1)
-                if lane == fallback.lane:
-                    (entered,) = await transaction.fetch(ENTER_LANE, lane=lane, capacity=fallback.lane_capacity)
-                    lane_turn = entered["turn"]
-            was = f"{job.served_provider}/{job.served_model}"
-            warning = f"'{fallback.name}' serves this request, because '{was}' did not accept it: {why}"
-            await transaction.execute(
-                REROUTE,
-                id=job.id,
-                lease=claimed.lease,
-                to=to,
-                provider=fallback.provider,
-                model=fallback.model,
-                surface=fallback.surface,
-                credential=fallback.credential,
-                request=fallback.request(job.request).to_json(),
-                cost_usd=None if fallback.cost_usd is None else str(fallback.cost_usd),
-                # Progress that callers have seen does not fall: neither by a slower estimate nor by a first report.
-                usual_s=min(job.usual_s, fallback.usual_s),
-                progress=job.percent(now_ms) if fallback.reports_progress else None,
-                warnings=json.dumps([*job.warnings, warning, *fallback.warnings]),
-                fallbacks=job.fallbacks.after_next().to_json(),
-                account_id=job.account_id,
-                lane=fallback.lane,
-                lane_turn=lane_turn,
-                deadline_ms=int(fallback.deadline_s * 1000),
-            )
-            await record_move(transaction, row, to, f"fell back from '{was}' to '{fallback.name}'")
-            # Another worker may have room in that lane, where this one has none.
-            transaction.notify(WORK_CHANNEL, "")
+            await reroute(transaction, row, job, fallback, why, job.percent(now_ms))
 
         await self._database.write(body)
 
@@ -224,7 +168,7 @@ class StepStore:
         async def body(transaction: Transaction) -> None:
             row = await lock_leased(transaction, claimed)
             if row["state"] != State.STORING:
-                await _move(transaction, row, State.STORING, "finished at the provider")
+                await move(transaction, row, State.STORING, "finished at the provider")
 
         await self._database.write(body)
 
@@ -299,7 +243,7 @@ class StepStore:
             if of_attempt is not None:
                 # Before the move, which settles what the attempts have cost.
                 await transaction.execute(STORE_ATTEMPT, id=of_attempt, outputs=columns["outputs"])
-            await _move(transaction, row, state, cause, **columns)
+            await move(transaction, row, state, cause, columns)
 
         await self._database.write(body)
 
@@ -310,39 +254,6 @@ async def lock_leased(transaction: Transaction, claimed: Claimed) -> Row:
     if row is None:
         raise LeaseLost(f"job '{claimed.job.id}' is no longer leased to this worker")
     return row
-
-
-async def _move(transaction: Transaction, row: Row, to: State, cause: str, **columns: object) -> None:
-    """The one function that moves a leased job; its row must be locked by this transaction."""
-    was = State(row["state"])
-    if to not in MOVES[was]:
-        raise ValueError(f"job '{row['id']}' cannot move from {was} to {to}")
-    sets = ["state = :to", "status = :status", *(f"{column} = :{column}" for column in columns)]
-    if was is State.QUEUED and to is State.SUBMITTING:
-        sets.append("started_at = :now")
-    leaves_lane = row["in_slot"] and (to is State.STORING or to.is_final)
-    if leaves_lane:
-        sets.append("in_slot = 0")
-    if to.is_final:
-        sets.append("lease = NULL, worker_id = NULL, completed_at = :now")
-    await transaction.execute(
-        f"UPDATE jobs SET {', '.join(sets)} WHERE id = :id AND lease = :lease",  # noqa: S608 - fixed texts only
-        id=row["id"],
-        lease=row["lease"],
-        to=to,
-        status=to.status,
-        **columns,
-    )
-    cost_usd = columns.get("cost_usd", row["cost_usd"])
-    moved = {**row, "cost_usd": cost_usd}
-    await record_move(transaction, moved, to, cause, before_counting=_leave_lane if leaves_lane else None)
-
-
-async def _leave_lane(transaction: Transaction, job: Row) -> None:
-    lane = await fetch_one(transaction, LEAVE_LANE_SLOT, lane=job["lane"])
-    if lane is not None and lane["capacity"] is not None and lane["ready"] > 0:
-        # Others wait for the slot, and the worker with room for them may be in another process.
-        transaction.notify(WORK_CHANNEL, "")
 
 
 async def doom_unrecorded(transaction: Transaction, job: Row, attempt_id: str | None = None) -> None:
@@ -358,7 +269,7 @@ async def doom_unrecorded(transaction: Transaction, job: Row, attempt_id: str | 
     for attempt in attempts:
         if attempt["state"] == AttemptState.ACCEPTED and attempt_id in (None, attempt["id"]):
             for place in range(attempt["n"]):
-                await transaction.execute(DOOM_FILE, key=video_key(job["id"], attempt["id"], place, job["lease"]))
+                await delete_file(transaction, video_key(job["id"], attempt["id"], place, job["lease"]))
 
 
 async def attempts_of(transaction: Transaction, job_id: str) -> tuple[Attempt, ...]:

@@ -41,7 +41,7 @@ from rushes.errors import (
     SubmissionUnknown,
     UnexpectedResponse,
 )
-from rushes.jobs.store import video_key
+from rushes.jobs.files import video_key
 from rushes.net.redact import Redactor
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from rushes.domain.notification import Listener
 from rushes.domain.request import Role, VideoRequest
 from rushes.errors import FieldError, InvalidRequest
 from rushes.intake.body import refuse_unknown, shaped
-from rushes.jobs.service import Asked
+from rushes.jobs.new_job import Asked
 from rushes.media.inputs import GivenMedia
 from rushes.webhooks.message import MessageType
 

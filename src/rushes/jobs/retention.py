@@ -9,8 +9,9 @@ import structlog
 from rushes.clock import Clock
 from rushes.db.database import Database, Transaction
 from rushes.errors import RushesError
+from rushes.jobs.files import delete_files
 from rushes.jobs.idempotency import KEPT_MS
-from rushes.jobs.store import doom_files, job_from
+from rushes.jobs.rows import job_from
 from rushes.media.storage import Storage
 
 log = structlog.get_logger(__name__)
@@ -25,7 +26,7 @@ ORDER BY files_expire_at LIMIT :most FOR UPDATE SKIP LOCKED
 
 FILES_REMOVED = "UPDATE jobs SET files_removed_at = :now WHERE id = :id"
 
-DOOMED_FILES = "SELECT key FROM doomed_files ORDER BY key LIMIT :most"
+FILES_TO_DELETE = "SELECT key FROM doomed_files ORDER BY key LIMIT :most"
 
 FORGET_FILE = "DELETE FROM doomed_files WHERE key = :key"
 
@@ -46,20 +47,20 @@ class RetentionStore:
         self._database = database
 
     async def expire(self, most: int) -> int:
-        """Doom the files of up to `most` jobs whose time has come; how many jobs that were."""
+        """List for deletion the files of up to `most` jobs whose time has come; how many jobs that were."""
 
         async def body(transaction: Transaction) -> int:
             rows = await transaction.fetch(DUE_JOBS, most=most)
             for row in rows:
-                await doom_files(transaction, job_from(row))
+                await delete_files(transaction, job_from(row))
                 await transaction.execute(FILES_REMOVED, id=row["id"])
             return len(rows)
 
         return await self._database.write(body)
 
-    async def doomed(self, most: int) -> Sequence[str]:
+    async def files_to_delete(self, most: int) -> Sequence[str]:
         """Up to `most` keys of files to remove."""
-        return [row["key"] for row in await self._database.read(DOOMED_FILES, most=most)]
+        return [row["key"] for row in await self._database.read(FILES_TO_DELETE, most=most)]
 
     async def forget(self, keys: Sequence[str]) -> None:
         """Record that these files are gone."""
@@ -101,7 +102,7 @@ class Cleaner:
         """One batch; whether there may be more."""
         expired = await self._store.expire(BATCH)
         forgotten = await self._store.forget_answers(BATCH)
-        keys = await self._store.doomed(BATCH)
+        keys = await self._store.files_to_delete(BATCH)
         for key in keys:
             await self._storage.delete(key)
         if keys:

@@ -16,15 +16,14 @@ from rushes.catalogue.wording import shown
 from rushes.clock import Clock
 from rushes.domain.fallbacks import Fallback, Fallbacks, pinned_options
 from rushes.domain.job import Job
-from rushes.domain.notification import Listener
-from rushes.domain.request import VideoRequest
 from rushes.errors import FieldError, InvalidRequest
 from rushes.ids import new_id
 from rushes.jobs.idempotency import Once, Replay
+from rushes.jobs.new_job import Asked, NewJob
 from rushes.jobs.quote import UNKNOWN_PRICE, Quote, Quoted, cost_usd_of, quote_of
 from rushes.jobs.routing import ANIMATIC, Servers, Serving
-from rushes.jobs.store import JobStore, Listing, NewJob
-from rushes.media.inputs import GivenMedia, Inputs
+from rushes.jobs.store import JobStore, Listing
+from rushes.media.inputs import Inputs
 from rushes.money.spend_limits import SpendingStore
 from rushes.sealing import Sealer
 
@@ -37,27 +36,6 @@ class Policy:
     test_hold_s: float = 1
     unpriced_allowed: bool = False
     """Whether accounts with a spend limit may use models whose price is not known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One generation as a caller asks for it; None means not given."""
-
-    request: VideoRequest
-    media: tuple[GivenMedia, ...] = ()
-    model: str | None = None
-    provider: str | None = None
-    response_format: str = "url"
-    byok_api_key: str | None = None
-    fallback_models: tuple[str, ...] = ()
-    asked_model: str | None = None
-    """The model's name as the caller wrote it, to be shown again, where that is not `model` and `provider`."""
-    source_job_id: str | None = None
-    """The job whose video this one is made from."""
-    listener: Listener | None = None
-
-    def __repr__(self) -> str:
-        return f"Asked(model={self.model!r}, provider={self.provider!r})"
 
 
 Tracing = Callable[[str], AbstractContextManager[str | None]]
@@ -126,38 +104,19 @@ class JobService:
         )
         if asked.media:
             await self._store.check_room(caller.account_id, caller.key_id)
-        model, serving = plan.model, plan.serving
-        fallbacks = Fallbacks(tuple(_fallback(one) for one in plan.fallbacks))
-        request = replace(serving.request, media=await self._inputs.take(caller.account_id, asked.media))
-        served = serving.model
-        hold_s = self._policy.test_hold_s if served.provider == ANIMATIC else self._policy.hold_s
-        cost_usd = cost_usd_of(serving)
         request_of = origin.current.get()
         new = NewJob(
             id=job_id,
             account_id=caller.account_id,
             key_id=caller.key_id,
-            provider=model.provider,
-            model=model.id,
-            served_provider=served.provider,
-            served_model=served.id,
-            request=request,
-            response_format=asked.response_format,
-            cost_usd=cost_usd,
-            usual_s=served.usual_s,
-            reports_progress=served.reports_progress,
-            warnings=(*serving.warnings, *(() if cost_usd is not None else (UNKNOWN_PRICE,))),
-            lane=_lane(serving),
-            lane_capacity=served.concurrency,
-            hold_s=hold_s,
-            deadline_s=served.deadline_s,
-            surface=None if serving.pinned is None else serving.pinned.surface,
-            credential=None if serving.pinned is None else serving.pinned.fingerprint,
-            sealed_secret=self._seal(serving, job_id),
-            fallbacks=fallbacks,
-            asked_model=asked.asked_model,
-            source_job_id=asked.source_job_id,
-            listener=asked.listener,
+            asked=asked,
+            provider=plan.model.provider,
+            model=plan.model.id,
+            request=replace(plan.serving.request, media=await self._inputs.take(caller.account_id, asked.media)),
+            route=_route(plan.serving),
+            hold_s=self._policy.test_hold_s if plan.serving.model.provider == ANIMATIC else self._policy.hold_s,
+            sealed_secret=self._seal(plan.serving, job_id),
+            fallbacks=Fallbacks(tuple(_route(one) for one in plan.fallbacks)),
             request_id=None if request_of is None else request_of.request_id,
             traceparent=traceparent,
             unpriced_allowed=self._policy.unpriced_allowed,
@@ -256,7 +215,7 @@ class _Plan:
         return [Quoted.of(one) for one in (self.serving, *self.fallbacks)]
 
 
-def _fallback(serving: Serving) -> Fallback:
+def _route(serving: Serving) -> Fallback:
     cost_usd = cost_usd_of(serving)
     return Fallback(
         name=f"{serving.asked.provider}/{serving.asked.id}",

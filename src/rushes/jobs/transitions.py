@@ -1,27 +1,63 @@
-"""What each move of a job brings with it, in the same transaction: counters, money, its event, the end of secrets.
+"""The only code that writes a job's state, with all that belongs to a change of state, in one transaction.
 
-Whoever changes a job's state calls this, so that nothing that is kept beside a job can drift from it.
+`accept` stores a new job, `move` moves one job, `move_where` moves all jobs that meet a condition, `reroute` gives a
+job to its fallback. Each asks MOVES, sets what belongs to the new state (status, lease, slot, times), and records
+counters, money, the event and the end of secrets.
 
 Every transaction that changes a job locks in one order, so that no two wait for each other: the worker's row, job rows,
-lanes by their names, job_counts, usage_rollups. A job's events and webhooks come after its row (webhooks/outbox.py).
-A new job's row comes after its lane, which says its turn: nobody can wait for a row that is not there yet.
+lanes by their names, job_counts, usage_rollups, balances. A job's events and webhooks come after its row
+(webhooks/outbox.py). A new job's row comes after its lane, which says its turn: no transaction can wait for a row that
+does not exist yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from rushes.db.database import Row, Transaction, fetch_one
-from rushes.domain.job import Move, State, Status
+from rushes.domain.fallbacks import Fallback
+from rushes.domain.job import MOVES, Job, Move, State, Status
+from rushes.jobs.lanes import NEXT_TURN, Place, change_lane, enter_lane, next_turn
+from rushes.jobs.rows import ACCEPTED_COLUMNS, QUEUE_COLUMNS
 from rushes.money.costs import Reservation
 from rushes.money.ledger import close, costs_of, ending_of, list_for_operator, note_costs, reserve, unlist
 from rushes.money.usage import count_recovery, count_usage
 
 JOBS_CHANNEL = "jobs"
-"""Tells the ids of jobs that have changed, to whoever shows them (`Database.listen`)."""
+"""Carries the ids of jobs that have changed, for the code that shows them (`Database.listen`)."""
 
 WORK_CHANNEL = "work"
-"""Tells that a job may be taken up; in how many milliseconds, or empty for now."""
+"""Says that a job may be claimed: in how many milliseconds, or empty for now."""
+
+ANNOUNCEMENTS_CHANNEL = "announcements"
+"""Says that a change was recorded for which a webhook is due (`job_events.unannounced`)."""
+
+_EXPRESSIONS = {
+    "state": "'queued'",
+    "status": "'pending'",
+    "available_at": ":now + :hold_ms",
+    "deadline_at": ":now + :deadline_ms",
+    "created_at": ":now",
+    "turn": NEXT_TURN,
+}
+_NEW_COLUMNS = (*ACCEPTED_COLUMNS, *QUEUE_COLUMNS)
+
+INSERT_JOB = f"""
+INSERT INTO jobs ({", ".join(_NEW_COLUMNS)})
+VALUES ({", ".join(_EXPRESSIONS.get(column, f":{column}") for column in _NEW_COLUMNS)})
+RETURNING *
+"""  # noqa: S608 - fixed texts only
+
+_WITHOUT_LEASE = ("lease = NULL", "worker_id = NULL")
+_WITHOUT_TROUBLE = ("trouble_code = NULL", "trouble = NULL", "trouble_at = NULL")
+
+_CHOSEN = """
+WITH chosen AS MATERIALIZED (
+    SELECT seq FROM jobs WHERE {condition} AND state = :was ORDER BY {order} LIMIT :most FOR UPDATE SKIP LOCKED
+)
+"""
 
 COUNT_ONE = """
 INSERT INTO job_counts (account_id, status, jobs) VALUES (:account_id, :status, :change)
@@ -34,12 +70,9 @@ INSERT INTO job_counts (account_id, status, jobs) VALUES (:account_id, :was, -1)
 ON CONFLICT (account_id, status) DO UPDATE SET jobs = job_counts.jobs + excluded.jobs
 """
 
-ANNOUNCEMENTS_CHANNEL = "announcements"
-"""Tells that a change was recorded which somebody outside has asked to hear of (`job_events.unannounced`)."""
-
 INSERT_EVENT = "INSERT INTO job_events (job_id, at, state, cause) VALUES (:job_id, :now, :state, :cause)"
 
-# Marked only where somebody listens, so that a service without webhooks writes nothing more for them.
+# Marked only if a webhook is due, so that a service without webhooks writes nothing more for them.
 INSERT_CHANGE = """
 INSERT INTO job_events (job_id, at, state, cause, unannounced)
 VALUES (:job_id, :now, :state, :cause,
@@ -52,34 +85,214 @@ RETURNING unannounced
 WIPE_SEALED = "DELETE FROM byok_secrets WHERE job_id = :job_id"
 
 
-async def record_acceptance(
-    transaction: Transaction, job: Row, reservation: Reservation, limits: Sequence[Row], *, unpriced_allowed: bool
-) -> None:
-    """A new job is stored, and so is its first event; `job` is its row, `limits` are the rows of its account and key.
+class IllegalMove(ValueError):
+    """A move that MOVES does not have was asked for: a fault in our code. Nothing was changed."""
+
+
+def can_move(was: State, to: State) -> bool:
+    """Whether MOVES has this move."""
+    return to in MOVES[was]
+
+
+def check_move(job_id: str, was: State, to: State) -> None:
+    """Raise IllegalMove unless MOVES has this move."""
+    if not can_move(was, to):
+        raise IllegalMove(f"job '{job_id}' cannot move from {was} to {to}")
+
+
+async def accept(
+    transaction: Transaction,
+    columns: Mapping[str, object],
+    reservation: Reservation,
+    limits: Sequence[Row],
+    *,
+    lane_capacity: int | None,
+    hold_ms: int,
+    deadline_ms: int,
+    unpriced_allowed: bool,
+) -> Row:
+    """Store a queued job with these columns, and return its row. `limits` are the rows of its account and key.
 
     Raises SpendLimitReached or PriceUnknown, which undo the transaction.
     """
+    # From here on other jobs of the same lane or account wait for this transaction.
+    lane_turn = await enter_lane(transaction, str(columns["lane"]), lane_capacity)
+    (job,) = await transaction.fetch(
+        INSERT_JOB,
+        **columns,
+        reserved_microusd=reservation.microusd,
+        held=int(hold_ms > 0),
+        hold_ms=hold_ms,
+        deadline_ms=deadline_ms,
+        lane_turn=lane_turn,
+    )
+    await record_event(transaction, job, State.QUEUED, "accepted")
     # Counters, usage, balances: the order in which a job's end locks them too, or the two would wait for each other.
     await _count(transaction, job, State.QUEUED.status, 1)
     await count_usage(transaction, job, State.QUEUED)
     await reserve(transaction, job, reservation, limits, unpriced_allowed=unpriced_allowed)
     _report(transaction, job, None, State.QUEUED, "accepted")
+    transaction.notify(WORK_CHANNEL, str(hold_ms))
+    return job
 
 
-async def record_move(
+async def move(
     transaction: Transaction,
     job: Row,
     to: State,
     cause: str,
+    columns: Mapping[str, object] | None = None,
     *,
-    before_counting: Callable[[Transaction, Row], Awaitable[None]] | None = None,
+    deadline_ms: int | None = None,
 ) -> None:
-    """A job has moved to `to`; `job` is its row as it was before. `cause` is a few plain words for people.
+    """Move a job, whose row this transaction has locked, to another state, and set these columns of it.
 
-    `before_counting` changes what is locked before the counters are, the job's lane, but after all that is its own.
+    `job` is its row as it was before. `cause` is a few plain words for its history. `deadline_ms` gives it a new
+    deadline, counted from now. Raises IllegalMove.
     """
     was = State(job["state"])
-    # What many jobs share comes last: on a server, who counts something keeps all others from it until the commit.
+    check_move(job["id"], was, to)
+    columns = columns or {}
+    sets = _sets(was, to, columns, has_deadline=deadline_ms is not None)
+    given: dict[str, object] = {} if deadline_ms is None else {"deadline_ms": deadline_ms}
+    changed = await transaction.execute(
+        f"UPDATE jobs SET {', '.join(sets)} WHERE id = :id AND state = :was",  # noqa: S608 - fixed texts only
+        id=job["id"],
+        was=was,
+        to=to,
+        status=to.status,
+        **given,
+        **columns,
+    )
+    if not changed:
+        raise IllegalMove(f"job '{job['id']}' is not {was} any more")
+    moved = {**job, "cost_usd": columns.get("cost_usd", job["cost_usd"])}
+    leaves = Place.of(job) if _leaves_slot(to) else Place(0, 0)
+    await _record_move(transaction, moved, to, cause, leaves)
+
+
+async def move_where(
+    transaction: Transaction, condition: str, to: State, cause: str, *, was: Sequence[State], most: int, order: str,
+    **columns: object,
+) -> Sequence[Row]:  # fmt: skip
+    """Move up to `most` jobs that no worker holds, are in one of the states `was`, and meet an SQL condition.
+
+    They are chosen in this order; jobs that another transaction has locked are passed over. Returns their rows as they
+    are afterwards. Raises IllegalMove.
+    """
+    moved: list[tuple[State, Row]] = []
+    for one in was:
+        check_move("any", one, to)
+        sets = _sets(one, to, columns, has_deadline=False)
+        chosen = _CHOSEN.format(condition=f"({condition}) AND lease IS NULL", order=order)
+        sql = f"{chosen} UPDATE jobs SET {', '.join(sets)} WHERE seq IN (SELECT seq FROM chosen) RETURNING *"  # noqa: S608 - fixed texts only
+        left = most - len(moved)
+        rows = await transaction.fetch(sql, was=one, to=to, status=to.status, most=left, **columns) if left else []
+        moved.extend((one, row) for row in rows)
+    waited = Counter(row["lane"] for one, row in moved if one.waits_in_lane and _leaves_slot(to))
+    for lane, jobs in sorted(waited.items()):
+        await change_lane(transaction, lane, ready=-jobs, in_use=0)
+    for one, row in sorted(moved, key=lambda found: (found[1]["account_id"], found[1]["seq"])):
+        await _record_move(transaction, {**row, "state": one}, to, cause, Place(0, 0))
+    return [row for _, row in moved]
+
+
+async def reroute(transaction: Transaction, row: Row, job: Job, fallback: Fallback, why: str, percent: int) -> None:
+    """Give a job, whose row this transaction has locked, to its next fallback, and end its lease.
+
+    A job that still waits keeps its state, and its place in the order of callers' jobs. `percent` is the progress that
+    callers have seen: it does not fall, neither by a slower estimate nor by a first report. Raises IllegalMove.
+    """
+    to = job.state if job.state.waits_in_lane else State.REROUTED
+    if to is not job.state:
+        check_move(job.id, job.state, to)
+    place, lane_turn = Place.of(row), 0
+    for lane in sorted({row["lane"], fallback.lane}):
+        if lane == row["lane"]:
+            await change_lane(transaction, lane, ready=-place.ready, in_use=-place.in_use)
+        if lane == fallback.lane:
+            lane_turn = await enter_lane(transaction, lane, fallback.lane_capacity)
+    turn = await next_turn(transaction, fallback.lane, job.account_id, lane_turn)
+    was = f"{job.served_provider}/{job.served_model}"
+    warning = f"'{fallback.name}' serves this request, because '{was}' did not accept it: {why}"
+    columns = {
+        "served_provider": fallback.provider,
+        "served_model": fallback.model,
+        "surface": fallback.surface,
+        "credential": fallback.credential,
+        "request": fallback.request(job.request).to_json(),
+        "cost_usd": None if fallback.cost_usd is None else str(fallback.cost_usd),
+        "usual_s": min(job.usual_s, fallback.usual_s),
+        "progress": percent if fallback.reports_progress else None,
+        "warnings": json.dumps([*job.warnings, warning, *fallback.warnings]),
+        "fallbacks": job.fallbacks.after_next().to_json(),
+        "lane": fallback.lane,
+        "turn": turn,
+    }
+    sets = [*_sets(job.state, to, columns, has_deadline=True), "held = 0", "available_at = :now"]
+    await transaction.execute(
+        f"UPDATE jobs SET {', '.join(sets)} WHERE id = :id AND state = :was",  # noqa: S608 - fixed texts only
+        id=job.id,
+        was=job.state,
+        to=to,
+        status=to.status,
+        deadline_ms=int(fallback.deadline_s * 1000),
+        **columns,
+    )
+    await _record_move(transaction, row, to, f"fell back from '{was}' to '{fallback.name}'", Place(0, 0))
+    # Another worker may have room in that lane, where this one has none.
+    transaction.notify(WORK_CHANNEL, "")
+
+
+def _sets(was: State, to: State, columns: Mapping[str, object], *, has_deadline: bool) -> list[str]:
+    """What belongs to the new state, as assignments."""
+    sets = ["state = :to", "status = :status", *(f"{column} = :{column}" for column in columns)]
+    if has_deadline:
+        sets.append("deadline_at = :now + :deadline_ms")
+    if was is State.QUEUED and to is State.SUBMITTING:
+        sets.append("started_at = :now")
+    if _leaves_slot(to):
+        sets.append("in_slot = 0")
+    if _ends_lease(to):
+        sets.extend(_WITHOUT_LEASE)
+    if to.is_final:
+        sets.append("completed_at = :now")
+    if to is State.CANCELLED:
+        sets.append("cancelled_at = :now")
+    if to is State.RECOVERING:
+        sets.append("abort_requested_at = NULL")
+    # A job that failed keeps the trouble that it met before.
+    if to not in (State.FAILED, State.EXPIRED):
+        sets.extend(_WITHOUT_TROUBLE)
+    return sets
+
+
+def _leaves_slot(to: State) -> bool:
+    """Whether the provider's slot is free for another job from then on."""
+    return to.is_final or to.waits_in_lane or to in (State.STORING, State.RECOVERING)
+
+
+def _ends_lease(to: State) -> bool:
+    return to.is_final or to.waits_in_lane or to is State.RECOVERING
+
+
+async def record_event(transaction: Transaction, job: Row, state: State, cause: str) -> None:
+    """Add a line to a job's history; alone, when its state stays as it is."""
+    await transaction.execute(INSERT_EVENT, job_id=job["id"], state=state, cause=cause)
+    transaction.notify(JOBS_CHANNEL, job["id"])
+
+
+async def record_deletion(transaction: Transaction, job: Row) -> None:
+    """A job is deleted; `job` is its row."""
+    await unlist(transaction, job["id"])
+    await _count(transaction, job, State(job["state"]).status, -1)
+    transaction.notify(JOBS_CHANNEL, job["id"])
+
+
+async def _record_move(transaction: Transaction, job: Row, to: State, cause: str, leaves: Place) -> None:
+    """Record what a move brings with it; `job` is its row as it was before, `leaves` its place that is free again."""
+    was = State(job["state"])
+    # Rows that many jobs share come last: on a server, a transaction that counts keeps all others waiting.
     if was.status is to.status:
         await record_event(transaction, job, to, cause)
     else:
@@ -89,8 +302,12 @@ async def record_move(
         await note_costs(transaction, job, ending, cause)
     if to.is_final and job["byok"]:
         await transaction.execute(WIPE_SEALED, job_id=job["id"])
-    if before_counting is not None:
-        await before_counting(transaction, job)
+    freed = leaves != Place(0, 0) and await change_lane(
+        transaction, job["lane"], ready=-leaves.ready, in_use=-leaves.in_use
+    )
+    if freed:
+        # The worker with room for the job that waits may be in another process.
+        transaction.notify(WORK_CHANNEL, "")
     if was.status is not to.status:
         await transaction.execute(COUNT_MOVE, account_id=job["account_id"], was=was.status, to=to.status)
     if to.is_final:
@@ -100,21 +317,16 @@ async def record_move(
             cost_microusd = ending.after.spent_over(ending.before)
             await count_usage(transaction, job, to, cost_microusd=cost_microusd, unpriced=ending.unpriced)
             await close(transaction, job, ending, cause)
-        after = costs_of(job) if ending is None else ending.after
-        await list_for_operator(transaction, job, to, cause, after)
+        await list_for_operator(transaction, job, to, cause, costs_of(job) if ending is None else ending.after)
         if was is State.RECOVERING:
             await count_recovery(transaction, job)
+    if to is State.RECOVERING:
+        transaction.notify(WORK_CHANNEL, "")
     _report(transaction, job, was, to, cause)
 
 
-async def record_event(transaction: Transaction, job: Row, state: State, cause: str) -> None:
-    """Something happened to a job that is worth a line in its history; alone, when its state stays."""
-    await transaction.execute(INSERT_EVENT, job_id=job["id"], state=state, cause=cause)
-    transaction.notify(JOBS_CHANNEL, job["id"])
-
-
 async def _record_change(transaction: Transaction, job: Row, to: State, cause: str) -> None:
-    """The same for a change that callers see, and may have asked to be told of."""
+    """Add a line to the history for a change that callers see, and for which a webhook may be due."""
     recorded = await fetch_one(
         transaction,
         INSERT_CHANGE,
@@ -146,13 +358,6 @@ def _report(transaction: Transaction, job: Row, was: State | None, to: State, ca
             created_at=job["created_at"],
         )
     )
-
-
-async def record_deletion(transaction: Transaction, job: Row) -> None:
-    """A job is deleted; `job` is its row."""
-    await unlist(transaction, job["id"])
-    await _count(transaction, job, State(job["state"]).status, -1)
-    transaction.notify(JOBS_CHANNEL, job["id"])
 
 
 async def _count(transaction: Transaction, job: Row, status: Status, change: int) -> None:

@@ -10,16 +10,8 @@ from rushes.db.database import Database, Transaction, fetch_one
 from rushes.domain.job import Job, State
 from rushes.engine.stopping import NOT_SUBMITTED
 from rushes.errors import Aborted, JobNotFound, NotAbortable
-from rushes.jobs.store import GET_ANY_JOB, LEAVE_LANE, job_from
-from rushes.jobs.transitions import record_event, record_move
-
-LOCK_ANY_JOB = GET_ANY_JOB + " FOR UPDATE"
-
-ABORT_WAITING = """
-UPDATE jobs SET state = 'failed', status = 'failed', completed_at = :now, lease = NULL, worker_id = NULL, in_slot = 0,
-                error_code = :code, error = :error, provider_error = NULL, cost_usd = '0'
-WHERE id = :id AND state IN ('queued', 'rerouted')
-"""
+from rushes.jobs.rows import GET_ANY_JOB, LOCK_ANY_JOB, job_from
+from rushes.jobs.transitions import move, record_event
 
 ANY_WORKER = "SELECT id FROM workers WHERE alive_until >= :now LIMIT 1"
 
@@ -58,12 +50,13 @@ class AbortStore:
             if state.is_final or state is State.RECOVERING:
                 raise NotAbortable(f"Job '{job_id}' is {state.value}; only a job that has not ended can be aborted")
             if state.waits_in_lane:
-                claimed = row["in_slot"]
-                await transaction.execute(ABORT_WAITING, id=job_id, code=Aborted.code, error=NOT_SUBMITTED)
-                await transaction.execute(
-                    LEAVE_LANE, lane=row["lane"], ready=0 if claimed else -1, in_use=-1 if claimed else 0
+                await move(
+                    transaction,
+                    row,
+                    State.FAILED,
+                    "aborted by the operator",
+                    {"error_code": Aborted.code, "error": NOT_SUBMITTED, "provider_error": None, "cost_usd": "0"},
                 )
-                await record_move(transaction, row, State.FAILED, "aborted by the operator")
             elif await transaction.execute(ASK_TO_ABORT, id=job_id):
                 await record_event(transaction, row, state, "the operator asks to abort it")
             changed = await fetch_one(transaction, GET_ANY_JOB, id=job_id)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rushes.db.database import Database, Row
-from rushes.domain.job import MAYBE_CHARGED, RECOVERABLE, AttemptState, State
+from rushes.domain.job import MAYBE_CHARGED, RECOVERABLE, AttemptState, State, Trouble
+from rushes.jobs.rows import trouble_from
 
 _COLUMNS = """
 jobs.state, jobs.served_provider, jobs.served_model, jobs.provider_video_id, jobs.error_code, jobs.error, jobs.byok,
@@ -79,15 +80,6 @@ class After:
 
     accepted_at: int = -1
     job_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What keeps a job from going on, or kept it until it ended. `at` is in milliseconds since 1970 UTC."""
-
-    code: str
-    message: str
-    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +155,6 @@ async def _attempts_of(database: Database, job_ids: Sequence[str]) -> dict[str, 
 
 def _entry(row: Row, attempts: Sequence[Row]) -> NeedsOperator:
     state = None if row["state"] is None else State(row["state"])
-    trouble = None
-    if row["trouble_code"] is not None:
-        trouble = Trouble(row["trouble_code"], row["trouble"], row["trouble_at"])
     return NeedsOperator(
         job_id=row["job_id"],
         account_id=row["account_id"],
@@ -183,7 +172,7 @@ def _entry(row: Row, attempts: Sequence[Row]) -> NeedsOperator:
         served_provider=row["served_provider"],
         served_model=row["served_model"],
         provider_video_id=row["provider_video_id"],
-        trouble=trouble,
+        trouble=trouble_from(row),
     )
 
 

@@ -15,12 +15,10 @@ from rushes.domain.job import Job, State
 from rushes.domain.progress import Handle
 from rushes.engine.job_record import LATE_ANSWER
 from rushes.errors import JobNotFound, NotRecoverable
-from rushes.jobs.store import GET_ANY_JOB, job_from
-from rushes.jobs.transitions import WORK_CHANNEL, record_event, record_move
+from rushes.jobs.rows import GET_ANY_JOB, LOCK_ANY_JOB, job_from
+from rushes.jobs.transitions import move, record_event
 from rushes.money.ledger import unlist, write_off
 from rushes.providers.base import Provider
-
-LOCK_JOB = GET_ANY_JOB + " FOR UPDATE"
 
 UNSETTLED = """
 SELECT jobs.* FROM jobs WHERE state = 'failed' AND id IN (
@@ -52,13 +50,6 @@ WHERE id = :id AND state = 'failed'
 WRITE_OFF = """
 UPDATE attempts SET error_code = 'written_off'
 WHERE job_id = :job_id AND state = 'failed' AND error_code IN ('submission_unknown', 'output_lost')
-"""
-
-REVIVE_JOB = """
-UPDATE jobs SET state = 'recovering', lease = NULL, worker_id = NULL, abort_requested_at = NULL,
-                deadline_at = :now + :deadline_ms,
-                provider_video_id = COALESCE(:provider_video_id, provider_video_id)
-WHERE id = :id AND state IN ('failed', 'expired')
 """
 
 RECOVERY_DEADLINE_MS = 3600 * 1000
@@ -151,7 +142,7 @@ class Recovery:
 
 
 async def _lock(transaction: Transaction, job_id: str) -> Row:
-    row = await fetch_one(transaction, LOCK_JOB, id=job_id)
+    row = await fetch_one(transaction, LOCK_ANY_JOB, id=job_id)
     if row is None:
         raise _no_such_job(job_id)
     if row["state"] not in (State.FAILED, State.EXPIRED):
@@ -167,11 +158,10 @@ async def _revive(transaction: Transaction, row: Row, cause: str, provider_video
             f"Job '{row['id']}' ran on the caller's own key, which was wiped when it ended; "
             "only the caller can look it up at the provider"
         )
-    await transaction.execute(
-        REVIVE_JOB, id=row["id"], provider_video_id=provider_video_id, deadline_ms=RECOVERY_DEADLINE_MS
+    given = row["provider_video_id"] if provider_video_id is None else provider_video_id
+    await move(
+        transaction, row, State.RECOVERING, cause, {"provider_video_id": given}, deadline_ms=RECOVERY_DEADLINE_MS
     )
-    await record_move(transaction, row, State.RECOVERING, cause)
-    transaction.notify(WORK_CHANNEL, "")
 
 
 def _no_such_job(job_id: str) -> JobNotFound:

@@ -10,12 +10,10 @@ from rushes.catalogue.price import to_microusd, to_usd
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.domain.job import State, Status
 from rushes.errors import JobNotFinished, JobNotFound
-from rushes.jobs.store import GET_ANY_JOB
+from rushes.jobs.rows import LOCK_ANY_JOB
 from rushes.jobs.transitions import record_event
 from rushes.money.costs import Costs
 from rushes.money.ledger import Owner, book, costs_of
-
-LOCK_JOB = GET_ANY_JOB + " FOR UPDATE"
 
 LOCK_UNSETTLED = "SELECT * FROM unsettled_jobs WHERE job_id = :job_id FOR UPDATE"
 
@@ -52,7 +50,7 @@ class SettlementStore:
         cause = f"settled at {cost_usd:f} USD by the operator"
 
         async def body(transaction: Transaction) -> None:
-            job = await fetch_one(transaction, LOCK_JOB, id=job_id)
+            job = await fetch_one(transaction, LOCK_ANY_JOB, id=job_id)
             if job is None:
                 await self._settle_deleted(transaction, job_id, after, cause)
                 return

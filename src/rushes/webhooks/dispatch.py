@@ -16,7 +16,8 @@ from rushes.clock import Clock
 from rushes.db.database import Database
 from rushes.domain.job import Job
 from rushes.errors import JobNotFound, RushesError
-from rushes.jobs.store import JobStore, job_from
+from rushes.jobs.rows import job_from
+from rushes.jobs.store import JobStore
 from rushes.jobs.transitions import ANNOUNCEMENTS_CHANNEL
 from rushes.webhooks.delivery import Heard, Sender
 from rushes.webhooks.endpoint import Delivery, Endpoint

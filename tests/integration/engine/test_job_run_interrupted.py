@@ -167,7 +167,7 @@ async def test_a_file_that_a_dead_worker_had_stored_and_not_recorded_is_removed(
     await engine.crash_when(lambda: bool(engine.custody.kept))
     (left_behind,) = engine.custody.kept
     await engine.carry(await engine.take_over())
-    assert await RetentionStore(engine.database).doomed(10) == [left_behind]
+    assert await RetentionStore(engine.database).files_to_delete(10) == [left_behind]
 
 
 async def test_files_of_an_attempt_that_failed_halfway_are_removed(engine: Engine) -> None:
@@ -176,4 +176,4 @@ async def test_files_of_an_attempt_that_failed_halfway_are_removed(engine: Engin
     engine.provider.fetches = [b"the end", OutputLost("It is gone")]
     job = await engine.create_and_carry(n=2)
     assert job.state is State.FAILED
-    assert set(engine.custody.kept) <= set(await RetentionStore(engine.database).doomed(10))
+    assert set(engine.custody.kept) <= set(await RetentionStore(engine.database).files_to_delete(10))

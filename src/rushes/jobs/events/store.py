@@ -10,7 +10,7 @@ from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row
 from rushes.domain.job import AttemptState, Job, Problem, State
 from rushes.errors import JobNotFound
-from rushes.jobs.store import job_from, problem_from
+from rushes.jobs.rows import job_from, problem_from
 from rushes.jobs.transitions import JOBS_CHANNEL
 
 # One statement, so that the job and its last event belong together.

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from rushes.db.database import Row
 from rushes.domain.job import Job
-from rushes.jobs import recent
-from rushes.jobs.recent import RecentJobs
+from rushes.jobs import rows as job_rows
+from rushes.jobs.rows import RecentJobs
 
 
 @dataclass
@@ -45,10 +45,10 @@ def test_a_row_that_has_not_changed_gives_the_same_job() -> None:
 
 def test_only_so_many_are_kept_and_none_that_is_large() -> None:
     jobs = RecentJobs(made)
-    for number in range(recent.MOST_KEPT + 10):
+    for number in range(job_rows.MOST_KEPT + 10):
         jobs.job_of(row_of(number))
-    jobs.job_of(row_of(-1, request="x" * (recent.LONGEST_KEPT_CHARS + 1)))
-    assert len(jobs._kept) == recent.MOST_KEPT
+    jobs.job_of(row_of(-1, request="x" * (job_rows.LONGEST_KEPT_CHARS + 1)))
+    assert len(jobs._kept) == job_rows.MOST_KEPT
     assert "job_-1" not in jobs._kept
 
 

@@ -1,0 +1,94 @@
+"""What a caller asks for, and what is pinned when a job is accepted for it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from rushes.domain.fallbacks import NO_FALLBACKS, Fallback, Fallbacks
+from rushes.domain.notification import Listener
+from rushes.domain.request import VideoRequest
+from rushes.media.inputs import GivenMedia
+from rushes.money.costs import Reservation, reservation_for
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One generation as a caller asks for it; None means not given."""
+
+    request: VideoRequest
+    media: tuple[GivenMedia, ...] = ()
+    model: str | None = None
+    provider: str | None = None
+    response_format: str = "url"
+    byok_api_key: str | None = None
+    fallback_models: tuple[str, ...] = ()
+    asked_model: str | None = None
+    """The model's name as the caller wrote it, to be shown again, where that is not `model` and `provider`."""
+    source_job_id: str | None = None
+    """The job whose video this one is made from."""
+    listener: Listener | None = None
+
+    def __repr__(self) -> str:
+        return f"Asked(model={self.model!r}, provider={self.provider!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be stored: who asks for what (`asked`), and what runs it (`route`) with the completed `request`.
+
+    `provider` and `model` are those asked for; `route` names what really runs, `fallbacks` what may take over.
+    """
+
+    id: str
+    account_id: str
+    key_id: str
+    asked: Asked
+    provider: str
+    model: str
+    request: VideoRequest
+    route: Fallback
+    hold_s: float = 0
+    """How long it stays cancellable before it may be claimed."""
+    sealed_secret: str | None = None
+    """The caller's own provider key, sealed; None where the job runs on the operator's key, or on none."""
+    fallbacks: Fallbacks = NO_FALLBACKS
+    request_id: str | None = None
+    traceparent: str | None = None
+    unpriced_allowed: bool = False
+    """Whether a spend limit lets it pass although a price is not known."""
+
+    @property
+    def reservation(self) -> Reservation:
+        """What is set aside for it: the dearest of the models that may run it."""
+        served = (f"{self.route.provider}/{self.route.model}", self.route.cost_usd)
+        return reservation_for([served, *((one.name, one.cost_usd) for one in self.fallbacks.models)])
+
+    def columns(self) -> dict[str, object]:
+        """The columns of its row that do not follow from its acceptance (`transitions.accept`)."""
+        route, asked = self.route, self.asked
+        return {
+            "id": self.id,
+            "account_id": self.account_id,
+            "key_id": self.key_id,
+            "provider": self.provider,
+            "model": self.model,
+            "served_provider": route.provider,
+            "served_model": route.model,
+            "request": self.request.to_json(),
+            "response_format": asked.response_format,
+            "cost_usd": None if route.cost_usd is None else str(route.cost_usd),
+            "usual_s": route.usual_s,
+            "warnings": json.dumps(route.warnings),
+            "lane": route.lane,
+            "progress": 0 if route.reports_progress else None,
+            "surface": route.surface,
+            "credential": route.credential,
+            "byok": int(self.sealed_secret is not None),
+            "fallbacks": self.fallbacks.to_json(),
+            "asked_model": asked.asked_model,
+            "source_job_id": asked.source_job_id,
+            "listener": None if asked.listener is None else asked.listener.to_json(),
+            "request_id": self.request_id,
+            "traceparent": self.traceparent,
+        }
