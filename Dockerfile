@@ -1,4 +1,4 @@
-# The service in one image (docs/operating.md, "In containers"):
+# The service in one image (docs/operating/deploy.md):
 #   docker build -t rushes .
 #   docker run --init -p 127.0.0.1:8080:8080 -v rushes-data:/data rushes
 ARG PYTHON_VERSION=3.13

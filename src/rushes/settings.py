@@ -160,7 +160,7 @@ class Settings(BaseSettings):
         None,
         pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]{0,500})?$",
         description="Where videos and inputs are kept, as `s3://bucket/folder`; else in the data directory"
-        " (Storage in S3, above).",
+        " (docs/operating/storage.md).",
     )
     storage_endpoint_url: str | None = Field(
         None, pattern=ORIGIN, description="An S3 server other than AWS's, such as https://minio.example.com:9000."
@@ -197,7 +197,7 @@ class Settings(BaseSettings):
     model_aliases: dict[str, str] = Field(
         default={},
         description="Names that `/v1/videos` takes for models, each with the provider/ID that runs: a table in"
-        " the file, JSON in the variable (docs/openai.md).",
+        " the file, JSON in the variable (docs/guides/openai.md).",
     )
     on_unpriced: Literal["refuse", "allow"] = Field(
         "refuse",
@@ -239,7 +239,7 @@ class Settings(BaseSettings):
     tracing: bool = Field(
         False,
         description="Whether each job is a trace, sent by OTLP over HTTP to where the standard OTEL_* variables say"
-        " (docs/monitoring.md).",
+        " (docs/operating/monitoring.md).",
     )
     input_quota_bytes: int = Field(
         2 * 1024**3, ge=1, description="How much room one account's input files may take, in bytes."

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PAGE = ROOT / "docs" / "adding-a-provider.md"
+PAGE = ROOT / "docs" / "guides" / "adding-a-provider.md"
 FILE = re.compile(r"^```\w+ file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINES = re.compile(r"^```python add=(\S+)\n(from .*?\n)( .*?\n)```$", re.MULTILINE | re.DOTALL)
 LINKED = re.compile(r"`((?:src|tests|docs)/[\w./-]+\.\w+)`")

@@ -1,4 +1,4 @@
-"""People's own model servers, end to end: docs/own-models.md is executed as it is written, against fakes."""
+"""People's own model servers, end to end: docs/guides/own-models.md is executed as it is written, against fakes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.e2e.conftest import Start
 from tests.fixtures.upstreams.film import tiny_mp4
 from tests.fixtures.upstreams.openai_shape import OpenaiShape
 
-PAGE = Path(__file__).parents[2] / "docs" / "own-models.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "own-models.md"
 BIN = Path(sys.executable).parent
 LISTENING = re.compile(r"listening .*url=(http://127\.0\.0\.1:\d+)")
 WAN = "Wan-AI/Wan2.2-T2V-A14B-Diffusers"

@@ -214,7 +214,7 @@ def exported(told: Told) -> dict[str, set[str]]:
 
 
 def test_each_metric_is_documented_with_its_labels_and_no_other_is(told: Told) -> None:
-    page = (DOCS / "monitoring.md").read_text()
+    page = (DOCS / "reference" / "metrics.md").read_text()
     documented = {
         name: set(re.findall(r"`(\w+)`", labels))
         for name, labels in re.findall(r"^\| `(rushes_\w+)` \|([^|]*)\|", page, re.MULTILINE)
@@ -227,8 +227,8 @@ def test_each_metric_is_documented_with_its_labels_and_no_other_is(told: Told) -
 
 def test_the_rules_and_the_page_ask_for_metrics_that_there_are(told: Told) -> None:
     metrics = exported(told)
-    page = (DOCS / "monitoring.md").read_text()
-    (group,) = yaml.safe_load((DOCS / "alerts.yml").read_text())["groups"]
+    page = (DOCS / "operating" / "monitoring.md").read_text()
+    (group,) = yaml.safe_load((DOCS.parent / "deploy" / "alerts.yml").read_text())["groups"]
     expressions = [rule["expr"] for rule in group["rules"]]
     assert all(rule.keys() <= {"alert", "expr", "for", "annotations"} for rule in group["rules"])
     assert len({rule["alert"] for rule in group["rules"]}) == len(group["rules"])

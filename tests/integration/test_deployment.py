@@ -30,7 +30,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 """`${NAME}`, `${NAME:-default}` or `${NAME:?complaint}`."""
 GRACE_S = 5
-"""How long answers under way may take to finish after the drain (docs/operating.md, "Start, stop, crash")."""
+"""How long answers under way may take to finish after the drain (docs/operating/lifecycle.md)."""
 
 
 def instructions() -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """The published client tells our refusals apart by words in `detail`, so a quoted value must not bring one in.
 
-Our own sentences avoid these words (docs/api.md, "Errors"); a caller's model may still be called 'provider-x'.
+Our own sentences avoid these words (docs/reference/errors.md); a caller's model may still be called 'provider-x'.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def backup(
     if settings.database_url is not None:
         raise StartupError(
             "RUSHES_DATABASE_URL names a Postgres server: back that up by pg_dump, and then the files "
-            "(docs/operating.md, Backup)"
+            "(docs/operating/backup.md)"
         )
     if not directory.database.exists():
         raise StartupError(f"there is no database in '{settings.data_dir}'; name its directory with --data-dir")

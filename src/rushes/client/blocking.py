@@ -1,5 +1,5 @@
 """The client for programs without an event loop. It does nothing itself: each verb is the asynchronous client's, run on
-a loop of its own, so that the two cannot differ (docs/design.md)."""
+a loop of its own, so that the two cannot differ (docs/design/client.md)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A release may run on the schema of a later one, as long as no step after its own took anything away that it needs.
 The database says so itself: its `schema_floor` is the oldest version that a process must know to run on it. A step
-raises it by declaring `floor` beside its `revision` (docs/design.md, "Upgrades").
+raises it by declaring `floor` beside its `revision` (docs/design/upgrades.md).
 
 Alembic and SQLAlchemy cost a third of a second and 25 MB to import, so they are loaded only when a step is due; a new
 file is made from `migrations/sqlite.sql`, the schema that all steps together make (`make docs` writes it, a test

@@ -1,7 +1,7 @@
 """The database on a server of its own: a pool of connections, transactions that survive restarts of the server.
 
 Statements are the portable texts of the stores, translated once each: `:name` becomes `$1`, `:now` the server's clock.
-Transactions are READ COMMITTED; the stores lock the rows that they decide on (docs/design.md, "Postgres").
+Transactions are READ COMMITTED; the stores lock the rows that they decide on (docs/design/postgres.md).
 """
 
 from __future__ import annotations

@@ -226,7 +226,7 @@ def _trouble(code: str, status: int) -> StorageUnavailable:
         return StorageRefused(f"The media storage is in another region ({word}); set RUSHES_STORAGE_REGION")
     if code in ("AccessDenied", "AllAccessDisabled") or status == 403:
         return StorageRefused(
-            f"The media storage denies us what we need to do ({word}); see the policy in docs/operating.md"
+            f"The media storage denies us what we need to do ({word}); see the policy in docs/operating/storage.md"
         )
     if code in ("SlowDown", "ServiceUnavailable", "Throttling") or status in (429, 503):
         return StorageUnavailable("The media storage is too busy")
