@@ -20,6 +20,7 @@
     │   ├── RefusedAddress          a URL that leads where we do not go
     │   ├── UnusableInput           an input file that is not what its field takes, or cannot be had
     │   ├── InputQuotaReached       the account's input files take all the room they may
+    │   ├── AccountBusy             the account holds its share of what all accounts share
     │   ├── TooManyWatchers         the account has as many streams and waiting requests open as it may
     │   └── NoCredentials           we hold no credential for the provider asked for
     ├── ProviderError               the provider is at fault, or has refused
@@ -347,6 +348,13 @@ class InputQuotaReached(CallerError):
     """The account's input files already take all the room they may."""
 
     code = "input_quota"
+
+
+class AccountBusy(CallerError):
+    """The account holds its share of something that all accounts share; `retry_after_s` says when to try again."""
+
+    code = "account_busy"
+    retryable = True
 
 
 class TooManyWatchers(CallerError):

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from rushes.api.published_words import unmistakable
 from rushes.errors import (
+    AccountBusy,
     AccountNameTaken,
     BodyTooLarge,
     DatabaseUnavailable,
@@ -86,6 +87,7 @@ STATUS_OF: dict[type[RushesError], HTTPStatus] = {
     FileExpired: HTTPStatus.GONE,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    AccountBusy: HTTPStatus.TOO_MANY_REQUESTS,
     TooManyWatchers: HTTPStatus.TOO_MANY_REQUESTS,
     NoCredentials: HTTPStatus.SERVICE_UNAVAILABLE,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,

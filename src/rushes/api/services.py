@@ -25,6 +25,7 @@ from rushes.money.spend_limits import SpendingStore
 from rushes.money.statement import TransactionStore
 from rushes.money.usage import UsageStore
 from rushes.operations.recovery import RecoveryStore
+from rushes.shared_places import SharedPlaces
 from rushes.views.links import Links
 from rushes.webhooks.service import WebhookService
 
@@ -61,6 +62,7 @@ class Services:
     links: Links
     posters: Posters
     clock: Clock
+    places: SharedPlaces
 
 
 def services_of(connection: HTTPConnection) -> Services:

@@ -35,6 +35,7 @@ from rushes.providers.registry import Surface, open_providers
 from rushes.sealing import Sealer
 from rushes.secret_keys import SecretKeys
 from rushes.settings import Settings
+from rushes.shared_places import DRAWINGS, STREAMS, SharedPlaces
 from rushes.telemetry.metrics import Metrics
 from rushes.telemetry.moves import Moves
 from rushes.telemetry.spans import NoSpans, Spans
@@ -77,6 +78,7 @@ class Foundation:
     webhooks: WebhookStore
     signing_secrets: SigningSecrets
     sender: ObservedSender
+    places: SharedPlaces
 
 
 @asynccontextmanager
@@ -160,6 +162,10 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
             webhooks=webhooks,
             signing_secrets=SigningSecrets(webhooks, Sealer(keys.derive("webhooks")), clock),
             sender=ObservedSender(client, clock, metrics, spans, try_s=settings.webhook_timeout_s),
+            places=SharedPlaces(
+                {STREAMS.name: settings.most_watchers, DRAWINGS.name: settings.child_processes},
+                {STREAMS.name: settings.most_watchers_per_account, DRAWINGS.name: settings.child_processes},
+            ),
         )
 
 

@@ -132,4 +132,5 @@ class Front:
             links=links,
             posters=Posters(base.storage, base.measuring),
             clock=base.clock,
+            places=base.places,
         )

@@ -125,7 +125,7 @@ def _vitals(
         ready=trouble,
         workers_alive=store.workers_alive,
         breakers=breakers,
-        scrape=Scrape(base.metrics, store, breakers, gauges),
+        scrape=Scrape(base.metrics, store, breakers, gauges, base.places),
         metrics_token=None if token is None else token.get_secret_value(),
     )
 

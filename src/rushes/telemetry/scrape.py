@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from rushes.domain.job import Status
 from rushes.engine.breaker import BreakerState, Circuit, CircuitHealth
 from rushes.errors import DatabaseUnavailable
+from rushes.shared_places import SharedPlace
 from rushes.telemetry.metrics import Metrics
 from rushes.telemetry.store import Snapshot, TelemetryStore
 
@@ -27,15 +28,17 @@ class Scrape:
         store: TelemetryStore,
         breakers: Callable[[], Mapping[Circuit, CircuitHealth]],
         gauges: Mapping[tuple[str, str], Callable[[], float]],
+        places: Iterable[SharedPlace] = (),
     ) -> None:
         self._metrics = metrics
         self._store = store
         self._breakers = breakers
         self._gauges = gauges
+        self._places = places
 
     async def text(self) -> bytes:
         """All of it in Prometheus' text format; without what the database would say, if it says nothing."""
-        families = [*self._breaker_families(), *self._own_families()]
+        families: list[Metric] = [*self._breaker_families(), *self._own_families(), *_place_families(self._places)]
         up = GaugeMetricFamily("rushes_database_up", "Whether the database could be read for these metrics")
         try:
             families += _snapshot_families(await self._store.read())
@@ -61,6 +64,23 @@ class Scrape:
 
     def _own_families(self) -> list[GaugeMetricFamily]:
         return [GaugeMetricFamily(name, meaning, read()) for (name, meaning), read in self._gauges.items()]
+
+
+def _place_families(places: Iterable[SharedPlace]) -> list[Metric]:
+    held = GaugeMetricFamily("rushes_shared_place_held", "How much of a shared place is held", labels=("place",))
+    most = GaugeMetricFamily("rushes_shared_place_most", "How much of it may be held", labels=("place",))
+    waiting = GaugeMetricFamily("rushes_shared_place_waiting", "Requests that wait for their turn", labels=("place",))
+    refusals = CounterMetricFamily(
+        "rushes_shared_place_refusals", "Requests refused for its bound or its share", labels=("place", "reason")
+    )
+    for place in places:
+        name = place.declaration.name
+        held.add_metric((name,), place.held)
+        most.add_metric((name,), place.declaration.most)
+        waiting.add_metric((name,), place.waiting)
+        for reason in ("account", "all"):
+            refusals.add_metric((name, reason), place.refused[reason])
+    return [held, most, waiting, refusals]
 
 
 def _snapshot_families(snapshot: Snapshot) -> list[GaugeMetricFamily]:
@@ -96,8 +116,8 @@ def _snapshot_families(snapshot: Snapshot) -> list[GaugeMetricFamily]:
 
 
 class _Families(Collector):
-    def __init__(self, families: Iterable[GaugeMetricFamily]) -> None:
+    def __init__(self, families: Iterable[Metric]) -> None:
         self._families = families
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[Metric]:
         return self._families

@@ -1,0 +1,256 @@
+"""The places that all tenants share: memory, decoders, connections. Each has a bound for all and a share per account.
+
+`DECLARED` is the one list of them. The limits page of the documentation and the metrics follow from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
+
+from rushes.errors import AccountBusy, Overloaded
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What one shared place is.
+
+    `most` is how much of it all accounts may hold at once and `share` how much one account may. Where `queue` is 0 a
+    request beyond these is refused at once; else up to `queue` requests of one account wait for their turn.
+    """
+
+    name: str
+    meaning: str
+    unit: str
+    most: int
+    share: int
+    queue: int = 0
+    retry_after_s: float = 1.0
+
+
+BODIES = Declaration(
+    "bodies", "Bytes of request bodies in memory", "bytes", most=512 * 2**20, share=256 * 2**20, retry_after_s=2
+)
+UPLOADS = Declaration("uploads", "Uploads that are being received", "requests", most=256, share=64, retry_after_s=2)
+STREAMS = Declaration(
+    "streams", "Event streams and requests that wait for a job", "requests", most=1000, share=200, retry_after_s=5
+)
+DECODERS = Declaration(
+    "decoders", "Files that are decoded at once", "files", most=2, share=2, queue=16, retry_after_s=2
+)
+DRAWINGS = Declaration("drawings", "Animatics that are drawn at once", "drawings", most=2, share=2, queue=1000)
+INPUT_CONNECTIONS = Declaration(
+    "input_connections", "Connections that fetch inputs by URL", "connections", most=64, share=16, queue=64
+)
+WEBHOOK_CONNECTIONS = Declaration(
+    "webhook_connections", "Connections to webhook receivers", "connections", most=64, share=16, queue=256
+)
+GUARDRAIL_CONNECTIONS = Declaration(
+    "guardrail_connections", "Connections to the guardrail", "connections", most=32, share=16, queue=64
+)
+
+DECLARED = (
+    BODIES,
+    UPLOADS,
+    STREAMS,
+    DECODERS,
+    DRAWINGS,
+    INPUT_CONNECTIONS,
+    WEBHOOK_CONNECTIONS,
+    GUARDRAIL_CONNECTIONS,
+)
+"""Every shared place, in the order of the documentation."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    amount: int
+    granted: asyncio.Future[None]
+
+
+class SharedPlace:
+    """One shared place of this process. Accounts take turns, so that a long queue of one does not delay another."""
+
+    def __init__(self, declaration: Declaration, *, most: int | None = None, share: int | None = None) -> None:
+        """`most` and `share` replace what is declared; a share above `most` counts as `most`."""
+        most = declaration.most if most is None else most
+        share = min(declaration.share if share is None else share, most)
+        self.declaration = replace(declaration, most=most, share=share)
+        self._held: Counter[str] = Counter()
+        self._queues: dict[str, deque[_Waiting]] = {}
+        self.refused: Counter[str] = Counter()
+        """How many requests were refused, by reason: `account` or `all`."""
+
+    @property
+    def held(self) -> int:
+        """How much of it is held now."""
+        return self._held.total()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their turn."""
+        return sum(len(queue) for queue in self._queues.values())
+
+    def held_by(self, account_id: str) -> int:
+        """How much of it this account holds now."""
+        return self._held[account_id]
+
+    def take(self, account_id: str, amount: int = 1) -> Holding:
+        """Hold `amount` of it at once, without waiting.
+
+        Raises AccountBusy if the account has its share already, and Overloaded if all of it is held.
+        """
+        self._check_fits(account_id, amount)
+        if self._held[account_id] + amount > self.declaration.share:
+            raise self._account_busy()
+        if self.held + amount > self.declaration.most:
+            raise self._overloaded()
+        return self._hold(account_id, amount)
+
+    async def wait(self, account_id: str, amount: int = 1) -> Holding:
+        """Hold `amount` of it once the account's turn has come.
+
+        Raises AccountBusy if too many requests of the account wait already.
+        """
+        self._check_fits(account_id, amount)
+        queue = self._queues.get(account_id)
+        if not queue and self._fits(account_id, amount):
+            return self._hold(account_id, amount)
+        if len(queue or ()) >= self.declaration.queue:
+            raise self._account_busy()
+        waiting = _Waiting(amount, asyncio.get_running_loop().create_future())
+        self._queues.setdefault(account_id, deque()).append(waiting)
+        try:
+            await waiting.granted
+        except asyncio.CancelledError:
+            if waiting.granted.done() and not waiting.granted.cancelled():
+                # It was granted in the same moment, so it goes back.
+                self.give_back(account_id, amount)
+            else:
+                self._leave_queue(account_id, waiting)
+            raise
+        return Holding(self, account_id, amount)
+
+    def give_back(self, account_id: str, amount: int) -> None:
+        """Hold `amount` less, and let those go on whose turn has come."""
+        self._held[account_id] -= amount
+        if self._held[account_id] <= 0:
+            del self._held[account_id]
+        self._serve()
+
+    def _serve(self) -> None:
+        """Grant what fits, one request an account in turn."""
+        progress = True
+        while progress and self._queues:
+            progress = False
+            for account_id in list(self._queues):
+                queue = self._queues[account_id]
+                waiting = queue[0]
+                if not self._fits(account_id, waiting.amount):
+                    continue
+                queue.popleft()
+                # The account goes to the end of the turns.
+                del self._queues[account_id]
+                if queue:
+                    self._queues[account_id] = queue
+                if not waiting.granted.done():
+                    self._held[account_id] += waiting.amount
+                    waiting.granted.set_result(None)
+                progress = True
+                break
+
+    def _leave_queue(self, account_id: str, waiting: _Waiting) -> None:
+        queue = self._queues.get(account_id)
+        if queue is not None and waiting in queue:
+            queue.remove(waiting)
+            if not queue:
+                del self._queues[account_id]
+        self._serve()
+
+    def _fits(self, account_id: str, amount: int) -> bool:
+        return self._held[account_id] + amount <= self.declaration.share and self.held + amount <= self.declaration.most
+
+    def _check_fits(self, account_id: str, amount: int) -> None:
+        if amount > self.declaration.share:
+            self.refused["account"] += 1
+            raise AccountBusy(
+                f"This needs {amount} {self.declaration.unit} ({self.declaration.meaning.lower()}); one account may "
+                f"hold {self.declaration.share}",
+                retry_after_s=self.declaration.retry_after_s,
+            )
+
+    def _hold(self, account_id: str, amount: int) -> Holding:
+        self._held[account_id] += amount
+        return Holding(self, account_id, amount)
+
+    def _account_busy(self) -> AccountBusy:
+        self.refused["account"] += 1
+        return AccountBusy(
+            f"This account already holds its share of the service: {self.declaration.meaning.lower()}, at most "
+            f"{self.declaration.share}; wait until one of its requests has ended",
+            retry_after_s=self.declaration.retry_after_s,
+        )
+
+    def _overloaded(self) -> Overloaded:
+        self.refused["all"] += 1
+        return Overloaded(
+            f"The service is busy: {self.declaration.meaning.lower()}, at most {self.declaration.most}; try again "
+            "shortly",
+            retry_after_s=self.declaration.retry_after_s,
+        )
+
+
+class Holding:
+    """What one request holds of a shared place, until `release` or the end of its `with` block."""
+
+    __slots__ = ("_account_id", "_amount", "_place")
+
+    def __init__(self, place: SharedPlace, account_id: str, amount: int) -> None:
+        self._place = place
+        self._account_id = account_id
+        self._amount = amount
+
+    @property
+    def amount(self) -> int:
+        """How much is held."""
+        return self._amount
+
+    def grow(self, amount: int) -> None:
+        """Hold `amount` more. Raises AccountBusy or Overloaded, and then holds as much as before."""
+        self._place.take(self._account_id, amount)
+        self._amount += amount
+
+    def release(self) -> None:
+        """Give it back; a second call does nothing."""
+        amount, self._amount = self._amount, 0
+        if amount:
+            self._place.give_back(self._account_id, amount)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class SharedPlaces:
+    """All shared places of this process, by their declarations. Settings may replace a bound or a share."""
+
+    def __init__(self, most: Mapping[str, int] | None = None, shares: Mapping[str, int] | None = None) -> None:
+        most, shares = most or {}, shares or {}
+        self._places = {
+            declared.name: SharedPlace(declared, most=most.get(declared.name), share=shares.get(declared.name))
+            for declared in DECLARED
+        }
+
+    def __getitem__(self, declaration: Declaration) -> SharedPlace:
+        return self._places[declaration.name]
+
+    def __iter__(self) -> Iterator[SharedPlace]:
+        return iter(self._places.values())
