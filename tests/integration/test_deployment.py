@@ -19,8 +19,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import rushes
+from rushes.api.http.prefer import LONGEST_WAIT_S
 from rushes.api.native import health
-from rushes.api.prefer import LONGEST_WAIT_S
 from rushes.cli.commands import app
 from rushes.media.inputs import MIB, MOST_UPLOAD_BYTES
 from rushes.settings import NAMES_BESIDE_SETTINGS, Settings

@@ -10,7 +10,7 @@ from fastapi.security import HTTPBearer
 from rushes.accounts.keys import Caller, Scope
 from rushes.accounts.rate import WINDOW_MS, Rate, Standing
 from rushes.accounts.tokens import PREFIX
-from rushes.api.late_headers import add_late_headers
+from rushes.api.http.response_headers import add_response_headers
 from rushes.api.services import Services, services_of
 from rushes.errors import NotAuthenticated, ScopeMissing
 
@@ -90,7 +90,7 @@ async def _authenticate(request: Request, scope: Scope) -> Caller:
 
 def _tell(request: Request, standing: Standing) -> None:
     if standing.rates:
-        add_late_headers(request.scope, _rate_headers(standing.rates))
+        add_response_headers(request.scope, _rate_headers(standing.rates))
         standing.check()
 
 

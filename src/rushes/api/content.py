@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rushes.api.ranged import ServedFile, is_unchanged, ranged_response
+from rushes.api.http.ranges import ServedFile, is_unchanged, ranged_response
 from rushes.api.services import Services, services_of
 from rushes.domain.job import Job
 from rushes.domain.output import StoredVideo

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rushes.api.published_words import unmistakable
+from rushes.api.reserved_words import unmistakable
 from rushes.errors import (
     AccountBusy,
     AccountNameTaken,

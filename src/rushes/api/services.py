@@ -1,4 +1,4 @@
-"""What the routes delegate to, wired in app.py."""
+"""What the routes delegate to, wired in app/front.py."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rushes.money.statement import TransactionStore
 from rushes.money.usage import UsageStore
 from rushes.operations.recovery import RecoveryStore
 from rushes.shared_places import SharedPlaces
-from rushes.views.links import Links
+from rushes.views.signed_links import Links
 from rushes.webhooks.service import WebhookService
 
 

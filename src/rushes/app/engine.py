@@ -21,7 +21,7 @@ from rushes.media.output_store import Custody
 from rushes.telemetry.leases import ObservedLeases
 from rushes.telemetry.providers import ObservedClock, ObservedProvider
 from rushes.views.job import view_of
-from rushes.views.links import Links
+from rushes.views.signed_links import Links
 from rushes.webhooks.cleaner import DeliveryCleaner
 from rushes.webhooks.dispatch import Dispatcher
 from rushes.webhooks.outbox import Outbox

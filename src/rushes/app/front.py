@@ -12,9 +12,9 @@ from rushes.accounts.key_store import KeyStore
 from rushes.accounts.limits import LimitStore
 from rushes.accounts.rate import RateLimiter
 from rushes.accounts.tokens import TokenSigner
-from rushes.api.http import build_http
+from rushes.api.application import build_http
+from rushes.api.process_status import ProcessStatus
 from rushes.api.services import Services
-from rushes.api.vitals import Vitals
 from rushes.app.aliases import model_aliases
 from rushes.app.bootstrap import ensure_bootstrap_key
 from rushes.app.discovery import Discovery
@@ -29,7 +29,7 @@ from rushes.money.spend_limits import SpendingStore
 from rushes.money.statement import TransactionStore
 from rushes.money.usage import UsageStore
 from rushes.operations.recovery import RecoveryStore
-from rushes.views.links import Links
+from rushes.views.signed_links import Links
 from rushes.webhooks.service import WebhookService
 
 
@@ -54,12 +54,12 @@ class Front:
             ("rushes_streams", "Event streams and waiting requests that are open"): lambda: self.watching.watchers,
         }
 
-    def http(self, vitals: Vitals) -> ASGIApp:
+    def http(self, process_status: ProcessStatus) -> ASGIApp:
         """The whole API."""
         settings = self._base.settings
         return build_http(
             self._services,
-            vitals,
+            process_status,
             self._base.metrics.answered,
             logs_requests=settings.log_requests,
             cors_origins=settings.cors_origins,

@@ -13,8 +13,8 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from rushes.api.http import build_probes
-from rushes.api.vitals import Vitals
+from rushes.api.application import build_probes
+from rushes.api.process_status import ProcessStatus
 from rushes.app.engine import Engine
 from rushes.app.foundation import Foundation, opened_foundation
 from rushes.app.front import Front
@@ -27,7 +27,7 @@ from rushes.settings import Settings
 from rushes.telemetry.loop import watch_loop
 from rushes.telemetry.scrape import Scrape
 from rushes.telemetry.store import TelemetryStore
-from rushes.views.links import Links
+from rushes.views.signed_links import Links
 
 LEAST_FREE_BYTES = 64 * 1024**2
 LOOK_S = 2.0
@@ -88,12 +88,12 @@ async def running_service(settings: Settings, role: Role = Role.ALL, *, own_url:
                 return LEASES_RAN_OUT
             return await _trouble(base)
 
-        vitals = _vitals(base, role, engine, front, trouble)
+        process_status = _process_status(base, role, engine, front, trouble)
         if front is None:
-            http = build_probes(vitals, base.metrics.answered, logs_requests=settings.log_requests)
+            http = build_probes(process_status, base.metrics.answered, logs_requests=settings.log_requests)
         else:
             await front.prepare()
-            http = front.http(vitals)
+            http = front.http(process_status)
         if engine is not None:
             closing.push_async_callback(engine.worker.stop)
             await engine.worker.start(alone=not base.shared)
@@ -104,13 +104,13 @@ async def running_service(settings: Settings, role: Role = Role.ALL, *, own_url:
         yield Running(http, drain, hurry, lambda: _until_outgrown(base))
 
 
-def _vitals(
+def _process_status(
     base: Foundation,
     role: Role,
     engine: Engine | None,
     front: Front | None,
     trouble: Callable[[], Awaitable[str | None]],
-) -> Vitals:
+) -> ProcessStatus:
     breakers = _no_breakers if engine is None else engine.breakers
     store = TelemetryStore(base.database)
     gauges: dict[tuple[str, str], Callable[[], float]] = {
@@ -120,7 +120,7 @@ def _vitals(
         if half is not None:
             gauges |= half.gauges
     token = base.settings.metrics_token
-    return Vitals(
+    return ProcessStatus(
         role=role.value,
         ready=trouble,
         workers_alive=store.workers_alive,

@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 
 from rushes.catalogue.price import to_usd
 from rushes.domain.job import Job, State, Status
-from rushes.views.links import Links
+from rushes.views.signed_links import Links
 from rushes.views.times import rfc3339, rfc3339_or_none
 
 # What is read a thousand times a second is a plain dataclass: mypy checks how it is built, nothing validates it again.

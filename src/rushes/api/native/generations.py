@@ -17,6 +17,8 @@ from rushes.accounts.keys import Caller, Mode
 from rushes.api.answers import json_response
 from rushes.api.authentication import AuthenticatedUnmetered, meter
 from rushes.api.document import leads_to
+from rushes.api.http.prefer import PREFER_PARAMETER, preference_of
+from rushes.api.idempotency import idempotency_of
 from rushes.api.native.answers import problems
 from rushes.api.native.finished import finished_response
 from rushes.api.native.schemas import (
@@ -25,8 +27,6 @@ from rushes.api.native.schemas import (
     StartedJob,
 )
 from rushes.api.native.waiting import ended_within
-from rushes.api.once import once_of
-from rushes.api.prefer import PREFER_PARAMETER, preference_of
 from rushes.api.services import services_of
 from rushes.domain.job import Job
 from rushes.errors import RushesError
@@ -87,7 +87,7 @@ async def create_generation(request: Request, caller: AuthenticatedUnmetered) ->
         raise
     # What runs on the caller's own key is no matter of our rates; their provider has its own. A test key uses none.
     await meter(request, caller, counted=content.get("byok_api_key") is None or caller.mode is Mode.TEST)
-    once = await once_of(
+    once = await idempotency_of(
         request, "POST /videos/generations", content, lambda job: _envelope(request, job).model_dump_json()
     )
     if once is not None:

@@ -12,7 +12,7 @@ from rushes import __version__
 from rushes.api.answers import json_response
 from rushes.api.errors import problem
 from rushes.api.native.answers import problems
-from rushes.api.vitals import vitals_of
+from rushes.api.process_status import process_status_of
 from rushes.engine.breaker import BreakerState
 
 router = APIRouter()
@@ -79,8 +79,8 @@ async def readyz(request: Request) -> Response:
     A provider that cannot be reached is shown and changes nothing: its jobs wait, or fall back. Nor does it change
     anything that no worker is alive: jobs wait for one.
     """
-    vitals = vitals_of(request)
-    trouble = await vitals.ready()
+    process_status = process_status_of(request)
+    trouble = await process_status.ready()
     if trouble is not None:
         return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, code="not_ready", detail=trouble)
     breakers = [
@@ -92,9 +92,9 @@ async def readyz(request: Request) -> Response:
             failures=health.failures,
             retry_in_s=health.wait_s,
         )
-        for circuit, health in vitals.breakers().items()
+        for circuit, health in process_status.breakers().items()
         # Callers' own keys are nobody else's business.
         if not circuit.byok
     ]
-    workers_alive = await vitals.workers_alive()
-    return json_response(Readiness(role=vitals.role, workers_alive=workers_alive, breakers=breakers))
+    workers_alive = await process_status.workers_alive()
+    return json_response(Readiness(role=process_status.role, workers_alive=workers_alive, breakers=breakers))

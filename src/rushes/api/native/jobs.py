@@ -13,11 +13,11 @@ from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated, authenticate
 from rushes.api.cursors import cursor_of, milliseconds, seq_of
 from rushes.api.document import leads_to
+from rushes.api.http.prefer import PREFER_PARAMETER, preference_of
 from rushes.api.native.answers import problems
 from rushes.api.native.inline import InlineVideos
 from rushes.api.native.schemas import Cancelled, JobPage, job_view
 from rushes.api.native.waiting import ended_within
-from rushes.api.prefer import PREFER_PARAMETER, preference_of
 from rushes.api.services import Services, services_of
 from rushes.domain.job import Job, Status
 from rushes.intake.body import refuse_unknown

@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from rushes.api.native.answers import problems
-from rushes.api.vitals import vitals_of
+from rushes.api.process_status import process_status_of
 from rushes.errors import NotAuthenticated
 
 router = APIRouter()
@@ -23,10 +23,10 @@ router = APIRouter()
 )
 async def metrics(request: Request) -> Response:
     """The state of this process in Prometheus' text format. Open, unless `RUSHES_METRICS_TOKEN` is set."""
-    vitals = vitals_of(request)
-    token = vitals.metrics_token
+    process_status = process_status_of(request)
+    token = process_status.metrics_token
     if token is not None:
         scheme, _, sent = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(sent.strip().encode(), token.encode()):
             raise NotAuthenticated("Metrics need the token that RUSHES_METRICS_TOKEN holds, as 'Authorization: Bearer'")
-    return Response(await vitals.scrape.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    return Response(await process_status.scrape.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
-from rushes.api.multipart import file_of
+from rushes.api.http.multipart import file_of
 from rushes.api.native.answers import problems
 from rushes.api.services import services_of
 from rushes.errors import BodyTooLarge, WrongContentType

@@ -17,7 +17,7 @@ from rushes.accounts.keys import Caller
 from rushes.api.answers import json_response
 from rushes.api.authentication import LIMIT_HEADERS
 from rushes.api.document import leads_to
-from rushes.api.once import once_of
+from rushes.api.idempotency import idempotency_of
 from rushes.api.openai.fields import Given, hashable, meaning_of, renamed
 from rushes.api.openai.names import DEFAULT_MODEL, checked_name, model_named
 from rushes.api.openai.schemas import ErrorEnvelope, poll_after_ms, video_view
@@ -74,7 +74,7 @@ def video_response(request: Request, job: Job) -> Response:
 
 async def once_in(request: Request, route: str, given: Given) -> Once | None:
     """The request under its idempotency key, or None if it has none."""
-    return await once_of(request, route, hashable(given), lambda job: _text(request, job))
+    return await idempotency_of(request, route, hashable(given), lambda job: _text(request, job))
 
 
 async def earlier_answer(request: Request, caller: Caller, once: Once | None) -> Response | None:

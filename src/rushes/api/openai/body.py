@@ -9,7 +9,7 @@ from contextlib import aclosing
 from starlette.requests import Request
 
 from rushes.accounts.keys import Caller
-from rushes.api.multipart import Part, parts_of
+from rushes.api.http.multipart import Part, parts_of
 from rushes.api.openai.fields import FIELDS, FILE_FIELDS, Given, read_form
 from rushes.api.services import services_of
 from rushes.errors import BodyTooLarge, FieldError, WrongContentType

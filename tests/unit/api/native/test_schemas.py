@@ -17,7 +17,7 @@ from rushes.domain.output import StoredVideo
 from rushes.domain.request import VideoRequest
 from rushes.media.links import LinkSigner
 from rushes.views.job import JobView, accepted_options, usage
-from rushes.views.links import Links
+from rushes.views.signed_links import Links
 from tests.fixtures.asking import request_of
 
 

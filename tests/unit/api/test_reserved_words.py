@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.api.published_words import unmistakable
+from rushes.api.reserved_words import unmistakable
 from rushes.errors import JobNotFound, ModelNotFound, ProviderNotFound, RushesError, UnknownField, UnsupportedOption
 
 WORDS = ["provider", "model", "not supported", "disabled", "unavailable", "validation", "invalid format"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from starlette.requests import HTTPConnection
 
 from rushes.media.links import LinkSigner, LinkState
-from rushes.views.links import Links
+from rushes.views.signed_links import Links
 from tests.unit.api.native.test_schemas import job
 
 

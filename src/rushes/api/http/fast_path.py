@@ -16,7 +16,7 @@ from rushes.errors import RushesError
 Answer = Callable[[Request, str], Awaitable[Response]]
 
 
-class Direct:
+class FastPath:
     """Takes `GET prefix/NAME` straight to the prefix's answer, and everything else, the documentation too, to what
     leads to the framework `otherwise`.
 

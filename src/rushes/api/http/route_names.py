@@ -11,7 +11,7 @@ OTHER: Final = "other"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def template_of(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """The route's path with names for its parameters, as in the documentation; `other` for what is none of ours."""
     known: str | None = scope["state"].get("route")
     if known is not None:

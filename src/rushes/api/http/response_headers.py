@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
-_NAME = "late_headers"
+_NAME = "response_headers"
 
 
-def add_late_headers(scope: MutableMapping[str, Any], headers: Mapping[str, str]) -> None:
+def add_response_headers(scope: MutableMapping[str, Any], headers: Mapping[str, str]) -> None:
     """Note headers for the answer to this request."""
     noted = scope.setdefault("state", {}).setdefault(_NAME, [])
     noted.extend((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items())
 
 
-def late_headers(scope: Mapping[str, Any]) -> Iterable[tuple[bytes, bytes]]:
+def noted_response_headers(scope: Mapping[str, Any]) -> Iterable[tuple[bytes, bytes]]:
     """What was noted."""
     noted: list[tuple[bytes, bytes]] = scope.get("state", {}).get(_NAME, [])
     return noted

@@ -12,7 +12,7 @@ from rushes.telemetry.scrape import Scrape
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
+class ProcessStatus:
     """The signs of life of this process, whose `role` is `all`, `api` or `worker`.
 
     `ready` answers None, or one sentence on what is wrong; `workers_alive` how many workers the whole service has now;
@@ -27,7 +27,7 @@ class Vitals:
     metrics_token: str | None
 
 
-def vitals_of(connection: HTTPConnection) -> Vitals:
+def process_status_of(connection: HTTPConnection) -> ProcessStatus:
     """The signs of life of the process that answers this request."""
-    vitals: Vitals = connection.app.state.vitals
-    return vitals
+    process_status: ProcessStatus = connection.app.state.process_status
+    return process_status

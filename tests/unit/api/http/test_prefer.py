@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.api.prefer import LONGEST_WAIT_S, Preference, preference_of
+from rushes.api.http.prefer import LONGEST_WAIT_S, Preference, preference_of
 from tests.fixtures.asking import request_of
 
 

@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from rushes.api.ranged import NoPart, Part, ServedFile, is_unchanged, parse_range, ranged_response
+from rushes.api.http.ranges import NoPart, Part, ServedFile, is_unchanged, parse_range, ranged_response
 from rushes.media.local import LocalStorage
 from rushes.media.storage import StoredFile
 

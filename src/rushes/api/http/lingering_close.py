@@ -15,7 +15,7 @@ LINGER_S = 2.0
 LINGER_BYTES = 128 * 1024**2
 
 
-class Lingering:
+class LingeringClose:
     """Bounded in time and bytes, so that an endless body ends all the same."""
 
     def __init__(self, app: ASGIApp) -> None:

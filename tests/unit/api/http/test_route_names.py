@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rushes.api.templates import method_of, template_of
+from rushes.api.http.route_names import method_of, route_of
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ from rushes.api.templates import method_of, template_of
     ],
 )
 def test_a_route_is_named_as_it_is_documented(path: str, route: str, template: str) -> None:
-    assert template_of({"path": path, "route": SimpleNamespace(path=route), "state": {}}) == template
+    assert route_of({"path": path, "route": SimpleNamespace(path=route), "state": {}}) == template
 
 
 def test_what_is_none_of_our_routes_is_one_word() -> None:
-    assert template_of({"path": "/wp-login.php", "state": {}}) == "other"
+    assert route_of({"path": "/wp-login.php", "state": {}}) == "other"
     assert method_of({"method": "BREW"}) == "other"
     assert method_of({"method": "GET"}) == "GET"

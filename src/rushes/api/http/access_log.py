@@ -13,8 +13,8 @@ from structlog.contextvars import bind_contextvars
 from rushes import origin
 from rushes.accounts.keys import Caller
 from rushes.api.errors import Refusal, problem_of
-from rushes.api.late_headers import late_headers
-from rushes.api.templates import method_of, template_of
+from rushes.api.http.response_headers import noted_response_headers
+from rushes.api.http.route_names import method_of, route_of
 from rushes.ids import new_id
 from rushes.net.redact import scrub_path
 
@@ -61,7 +61,7 @@ class Access:
             nonlocal status, whole
             if message["type"] == "http.response.start":
                 status = message["status"]
-                late = late_headers(scope)
+                late = noted_response_headers(scope)
                 message["headers"] = [*message["headers"], *late, (b"x-request-id", request_id.encode())]
                 await send(message)
                 return
@@ -82,7 +82,7 @@ class Access:
         finally:
             duration_s = time.perf_counter() - began
             if self._answered is not None:
-                self._answered(method_of(scope), template_of(scope), status, duration_s)
+                self._answered(method_of(scope), route_of(scope), status, duration_s)
             if self._logs_requests and scope["path"] not in QUIET_PATHS:
                 caller: Caller | None = state.get("caller")
                 who = {} if caller is None else {"account_id": caller.account_id, "key_id": caller.key_id}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.api.multipart import MOST_PARTS, file_of, parts_of
+from rushes.api.http.multipart import MOST_PARTS, file_of, parts_of
 from rushes.errors import InvalidRequest
 
 TYPE = "multipart/form-data; boundary=line"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from rushes.api.access import Access
-from rushes.api.cors import Cors
+from rushes.api.http.access_log import Access
+from rushes.api.http.cors import Cors
 
 
 async def broken(scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rushes.api.late_headers import add_late_headers
+from rushes.api.http.response_headers import add_response_headers
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 SENT = "Authorization, Content-Type, Idempotency-Key, If-Range, Last-Event-ID, Prefer, Range, X-API-Key"
@@ -36,15 +36,15 @@ class Cors:
             return
         # A cache must not give one origin's answer to another.
         if ANY not in self._origins:
-            add_late_headers(scope, {"Vary": "Origin"})
+            add_response_headers(scope, {"Vary": "Origin"})
         headers = Headers(scope=scope)
         allowed = self._allowed(headers.get("origin"))
         if allowed is None:
             await self._app(scope, receive, send)
             return
-        add_late_headers(scope, {"Access-Control-Allow-Origin": allowed})
+        add_response_headers(scope, {"Access-Control-Allow-Origin": allowed})
         if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
-            add_late_headers(
+            add_response_headers(
                 scope,
                 {
                     "Access-Control-Allow-Methods": METHODS,
@@ -54,7 +54,7 @@ class Cors:
             )
             await Response(status_code=204)(scope, receive, send)
             return
-        add_late_headers(scope, {"Access-Control-Expose-Headers": EXPOSED})
+        add_response_headers(scope, {"Access-Control-Expose-Headers": EXPOSED})
         await self._app(scope, receive, send)
 
     def _allowed(self, origin: str | None) -> str | None:

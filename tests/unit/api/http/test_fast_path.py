@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Scope
 
-from rushes.api.direct import Direct
+from rushes.api.http.fast_path import FastPath
 from rushes.errors import JobNotFound
 
 
@@ -37,7 +37,7 @@ async def answered(path: str, *, method: str = "GET") -> tuple[int, bytes]:
         sent.append(message)
 
     scope: Scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": []}
-    await Direct(api, api, {"/jobs": direct})(scope, receive, send)
+    await FastPath(api, api, {"/jobs": direct})(scope, receive, send)
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
 
 

@@ -13,12 +13,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from rushes import __version__
-from rushes.api.access import Access, Answered
-from rushes.api.cors import Cors
-from rushes.api.direct import Direct
 from rushes.api.document import keep_true
 from rushes.api.errors import problem_of
-from rushes.api.lingering import Lingering
+from rushes.api.http.access_log import Access, Answered
+from rushes.api.http.cors import Cors
+from rushes.api.http.fast_path import FastPath
+from rushes.api.http.lingering_close import LingeringClose
 from rushes.api.native import (
     account_keys,
     admin,
@@ -44,8 +44,8 @@ from rushes.api.openai import models as openai_models
 from rushes.api.openai import remakes as openai_remakes
 from rushes.api.openai import videos as openai_videos
 from rushes.api.openai.errors import PREFIX, envelope_of, is_ours
+from rushes.api.process_status import ProcessStatus
 from rushes.api.services import Services
-from rushes.api.vitals import Vitals
 from rushes.errors import RushesError
 
 DESCRIPTION = "One asynchronous API in front of every video model. Authenticate with `Authorization: Bearer KEY`."
@@ -53,7 +53,7 @@ DESCRIPTION = "One asynchronous API in front of every video model. Authenticate 
 
 def build_http(
     services: Services,
-    vitals: Vitals,
+    process_status: ProcessStatus,
     answered: Answered,
     *,
     logs_requests: bool = True,
@@ -74,7 +74,7 @@ def build_http(
         generate_unique_id_function=lambda route: route.name,
     )
     api.state.services = services
-    api.state.vitals = vitals
+    api.state.process_status = process_status
     api.include_router(health.router, tags=["service"])
     api.include_router(health.probes, tags=["service"])
     api.include_router(metrics.router, tags=["service"])
@@ -102,7 +102,7 @@ def build_http(
     keep_true(api)
     answers = {"/api/v1/videos/jobs": jobs.get_job_directly, f"{PREFIX}/videos": openai_videos.get_video_directly}
     # What goes the direct way reads no body, so nothing of it can be still to come.
-    inner: ASGIApp = Direct(api, Lingering(api), answers, refusal_of)
+    inner: ASGIApp = FastPath(api, LingeringClose(api), answers, refusal_of)
     return Access(
         Cors(inner, cors_origins) if cors_origins else inner,
         refusal_of,
@@ -111,14 +111,14 @@ def build_http(
     )
 
 
-def build_probes(vitals: Vitals, answered: Answered, *, logs_requests: bool = True) -> ASGIApp:
+def build_probes(process_status: ProcessStatus, answered: Answered, *, logs_requests: bool = True) -> ASGIApp:
     """The ASGI application of a process that answers no callers: health checks and metrics, nothing else."""
     api = FastAPI(title="rushes", version=__version__, openapi_url=None)
-    api.state.vitals = vitals
+    api.state.process_status = process_status
     api.include_router(health.probes)
     api.include_router(metrics.router)
     _refuse_in_our_words(api)
-    return Access(Lingering(api), refusal_of, logs_requests=logs_requests, answered=answered)
+    return Access(LingeringClose(api), refusal_of, logs_requests=logs_requests, answered=answered)
 
 
 def _refuse_in_our_words(api: FastAPI) -> None:

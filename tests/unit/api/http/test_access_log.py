@@ -8,7 +8,7 @@ import pytest
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 
-from rushes.api.access import Access
+from rushes.api.http.access_log import Access
 
 
 async def sent_by(app: Access, *, path: str = "/x", query: bytes = b"") -> list[Message]:
