@@ -7,6 +7,7 @@ import typer
 from rushes.cli import accounts, jobs, keys, limits, models, recovery, settling, webhooks
 from rushes.cli.backup import backup
 from rushes.cli.demo import demo
+from rushes.cli.doctor import doctor
 from rushes.cli.exits import EPILOG
 from rushes.cli.generate import generate
 from rushes.cli.migrate import migrate
@@ -37,3 +38,4 @@ app.add_typer(accounts.app, name="accounts")
 app.add_typer(limits.app, name="limits")
 app.command()(usage)
 app.command()(backup)
+app.command()(doctor)
