@@ -11,14 +11,16 @@ from typing import Any
 import annotated_types
 from pydantic.fields import FieldInfo
 
-from rushes.catalogue.load import Catalogue, ProviderEntry, load
-from rushes.catalogue.model import CredentialKind, Model, Price
+from rushes.app.providers import Providers, configured_providers
+from rushes.catalogue.load import ProviderEntry
+from rushes.catalogue.model import Model, Price
 from rushes.clock import SystemClock
 from rushes.db.migrate import schema_of, upgrade_sqlite
 from rushes.domain.job import MOVES, State
 from rushes.net.client import HttpClient
 from rushes.offload import Offload
-from rushes.providers.registry import Surface, open_providers
+from rushes.providers.declaration import Parts
+from rushes.providers.registry import Surface
 from rushes.settings import LimitSettings, NetAllow, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,7 +69,7 @@ def generated() -> dict[Path, str]:
     _, after = rest.split(END)
     return {
         SETTINGS: before + BEGIN + settings_table() + END + after,
-        PROVIDERS: providers_page(load(), connected()),
+        PROVIDERS: providers_page(configured_providers(Settings.model_construct(), SystemClock())),
         EXAMPLE: example_file(),
         JOB_STATES: job_states_page(),
         ROOT / "src/rushes/db/migrations/sqlite.sql": schema(),
@@ -146,52 +148,42 @@ from `src/rushes/catalogue/*.toml`; a running service answers the same at `GET /
 A **bold** value is what an option becomes when it is left out. Prices are list prices in USD per second of output.
 """
 
-CREDENTIAL_NAMES = {
-    CredentialKind.API_KEY: "an API key",
-    CredentialKind.SERVICE_ACCOUNT: "the JSON of a service account (`type: service_account`)",
-    CredentialKind.AWS: "AWS keys as JSON (`access_key_id`, `secret_access_key`, `region`, `bucket`)",
-}
+
+def connected(providers: Providers) -> frozenset[Surface]:
+    """The providers and APIs that have an adapter."""
+    parts = Parts(client=HttpClient(), clock=SystemClock(), offload=Offload(1), scratch=Path())
+    return frozenset(providers.open(parts))
 
 
-def connected() -> frozenset[Surface]:
-    """The providers and surfaces that have an adapter."""
-    adapters = open_providers(
-        offload=Offload(1),
-        scratch=Path(),
-        clock=SystemClock(),
-        client=HttpClient(),
-        base_url=lambda _: None,
-        options=lambda _: {},
-    )
-    return frozenset(adapters)
-
-
-def providers_page(catalogue: Catalogue, surfaces: frozenset[Surface]) -> str:
+def providers_page(providers: Providers) -> str:
     """The catalogue as a page: each provider with its credentials and models, and what serves those that retire."""
     pages = []
+    catalogue, apis = providers.catalogue, connected(providers)
     for name in catalogue.providers:
         entry = catalogue.find_provider(name)
         assert entry is not None
         models = catalogue.models(name)
         pages.append(
-            f"\n## {entry.name} (`{name}`)\n\n{_credentials(entry, surfaces)}\n{_offers(models)}\n{_facts(models)}"
+            f"\n## {entry.name} (`{name}`)\n\n{_credentials(entry, providers, apis)}\n"
+            f"{_offers(models)}\n{_facts(models)}"
         )
         if any(model.retired is not None for model in models):
             pages.append(f"\n{_successions(models)}")
     return PROVIDERS_HEAD + "".join(pages)
 
 
-def _credentials(entry: ProviderEntry, surfaces: frozenset[Surface]) -> str:
-    if not entry.credentials:
+def _credentials(entry: ProviderEntry, providers: Providers, apis: frozenset[Surface]) -> str:
+    shapes = providers.declared[entry.provider].credentials
+    if not shapes:
         return "Needs no credential.\n"
-    names = ", ".join(f"`{name}`" for name in Settings.model_construct().credential_variables(entry.provider))
+    names = ", ".join(f"`{name}`" for name in providers.setting_names(entry.provider))
     rows = [
         (
-            CREDENTIAL_NAMES[shape.kind],
-            f"`{shape.surface}`" if shape.surface is not None else "all of it",
-            "yes" if (entry.provider, shape.surface) in surfaces else "not in this version",
+            shape.words,
+            f"`{shape.api}`" if shape.api is not None else "all of it",
+            "yes" if (entry.provider, shape.api) in apis else "not in this version",
         )
-        for shape in entry.credentials
+        for shape in shapes
     ]
     return (
         f"The operator's credential is set as {names} (the first that is set wins),\n"

@@ -10,7 +10,7 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,13 +26,6 @@ from pydantic_settings import (
 
 from rushes.errors import StartupError
 
-USUAL_KEY_VARIABLES = {"google": ("GEMINI_API_KEY", "GOOGLE_API_KEY")}
-"""Where people already have their provider keys; `RUSHES_PROVIDERS__...__API_KEY` wins over these."""
-
-AWS_PROVIDERS = frozenset({"bedrock"})
-"""Who takes AWS's usual variables in place of a key, together with a bucket."""
-
-
 NAMES_BESIDE_SETTINGS = frozenset({"CONFIG", "BASE_URL", "API_KEY"})
 """What else begins with `RUSHES_`: where the settings file is, and what the commands that are clients use."""
 
@@ -43,35 +36,19 @@ MONTH_S = 31 * 86_400
 YEAR_S = 366 * 86_400
 
 
-CLOUD_OPTIONS = {"location", "project", "bucket", "vertex_base_url", "token_url", "storage_url"}
-"""What a provider on a cloud account needs to know besides its key; nothing secret."""
-
-
 class ProviderSettings(BaseModel):
-    """How to reach one provider. The base URL is a trusted origin, also on loopback."""
+    """How to reach one provider. What else may be set there, its adapter declares and checks."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="allow")
 
-    base_url: str | None = None
     api_key: SecretStr | None = None
-    kind: Literal["openai"] | None = None
-    """Makes this a server of the operator's own, under any name: one that speaks OpenAI's Videos API."""
-    flavor: Literal["openai", "vllm-omni", "sglang"] = "openai"
-    key_header: str = Field(default="Authorization", pattern=r"^[A-Za-z0-9-]+$")
-    needs_key: bool | None = None
-    """None: if `api_key` is set. True without one: only for callers who bring their own."""
-    discover: bool | None = None
-    """Whether to ask the server for its models. None: if none are listed."""
-    models: tuple[dict[str, Any], ...] = ()
+    kind: str | None = None
+    """Which protocol a server of the operator's own speaks; such a server may have any name."""
 
-    # For providers that run on a cloud account.
-    location: str | None = None
-    project: str | None = None
-    bucket: str | None = None
-    # Google's second surface, which has more than one origin.
-    vertex_base_url: str | None = None
-    token_url: str | None = None
-    storage_url: str | None = None
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is set besides the key and the kind, as it is written."""
+        return dict(self.__pydantic_extra__ or {})
 
 
 def _split(value: object) -> object:
@@ -293,47 +270,29 @@ class Settings(BaseSettings):
         """Command line, then environment, then the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_config_file())
 
-    def provider_key(self, provider: str) -> str | None:
-        """The operator's key for a provider: from our own setting, else from where people usually keep it."""
+    def provider(self, name: str) -> ProviderSettings:
+        """What is set for a provider, or for a server of the operator's own."""
+        return self.providers.get(name, ProviderSettings())
+
+    def provider_key(self, name: str) -> str | None:
+        """The operator's key for a provider, from our own setting."""
         # No variable's name can hold a hyphen, so `my-gpu` is `MY_GPU` there.
-        for name in (provider.replace("-", "_"), provider):
-            own = self.providers.get(name, ProviderSettings()).api_key
+        for spelling in (name.replace("-", "_"), name):
+            own = self.provider(spelling).api_key
             if own is not None:
                 return own.get_secret_value()
-        if provider in AWS_PROVIDERS:
-            return self._aws_key(provider)
-        usual = (_environment().get(name) for name in USUAL_KEY_VARIABLES.get(provider, ()))
-        return next((key for key in usual if key), None)
+        return None
 
-    def _aws_key(self, provider: str) -> str | None:
-        """The keys in AWS's usual variables, if a bucket is set: other programs on the machine may mean them."""
-        options, variables = self.provider_options(provider), _environment()
-        found = {
-            "access_key_id": variables.get("AWS_ACCESS_KEY_ID"),
-            "secret_access_key": variables.get("AWS_SECRET_ACCESS_KEY"),
-            "session_token": variables.get("AWS_SESSION_TOKEN"),
-            "region": options.get("location") or variables.get("AWS_REGION") or variables.get("AWS_DEFAULT_REGION"),
-            "bucket": options.get("bucket"),
-        }
-        if not found["access_key_id"] or not found["bucket"]:
-            return None
-        return json.dumps({name: value for name, value in found.items() if value})
 
-    def base_url(self, provider: str) -> str | None:
-        """Where a provider is reached, if the operator says so."""
-        return self.providers.get(provider, ProviderSettings()).base_url
+def key_variable(provider: str) -> str:
+    """The variable that holds the operator's key for a provider."""
+    return f"RUSHES_PROVIDERS__{provider.upper().replace('-', '_')}__API_KEY"
 
-    def provider_options(self, provider: str) -> dict[str, str]:
-        """What else the operator has set for a provider, by name; nothing secret."""
-        found = self.providers.get(provider, ProviderSettings())
-        return found.model_dump(include=CLOUD_OPTIONS, exclude_none=True)
 
-    def credential_variables(self, provider: str) -> tuple[str, ...]:
-        """The variables that can hold the provider's key, the one that wins first."""
-        return (
-            f"RUSHES_PROVIDERS__{provider.upper().replace('-', '_')}__API_KEY",
-            *USUAL_KEY_VARIABLES.get(provider, ()),
-        )
+def usual_variables(names: Iterable[str]) -> dict[str, str]:
+    """Those of these environment variables that are set and not empty: where people already keep a provider's key."""
+    environment = _environment()
+    return {name: environment[name] for name in names if environment.get(name)}
 
 
 def load_settings(**overrides: Any) -> Settings:

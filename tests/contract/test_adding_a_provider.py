@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs" / "guides" / "adding-a-provider.md"
 FILE = re.compile(r"^```\w+ file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LINES = re.compile(r"^```python add=(\S+)\n(from .*?\n)( .*?\n)```$", re.MULTILINE | re.DOTALL)
+LINE = re.compile(r"^```python add=(\S+)\n( .*?\n)```$", re.MULTILINE)
 LINKED = re.compile(r"`((?:src|tests|docs)/[\w./-]+\.\w+)`")
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "e2e", "live", "compat")
 SUITE_S = 60
@@ -32,12 +32,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         target = copy / path
         assert not target.exists(), f"the page would replace {path}"
         target.write_text(content, "utf-8")
-    ((path, imported, entry),) = LINES.findall(page)
+    ((path, line),) = LINE.findall(page)
     registry = (copy / path).read_text("utf-8")
-    first, last = "from rushes.providers.google import", "        **{(server.name"
-    assert first in registry
-    assert last in registry
-    registry = registry.replace(first, imported + first, 1).replace(last, entry + last, 1)
+    after = '    "rushes.providers.bedrock",\n'
+    assert after in registry
+    registry = registry.replace(after, line + after, 1)
     (copy / path).write_text(registry, "utf-8")
     return copy
 
@@ -68,7 +67,8 @@ def test_the_example_is_found_by_the_service(project: Path) -> None:
         project,
         "-c",
         "from rushes.providers import registry, example; from rushes.catalogue.load import load; "
-        "assert registry.Example is example.Example; print(example.__file__, load().find('example', 'kite-1').id)",
+        "assert registry.declarations()['example'] is example.PROVIDER; "
+        "print(example.__file__, load().find('example', 'kite-1').id)",
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(project / "src/rushes/providers/example.py"), "kite-1"]

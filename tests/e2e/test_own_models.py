@@ -229,8 +229,8 @@ async def test_a_callers_key_for_a_server_without_keys_is_refused(both: Caller) 
 
 
 def test_the_page_names_every_setting_of_a_server() -> None:
-    from rushes.settings import CLOUD_OPTIONS, ProviderSettings
+    from rushes.providers.openai_shape import ServerOptions
 
     page = PAGE.read_text("utf-8")
-    unnamed = [name for name in ProviderSettings.model_fields.keys() - CLOUD_OPTIONS if f"`{name}`" not in page]
-    assert set(unnamed) <= {"kind", "models"}, unnamed
+    unnamed = [name for name in ServerOptions.model_fields if f"`{name}`" not in page]
+    assert set(unnamed) <= {"models"}, unnamed

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from rushes.errors import StartupError
@@ -30,46 +28,6 @@ def test_a_network_that_is_none_stops_the_start(monkeypatch: pytest.MonkeyPatch,
 
 def test_no_private_network_is_allowed_unless_somebody_says_so() -> None:
     assert load_settings().net_allow.inputs == ()
-
-
-AWS = {
-    "AWS_ACCESS_KEY_ID": "AKIAFAKEFAKEFAKEFAKE",
-    "AWS_SECRET_ACCESS_KEY": "fake-secret-fake-secret",
-    "AWS_REGION": "us-west-2",
-}
-
-
-def test_awss_usual_variables_are_a_key_where_a_bucket_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in AWS.items():
-        monkeypatch.setenv(name, value)
-    assert load_settings().provider_key("bedrock") is None
-    monkeypatch.setenv("RUSHES_PROVIDERS__BEDROCK__BUCKET", "films")
-    key = load_settings().provider_key("bedrock")
-    assert key is not None
-    assert json.loads(key) == {
-        "access_key_id": "AKIAFAKEFAKEFAKEFAKE",
-        "secret_access_key": "fake-secret-fake-secret",
-        "region": "us-west-2",
-        "bucket": "films",
-    }
-
-
-def test_our_own_settings_win_over_awss_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in AWS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("RUSHES_PROVIDERS__BEDROCK__BUCKET", "films")
-    monkeypatch.setenv("RUSHES_PROVIDERS__BEDROCK__LOCATION", "us-east-1")
-    key = load_settings().provider_key("bedrock")
-    assert key is not None
-    assert json.loads(key)["region"] == "us-east-1"
-    monkeypatch.setenv("RUSHES_PROVIDERS__BEDROCK__API_KEY", "{}")
-    assert load_settings().provider_key("bedrock") == "{}"
-
-
-def test_options_of_a_provider_hold_nothing_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RUSHES_PROVIDERS__BEDROCK__API_KEY", "secret")
-    monkeypatch.setenv("RUSHES_PROVIDERS__BEDROCK__STORAGE_URL", "http://127.0.0.1:9")
-    assert load_settings().provider_options("bedrock") == {"storage_url": "http://127.0.0.1:9"}
 
 
 def test_limits_and_origins_are_read_from_variables(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,22 +47,15 @@ async def opened_administration(settings: Settings) -> AsyncIterator[Administrat
 @asynccontextmanager
 async def opened_recovery(settings: Settings) -> AsyncIterator[Recovery]:
     """What an operator can do for failed jobs, also beside a running service. Raises StartupError."""
-    from rushes.app.own_servers import own_servers
-    from rushes.catalogue.load import load
+    from rushes.app.providers import configured_providers
     from rushes.net.client import HttpClient
-    from rushes.providers.registry import open_providers
+    from rushes.providers.declaration import Parts
 
     directory = DataDirectory(settings.data_dir)
     async with opened_for_command(settings, directory, SystemClock()) as database:
-        adapters = open_providers(
-            offload=Offload(1),
-            scratch=directory.scratch,
-            clock=SystemClock(),
-            client=HttpClient(),
-            base_url=settings.base_url,
-            options=settings.provider_options,
-            servers=own_servers(settings, load()),
-        )
+        clock = SystemClock()
+        parts = Parts(client=HttpClient(), clock=clock, offload=Offload(1), scratch=directory.scratch)
+        adapters = configured_providers(settings, clock).open(parts)
         yield Recovery(RecoveryStore(database), adapters)
 
 

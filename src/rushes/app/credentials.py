@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from rushes.catalogue.load import Catalogue
 from rushes.domain.job import Job
-from rushes.errors import InvalidRequest, NoCredentials, StartupError
+from rushes.errors import NoCredentials
 from rushes.jobs.store import JobStore
 from rushes.providers.base import NO_CREDENTIAL, Credential
-from rushes.providers.credentials import Keyring, Pinned, credential_from, recognise
+from rushes.providers.credentials import Keyring
 from rushes.sealing import Sealer, Unsealable
-from rushes.settings import Settings
-
-
-def configured_keys(settings: Settings, catalogue: Catalogue) -> Keyring:
-    """The operator's credentials. Raises StartupError for one that its provider cannot have."""
-    found: dict[str, list[Pinned]] = {}
-    for name in catalogue.providers:
-        secret = settings.provider_key(name)
-        entry = catalogue.find_provider(name)
-        if secret is None or entry is None:
-            continue
-        try:
-            found[name] = [recognise(entry, secret, field=settings.credential_variables(name)[0])]
-        except InvalidRequest as exc:
-            raise StartupError(exc.message) from exc
-    return Keyring(found)
 
 
 async def credential_of(job: Job, jobs: JobStore, keyring: Keyring, sealer: Sealer) -> Credential | None:
@@ -35,7 +18,7 @@ async def credential_of(job: Job, jobs: JobStore, keyring: Keyring, sealer: Seal
     if job.byok:
         sealed = await jobs.sealed_secret(job.id)
         try:
-            return None if sealed is None else credential_from(sealer.open(sealed, job.id))
+            return None if sealed is None else keyring.callers(job.served_provider, sealer.open(sealed, job.id))
         except Unsealable as exc:
             raise NoCredentials(
                 "The key sent as byok_api_key cannot be opened, because this service's secret keys were replaced; "

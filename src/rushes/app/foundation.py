@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from rushes import secret_keys
 from rushes.accounts.limits import Limits
-from rushes.app.credentials import configured_keys
 from rushes.app.databases import opened_for_service
-from rushes.app.own_servers import own_servers, with_own_servers
+from rushes.app.providers import Providers, configured_providers
 from rushes.app.role import Role
 from rushes.app.shared_folder import check_folder_is_shared
 from rushes.app.storage import opened_storage
-from rushes.catalogue.load import Catalogue, load
+from rushes.catalogue.load import Catalogue
 from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
 from rushes.db.database import Database
@@ -30,8 +29,9 @@ from rushes.net.client import HttpClient, Sink
 from rushes.offload import Offload
 from rushes.providers.base import Provider
 from rushes.providers.credentials import Keyring
+from rushes.providers.declaration import Parts
 from rushes.providers.openai_shape import Server
-from rushes.providers.registry import Surface, open_providers
+from rushes.providers.registry import Surface
 from rushes.sealing import Sealer
 from rushes.secret_keys import SecretKeys
 from rushes.settings import Settings
@@ -67,10 +67,8 @@ class Foundation:
     storage: Storage
     input_store: InputStore
     inputs: Inputs
-    own: Sequence[Server]
-    catalogue: Catalogue
+    providers: Providers
     adapters: Mapping[Surface, Provider]
-    keyring: Keyring
     sealer: Sealer
     default_limits: Limits
     jobs: JobStore
@@ -79,6 +77,21 @@ class Foundation:
     signing_secrets: SigningSecrets
     sender: ObservedSender
     places: SharedPlaces
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Every model, also those of the operator's own servers."""
+        return self.providers.catalogue
+
+    @property
+    def keyring(self) -> Keyring:
+        """The operator's credentials."""
+        return self.providers.keyring
+
+    @property
+    def own(self) -> Sequence[Server]:
+        """The operator's own servers."""
+        return self.providers.own
 
 
 @asynccontextmanager
@@ -94,9 +107,7 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
             )
         opened = await closing.enter_async_context(opened_for_service(settings, directory, clock))
         keys = _secret_keys(settings, directory)
-        shipped = load()
-        own = own_servers(settings, shipped)
-        catalogue = with_own_servers(shipped, own, settings, clock)
+        providers = configured_providers(settings, clock)
 
         metrics = Metrics(role=role.value, works=role.works)
         spans = _spans(settings)
@@ -122,15 +133,7 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
         terms = Terms(
             quota_bytes=settings.input_quota_bytes, grace_s=settings.input_grace_s, upload_s=settings.upload_keep_s
         )
-        adapters = open_providers(
-            offload=drawing,
-            scratch=directory.scratch,
-            clock=clock,
-            client=client,
-            base_url=settings.base_url,
-            options=settings.provider_options,
-            servers=own,
-        )
+        adapters = providers.open(Parts(client=client, clock=clock, offload=drawing, scratch=directory.scratch))
         for adapter in adapters.values():
             closing.push_async_callback(adapter.close)
         default_limits = Limits(**settings.limits.model_dump())
@@ -151,10 +154,8 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
             storage=storage,
             input_store=input_store,
             inputs=Inputs(input_store, storage, client, inspector, terms),
-            own=own,
-            catalogue=catalogue,
+            providers=providers,
             adapters=adapters,
-            keyring=configured_keys(settings, catalogue),
             sealer=Sealer(keys.derive("byok")),
             default_limits=default_limits,
             jobs=JobStore(database, default_limits, deleting=before_deletion),

@@ -83,7 +83,7 @@ class Front:
             base.catalogue,
             base.keyring,
             surfaces=base.adapters.keys(),
-            setting_names=settings.credential_variables,
+            setting_names=base.providers.setting_names,
             on_retired=OnRetired(settings.on_retired),
         )
         spending = SpendingStore(base.database)

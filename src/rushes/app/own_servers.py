@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from rushes.app.provider_options import provider_options
 from rushes.catalogue.load import Catalogue, models_of
 from rushes.catalogue.model import Model
 from rushes.clock import Clock
 from rushes.errors import StartupError
-from rushes.providers.openai_shape import FLAVORS, Server, entry_of, table_of, unsayable
-from rushes.settings import CLOUD_OPTIONS, Settings
+from rushes.providers.openai_shape import FLAVORS, KIND, Server, ServerOptions, entry_of, table_of, unsayable
+from rushes.settings import Settings
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -23,16 +24,15 @@ def own_servers(settings: Settings, catalogue: Catalogue) -> tuple[Server, ...]:
     for name, written in settings.providers.items():
         where = f"[providers.{name}]"
         if written.kind is None:
-            own = written.model_dump(exclude_unset=True).keys() - {"base_url", "api_key", *CLOUD_OPTIONS}
-            if own:
+            # A key alone may belong to a server whose name has a hyphen, which no variable's name can hold.
+            if name not in catalogue.providers and written.options:
                 raise StartupError(
-                    f'{where}: {", ".join(sorted(own))} can only be said of a server of your own; add kind = "openai"'
-                )
-            if name not in catalogue.providers and written.base_url is not None:
-                raise StartupError(
-                    f"{where}: there is no provider '{name}'; for a server of your own add kind = \"openai\""
+                    f"{where}: there is no provider '{name}'; for a server of your own add kind = \"{KIND}\""
                 )
             continue
+        if written.kind != KIND:
+            raise StartupError(f"{where}: kind '{written.kind}' is not known; the one kind of server is '{KIND}'")
+        options = provider_options(settings, name, ServerOptions)
         if name in catalogue.providers:
             raise StartupError(f"{where}: '{name}' is a provider already; give your server another name")
         if not NAME.fullmatch(name):
@@ -40,16 +40,16 @@ def own_servers(settings: Settings, catalogue: Catalogue) -> tuple[Server, ...]:
         twin = next((server.name for server in servers if _variable(server.name) == _variable(name)), None)
         if twin is not None:
             raise StartupError(f"{where}: '{twin}' and '{name}' are too much alike: one variable would set both keys")
-        if written.base_url is None:
+        if options.base_url is None:
             raise StartupError(f'{where}: base_url is missing, such as "http://127.0.0.1:8000"')
         has_key = settings.provider_key(name) is not None
         servers.append(
             Server(
                 name=name,
-                flavor=FLAVORS[written.flavor],
-                base_url=written.base_url,
-                key_header=written.key_header,
-                needs_key=has_key if written.needs_key is None else written.needs_key,
+                flavor=FLAVORS[options.flavor],
+                base_url=options.base_url,
+                key_header=options.key_header,
+                needs_key=has_key if options.needs_key is None else options.needs_key,
             )
         )
     return tuple(servers)
@@ -62,7 +62,7 @@ def _variable(name: str) -> str:
 def with_own_servers(catalogue: Catalogue, servers: Sequence[Server], settings: Settings, clock: Clock) -> Catalogue:
     """The catalogue with the servers and the models that are listed for them. Raises StartupError."""
     for server in servers:
-        models = models_at(server, settings.providers[server.name].models, clock)
+        models = models_at(server, _written(settings, server).models, clock)
         catalogue = catalogue.extended(entry_of(server), models)
     return catalogue
 
@@ -93,7 +93,11 @@ def discovering(servers: Sequence[Server], settings: Settings) -> tuple[Server, 
     """The servers that are asked for their models."""
 
     def is_asked(server: Server) -> bool:
-        written = settings.providers[server.name]
+        written = _written(settings, server)
         return not written.models if written.discover is None else written.discover
 
     return tuple(server for server in servers if is_asked(server))
+
+
+def _written(settings: Settings, server: Server) -> ServerOptions:
+    return provider_options(settings, server.name, ServerOptions)

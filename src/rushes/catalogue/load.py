@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rushes.catalogue.consistency import inconsistency, successor_inconsistency
-from rushes.catalogue.model import CredentialShape, Frozen, Model
+from rushes.catalogue.model import Frozen, Model
 from rushes.errors import StartupError
 
 PACKAGE: Traversable = resources.files("rushes.catalogue")
@@ -29,8 +29,6 @@ class ProviderEntry(Frozen):
     source: str | None = None
     checked: date | None = None
     """Which pages were read and when, for every model that does not say so itself."""
-    credentials: tuple[CredentialShape, ...] = ()
-    """The shapes of credential it has; none for a provider that needs none."""
     reserved_params: tuple[str, ...] = ()
     """Names in additional_params that our adapter sets, or that change price, address or storage. Dots reach inside."""
 
@@ -86,8 +84,8 @@ class Catalogue:
         return self._by_id.get(model_id, ())
 
 
-def load(directory: Path | Traversable = PACKAGE) -> Catalogue:
-    """The catalogue made of every `<provider>.toml` in `directory`, in order of file name.
+def load(directory: Path | Traversable = PACKAGE, *, more: Iterable[Traversable] = ()) -> Catalogue:
+    """The catalogue made of every `<provider>.toml` in `directory`, in order of file name, and then of `more` files.
 
     Raises StartupError naming the file, the model and the field that is wrong.
     """
@@ -99,7 +97,7 @@ def load(directory: Path | Traversable = PACKAGE) -> Catalogue:
         raise StartupError(f"the catalogue folder '{directory}' cannot be read: {exc}") from exc
     entries: list[ProviderEntry] = []
     models: list[Model] = []
-    for file in files:
+    for file in (*files, *more):
         entry, its_models = _read(file)
         entries.append(entry)
         models.extend(its_models)

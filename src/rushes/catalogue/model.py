@@ -57,22 +57,6 @@ class InputRule(Frozen):
     durations_s: tuple[int, ...] = ()
 
 
-class CredentialKind(StrEnum):
-    """What a credential is made of."""
-
-    API_KEY = "api_key"
-    SERVICE_ACCOUNT = "service_account"
-    AWS = "aws"
-    """JSON of ours: keys, region and bucket."""
-
-
-class CredentialShape(Frozen):
-    """A kind of credential that a provider takes, and which of its surfaces that opens."""
-
-    kind: CredentialKind
-    surface: str | None = None
-
-
 class Model(Frozen):
     """One model of one provider: what it accepts, costs and promises, with the page that says so."""
 

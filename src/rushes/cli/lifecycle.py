@@ -64,16 +64,16 @@ def check(
 
 async def _findings(settings: Settings, today: date, within_days: int) -> list[Finding]:
     from rushes.app.administration import opened_usage
-    from rushes.app.credentials import configured_keys
-    from rushes.catalogue.load import load
+    from rushes.app.providers import configured_providers
+    from rushes.clock import SystemClock
 
-    catalogue = load()
+    providers = configured_providers(settings, SystemClock())
     since_ms = int(datetime.now(UTC).timestamp() - ASKED_DAYS * 86_400) * 1000
     async with opened_usage(settings) as usage:
         asked = [] if usage is None else await usage.read_all(since_ms=since_ms)
     return findings(
-        catalogue,
-        configured_keys(settings, catalogue),
+        providers.catalogue,
+        providers.keyring,
         asked,
         today,
         within_days=within_days,

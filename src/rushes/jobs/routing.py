@@ -15,7 +15,7 @@ from rushes.catalogue.params import refuse_reserved
 from rushes.catalogue.succession import complete_for, with_defaults_of
 from rushes.domain.request import VideoRequest
 from rushes.errors import FieldError, InvalidRequest, ModelRetired, NoCredentials, UnsupportedOption
-from rushes.providers.credentials import Keyring, Pinned, recognise
+from rushes.providers.credentials import Keyring, Pinned
 
 ANIMATIC = "animatic"
 TEST_MODEL = "storyboard"
@@ -62,7 +62,7 @@ class Servers:
         """The providers whose models run without a key of the caller's, and on which of their surfaces."""
         found: dict[str, str | None] = {}
         for provider in self._catalogue.providers:
-            if (provider, None) in self._surfaces and not self._needs_key(provider):
+            if (provider, None) in self._surfaces and not self._keyring.needs_key(provider):
                 found[provider] = None
             for pinned in self._keyring.of(provider):
                 if (provider, pinned.surface) in self._surfaces:
@@ -134,9 +134,7 @@ class Servers:
         completed = complete(asked, request, test=test)
         if asked.provider == ANIMATIC:
             if byok_api_key is not None:
-                entry = self._catalogue.find_provider(ANIMATIC)
-                assert entry is not None
-                recognise(entry, byok_api_key, field="byok_api_key")
+                self._keyring.recognise(ANIMATIC, byok_api_key, field="byok_api_key")
             return Serving(asked, asked, completed, None, byok=False, warnings=())
         self._refuse_reserved(asked, request)
         animatic = self._catalogue.find(ANIMATIC, TEST_MODEL)
@@ -152,10 +150,8 @@ class Servers:
 
     def _candidates(self, asked: Model, byok_api_key: str | None) -> tuple[Pinned | None, ...]:
         """The credentials that the request may run on, the preferred one first; None where none is needed."""
-        entry = self._catalogue.find_provider(asked.provider)
-        assert entry is not None
         if byok_api_key is not None:
-            own = recognise(entry, byok_api_key, field="byok_api_key")
+            own = self._keyring.recognise(asked.provider, byok_api_key, field="byok_api_key")
             if (asked.provider, own.surface) not in self._surfaces:
                 raise UnsupportedOption(
                     f"byok_api_key of kind '{own.credential.kind}' opens a part of '{asked.provider}' that is not "
@@ -163,7 +159,7 @@ class Servers:
                     field="byok_api_key",
                 )
             return (own,)
-        if not entry.credentials:
+        if not self._keyring.needs_key(asked.provider):
             return (None,) if (asked.provider, None) in self._surfaces else ()
         return tuple(
             pinned for pinned in self._keyring.of(asked.provider) if (asked.provider, pinned.surface) in self._surfaces
@@ -204,10 +200,6 @@ class Servers:
         entry = self._catalogue.find_provider(asked.provider)
         if entry is not None:
             refuse_reserved(request.additional_params, entry.reserved_params, provider=asked.provider)
-
-    def _needs_key(self, provider: str) -> bool:
-        entry = self._catalogue.find_provider(provider)
-        return entry is not None and bool(entry.credentials)
 
 
 def _retirement(asked: Model, served: Model) -> str:

@@ -18,11 +18,12 @@ LONGEST_ESCAPED_CHARS: Final = 512
 ALPHANUMERICS: Final = re.compile(r"[A-Za-z0-9]+")
 ENTITIES: Final = {"&": ("amp",), "<": ("lt",), ">": ("gt",), '"': ("quot",), "'": ("apos",)}
 
-SECRET_MEMBERS: Final = (
-    "private_key", "private_key_id", "client_secret", "refresh_token",
-    "access_key_id", "secret_access_key", "session_token",
-)  # fmt: skip
-"""What is secret in a credential that is a JSON document."""
+PUBLIC_MEMBERS: Final = frozenset({
+    "type", "client_email", "client_id", "project_id", "universe_domain",
+    "auth_uri", "token_uri", "auth_provider_x509_cert_url", "client_x509_cert_url",
+    "region", "location", "bucket", "project",
+})  # fmt: skip
+"""What may be shown of a credential that is a JSON document. All else in it is secret, also in shapes yet unknown."""
 
 KEY_SHAPED: Final = re.compile(
     r"""
@@ -131,9 +132,8 @@ def _parts(secret: str) -> Iterator[str]:
         document = json.loads(stripped)
     except ValueError:
         return
-    for name in SECRET_MEMBERS:
-        value = document.get(name)
-        if isinstance(value, str):
+    for name, value in document.items():
+        if name not in PUBLIC_MEMBERS and isinstance(value, str):
             yield value
             yield from (line for line in value.splitlines() if not line.startswith("-----"))
 

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from rushes.catalogue.load import ProviderEntry
-from rushes.catalogue.model import CredentialKind
 from rushes.errors import FieldError, InvalidRequest
 from rushes.providers.base import Credential
+from rushes.providers.declaration import CredentialShape
 
 LONGEST_SECRET = 16_384
-SERVICE_ACCOUNT_FIELDS = ("client_email", "private_key", "private_key_id", "project_id")
-AWS_FIELDS: Final = {
-    "access_key_id": re.compile(r"\w{16,128}", re.ASCII),
-    "secret_access_key": re.compile(r"[\x21-\x7e]{16,256}"),
-    "region": re.compile(r"[a-z]{2,4}(-[a-z]{2,10}){1,3}-\d{1,2}"),
-    "bucket": re.compile(r"[a-z0-9][.\-a-z0-9]{1,61}[a-z0-9]"),
-    "session_token": re.compile(r"[\x21-\x7e]{16,8192}"),
-}
-AWS_OPTIONAL: Final = "session_token"
+SHORTEST_KEY = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +30,15 @@ class Pinned:
 
 
 class Keyring:
-    """The operator's own credentials, per provider, the preferred one first."""
+    """The shapes of credential that each provider takes, and the operator's own ones, the preferred one first."""
 
-    def __init__(self, by_provider: Mapping[str, Sequence[Pinned]]) -> None:
-        self._by_provider = {provider: tuple(pinned) for provider, pinned in by_provider.items()}
+    def __init__(
+        self,
+        shapes: Mapping[str, Sequence[CredentialShape]],
+        by_provider: Mapping[str, Sequence[Pinned]] | None = None,
+    ) -> None:
+        self._shapes = {provider: tuple(its) for provider, its in shapes.items()}
+        self._by_provider = {provider: tuple(pinned) for provider, pinned in (by_provider or {}).items()}
 
     def of(self, provider: str) -> tuple[Pinned, ...]:
         """The credentials for this provider; none if nothing is configured."""
@@ -53,86 +48,70 @@ class Keyring:
         """The credential for one surface of a provider."""
         return next((pinned for pinned in self.of(provider) if pinned.surface == surface), None)
 
+    def needs_key(self, provider: str) -> bool:
+        """Whether this provider takes credentials at all."""
+        return bool(self._shapes.get(provider))
+
+    def recognise(self, provider: str, secret: str, *, field: str) -> Pinned:
+        """The credential that `secret` is for this provider. Raises InvalidRequest naming `field`, never its value."""
+        return recognise(provider, self._shapes.get(provider, ()), secret, field=field)
+
+    def callers(self, provider: str, secret: str) -> Credential:
+        """The caller's own credential, which `recognise` found in this secret before."""
+        return credential_from(self._shapes.get(provider, ()), secret)
+
     @property
     def providers(self) -> Iterable[str]:
         """Every provider that has a credential."""
         return self._by_provider.keys()
 
 
-def recognise(entry: ProviderEntry, secret: str, *, field: str) -> Pinned:
-    """The credential that `secret` is: an API key, or JSON of a service account or of AWS keys, as its provider has.
-
-    Of a service account only the identity is used: where its tokens come from is a setting of ours, for a caller's
-    `token_uri` would be a stranger's address, and other types of credential file can name commands to run. Raises
-    InvalidRequest naming `field`, never its value.
-    """
-    kinds = {shape.kind: shape.surface for shape in entry.credentials}
-    if not kinds:
-        raise _unusable(field, f"'{entry.provider}' needs no key; leave {field} out")
-    kind = _kind_of(secret)
-    if kind not in kinds:
-        raise _unusable(field, f"{field} must be {' or '.join(_NAMES[one] for one in kinds)} for '{entry.provider}'")
+def recognise(provider: str, shapes: Sequence[CredentialShape], secret: str, *, field: str) -> Pinned:
+    """The credential that `secret` is, of one of these shapes. Raises InvalidRequest naming `field`, not its value."""
+    if not shapes:
+        raise _unusable(field, f"'{provider}' needs no key; leave {field} out")
+    shape = next((shape for shape in shapes if shape.fits(secret)), None)
+    if shape is None:
+        raise _unusable(field, f"{field} must be {' or '.join(shape.words for shape in shapes)} for '{provider}'")
     if len(secret) > LONGEST_SECRET:
-        raise _unusable(field, f"{field} is longer than any key of '{entry.provider}'")
-    if kind is CredentialKind.SERVICE_ACCOUNT:
-        _check_service_account(secret, field)
-    elif kind is CredentialKind.AWS:
-        _check_aws(secret, field)
-    elif not secret.isascii() or not secret.isprintable() or " " in secret or len(secret) < 8:
-        raise _unusable(field, f"{field} is not a key: it must be at least 8 printable characters without spaces")
-    return Pinned(Credential(kind=kind, secret=secret), kinds[kind])
+        raise _unusable(field, f"{field} is longer than any key of '{provider}'")
+    problem = shape.problem(secret)
+    if problem is not None:
+        raise _unusable(field, f"{field} {problem}")
+    return Pinned(Credential(kind=shape.kind, secret=secret), shape.api)
 
 
-def credential_from(secret: str) -> Credential:
+def credential_from(shapes: Sequence[CredentialShape], secret: str) -> Credential:
     """The caller's own credential, which `recognise` found in this secret before."""
-    return Credential(kind=_kind_of(secret), secret=secret, is_callers=True)
+    kind = next((shape.kind for shape in shapes if shape.fits(secret)), "unknown")
+    return Credential(kind=kind, secret=secret, is_callers=True)
 
 
-def _kind_of(secret: str) -> CredentialKind:
-    if not secret.lstrip().startswith("{"):
-        return CredentialKind.API_KEY
-    content = _object(secret)
-    # Google writes the type into its own; the document with AWS keys is of our making and has none.
-    is_aws = content is not None and "type" not in content and "access_key_id" in content
-    return CredentialKind.AWS if is_aws else CredentialKind.SERVICE_ACCOUNT
+def api_key(*variables: str, api: str | None = None) -> CredentialShape:
+    """The shape that most providers have: one line of text. `variables` are where people usually keep it."""
+    return CredentialShape(
+        kind="api_key",
+        words="an API key",
+        api=api,
+        fits=lambda secret: not secret.lstrip().startswith("{"),
+        problem=_key_problem,
+        variables=variables,
+    )
 
 
-_NAMES = {
-    CredentialKind.API_KEY: "an API key",
-    CredentialKind.SERVICE_ACCOUNT: "the JSON of a service account",
-    CredentialKind.AWS: "JSON with access_key_id, secret_access_key, region and bucket",
-}
-
-
-def _check_service_account(secret: str, field: str) -> None:
-    content = _object(secret)
-    if content is None or content.get("type") != "service_account":
-        raise _unusable(field, f"{field} must be an API key or JSON of type 'service_account'; no other type is taken")
-    missing = [name for name in SERVICE_ACCOUNT_FIELDS if not isinstance(content.get(name), str) or not content[name]]
-    if missing:
-        raise _unusable(field, f"{field} lacks {', '.join(missing)}, which a service account has")
-
-
-def _check_aws(secret: str, field: str) -> None:
-    content = _object(secret) or {}
-    # Exactly these: a name such as `credential_process` or `profile` would reach into the machine that we run on.
-    others = content.keys() - AWS_FIELDS.keys()
-    if others:
-        raise _unusable(field, f"{field} holds more than {', '.join(AWS_FIELDS)}, which is all that is taken")
-    for name, pattern in AWS_FIELDS.items():
-        if name == AWS_OPTIONAL and name not in content:
-            continue
-        value = content.get(name)
-        if not isinstance(value, str) or pattern.fullmatch(value) is None:
-            raise _unusable(field, f"{field} has no '{name}' as AWS writes it")
-
-
-def _object(secret: str) -> dict[str, Any] | None:
+def json_object(secret: str) -> dict[str, Any] | None:
+    """The JSON object that a secret is, or None."""
     try:
         content = json.loads(secret.encode())
     except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def _key_problem(secret: str) -> str | None:
+    if not secret.isascii() or not secret.isprintable() or " " in secret or len(secret) < SHORTEST_KEY:
+        return f"is not a key: it must be at least {SHORTEST_KEY} printable characters without spaces"
+    return None
 
 
 def _unusable(field: str, message: str) -> InvalidRequest:

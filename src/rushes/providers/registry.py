@@ -1,54 +1,50 @@
-"""Every adapter by its provider and surface: the one place that knows them all."""
+"""Every provider that this installation has: our own adapters, then those of other packages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from types import MappingProxyType
+from typing import Final
 
-from rushes.clock import Clock
-from rushes.net.client import HttpClient
-from rushes.offload import Offload
-from rushes.providers.animatic import Animatic
-from rushes.providers.base import Provider
-from rushes.providers.bedrock import Bedrock
-from rushes.providers.google import GOOGLE_URL, Gemini, Place, Vertex
-from rushes.providers.openai_shape import OpenaiShape, Server
+from rushes.errors import StartupError
+from rushes.providers.declaration import Declaration
 
 Surface = tuple[str, str | None]
 """A provider, and which of its APIs where it has several."""
 
+ADAPTERS: Final = (
+    "rushes.providers.animatic",
+    "rushes.providers.bedrock",
+    "rushes.providers.google",
+)
+"""The modules of our adapters, in alphabetical order. Each has a `PROVIDER`."""
 
-def open_providers(
-    *,
-    offload: Offload,
-    scratch: Path,
-    clock: Clock,
-    client: HttpClient,
-    base_url: Callable[[str], str | None],
-    options: Callable[[str], Mapping[str, str]],
-    servers: Iterable[Server] = (),
-) -> dict[Surface, Provider]:
-    """The adapters that this service can use. Raises StartupError for a setting that cannot be.
-
-    `base_url` is where the operator has a provider reached, if anywhere, and `options` what else is set for it;
-    `servers` are the operator's own.
-    """
-    return {
-        ("animatic", None): Animatic(offload, scratch, clock),
-        ("google", "gemini"): Gemini(client, base_url("google") or GOOGLE_URL, clock=clock),
-        ("google", "vertex"): Vertex(client, _vertex_place(options("google")), clock=clock),
-        ("bedrock", None): Bedrock(base_url("bedrock"), options("bedrock").get("storage_url"), clock=clock),
-        **{(server.name, None): OpenaiShape(client, server, clock=clock) for server in servers},
-    }
+GROUP: Final = "rushes.providers"
+"""The entry point group by which another package offers its declaration."""
 
 
-def _vertex_place(options: Mapping[str, str]) -> Place:
-    names = {
-        "location": "location",
-        "project": "project",
-        "bucket": "bucket",
-        "vertex_base_url": "base_url",
-        "token_url": "token_url",
-        "storage_url": "storage_url",
-    }
-    return Place(**{name: options[option] for option, name in names.items() if option in options})
+@cache
+def declarations() -> MappingProxyType[str, Declaration]:
+    """Every declaration by its provider's name. Raises StartupError for a package that cannot be used."""
+    found: dict[str, Declaration] = {}
+    for source, declared in _declared():
+        if not isinstance(declared, Declaration):
+            raise StartupError(f"{source} is not a rushes.providers.declaration.Declaration")
+        if declared.name in found:
+            raise StartupError(f"{source} declares the provider '{declared.name}', which another adapter has already")
+        found[declared.name] = declared
+    return MappingProxyType(found)
+
+
+def _declared() -> Iterator[tuple[str, object]]:
+    for module in ADAPTERS:
+        yield f"{module}.PROVIDER", import_module(module).PROVIDER
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        source = f"the entry point '{point.name} = {point.value}' of group {GROUP}"
+        try:
+            yield source, point.load()
+        except Exception as exc:
+            raise StartupError(f"{source} cannot be loaded: {exc}") from exc

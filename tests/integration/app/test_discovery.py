@@ -11,7 +11,7 @@ from rushes.app.discovery import Discovery
 from rushes.catalogue.load import Catalogue, load
 from rushes.net.client import HttpClient
 from rushes.providers.base import Provider
-from rushes.providers.credentials import Keyring, recognise
+from rushes.providers.credentials import Keyring
 from rushes.providers.openai_shape import FLAVORS, OpenaiShape, Server, entry_of
 from tests.fixtures.upstreams.openai_shape import OpenaiShape as Fake
 
@@ -53,7 +53,10 @@ def discovery(client: HttpClient, url: str, clock: Waits, key: str | None = None
     server = Server("my-gpu", FLAVORS["vllm-omni"], url, needs_key=key is not None)
     catalogue = load().extended(entry_of(server), [])
     providers: dict[tuple[str, str | None], Provider] = {("my-gpu", None): OpenaiShape(client, server)}
-    keyring = Keyring({} if key is None else {"my-gpu": [recognise(entry_of(server), key, field="api_key")]})
+    shapes = {"my-gpu": server.credentials}
+    keyring = Keyring(
+        shapes, {} if key is None else {"my-gpu": [Keyring(shapes).recognise("my-gpu", key, field="api_key")]}
+    )
     return Discovery(catalogue, [server], providers, keyring, clock), catalogue
 
 

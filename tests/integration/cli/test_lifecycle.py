@@ -20,8 +20,8 @@ from rushes.providers.credentials import Keyring, Pinned
 DEFAULT = "veo-3.0-generate-001"
 TODAY = date(2026, 11, 22)
 NOBODY = Keyring({})
-GEMINI = Keyring({"google": [Pinned(Credential("api_key", "a-key-of-ours"), "gemini")]})
-OTHER = Keyring({"google": [Pinned(Credential("api_key", "a-key-of-ours"), "elsewhere")]})
+GEMINI = Keyring({}, {"google": [Pinned(Credential("api_key", "a-key-of-ours"), "gemini")]})
+OTHER = Keyring({}, {"google": [Pinned(Credential("api_key", "a-key-of-ours"), "elsewhere")]})
 ALL_DAYS = 3650
 
 

@@ -17,6 +17,7 @@ from rushes.errors import InvalidRequest, ModelRetired, NoCredentials, Unsupport
 from rushes.jobs.routing import OnRetired, Servers, Serving
 from rushes.providers.base import Credential
 from rushes.providers.credentials import Keyring, Pinned
+from rushes.providers.registry import declarations
 
 CATALOGUE = load()
 TODAY = date(2026, 11, 22)
@@ -26,6 +27,7 @@ OWN_ACCOUNT = json.dumps(
     {"type": "service_account", "client_email": "a@b", "private_key": "k", "private_key_id": "1", "project_id": "p"}
 )
 SURFACES = (("animatic", None), ("google", "gemini"), ("google", "vertex"))
+SHAPES = {name: declared.credentials for name, declared in declarations().items()}
 
 
 def model(model_id: str, provider: str = "google") -> Model:
@@ -52,7 +54,7 @@ def servers(
     """Servers whose operator has a key for each of these surfaces of Google, the preferred one first."""
     return Servers(
         CATALOGUE,
-        Keyring({"google": [our_key(surface) for surface in keys]}),
+        Keyring(SHAPES, {"google": [our_key(surface) for surface in keys]}),
         surfaces=surfaces,
         setting_names=lambda provider: (f"SETTING_OF_{provider}", "ANOTHER"),
         on_retired=on_retired,

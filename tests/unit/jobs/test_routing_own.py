@@ -12,7 +12,7 @@ from rushes.clock import SystemClock
 from rushes.domain.request import VideoRequest
 from rushes.errors import InvalidRequest, NoCredentials
 from rushes.jobs.routing import OnRetired, Servers, Serving
-from rushes.providers.credentials import Keyring, Pinned, recognise
+from rushes.providers.credentials import Keyring, Pinned
 from rushes.providers.openai_shape import FLAVORS, Server, entry_of
 
 KEY = "sk-12345678"
@@ -22,12 +22,13 @@ def serve(*, needs_key: bool, configured: str | None = None, byok: str | None = 
     server = Server("my-gpu", FLAVORS["vllm-omni"], "http://127.0.0.1:8000", needs_key=needs_key)
     entry = entry_of(server)
     (model,) = models_at(server, [{"id": "wan"}], SystemClock())
+    shapes = {"my-gpu": server.credentials}
     pinned: dict[str, list[Pinned]] = {}
     if configured is not None:
-        pinned = {"my-gpu": [recognise(entry, configured, field="api_key")]}
+        pinned = {"my-gpu": [Keyring(shapes).recognise("my-gpu", configured, field="api_key")]}
     servers = Servers(
         load().extended(entry, [model]),
-        Keyring(pinned),
+        Keyring(shapes, pinned),
         surfaces=[("my-gpu", None)],
         setting_names=lambda name: (f"THE_SETTING_OF_{name}",),
         on_retired=OnRetired.SUCCESSOR,

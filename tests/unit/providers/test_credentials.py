@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.catalogue.load import ProviderEntry, load
 from rushes.errors import InvalidRequest
 from rushes.providers.base import Credential
-from rushes.providers.credentials import LONGEST_SECRET, Keyring, Pinned, credential_from, recognise
+from rushes.providers.credentials import LONGEST_SECRET, Keyring, Pinned
+from rushes.providers.declaration import CredentialShape
+from rushes.providers.registry import declarations
 
-CATALOGUE = load()
 API_KEY = "AIzaNotARealKey0123456789"
 ACCOUNT = {
     "type": "service_account",
@@ -26,18 +26,18 @@ ACCOUNT = {
 }
 
 
-def entry(provider: str) -> ProviderEntry:
-    found = CATALOGUE.find_provider(provider)
-    assert found is not None
-    return found
+SHAPES = {name: declared.credentials for name, declared in declarations().items()}
+KEYRING = Keyring(SHAPES)
 
 
-GOOGLE = entry("google")
+def recognise(secret: str) -> Pinned:
+    return KEYRING.recognise("google", secret, field="byok_api_key")
 
 
-def refusal(secret: str, provider: ProviderEntry = GOOGLE) -> str:
+def refusal(secret: str, provider: str = "google", shapes: tuple[CredentialShape, ...] | None = None) -> str:
+    keyring = KEYRING if shapes is None else Keyring({provider: shapes})
     with pytest.raises(InvalidRequest) as caught:
-        recognise(provider, secret, field="byok_api_key")
+        keyring.recognise(provider, secret, field="byok_api_key")
     (field,) = caught.value.fields
     assert field.field == "byok_api_key"
     assert field.message == caught.value.message
@@ -49,19 +49,19 @@ def account(**changed: Any) -> str:
 
 
 def test_an_api_key_opens_the_gemini_api() -> None:
-    pinned = recognise(GOOGLE, API_KEY, field="byok_api_key")
+    pinned = recognise(API_KEY)
     assert pinned == Pinned(Credential("api_key", API_KEY), "gemini")
 
 
 def test_the_json_of_a_service_account_opens_vertex() -> None:
-    pinned = recognise(GOOGLE, account(), field="byok_api_key")
+    pinned = recognise(account())
     assert (pinned.surface, pinned.credential.kind) == ("vertex", "service_account")
 
 
 @pytest.mark.parametrize("secret", [API_KEY, account(), "\n " + account()])
 def test_what_was_recognised_is_the_same_credential_when_it_is_unsealed_and_known_as_the_callers(secret: str) -> None:
-    recognised = recognise(GOOGLE, secret, field="byok_api_key").credential
-    assert credential_from(secret) == replace(recognised, is_callers=True)
+    recognised = recognise(secret).credential
+    assert KEYRING.callers("google", secret) == replace(recognised, is_callers=True)
 
 
 @pytest.mark.parametrize(
@@ -100,18 +100,17 @@ def test_a_secret_that_is_too_long_is_refused(secret: str) -> None:
 
 
 def test_a_provider_that_needs_no_key_takes_none() -> None:
-    assert "'animatic' needs no key" in refusal(API_KEY, entry("animatic"))
+    assert "'animatic' needs no key" in refusal(API_KEY, "animatic")
 
 
 def test_a_provider_takes_only_the_shapes_it_has() -> None:
-    only_keys = GOOGLE.model_copy(update={"credentials": GOOGLE.credentials[:1]})
-    assert refusal(account(), only_keys) == "byok_api_key must be an API key for 'google'"
+    assert refusal(account(), shapes=SHAPES["google"][:1]) == "byok_api_key must be an API key for 'google'"
 
 
 @given(secret=st.text(min_size=12, max_size=60).map(lambda text: "{" + text) | st.text(min_size=12, max_size=60))
 def test_every_text_is_a_credential_or_refused_without_being_shown(secret: str) -> None:
     try:
-        pinned = recognise(GOOGLE, secret, field="byok_api_key")
+        pinned = recognise(secret)
     except InvalidRequest as error:
         shown, taken = f"{error} {error!r} {error.fields}", secret
     else:
@@ -129,7 +128,7 @@ def test_a_fingerprint_tells_keys_apart_and_nothing_of_them() -> None:
 
 def test_a_keyring_finds_the_key_of_a_surface() -> None:
     gemini, vertex = (Pinned(Credential("api_key", f"key-of-{name}"), name) for name in ("gemini", "vertex"))
-    keyring = Keyring({"google": [vertex, gemini]})
+    keyring = Keyring(SHAPES, {"google": [vertex, gemini]})
     assert keyring.of("google") == (vertex, gemini)
     assert keyring.find("google", "gemini") is gemini
     assert keyring.find("google", None) is None

@@ -5,5 +5,6 @@ the drawings under way; film.py and what it imports run in child processes only.
 """
 
 from rushes.providers.animatic.adapter import Animatic
+from rushes.providers.animatic.declaration import PROVIDER
 
-__all__ = ["Animatic"]
+__all__ = ["PROVIDER", "Animatic"]

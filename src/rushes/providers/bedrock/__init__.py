@@ -4,5 +4,6 @@ payload.py says a request in its words and reply.py reads what it answers, both 
 """
 
 from rushes.providers.bedrock.adapter import Bedrock
+from rushes.providers.bedrock.declaration import PROVIDER
 
-__all__ = ["Bedrock"]
+__all__ = ["PROVIDER", "Bedrock"]

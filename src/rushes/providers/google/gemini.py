@@ -48,7 +48,7 @@ from rushes.providers.google.reply import (
 from rushes.providers.http import DOWNLOAD_LIMIT_BYTES, CallLimits, Origin
 
 GOOGLE_URL: Final = "https://generativelanguage.googleapis.com"
-SURFACE: Final = "gemini"
+GEMINI: Final = "gemini"
 API_REVISION: Final = "2026-05-20"
 HANDLE_VERSION: Final = 1
 
@@ -87,7 +87,7 @@ class Gemini(Provider):
     ) -> Submission:
         """Start one interaction for one video. There is no token to repeat it by: sending it twice pays twice."""
         headers = _headers(credential)
-        model_id = model.upstream_id(SURFACE)
+        model_id = model.upstream_id(GEMINI)
         media = [(item, Inline(await read_media(item))) for item in _in_order(request)]
         document = interaction(model_id, request, media)
         reply = await self._origin.submit("/v1beta/interactions", headers=headers, document=document)

@@ -30,7 +30,7 @@ from rushes.providers.google.veo import Veo
 from rushes.providers.google.veo_reply import OPERATION_NAME
 from rushes.providers.http import DOWNLOAD_LIMIT_BYTES, CallLimits
 
-SURFACE: Final = "vertex"
+VERTEX: Final = "vertex"
 OMNI_PREFIX: Final = "gemini-"
 
 
@@ -65,7 +65,7 @@ class Vertex(Provider):
         read_media: ReadMedia,
     ) -> Submission:
         """Start one operation or interaction. There is no token to repeat it by: sending it twice pays twice."""
-        model_id = model.upstream_id(SURFACE)
+        model_id = model.upstream_id(VERTEX)
         if model_id.startswith(OMNI_PREFIX):
             return await self._omni.submit(
                 model_id,

@@ -5,7 +5,17 @@ their words, reply.py reads what they answer; all three are pure. Any number of 
 """
 
 from rushes.providers.openai_shape.adapter import OpenaiShape
-from rushes.providers.openai_shape.entry import Server, entry_of, table_of, unsayable
+from rushes.providers.openai_shape.entry import KIND, Server, ServerOptions, entry_of, table_of, unsayable
 from rushes.providers.openai_shape.flavor import FLAVORS, Flavor
 
-__all__ = ["FLAVORS", "Flavor", "OpenaiShape", "Server", "entry_of", "table_of", "unsayable"]
+__all__ = [
+    "FLAVORS",
+    "KIND",
+    "Flavor",
+    "OpenaiShape",
+    "Server",
+    "ServerOptions",
+    "entry_of",
+    "table_of",
+    "unsayable",
+]

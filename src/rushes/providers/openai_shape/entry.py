@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from pydantic import Field
 from yarl import URL
 
 from rushes.catalogue.load import ProviderEntry
-from rushes.catalogue.model import Audio, CredentialKind, CredentialShape, Model
+from rushes.catalogue.model import Audio, Model
 from rushes.catalogue.size import ASPECT_RATIOS, SHORT_SIDES, pixels
 from rushes.errors import FieldError
+from rushes.providers.credentials import api_key
+from rushes.providers.declaration import CredentialShape, Options
 from rushes.providers.openai_shape.flavor import Flavor
 
 # Permissive: what nobody has said is for the server to judge.
@@ -34,6 +37,22 @@ INPUT_RULES: Final[Sequence[Mapping[str, Any]]] = (
 )
 
 
+KIND: Final = "openai"
+"""The `kind` by which the operator's settings ask for this protocol."""
+
+
+class ServerOptions(Options):
+    """What an operator writes for a server besides its key."""
+
+    flavor: Literal["openai", "vllm-omni", "sglang"] = "openai"
+    key_header: str = Field(default="Authorization", pattern=r"^[A-Za-z0-9-]+$")
+    needs_key: bool | None = None
+    """None: if `api_key` is set. True without one: only for callers who bring their own."""
+    discover: bool | None = None
+    """Whether to ask the server for its models. None: if none are listed."""
+    models: tuple[dict[str, Any], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """One configured server. `base_url` is as the OpenAI SDK takes it; without a path, `/v1` is meant."""
@@ -44,6 +63,11 @@ class Server:
     key_header: str = "Authorization"
     """Which header the key goes into: as a bearer token in this one, bare in any other."""
     needs_key: bool = False
+
+    @property
+    def credentials(self) -> tuple[CredentialShape, ...]:
+        """The shapes of credential that it takes."""
+        return (api_key(),) if self.needs_key else ()
 
     @property
     def api_url(self) -> str:
@@ -58,11 +82,9 @@ class Server:
 
 def entry_of(server: Server) -> ProviderEntry:
     """What the catalogue says of the server as a whole."""
-    shape = CredentialShape(kind=CredentialKind.API_KEY)
     return ProviderEntry(
         provider=server.name,
         name=server.name,
-        credentials=(shape,) if server.needs_key else (),
         reserved_params=server.flavor.own_names,
     )
 

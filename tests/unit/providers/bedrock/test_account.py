@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
-from rushes.catalogue.model import CredentialKind
 from rushes.errors import InvalidRequest
 from rushes.net.redact import scrub
 from rushes.providers.bedrock.account import Account, account_of
-from rushes.providers.credentials import Pinned, credential_from, recognise
+from rushes.providers.credentials import Keyring, Pinned
+from rushes.providers.registry import declarations
 
 KEYS = {
     "access_key_id": "AKIAFAKEFAKEFAKEFAKE",
@@ -29,16 +28,17 @@ SERVICE_ACCOUNT = {
 }
 
 
+KEYRING = Keyring({name: declared.credentials for name, declared in declarations().items()})
+
+
 def recognised(provider: str, secret: str) -> Pinned:
-    entry = load().find_provider(provider)
-    assert entry is not None
-    return recognise(entry, secret, field="byok_api_key")
+    return KEYRING.recognise(provider, secret, field="byok_api_key")
 
 
 def test_aws_keys_are_known_by_their_names() -> None:
     pinned = recognised("bedrock", json.dumps(KEYS))
-    assert pinned.credential.kind == CredentialKind.AWS
-    assert credential_from(json.dumps(KEYS)).kind == pinned.credential.kind
+    assert pinned.credential.kind == "aws"
+    assert KEYRING.callers("bedrock", json.dumps(KEYS)).kind == pinned.credential.kind
     assert account_of(pinned.credential) == Account(**KEYS)
 
 
