@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs" / "guides" / "adding-a-provider.md"
 FILE = re.compile(r"^```\w+ file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LINE = re.compile(r"^```python add=(\S+)\n( .*?\n)```$", re.MULTILINE)
+LINE = re.compile(r"^```text add=(\S+)\n( .*?\n)```$", re.MULTILINE)
 LINKED = re.compile(r"`((?:src|tests|docs)/[\w./-]+\.\w+)`")
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "e2e", "live", "compat")
 SUITE_S = 60
