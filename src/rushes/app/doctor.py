@@ -18,11 +18,10 @@ from enum import StrEnum
 import aiohttp
 
 from rushes import secret_keys
-from rushes.app.credentials import configured_keys
 from rushes.app.databases import has_database, opened_for_command, schema_found
+from rushes.app.providers import configured_providers
 from rushes.app.storage import opened_storage
 from rushes.catalogue.lifecycle import endings
-from rushes.catalogue.load import load
 from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
 from rushes.errors import RushesError, StartupError
@@ -224,14 +223,12 @@ async def _proxied_paths(settings: Settings, session: aiohttp.ClientSession, bas
 
 
 async def _providers(settings: Settings) -> list[Finding]:
-    keyring = configured_keys(settings, load())
-    found = []
-    for name in load().providers:
-        entry = load().find_provider(name)
-        if entry is None or not entry.credentials:
-            continue
-        if keyring.of(name):
-            found.append(Finding(f"provider {name}", State.OK, "a credential of the right shape is set"))
+    providers = configured_providers(settings, SystemClock())
+    found = [
+        Finding(f"provider {name}", State.OK, "a credential of the right shape is set")
+        for name in providers.catalogue.providers
+        if providers.keyring.of(name)
+    ]
     if not found:
         advice = "set a provider's key, such as GEMINI_API_KEY; test keys work without"
         return [Finding("providers", State.WARNING, "no provider has a credential", advice)]
@@ -242,7 +239,7 @@ async def _models(settings: Settings) -> list[Finding]:
     directory = DataDirectory(settings.data_dir)
     if not has_database(settings, directory):
         return []
-    catalogue, now = load(), datetime.now(UTC)
+    catalogue, now = configured_providers(settings, SystemClock()).catalogue, datetime.now(UTC)
     since_ms = int(now.timestamp() - USED_DAYS * 86_400) * 1000
     async with opened_for_command(settings, directory, SystemClock()) as database:
         used = {
