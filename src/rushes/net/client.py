@@ -15,6 +15,7 @@ from yarl import URL
 from rushes import __version__
 from rushes.errors import RefusedAddress
 from rushes.net.guard import AddressGuard
+from rushes.net.urls import joined
 
 USER_AGENT: Final = f"rushes/{__version__}"
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -136,7 +137,7 @@ class HttpClient:
                     yield response
                     return
             max_redirects -= 1
-            there = guard.check_url(_joined(here, target))
+            there = guard.check_url(_redirected(here, target))
             if credential is not None and here.scheme == "https" and there.scheme == "http":
                 raise RefusedAddress(f"'{here.host}' redirects from https to http, which is refused")
             if method != "HEAD" and (response.status == 303 or (response.status in (301, 302) and method == "POST")):
@@ -193,8 +194,8 @@ async def _send(
         yield response
 
 
-def _joined(here: URL, target: str) -> str:
+def _redirected(here: URL, target: str) -> str:
     try:
-        return str(here.join(URL(target)))
+        return str(joined(here, target))
     except ValueError as exc:
         raise RefusedAddress(f"'{here.host}' redirects to something that is not a URL") from exc

@@ -17,6 +17,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from rushes.errors import RefusedAddress, StartupError
+from rushes.net.urls import exact_url
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -181,11 +182,6 @@ def _parsed(text: str) -> URL:
         raise RefusedAddress("the URL holds a space, a backslash or a control character; percent-encode it")
     try:
         # Parsed once: the object that is checked is the object that is sent.
-        url = URL(text)
-        if url.raw_host:
-            # Raises for a port out of range.
-            url.port  # noqa: B018
-            return url
+        return exact_url(text)
     except ValueError as exc:
         raise RefusedAddress("the URL cannot be read; give one such as https://example.com/image.png") from exc
-    raise RefusedAddress("the URL has no host; give one such as https://example.com/image.png")

@@ -22,6 +22,7 @@ from rushes.errors import (
     UnexpectedResponse,
 )
 from rushes.net.client import REDIRECTS, HttpClient, Sink, TimeLimits, same_origin
+from rushes.net.urls import exact_url, joined
 from rushes.providers.body import JsonBody
 from rushes.providers.failure import SHOWN_CHARS, Raw, Reply, retry_after_s
 from rushes.providers.form import FormBody
@@ -150,7 +151,7 @@ class Origin:
         for which a poll gives a fresh one, or a key that lost its rights for a while.
         """
         with self._download_failures():
-            async with self._open_result(URL(url), headers) as response:
+            async with self._open_result(exact_url(url) if isinstance(url, str) else url, headers) as response:
                 async for chunk in self._checked_chunks(response, limit_bytes, NOT_VIDEO_TYPES):
                     yield chunk
 
@@ -208,7 +209,7 @@ class Origin:
                 if response.status not in REDIRECTS or location is None:
                     yield response
                     return
-            url = url.join(URL(location))
+            url = joined(url, location)
         async with self._client.open_guarded(
             str(url), sink=Sink.RESULTS, headers=plain, limits=self._limits.download, max_redirects=MAX_REDIRECTS
         ) as response:

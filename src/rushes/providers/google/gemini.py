@@ -33,6 +33,7 @@ from rushes.errors import (
     UnexpectedResponse,
 )
 from rushes.net.client import HttpClient, same_origin
+from rushes.net.urls import exact_url
 from rushes.providers.base import Credential, Provider, ReadMedia
 from rushes.providers.body import Inline
 from rushes.providers.failure import Reply, poll_error
@@ -156,7 +157,7 @@ class Gemini(Provider):
     def _result_url(self, uri: str) -> str | URL:
         """Where to get the result: a file of Google's from the configured origin, anything else from where it says."""
         try:
-            url = URL(uri)
+            url = exact_url(uri)
             own = same_origin(url, self._origin.origin) or same_origin(url, URL(GOOGLE_URL))
         except ValueError as exc:
             raise ProviderUnavailable("Google names a result by something that is not a URL") from exc

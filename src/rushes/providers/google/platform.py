@@ -15,6 +15,7 @@ from rushes.clock import Clock
 from rushes.domain.output import Output
 from rushes.errors import OutputLost, ProviderAuth, ProviderError, ProviderRejected, ProviderUnavailable, StartupError
 from rushes.net.client import HttpClient, TimeLimits, same_origin
+from rushes.net.urls import exact_url
 from rushes.providers.base import Credential
 from rushes.providers.failure import Reply
 from rushes.providers.google.inline import video_in
@@ -207,7 +208,7 @@ class Platform:
         if found is not None:
             return self._storage.url(f"/storage/v1/b/{found[1]}/o/{quote(found[2], safe='')}?alt=media")
         try:
-            url = URL(uri)
+            url = exact_url(uri)
             is_storage = same_origin(url, URL(STORAGE_URL))
         except ValueError as exc:
             raise ProviderUnavailable("Google names a result by something that is not a URL") from exc

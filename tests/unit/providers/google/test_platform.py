@@ -82,7 +82,7 @@ async def test_a_location_from_elsewhere_becomes_no_host(platform: Platform) -> 
             "https://storage.googleapis.com/storage/v1/b/films/o/a%20b.mp4?alt=media",
         ),
         ("https://elsewhere.example/films/a.mp4", "https://elsewhere.example/films/a.mp4"),
-        ("gs://films", "gs://films"),
+        ("gs://films", "gs://films/"),
     ],
 )
 async def test_a_result_is_fetched_from_where_its_uri_says(platform: Platform, uri: str, url: str) -> None:
