@@ -1,7 +1,7 @@
 """The embedded database: reads on the event loop, all writes through one thread with group commit.
 
 A read costs microseconds, less than handing it to a thread. Writes wait for the disk, so one thread takes all that
-are waiting, runs each in a savepoint and commits them together: one fsync for many callers (docs/design/writes.md).
+are waiting, runs each in a savepoint and commits them together: one fsync for many callers (docs/design/sqlite.md).
 """
 
 from __future__ import annotations
