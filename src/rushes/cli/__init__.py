@@ -1,4 +1,4 @@
-"""The command line: one file per group of commands. Only this folder and app.py read the settings."""
+"""The command line: one file per group of commands. Only this folder and `app` read the settings."""
 
 from __future__ import annotations
 
