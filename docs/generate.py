@@ -22,7 +22,7 @@ from rushes.domain.job import MOVES, State
 from rushes.net.client import HttpClient
 from rushes.offload import Offload
 from rushes.providers.declaration import Parts
-from rushes.providers.registry import Surface
+from rushes.providers.registry import ProviderApi
 from rushes.settings import LimitSettings, NetAllow, Settings
 from rushes.shared_places import DECLARED
 
@@ -197,7 +197,7 @@ A **bold** value is what an option becomes when it is left out. Prices are list 
 """
 
 
-def connected(providers: Providers) -> frozenset[Surface]:
+def connected(providers: Providers) -> frozenset[ProviderApi]:
     """The providers and APIs that have an adapter."""
     parts = Parts(client=HttpClient(), clock=SystemClock(), offload=Offload(1), scratch=Path())
     return frozenset(providers.open(parts))
@@ -220,7 +220,7 @@ def providers_page(providers: Providers) -> str:
     return PROVIDERS_HEAD + "".join(pages)
 
 
-def _credentials(entry: ProviderEntry, providers: Providers, apis: frozenset[Surface]) -> str:
+def _credentials(entry: ProviderEntry, providers: Providers, apis: frozenset[ProviderApi]) -> str:
     shapes = providers.declared[entry.provider].credentials
     if not shapes:
         return "Needs no credential.\n"
@@ -244,7 +244,7 @@ def _offers(models: Sequence[Model]) -> str:
         ("runs on", "seconds", "resolutions", "ratios", "sound", "seed", "most `n`"),
         models,
         lambda model: (
-            _words(model.surfaces) or ("-" if model.retired is None else f"until {model.retired}"),
+            _words(model.apis) or ("-" if model.retired is None else f"until {model.retired}"),
             _choices(_runs(model.durations_s, model.defaults.duration_s), model.defaults.duration_s),
             _choices(model.resolutions, model.defaults.resolution),
             _choices(model.aspect_ratios, model.defaults.aspect_ratio),
@@ -274,10 +274,7 @@ def _successions(models: Sequence[Model]) -> str:
         [model for model in models if model.retired is not None],
         lambda model: (
             str(model.retired),
-            "; ".join(
-                f"`{heir}`" + ("" if surface == "any" else f" on `{surface}`")
-                for surface, heir in model.successors.items()
-            )
+            "; ".join(f"`{heir}`" + ("" if api == "any" else f" on `{api}`") for api, heir in model.successors.items())
             or "nothing",
         ),
     )

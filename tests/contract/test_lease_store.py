@@ -273,7 +273,7 @@ async def test_a_job_that_fell_back_runs_with_what_was_pinned_for_that_case(desk
     claimed = await begun_job(
         desk,
         cost_usd=Decimal("0.10"),
-        surface="vertex",
+        api="vertex",
         credential="abc",
         options=options,
         deadline_s=60,
@@ -283,7 +283,7 @@ async def test_a_job_that_fell_back_runs_with_what_was_pinned_for_that_case(desk
     await desk.leases().fall_back(claimed, "no credit", desk.harness.now_ms())
     job = (await desk.claim_one()).job
     assert (job.served_provider, job.served_model) == ("spare", "clip")
-    assert (job.surface, job.credential, job.cost_usd) == ("vertex", "abc", Decimal("0.10"))
+    assert (job.api, job.credential, job.cost_usd) == ("vertex", "abc", Decimal("0.10"))
     assert (job.request.resolution, job.request.duration_s) == ("360p", 2)
     assert job.deadline_at == desk.harness.now_ms() + 60_000
     assert job.warnings == (

@@ -34,7 +34,7 @@ from rushes.webhooks.service import WebhookService
 class Services:
     """Everything an HTTP surface may use.
 
-    `served_surfaces` has the providers that we hold credentials for, and which of a provider's APIs is in use; None
+    `served_apis` has the providers that we hold credentials for, and which of a provider's APIs is in use; None
     where it has only one. `model_aliases` are the operator's own names for models, each with the `provider/ID`
     it means; OpenAI's API knows them.
     """
@@ -56,7 +56,7 @@ class Services:
     webhooks: WebhookService
     transactions: TransactionStore
     catalogue: Catalogue
-    served_surfaces: Mapping[str, str | None]
+    served_apis: Mapping[str, str | None]
     model_aliases: Mapping[str, str]
     storage: Storage
     links: Links

@@ -26,5 +26,5 @@ async def credential_of(job: Job, jobs: JobStore, keyring: Keyring, sealer: Seal
             ) from exc
     if job.credential is None:
         return NO_CREDENTIAL
-    pinned = keyring.find(job.served_provider, job.surface)
+    pinned = keyring.find(job.served_provider, job.api)
     return None if pinned is None else pinned.credential

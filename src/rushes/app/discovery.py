@@ -15,7 +15,7 @@ from rushes.errors import ProviderError
 from rushes.providers.base import NO_CREDENTIAL, Provider
 from rushes.providers.credentials import Keyring
 from rushes.providers.openai_shape import OpenaiShape, Server
-from rushes.providers.registry import Surface
+from rushes.providers.registry import ProviderApi
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ class Discovery:
         self,
         catalogue: Catalogue,
         servers: Sequence[Server],
-        providers: Mapping[Surface, Provider],
+        providers: Mapping[ProviderApi, Provider],
         keyring: Keyring,
         clock: Clock,
     ) -> None:

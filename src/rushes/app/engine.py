@@ -87,7 +87,7 @@ class Engine:
 
     async def _tools_for(self, job: Job) -> Tools:
         base = self._base
-        adapter = base.adapters.get((job.served_provider, job.surface))
+        adapter = base.adapters.get((job.served_provider, job.api))
         # An own server may not have answered since we started; the job goes on all the same.
         model = base.catalogue.find(job.served_provider, job.served_model) or assumed(
             base.own, job.served_provider, job.served_model, base.clock
@@ -103,7 +103,7 @@ class Engine:
             read_media=base.inputs.read,
             custody=self._custody,
             clock=self._waiting_clock,
-            breaker=self._breakers.of(Circuit(job.served_provider, job.surface, job.credential, job.byok)),
+            breaker=self._breakers.of(Circuit(job.served_provider, job.api, job.credential, job.byok)),
             poll_interval_s=base.settings.poll_interval_s,
             retention_s=base.settings.retention_s,
         )

@@ -31,7 +31,7 @@ from rushes.providers.base import Provider
 from rushes.providers.credentials import Keyring
 from rushes.providers.declaration import Parts
 from rushes.providers.openai_shape import Server
-from rushes.providers.registry import Surface
+from rushes.providers.registry import ProviderApi
 from rushes.sealing import Sealer
 from rushes.secret_keys import SecretKeys
 from rushes.settings import Settings
@@ -68,7 +68,7 @@ class Foundation:
     input_store: InputStore
     inputs: Inputs
     providers: Providers
-    adapters: Mapping[Surface, Provider]
+    adapters: Mapping[ProviderApi, Provider]
     sealer: Sealer
     default_limits: Limits
     jobs: JobStore

@@ -82,7 +82,7 @@ class Front:
         servers = Servers(
             base.catalogue,
             base.keyring,
-            surfaces=base.adapters.keys(),
+            apis=base.adapters.keys(),
             setting_names=base.providers.setting_names,
             on_retired=OnRetired(settings.on_retired),
         )
@@ -126,7 +126,7 @@ class Front:
             ),
             transactions=TransactionStore(base.database),
             catalogue=base.catalogue,
-            served_surfaces=servers.surfaces_in_use(),
+            served_apis=servers.apis_in_use(),
             model_aliases=model_aliases(settings, base.catalogue, self._asked),
             storage=base.storage,
             links=links,

@@ -14,7 +14,7 @@ from rushes.providers.base import Provider
 from rushes.providers.credentials import Keyring, Pinned
 from rushes.providers.declaration import CredentialShape, Declaration, Options, Parts
 from rushes.providers.openai_shape import OpenaiShape, Server
-from rushes.providers.registry import Surface, declarations
+from rushes.providers.registry import ProviderApi, declarations
 from rushes.settings import Settings, key_variable, usual_variables
 
 
@@ -35,9 +35,9 @@ class Providers:
         shapes = () if declared is None else declared.credentials
         return (key_variable(provider), *(name for shape in shapes for name in shape.variables))
 
-    def open(self, parts: Parts) -> dict[Surface, Provider]:
+    def open(self, parts: Parts) -> dict[ProviderApi, Provider]:
         """The adapters. Raises StartupError for an option that cannot be used."""
-        found: dict[Surface, Provider] = {}
+        found: dict[ProviderApi, Provider] = {}
         for name, declared in self.declared.items():
             for api, adapter in declared.open(self.options[name], parts).items():
                 found[name, api] = adapter

@@ -53,16 +53,16 @@ def get_model(catalogue: Catalogue, provider: str, model_id: str) -> Model:
     return _get(catalogue, provider, model_id, asked=model_id)
 
 
-def served(model: Model, surface: str | None, today: date, catalogue: Catalogue) -> Model | None:
-    """The model that runs today on `surface` when `model` is asked for: itself, or after its retirement its successor.
+def served(model: Model, api: str | None, today: date, catalogue: Catalogue) -> Model | None:
+    """The model that runs today on `api` when `model` is asked for: itself, or after its retirement its successor.
 
-    Successors are followed until one is not retired. None if there is none for this surface.
+    Successors are followed until one is not retired. None if there is none for this API.
     """
     current: Model | None = model
     while current is not None and current.retired is not None and current.retired <= today:
         successor_id = current.successors.get("any")
-        if surface is not None:
-            successor_id = current.successors.get(surface, successor_id)
+        if api is not None:
+            successor_id = current.successors.get(api, successor_id)
         # The loader has made sure that this ends: no chain leads round in a circle.
         current = None if successor_id is None else catalogue.find(current.provider, successor_id)
     return current

@@ -19,7 +19,7 @@ def inconsistency(model: Model) -> FieldError | None:
 
 
 def successor_inconsistency(model: Model, by_id: Mapping[str, Model]) -> FieldError | None:
-    """The first successor that is unknown, does not serve its surface, or leads back to the model."""
+    """The first successor that is unknown, does not serve its API, or leads back to the model."""
     return next(_successor_inconsistencies(model, by_id), None)
 
 
@@ -28,7 +28,7 @@ def _inconsistencies(model: Model) -> Iterator[FieldError]:
         yield FieldError("id", "an id is not empty and has no spaces")
     if model.released is not None and model.retired is not None and model.retired < model.released:
         yield FieldError("retired", f"{model.retired} is before its release on {model.released}")
-    yield from _outside("upstream_ids", model.upstream_ids, model.surfaces)
+    yield from _outside("upstream_ids", model.upstream_ids, model.apis)
     yield from _numbers(model)
     yield from _sizes(model)
     yield from _defaults(model)
@@ -101,22 +101,22 @@ def _input_rules(model: Model) -> Iterator[FieldError]:
 
 
 def _successor_inconsistencies(model: Model, by_id: Mapping[str, Model]) -> Iterator[FieldError]:
-    for surface, successor_id in model.successors.items():
-        field = f"successors.{surface}"
+    for api, successor_id in model.successors.items():
+        field = f"successors.{api}"
         successor = by_id.get(successor_id)
         if successor is None:
             yield FieldError(field, f"'{successor_id}' is not in this file")
-        elif surface != "any" and successor.retired is None and surface not in successor.surfaces:
-            yield FieldError(field, f"'{successor_id}' is not served on '{surface}'")
-        elif _leads_back(model, surface, by_id):
+        elif api != "any" and successor.retired is None and api not in successor.apis:
+            yield FieldError(field, f"'{successor_id}' is not served on '{api}'")
+        elif _leads_back(model, api, by_id):
             yield FieldError(field, f"following '{successor_id}' leads round in a circle")
 
 
-def _leads_back(model: Model, surface: str, by_id: Mapping[str, Model]) -> bool:
+def _leads_back(model: Model, api: str, by_id: Mapping[str, Model]) -> bool:
     seen = {model.id}
     current: Model | None = model
     while current is not None:
-        next_id = current.successors.get(surface, current.successors.get("any"))
+        next_id = current.successors.get(api, current.successors.get("any"))
         if next_id in seen:
             return True
         if next_id is None:

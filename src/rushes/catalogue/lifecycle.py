@@ -19,17 +19,17 @@ class Ending:
     days_left: int
     """Until its retirement; 0 or less once it is retired."""
     successors: dict[str, str]
-    """Per surface (or "any"), the id of the model that serves it from then on; only surfaces that have one."""
+    """Per API (or "any"), the id of the model that serves it from then on; only APIs that have one."""
 
     @property
     def is_retired(self) -> bool:
         """Whether that day has come."""
         return self.days_left <= 0
 
-    def successor_on(self, surface: str | None) -> str | None:
-        """The id of the model that serves it on one surface, if any does."""
+    def successor_on(self, api: str | None) -> str | None:
+        """The id of the model that serves it on one API, if any does."""
         anywhere = self.successors.get("any")
-        return anywhere if surface is None else self.successors.get(surface, anywhere)
+        return anywhere if api is None else self.successors.get(api, anywhere)
 
 
 def endings(catalogue: Catalogue, today: date, *, within_days: int) -> list[Ending]:
@@ -44,12 +44,12 @@ def endings(catalogue: Catalogue, today: date, *, within_days: int) -> list[Endi
 
 
 def _successors(catalogue: Catalogue, model: Model, today: date) -> dict[str, str]:
-    """Who serves on each surface when both have come: today, and the day of the retirement."""
+    """Who serves on each API when both have come: today, and the day of the retirement."""
     assert model.retired is not None
     day = max(today, model.retired)
     found: dict[str, str] = {}
-    for surface in model.successors:
-        heir = served(model, None if surface == "any" else surface, day, catalogue)
+    for api in model.successors:
+        heir = served(model, None if api == "any" else api, day, catalogue)
         if heir is not None:
-            found[surface] = heir.id
+            found[api] = heir.id
     return found

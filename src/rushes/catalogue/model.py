@@ -70,11 +70,11 @@ class Model(Frozen):
     released: date | None = None
     retired: date | None = None
     successors: dict[str, str] = {}
-    """Per surface (or "any"), the model id that a retired one is served by."""
-    surfaces: tuple[str, ...] = ()
+    """Per API (or "any"), the model id that a retired one is served by."""
+    apis: tuple[str, ...] = ()
     """Which of the provider's APIs serve it today; empty where the provider has only one, or where none does."""
     upstream_ids: dict[str, str] = {}
-    """Per surface, the id to send there, where it is not ours."""
+    """Per API, the id to send there, where it is not ours."""
 
     prompt_chars: int
     aspect_ratios: tuple[str, ...] = ()
@@ -119,9 +119,9 @@ class Model(Frozen):
     source: str
     checked: date
 
-    def upstream_id(self, surface: str | None) -> str:
-        """The id that this surface of the provider knows the model by."""
-        return self.id if surface is None else self.upstream_ids.get(surface, self.id)
+    def upstream_id(self, api: str | None) -> str:
+        """The id that this API of the provider knows the model by."""
+        return self.id if api is None else self.upstream_ids.get(api, self.id)
 
     def price_usd_per_s(self, *, resolution: str | None, audio: bool | None) -> Decimal | None:
         """The list price of one output second under these options, or None if it is unknown."""

@@ -114,8 +114,8 @@ def findings(
 
 def _served_by(ending: Ending, keyring: Keyring) -> tuple[str, ...]:
     """By the keys that are configured; where there are none, by whichever key callers bring."""
-    surfaces = [pinned.surface for pinned in keyring.of(ending.model.provider)]
-    heirs = [ending.successor_on(surface) for surface in surfaces] if surfaces else ending.successors.values()
+    apis = [pinned.api for pinned in keyring.of(ending.model.provider)]
+    heirs = [ending.successor_on(api) for api in apis] if apis else ending.successors.values()
     return tuple(dict.fromkeys(heir for heir in heirs if heir is not None))
 
 
@@ -162,7 +162,7 @@ def _show(found: Sequence[Finding], within_days: int) -> None:
 def _in_words(successors: Mapping[str, str]) -> str:
     if len(set(successors.values())) <= 1:
         return next(iter(successors.values()), "")
-    return ", ".join(f"{heir} ({surface})" for surface, heir in successors.items())
+    return ", ".join(f"{heir} ({api})" for api, heir in successors.items())
 
 
 def _content(found: Sequence[Finding], today: date, within_days: int) -> dict[str, Any]:

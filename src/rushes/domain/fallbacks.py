@@ -29,7 +29,7 @@ class Fallback:
     """As the caller asked for it: `provider/id`."""
     provider: str
     model: str
-    surface: str | None
+    api: str | None
     credential: str | None
     lane: str
     lane_capacity: int | None
@@ -70,10 +70,7 @@ class Fallbacks:
         """The versioned form that a job row keeps; None for no fallbacks."""
         if not self.models:
             return None
-        models = [
-            asdict(model) | {"cost_usd": None if model.cost_usd is None else str(model.cost_usd)}
-            for model in self.models
-        ]
+        models = [_json_of(model) for model in self.models]
         return json.dumps({"version": VERSION, "used": self.used, "models": models})
 
     @classmethod
@@ -104,6 +101,15 @@ def gives_way(error: RushesError, failures: int, *, byok: bool) -> bool:
             return False
 
 
+def _json_of(model: Fallback) -> dict[str, Any]:
+    item = asdict(model)
+    # Rows keep the name that they had in the first release.
+    item["surface"] = item.pop("api")
+    return item | {"cost_usd": None if model.cost_usd is None else str(model.cost_usd)}
+
+
 def _fallback_from(item: dict[str, Any]) -> Fallback:
     cost_usd = None if item["cost_usd"] is None else Decimal(item["cost_usd"])
-    return Fallback(**{**item, "cost_usd": cost_usd, "warnings": tuple(item["warnings"])})
+    given = {**item, "api": item["surface"], "cost_usd": cost_usd, "warnings": tuple(item["warnings"])}
+    del given["surface"]
+    return Fallback(**given)

@@ -186,7 +186,7 @@ class Job:
     `cost_usd` is the estimate that was pinned, None if a price is not known; `spent_microusd` is what it has really
     cost, None until that is known, and `reserved_microusd` what is still set aside for it.
 
-    `surface` is which of the provider's APIs runs it, `credential` a fingerprint of the key it runs on, `byok` whether
+    `api` is which of the provider's APIs runs it, `credential` a fingerprint of the key it runs on, `byok` whether
     that key is the caller's own. `asked_model` is the model's name as a caller of OpenAI's API wrote it, an alias
     perhaps; `source_job_id` the job whose video this one was made from. `request_id` is the request that made it, and
     `traceparent` the trace that it belongs to (W3C Trace Context).
@@ -217,7 +217,7 @@ class Job:
     completed_at: int | None
     cancelled_at: int | None
     files_expire_at: int | None = None
-    surface: str | None = None
+    api: str | None = None
     credential: str | None = None
     byok: bool = False
     fallbacks: Fallbacks = NO_FALLBACKS

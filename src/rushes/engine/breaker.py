@@ -4,7 +4,7 @@
                                              ▲                              │
                                              └────(no answer: twice as long)┘
 
-One breaker a provider, surface and credential; it lives in the process and knows only what this process has met. Time
+One breaker a provider, API and credential; it lives in the process and knows only what this process has met. Time
 is passed in, as milliseconds.
 """
 
@@ -122,10 +122,10 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """What a breaker stands before: one surface of a provider, entered with one credential (its fingerprint)."""
+    """What a breaker stands before: one API of a provider, entered with one credential (its fingerprint)."""
 
     provider: str
-    surface: str | None
+    api: str | None
     credential: str | None
     byok: bool = False
 

@@ -82,7 +82,7 @@ class NewJob:
             "warnings": json.dumps(route.warnings),
             "lane": route.lane,
             "progress": 0 if route.reports_progress else None,
-            "surface": route.surface,
+            "surface": route.api,
             "credential": route.credential,
             "byok": int(self.sealed_secret is not None),
             "fallbacks": self.fallbacks.to_json(),

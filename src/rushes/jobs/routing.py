@@ -1,4 +1,4 @@
-"""What really runs for a request: which model, on which surface, with whose key. Decided once, then pinned."""
+"""What really runs for a request: which model, on which API, with whose key. Decided once, then pinned."""
 
 from __future__ import annotations
 
@@ -41,32 +41,32 @@ class Serving:
 
 
 class Servers:
-    """Decides what serves a request. `surfaces` are the (provider, surface) pairs that have an adapter."""
+    """Decides what serves a request. `apis` are the (provider, API) pairs that have an adapter."""
 
     def __init__(
         self,
         catalogue: Catalogue,
         keyring: Keyring,
         *,
-        surfaces: Collection[tuple[str, str | None]],
+        apis: Collection[tuple[str, str | None]],
         setting_names: Callable[[str], tuple[str, ...]],
         on_retired: OnRetired,
     ) -> None:
         self._catalogue = catalogue
         self._keyring = keyring
-        self._surfaces = frozenset(surfaces)
+        self._apis = frozenset(apis)
         self._setting_names = setting_names
         self._on_retired = on_retired
 
-    def surfaces_in_use(self) -> dict[str, str | None]:
-        """The providers whose models run without a key of the caller's, and on which of their surfaces."""
+    def apis_in_use(self) -> dict[str, str | None]:
+        """The providers whose models run without a key of the caller's, and on which of their APIs."""
         found: dict[str, str | None] = {}
         for provider in self._catalogue.providers:
-            if (provider, None) in self._surfaces and not self._keyring.needs_key(provider):
+            if (provider, None) in self._apis and not self._keyring.needs_key(provider):
                 found[provider] = None
             for pinned in self._keyring.of(provider):
-                if (provider, pinned.surface) in self._surfaces:
-                    found.setdefault(provider, pinned.surface)
+                if (provider, pinned.api) in self._apis:
+                    found.setdefault(provider, pinned.api)
         return found
 
     def serve(
@@ -152,7 +152,7 @@ class Servers:
         """The credentials that the request may run on, the preferred one first; None where none is needed."""
         if byok_api_key is not None:
             own = self._keyring.recognise(asked.provider, byok_api_key, field="byok_api_key")
-            if (asked.provider, own.surface) not in self._surfaces:
+            if (asked.provider, own.api) not in self._apis:
                 raise UnsupportedOption(
                     f"byok_api_key of kind '{own.credential.kind}' opens a part of '{asked.provider}' that is not "
                     "served here",
@@ -160,13 +160,13 @@ class Servers:
                 )
             return (own,)
         if not self._keyring.needs_key(asked.provider):
-            return (None,) if (asked.provider, None) in self._surfaces else ()
+            return (None,) if (asked.provider, None) in self._apis else ()
         return tuple(
-            pinned for pinned in self._keyring.of(asked.provider) if (asked.provider, pinned.surface) in self._surfaces
+            pinned for pinned in self._keyring.of(asked.provider) if (asked.provider, pinned.api) in self._apis
         )
 
     def _choose(self, asked: Model, candidates: tuple[Pinned | None, ...], today: date) -> tuple[Pinned | None, Model]:
-        """The first credential whose surface runs the model itself, else the first that runs a successor of it."""
+        """The first credential whose API runs the model itself, else the first that runs a successor of it."""
         if not candidates:
             names = " or ".join(self._setting_names(asked.provider))
             raise NoCredentials(
@@ -175,9 +175,9 @@ class Servers:
             )
         found: list[tuple[Pinned | None, Model]] = []
         for pinned in candidates:
-            surface = None if pinned is None else pinned.surface
-            model = served_on(asked, surface, today, self._catalogue)
-            if model is not None and (not model.surfaces or surface in model.surfaces):
+            api = None if pinned is None else pinned.api
+            model = served_on(asked, api, today, self._catalogue)
+            if model is not None and (not model.apis or api in model.apis):
                 found.append((pinned, model))
         itself = [(pinned, model) for pinned, model in found if model is asked]
         if itself:
@@ -190,9 +190,9 @@ class Servers:
                     f"Model '{asked.id}' was retired on {asked.retired}; its successor is '{found[0][1].id}'"
                 )
             return found[0]
-        surfaces = " or ".join(f"'{surface}'" for surface in asked.surfaces)
+        apis = " or ".join(f"'{api}'" for api in asked.apis)
         raise NoCredentials(
-            f"No credentials for model '{asked.provider}/{asked.id}', which runs on {surfaces} only: "
+            f"No credentials for model '{asked.provider}/{asked.id}', which runs on {apis} only: "
             f"set {' or '.join(self._setting_names(asked.provider))}, or send your own key as byok_api_key"
         )
 

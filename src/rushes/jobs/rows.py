@@ -74,7 +74,7 @@ def job_from(row: Row) -> Job:
         completed_at=row["completed_at"],
         cancelled_at=row["cancelled_at"],
         files_expire_at=row["files_expire_at"],
-        surface=row["surface"],
+        api=row["surface"],
         credential=row["credential"],
         byok=bool(row["byok"]),
         fallbacks=Fallbacks.from_json(row["fallbacks"]),

@@ -221,7 +221,7 @@ def _route(serving: Serving) -> Fallback:
         name=f"{serving.asked.provider}/{serving.asked.id}",
         provider=serving.model.provider,
         model=serving.model.id,
-        surface=None if serving.pinned is None else serving.pinned.surface,
+        api=None if serving.pinned is None else serving.pinned.api,
         credential=None if serving.pinned is None else serving.pinned.fingerprint,
         lane=_lane(serving),
         lane_capacity=serving.model.concurrency,

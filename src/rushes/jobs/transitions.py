@@ -218,7 +218,7 @@ async def reroute(transaction: Transaction, row: Row, job: Job, fallback: Fallba
     columns = {
         "served_provider": fallback.provider,
         "served_model": fallback.model,
-        "surface": fallback.surface,
+        "surface": fallback.api,
         "credential": fallback.credential,
         "request": fallback.request(job.request).to_json(),
         "cost_usd": None if fallback.cost_usd is None else str(fallback.cost_usd),

@@ -135,7 +135,7 @@ class Recovery:
     async def reconcile(self, job_id: str, provider_video_id: str) -> None:
         """Go on with what the provider shows under this id. Raises UnsupportedOption where its id is not enough."""
         job = await self._store.get(job_id)
-        adapter = self._adapters.get((job.served_provider, job.surface))
+        adapter = self._adapters.get((job.served_provider, job.api))
         if adapter is None:
             raise NotRecoverable(f"Job '{job_id}' ran at '{job.served_provider}', which is not served any more")
         await self._store.reconcile(job_id, adapter.handle_for(provider_video_id), provider_video_id)

@@ -18,10 +18,10 @@ SHORTEST_KEY = 8
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """A credential, and which surface of its provider it opens."""
+    """A credential, and which API of its provider it opens."""
 
     credential: Credential
-    surface: str | None
+    api: str | None
 
     @property
     def fingerprint(self) -> str:
@@ -44,9 +44,9 @@ class Keyring:
         """The credentials for this provider; none if nothing is configured."""
         return self._by_provider.get(provider, ())
 
-    def find(self, provider: str, surface: str | None) -> Pinned | None:
-        """The credential for one surface of a provider."""
-        return next((pinned for pinned in self.of(provider) if pinned.surface == surface), None)
+    def find(self, provider: str, api: str | None) -> Pinned | None:
+        """The credential for one API of a provider."""
+        return next((pinned for pinned in self.of(provider) if pinned.api == api), None)
 
     def needs_key(self, provider: str) -> bool:
         """Whether this provider takes credentials at all."""

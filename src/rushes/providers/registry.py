@@ -12,7 +12,7 @@ from typing import Final
 from rushes.errors import StartupError
 from rushes.providers.declaration import Declaration
 
-Surface = tuple[str, str | None]
+ProviderApi = tuple[str, str | None]
 """A provider, and which of its APIs where it has several."""
 
 ADAPTERS: Final = (

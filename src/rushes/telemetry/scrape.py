@@ -57,7 +57,7 @@ class Scrape:
             # Callers' own keys are nobody else's business.
             if circuit.byok:
                 continue
-            values = (circuit.provider, circuit.surface or "", circuit.credential or "")
+            values = (circuit.provider, circuit.api or "", circuit.credential or "")
             states.add_metric(values, LEVELS[health.state])
             failures.add_metric(values, health.failures)
         return [states, failures]

@@ -183,7 +183,7 @@ def google(model_id: str) -> Model:
 
 
 @pytest.mark.parametrize(
-    ("asked", "surface", "runs"),
+    ("asked", "api", "runs"),
     [
         ("veo-3.0-generate-001", "vertex", "veo-3.1-generate-001"),
         ("veo-3.0-generate-001", "gemini", "gemini-omni-1.2-flash"),
@@ -193,8 +193,8 @@ def google(model_id: str) -> Model:
         ("gemini-omni-1.1-flash", "gemini", "gemini-omni-1.1-flash"),
     ],
 )
-def test_a_retired_model_is_served_by_its_successor_on_the_surface(asked: str, surface: str | None, runs: str) -> None:
-    assert served(google(asked), surface, TODAY, SHIPPED) is google(runs)
+def test_a_retired_model_is_served_by_its_successor_on_the_api(asked: str, api: str | None, runs: str) -> None:
+    assert served(google(asked), api, TODAY, SHIPPED) is google(runs)
 
 
 def test_a_model_runs_itself_until_the_day_of_its_retirement() -> None:
@@ -203,7 +203,7 @@ def test_a_model_runs_itself_until_the_day_of_its_retirement() -> None:
     assert served(model, "vertex", date(2026, 6, 30), SHIPPED) is not model
 
 
-def test_without_a_successor_on_the_surface_nothing_serves_it() -> None:
+def test_without_a_successor_on_the_api_nothing_serves_it() -> None:
     assert served(google("veo-3.0-generate-001"), None, TODAY, SHIPPED) is None
     assert served(google("veo-3.0-generate-001"), "elsewhere", TODAY, SHIPPED) is None
 
@@ -214,4 +214,4 @@ def test_successors_are_followed_until_one_is_alive(tmp_path: Path) -> None:
     chain[2] += "retired = 2026-02-01\nsuccessors = { any = 'three' }\n"
     (tmp_path / "acme.toml").write_text("[[models]]".join(chain))
     catalogue = load(tmp_path)
-    assert served(catalogue.models()[0], "any surface", TODAY, catalogue) is catalogue.find("acme", "three")
+    assert served(catalogue.models()[0], "any API", TODAY, catalogue) is catalogue.find("acme", "three")

@@ -154,13 +154,13 @@ def test_successors_that_lead_round_in_a_circle_are_refused(tmp_path: Path) -> N
         written(tmp_path, f"{HEAD}{MODEL}successors = {{ any = 'two' }}\n{two}successors = {{ any = 'one' }}\n")
 
 
-def test_a_successor_must_be_served_on_its_surface(tmp_path: Path) -> None:
-    two = MODEL.replace('"one"', '"two"') + "surfaces = ['east']\n"
+def test_a_successor_must_be_served_on_its_api(tmp_path: Path) -> None:
+    two = MODEL.replace('"one"', '"two"') + "apis = ['east']\n"
     with pytest.raises(StartupError, match=r"model 'one', field 'successors\.west'"):
         written(tmp_path, f"{HEAD}{MODEL}successors = {{ west = 'two' }}\n{two}")
     assert written(tmp_path, f"{HEAD}{MODEL}successors = {{ east = 'two' }}\n{two}").models()
 
 
-def test_an_upstream_id_belongs_to_a_surface(tmp_path: Path) -> None:
-    model = written(tmp_path, HEAD + MODEL + "surfaces = ['east', 'west']\nupstream_ids = { west = 'uno' }").models()[0]
+def test_an_upstream_id_belongs_to_an_api(tmp_path: Path) -> None:
+    model = written(tmp_path, HEAD + MODEL + "apis = ['east', 'west']\nupstream_ids = { west = 'uno' }").models()[0]
     assert (model.upstream_id("west"), model.upstream_id("east"), model.upstream_id(None)) == ("uno", "one", "one")

@@ -291,8 +291,8 @@ class Known(ScriptedProvider):
         return {"name": provider_video_id}
 
 
-async def test_the_adapter_of_the_jobs_surface_makes_the_handle(engine: Engine, recovery: RecoveryStore) -> None:
-    await unknown(engine, surface="cloud")
+async def test_the_adapter_of_the_jobs_api_makes_the_handle(engine: Engine, recovery: RecoveryStore) -> None:
+    await unknown(engine, api="cloud")
     adapters: dict[tuple[str, str | None], Provider] = {
         ("scripted", None): ScriptedProvider(),
         ("scripted", "cloud"): Known(),

@@ -63,7 +63,7 @@ def test_a_successor_that_goes_on_the_same_day_does_not_count() -> None:
     assert ending.successors == {}
 
 
-def test_each_surface_has_its_own_successor_and_any_is_for_the_rest() -> None:
+def test_each_api_has_its_own_successor_and_any_is_for_the_rest() -> None:
     ending = the_ending(
         model("old", retired=TODAY, successors={"any": "plain", "cloud": "rich"}), model("plain"), model("rich")
     )

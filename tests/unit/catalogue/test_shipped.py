@@ -44,16 +44,16 @@ def test_a_model_is_found_by_its_full_name(model: Model) -> None:
     assert choose(CATALOGUE, model.id, model.provider) is model
 
 
-@pytest.mark.parametrize("surface", ["gemini", "vertex"])
+@pytest.mark.parametrize("api", ["gemini", "vertex"])
 @pytest.mark.parametrize("model", CATALOGUE.models("google"), ids=lambda model: model.id)
-def test_a_retired_model_of_google_is_served_on_both_surfaces_by_a_live_one(model: Model, surface: str) -> None:
+def test_a_retired_model_of_google_is_served_on_both_apis_by_a_live_one(model: Model, api: str) -> None:
     if model.retired is None:
-        assert model.surfaces
+        assert model.apis
         return
-    runs = served(model, surface, TODAY, CATALOGUE)
+    runs = served(model, api, TODAY, CATALOGUE)
     assert runs is not None
     assert runs.retired is None
-    assert surface in runs.surfaces
+    assert api in runs.apis
     complete_for(model, runs, VideoRequest("a kite"), test=False)
 
 

@@ -24,7 +24,7 @@ from tests.fixtures.new_jobs import fallback
 @pytest.mark.parametrize("cost_usd", [None, Decimal("0.10"), Decimal(0)])
 def test_fallbacks_survive_json(cost_usd: Decimal | None) -> None:
     request = VideoRequest("A dog", aspect_ratio="16:9", resolution=None, duration_s=4, generate_audio=False)
-    one = fallback(cost_usd=cost_usd, options=pinned_options(request), warnings=("W",), surface="vertex")
+    one = fallback(cost_usd=cost_usd, options=pinned_options(request), warnings=("W",), api="vertex")
     kept = Fallbacks((one, fallback(name="b/c")), used=1)
     assert Fallbacks.from_json(kept.to_json()) == kept
 

@@ -1,4 +1,4 @@
-"""What serves a request: which model, on which surface, with whose key; and what is refused instead."""
+"""What serves a request: which model, on which API, with whose key; and what is refused instead."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ OMNI = model("gemini-omni-1.2-flash")
 STORYBOARD = model("storyboard", "animatic")
 
 
-def our_key(surface: str) -> Pinned:
-    return Pinned(Credential("api_key", f"our-key-of-{surface}"), surface)
+def our_key(api: str) -> Pinned:
+    return Pinned(Credential("api_key", f"our-key-of-{api}"), api)
 
 
 def servers(
     *keys: str,
     on_retired: OnRetired = OnRetired.SUCCESSOR,
-    surfaces: tuple[tuple[str, str | None], ...] = SURFACES,
+    apis: tuple[tuple[str, str | None], ...] = SURFACES,
 ) -> Servers:
-    """Servers whose operator has a key for each of these surfaces of Google, the preferred one first."""
+    """Servers whose operator has a key for each of these APIs of Google, the preferred one first."""
     return Servers(
         CATALOGUE,
-        Keyring(SHAPES, {"google": [our_key(surface) for surface in keys]}),
-        surfaces=surfaces,
+        Keyring(SHAPES, {"google": [our_key(api) for api in keys]}),
+        apis=apis,
         setting_names=lambda provider: (f"SETTING_OF_{provider}", "ANOTHER"),
         on_retired=on_retired,
     )
@@ -67,25 +67,25 @@ def serve(
     return by.serve(asked, VideoRequest("a kite", **options), test=test, byok_api_key=byok, today=today)
 
 
-# Which surface.
+# Which API.
 
 
-def test_a_model_runs_on_the_surface_that_has_it() -> None:
+def test_a_model_runs_on_the_api_that_has_it() -> None:
     serving = serve(servers("gemini", "vertex"), VEO_31)
     assert (serving.model, serving.pinned, serving.byok) == (VEO_31, our_key("vertex"), False)
     assert serving.warnings == ()
 
 
 @pytest.mark.parametrize(("first", "second"), [("gemini", "vertex"), ("vertex", "gemini")])
-def test_of_two_surfaces_that_have_it_the_preferred_key_decides(first: str, second: str) -> None:
+def test_of_two_apis_that_have_it_the_preferred_key_decides(first: str, second: str) -> None:
     assert serve(servers(first, second), OMNI).pinned == our_key(first)
 
 
-def test_a_key_of_a_surface_without_an_adapter_is_not_used() -> None:
+def test_a_key_of_a_api_without_an_adapter_is_not_used() -> None:
     only_gemini = (("animatic", None), ("google", "gemini"))
-    assert serve(servers("vertex", "gemini", surfaces=only_gemini), OMNI).pinned == our_key("gemini")
+    assert serve(servers("vertex", "gemini", apis=only_gemini), OMNI).pinned == our_key("gemini")
     with pytest.raises(NoCredentials):
-        serve(servers("vertex", surfaces=only_gemini), OMNI)
+        serve(servers("vertex", apis=only_gemini), OMNI)
 
 
 def test_without_credentials_the_settings_and_the_other_way_are_named() -> None:
@@ -96,7 +96,7 @@ def test_without_credentials_the_settings_and_the_other_way_are_named() -> None:
     assert "set SETTING_OF_google or ANOTHER, or send your own key as byok_api_key" in message
 
 
-def test_a_model_of_another_surface_says_which_one_it_needs() -> None:
+def test_a_model_of_another_api_says_which_one_it_needs() -> None:
     with pytest.raises(NoCredentials, match="runs on 'vertex' only: set SETTING_OF_google"):
         serve(servers("gemini"), VEO_31)
 
@@ -104,7 +104,7 @@ def test_a_model_of_another_surface_says_which_one_it_needs() -> None:
 # Retirement.
 
 
-def test_a_retired_model_is_served_by_the_successor_of_its_surface() -> None:
+def test_a_retired_model_is_served_by_the_successor_of_its_api() -> None:
     by_gemini = serve(servers("gemini"), VEO_3)
     assert by_gemini.model is OMNI
     assert by_gemini.request.duration_s == 8
@@ -140,9 +140,9 @@ def test_an_operator_may_refuse_retired_models() -> None:
 
 
 def test_a_retired_model_without_a_successor_here_is_refused() -> None:
-    surfaces = (*SURFACES, ("google", "elsewhere"))
+    apis = (*SURFACES, ("google", "elsewhere"))
     with pytest.raises(ModelRetired, match="has no successor here"):
-        serve(servers("elsewhere", surfaces=surfaces), VEO_3)
+        serve(servers("elsewhere", apis=apis), VEO_3)
 
 
 def test_a_retired_model_without_credentials_lacks_credentials_first() -> None:
@@ -159,19 +159,19 @@ def test_the_callers_key_is_used_and_not_ours() -> None:
     assert serving.pinned == Pinned(Credential("api_key", OWN_KEY), "gemini")
 
 
-def test_the_callers_key_needs_none_of_ours_and_decides_the_surface() -> None:
+def test_the_callers_key_needs_none_of_ours_and_decides_the_api() -> None:
     assert serve(servers(), VEO_3, byok=OWN_KEY).model is OMNI
     assert serve(servers("gemini"), VEO_3, byok=OWN_ACCOUNT).model is VEO_31
 
 
-def test_the_callers_key_for_another_surface_is_not_replaced_by_ours() -> None:
+def test_the_callers_key_for_another_api_is_not_replaced_by_ours() -> None:
     with pytest.raises(NoCredentials, match="runs on 'vertex' only"):
         serve(servers("vertex"), VEO_31, byok=OWN_KEY)
 
 
 def test_the_callers_key_for_what_is_not_served_here_is_refused_by_its_kind() -> None:
     with pytest.raises(UnsupportedOption, match="of kind 'service_account'") as caught:
-        serve(servers("gemini", surfaces=SURFACES[:2]), OMNI, byok=OWN_ACCOUNT)
+        serve(servers("gemini", apis=SURFACES[:2]), OMNI, byok=OWN_ACCOUNT)
     assert caught.value.field == "byok_api_key"
 
 
@@ -238,7 +238,7 @@ DAYS = st.dates(date(2026, 1, 1), date(2028, 1, 1))
 
 
 @given(asked=ASKED, keys=KEYS, today=DAYS, byok=st.sampled_from([None, OWN_KEY, OWN_ACCOUNT]))
-def test_what_serves_is_alive_on_the_surface_of_its_key(
+def test_what_serves_is_alive_on_the_api_of_its_key(
     asked: Model, keys: list[str], today: date, byok: str | None
 ) -> None:
     try:
@@ -248,7 +248,7 @@ def test_what_serves_is_alive_on_the_surface_of_its_key(
     served, pinned = serving.model, serving.pinned
     assert pinned is not None
     assert served.retired is None or served.retired > today
-    assert not served.surfaces or pinned.surface in served.surfaces
+    assert not served.apis or pinned.api in served.apis
     assert serving.byok is (byok is not None)
     assert (pinned.credential.secret == byok) is serving.byok
     assert (served is asked) or asked.retired is not None
@@ -265,10 +265,10 @@ def test_an_operator_who_refuses_successors_gets_the_model_asked_for_or_an_error
     assert serving.model is asked
 
 
-def test_the_surfaces_in_use_are_the_keyless_and_those_with_a_key_the_preferred_first() -> None:
-    assert servers().surfaces_in_use() == {"animatic": None}
-    assert servers("vertex", "gemini").surfaces_in_use() == {"animatic": None, "google": "vertex"}
-    assert servers("vertex", "gemini", surfaces=SURFACES[:2]).surfaces_in_use() == {
+def test_the_apis_in_use_are_the_keyless_and_those_with_a_key_the_preferred_first() -> None:
+    assert servers().apis_in_use() == {"animatic": None}
+    assert servers("vertex", "gemini").apis_in_use() == {"animatic": None, "google": "vertex"}
+    assert servers("vertex", "gemini", apis=SURFACES[:2]).apis_in_use() == {
         "animatic": None,
         "google": "gemini",
     }

@@ -29,11 +29,11 @@ def serve(*, needs_key: bool, configured: str | None = None, byok: str | None = 
     servers = Servers(
         load().extended(entry, [model]),
         Keyring(shapes, pinned),
-        surfaces=[("my-gpu", None)],
+        apis=[("my-gpu", None)],
         setting_names=lambda name: (f"THE_SETTING_OF_{name}",),
         on_retired=OnRetired.SUCCESSOR,
     )
-    assert ("my-gpu" in servers.surfaces_in_use()) is (not needs_key or configured is not None)
+    assert ("my-gpu" in servers.apis_in_use()) is (not needs_key or configured is not None)
     return servers.serve(model, VideoRequest("a kite"), test=False, byok_api_key=byok, today=date(2026, 11, 22))
 
 

@@ -55,7 +55,7 @@ def test_an_api_key_opens_the_gemini_api() -> None:
 
 def test_the_json_of_a_service_account_opens_vertex() -> None:
     pinned = recognise(account())
-    assert (pinned.surface, pinned.credential.kind) == ("vertex", "service_account")
+    assert (pinned.api, pinned.credential.kind) == ("vertex", "service_account")
 
 
 @pytest.mark.parametrize("secret", [API_KEY, account(), "\n " + account()])
@@ -126,7 +126,7 @@ def test_a_fingerprint_tells_keys_apart_and_nothing_of_them() -> None:
     assert len(one.fingerprint) == 12
 
 
-def test_a_keyring_finds_the_key_of_a_surface() -> None:
+def test_a_keyring_finds_the_key_of_a_api() -> None:
     gemini, vertex = (Pinned(Credential("api_key", f"key-of-{name}"), name) for name in ("gemini", "vertex"))
     keyring = Keyring(SHAPES, {"google": [vertex, gemini]})
     assert keyring.of("google") == (vertex, gemini)

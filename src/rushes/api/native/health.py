@@ -86,7 +86,7 @@ async def readyz(request: Request) -> Response:
     breakers = [
         BreakerView(
             provider=circuit.provider,
-            surface=circuit.surface,
+            surface=circuit.api,
             credential=circuit.credential,
             state=health.state,
             failures=health.failures,

@@ -72,9 +72,9 @@ class ModelView(BaseModel):
     retired: date | None = Field(description="When it ends or ended at its provider.")
     successor: str | None = Field(
         description="The model that runs in its place once it is retired; null if none does, or while that depends on"
-        " the surface."
+        " the API."
     )
-    successors: dict[str, str | None] = Field(description="The same for each of the provider's surfaces.")
+    successors: dict[str, str | None] = Field(description="The same for each of the provider's APIs.")
     surfaces: list[str] = Field(description="Which of the provider's APIs offer it; empty where there is only one.")
     allowed: dict[str, list[Any]] = Field(description="Every value that each option takes.")
     defaults: dict[str, Any] = Field(description="What an option becomes when it is left out.")
@@ -170,7 +170,7 @@ def _views(services: Services, models: Sequence[Model]) -> list[ModelView]:
 def model_view(services: Services, model: Model, today: date) -> ModelView:
     """The model as callers see it today."""
     retired = model.retired is not None and model.retired <= today
-    successors = {surface: _successor(services, model, surface, today) for surface in model.successors}
+    successors = {api: _successor(services, model, api, today) for api in model.successors}
     return ModelView(
         id=model.id,
         provider=model.provider,
@@ -181,12 +181,12 @@ def model_view(services: Services, model: Model, today: date) -> ModelView:
         created=0 if model.released is None else _seconds(model.released),
         capabilities=capabilities(model),
         status="retired" if retired else "available",
-        has_credentials=model.provider in services.served_surfaces,
+        has_credentials=model.provider in services.served_apis,
         released=model.released,
         retired=model.retired,
         successor=_successor_in_use(services, model, successors, today),
         successors=successors,
-        surfaces=list(model.surfaces),
+        surfaces=list(model.apis),
         allowed=allowed(model),
         defaults=defaults(model),
         inputs=model.inputs,
@@ -250,25 +250,25 @@ def defaults(model: Model) -> dict[str, Any]:
     }
 
 
-def _successor(services: Services, model: Model, surface: str | None, today: date) -> str | None:
-    """The model named as successor on this surface or, where that is retired as well, the one that serves it."""
-    named = model.successors.get(surface or "any", model.successors.get("any"))
+def _successor(services: Services, model: Model, api: str | None, today: date) -> str | None:
+    """The model named as successor on this API or, where that is retired as well, the one that serves it."""
+    named = model.successors.get(api or "any", model.successors.get("any"))
     successor = None if named is None else services.catalogue.find(model.provider, named)
-    running = None if successor is None else served(successor, surface, today, services.catalogue)
+    running = None if successor is None else served(successor, api, today, services.catalogue)
     return None if running is None else running.id
 
 
-def _successor_in_use(services: Services, model: Model, by_surface: dict[str, str | None], today: date) -> str | None:
-    """On the surface that we use; where we use none, what all surfaces agree on."""
-    surface = services.served_surfaces.get(model.provider)
-    if surface is not None:
-        return _successor(services, model, surface, today)
-    agreed = set(by_surface.values())
+def _successor_in_use(services: Services, model: Model, by_api: dict[str, str | None], today: date) -> str | None:
+    """On the API that we use; where we use none, what all APIs agree on."""
+    api = services.served_apis.get(model.provider)
+    if api is not None:
+        return _successor(services, model, api, today)
+    agreed = set(by_api.values())
     return agreed.pop() if len(agreed) == 1 else None
 
 
 def _provider(services: Services, entry: ProviderEntry) -> ProviderView:
-    return ProviderView(id=entry.provider, name=entry.name, has_credentials=entry.provider in services.served_surfaces)
+    return ProviderView(id=entry.provider, name=entry.name, has_credentials=entry.provider in services.served_apis)
 
 
 def _seconds(day: date) -> int:

@@ -52,11 +52,11 @@ def _instead(services: Services) -> list[str]:
     today = datetime.fromtimestamp(services.clock.now_ms() / 1000, UTC).date()
     found: list[str] = []
     # The embedded provider last: it draws no more than a sketch.
-    for provider in sorted(services.served_surfaces, key=lambda name: name == "animatic"):
-        surface = services.served_surfaces[provider]
+    for provider in sorted(services.served_apis, key=lambda name: name == "animatic"):
+        api = services.served_apis[provider]
         for model in services.catalogue.models(provider):
             lives = model.retired is None or model.retired > today
-            if lives and (not model.surfaces or surface in model.surfaces):
+            if lives and (not model.apis or api in model.apis):
                 found.append(f"{provider}/{model.id}")
                 break
     return found[:SUGGESTIONS]

@@ -21,20 +21,20 @@ SHIPPED = load()
 
 def view(*models: Model, served: dict[str, str | None] | None = None, today: date = TODAY) -> ModelView:
     """The first of these models as callers see it."""
-    services = SimpleNamespace(catalogue=Catalogue([], models), served_surfaces=served or {})
+    services = SimpleNamespace(catalogue=Catalogue([], models), served_apis=served or {})
     return model_view(cast("Services", services), models[0], today)
 
 
 def google(model_id: str, served: dict[str, str | None] | None = None) -> ModelView:
     model = SHIPPED.find("google", model_id)
     assert model is not None
-    services = SimpleNamespace(catalogue=SHIPPED, served_surfaces=served or {})
+    services = SimpleNamespace(catalogue=SHIPPED, served_apis=served or {})
     return model_view(cast("Services", services), model, TODAY)
 
 
 @pytest.mark.parametrize("model", SHIPPED.models(), ids=lambda model: f"{model.provider}/{model.id}")
 def test_every_shipped_model_can_be_shown(model: Model) -> None:
-    services = SimpleNamespace(catalogue=SHIPPED, served_surfaces={})
+    services = SimpleNamespace(catalogue=SHIPPED, served_apis={})
     shown = model_view(cast("Services", services), model, TODAY)
     assert shown.full_id == f"{model.provider}/{model.id}"
     assert set(shown.defaults) <= {*shown.allowed, "n"}
@@ -92,7 +92,7 @@ def test_no_successor_is_named_where_the_last_one_is_retired() -> None:
         ({"google": "vertex"}, "veo-3.1-generate-001"),
     ],
 )
-def test_the_surface_in_use_decides_on_the_successor(served: dict[str, Any], successor: str | None) -> None:
+def test_the_api_in_use_decides_on_the_successor(served: dict[str, Any], successor: str | None) -> None:
     shown = google("veo-3.0-generate-001", served)
     assert shown.successor == successor
     assert shown.successors == {"gemini": "gemini-omni-1.2-flash", "vertex": "veo-3.1-generate-001"}

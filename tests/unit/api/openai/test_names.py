@@ -25,7 +25,7 @@ def services(
 ) -> Services:
     parts: dict[str, Any] = {
         "catalogue": catalogue,
-        "served_surfaces": served or {"animatic": None},
+        "served_apis": served or {"animatic": None},
         "model_aliases": aliases or {},
         "clock": SystemClock(),
     }

@@ -84,7 +84,7 @@ def test_other_shapes_are_not_for_bedrock(secret: str) -> None:
 def test_aws_keys_are_not_for_google() -> None:
     with pytest.raises(InvalidRequest):
         recognised("google", json.dumps(KEYS))
-    assert recognised("google", json.dumps(SERVICE_ACCOUNT)).surface == "vertex"
+    assert recognised("google", json.dumps(SERVICE_ACCOUNT)).api == "vertex"
 
 
 def test_each_secret_part_is_kept_out_of_messages() -> None:
