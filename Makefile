@@ -44,7 +44,7 @@ bench: setup ## Measure speed and memory on this machine
 	@if [ -e bench/__main__.py ]; then $(BIN)/python -m bench; else echo "there is no benchmark here yet"; fi
 
 docs: setup ## Regenerate the parts of the documentation that follow from the code
-	@$(BIN)/python docs/generate.py
+	@$(BIN)/python -m docs.generate
 
 lock: $(UV) ## Pin what pyproject.toml asks for, with hashes, in the lock files
 	@$(UV) pip compile -q pyproject.toml --universal --generate-hashes --no-header -o requirements.lock

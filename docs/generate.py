@@ -13,6 +13,7 @@ from typing import Any
 import annotated_types
 from pydantic.fields import FieldInfo
 
+from docs.commands import commands_page
 from rushes.app.providers import Providers, configured_providers
 from rushes.catalogue.load import ProviderEntry
 from rushes.catalogue.model import Model, Price
@@ -30,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
 PROVIDERS = ROOT / "docs" / "reference" / "providers.md"
 JOB_STATES = ROOT / "docs" / "design" / "job-states.md"
+COMMANDS = ROOT / "docs" / "reference" / "commands.md"
 LAYOUT = ROOT / "docs" / "design" / "layout.md"
 SHARED_PLACES = ROOT / "docs" / "reference" / "shared-places.md"
 EXAMPLE = ROOT / "rushes.example.toml"
@@ -72,6 +74,7 @@ def generated() -> dict[Path, str]:
         PROVIDERS: providers_page(configured_providers(Settings.model_construct(), SystemClock())),
         EXAMPLE: example_file(),
         JOB_STATES: job_states_page(),
+        COMMANDS: commands_page(),
         LAYOUT: _filled(LAYOUT, "layout", layout()),
         SHARED_PLACES: _filled(SHARED_PLACES, "shared places", shared_places_table()),
         ROOT / "src/rushes/db/migrations/sqlite.sql": schema(),
