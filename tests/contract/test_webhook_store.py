@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from rushes.domain.job import Problem, State
-from rushes.domain.notification import Listener
+from rushes.domain.job_webhook import JobWebhook
 from rushes.errors import DeliveryNotFound, NotRedeliverable, WebhookLimitReached, WebhookNotFound
 from rushes.jobs.store import JobStore
 from rushes.webhooks.endpoint import Delivery, DeliveryState, Endpoint
@@ -22,7 +22,7 @@ from tests.fixtures.scripted_provider import stored_video
 ROOM = Room(of_lane=2, of_account=3)
 LEASE_S = 60.0
 URL = "https://example.com/hook?token=t"
-OWN = Listener("sealed", "https://own.example.com/hook")
+OWN = JobWebhook("sealed", "https://own.example.com/hook")
 FAILED = Settlement(status=500, error="the receiver answered 500", duration_ms=1, wait_s=5)
 GIVEN_UP = Settlement(status=500, error="the receiver answered 500", duration_ms=1)
 DELIVERED = Settlement(status=200, duration_ms=1)
@@ -44,9 +44,9 @@ async def register(
     return await store.create(name, ACCOUNT, Change(url, events, None, enabled=True), f"sealed {name}")
 
 
-async def finish(desk: Desk, number: int = 1, listener: Listener | None = None) -> None:
+async def finish(desk: Desk, number: int = 1, webhook: JobWebhook | None = None) -> None:
     """A job from its creation to its end."""
-    await desk.jobs.create(new_job(number, listener=listener))
+    await desk.jobs.create(new_job(number, webhook=webhook))
     claimed, leases = (await desk.claim())[f"job_{number}"], desk.leases()
     await leases.intend(claimed, attempt_id=f"att_{number}", part=0, n=1)
     await leases.accept(claimed, f"att_{number}", {}, None)
@@ -84,7 +84,7 @@ async def test_each_change_that_callers_see_is_told_once_to_each_who_listens(
     await register(store, "whe_1")
     await register(store, "whe_2", events=("video.failed", "video.completed"))
     await store.create("whe_3", "acct_2", Change(URL, None, None, enabled=True), "sealed")
-    await finish(desk, listener=OWN)
+    await finish(desk, webhook=OWN)
     assert await outbox.has_news()
     assert sum([await outbox.write_messages(1) for _ in range(3)]) == 2
     assert not await outbox.has_news()
@@ -335,7 +335,7 @@ async def test_an_account_gets_one_signing_secret_however_many_ask(store: Webhoo
 
 
 async def test_what_was_never_told_is_found(desk: Desk, store: WebhookStore, outbox: Outbox) -> None:
-    await finish(desk, listener=OWN)
+    await finish(desk, webhook=OWN)
     assert [row["job_id"] for row in await desk.rows(UNTOLD)] == ["job_1"]
     await outbox.write_messages(100)
     assert len(await outbox.owed()) == 2

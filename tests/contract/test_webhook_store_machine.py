@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from rushes.domain.job import Problem, State
-from rushes.domain.notification import Listener
+from rushes.domain.job_webhook import JobWebhook
 from rushes.jobs.store import JobStore
 from rushes.webhooks.endpoint import Delivery
 from rushes.webhooks.outbox import UNTOLD, Outbox, Room, Settlement, before_deletion
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 LEASE_S = 30.0
 ROOM = Room(of_lane=2, of_account=100)
-OWN = Listener("sealed", "https://own.example.com/hook")
+OWN = JobWebhook("sealed", "https://own.example.com/hook")
 OUTCOMES = {
     "delivered": Settlement(status=200),
     "pending": Settlement(status=500, error="500", wait_s=10),
@@ -110,7 +110,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(listens=st.booleans())
     def create(self, listens: bool) -> None:
         number = len(self.jobs)
-        self.wait_for(self.desk.jobs.create(new_job(number, listener=OWN if listens else None)))
+        self.wait_for(self.desk.jobs.create(new_job(number, webhook=OWN if listens else None)))
         self.jobs[f"job_{number}"] = True
         if listens:
             self.listening.add(f"job_{number}")

@@ -89,7 +89,7 @@ class Caller:
             if self._chance.happens(0.7):
                 self._world.wake()
             job_id = made.answer if isinstance(made, Replay) else made.id
-            if new.asked.listener is not None:
+            if new.asked.webhook is not None:
                 self._world.receivers.listened.add(job_id)
             return job_id
 
@@ -103,7 +103,7 @@ class Caller:
         listens = self._chance.happens(0.4)
         return new_job(
             self.number,
-            listener=self._world.receivers.listener(self._account_id, self.number) if listens else None,
+            webhook=self._world.receivers.job_webhook(self._account_id, self.number) if listens else None,
             account_id=self._account_id,
             request=VideoRequest(prompt=f"scene {self.number}", n=n),
             hold_s=self._chance.pick([0, 0, 1, 5]),

@@ -9,7 +9,7 @@ from typing import Any
 
 from rushes.db.database import Database
 from rushes.domain.job import Job
-from rushes.domain.notification import Listener
+from rushes.domain.job_webhook import JobWebhook
 from rushes.jobs.store import JobStore
 from rushes.net.client import HttpClient
 from rushes.sealing import Sealer
@@ -64,10 +64,10 @@ class Receivers:
         change = Change(ENDPOINT_URL, None, None, enabled=True)
         await WebhookStore(database).create(ENDPOINT, account_id, change, SEALER.seal("whsec_c2VjcmV0", ENDPOINT))
 
-    def listener(self, account_id: str, number: int) -> Listener:
+    def job_webhook(self, account_id: str, number: int) -> JobWebhook:
         """A URL that comes with a job; two jobs each share a host."""
         url = f"https://receiver-{number % 2}.example/{number}?token=secret"
-        return Listener(SEALER.seal(url, account_id), shown_url(url))
+        return JobWebhook(SEALER.seal(url, account_id), shown_url(url))
 
     def check_rest(self, ledger: Ledger) -> Iterable[str]:
         """Whoever asked to be told of a job was told of its end, or given up; and of each change once."""

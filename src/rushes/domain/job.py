@@ -20,7 +20,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from rushes.domain.fallbacks import NO_FALLBACKS, Fallbacks
-from rushes.domain.notification import Listener
+from rushes.domain.job_webhook import JobWebhook
 from rushes.domain.output import StoredVideo
 from rushes.domain.progress import Handle, estimate_percent
 from rushes.domain.request import VideoRequest
@@ -223,7 +223,7 @@ class Job:
     fallbacks: Fallbacks = NO_FALLBACKS
     asked_model: str | None = None
     source_job_id: str | None = None
-    listener: Listener | None = None
+    webhook: JobWebhook | None = None
     request_id: str | None = None
     traceparent: str | None = None
     abort_requested: bool = False

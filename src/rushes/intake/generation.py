@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from rushes.catalogue.params import lift_portable
 from rushes.catalogue.size import with_size
 from rushes.domain.fallbacks import MOST_FALLBACKS
-from rushes.domain.notification import Listener
+from rushes.domain.job_webhook import JobWebhook
 from rushes.domain.request import Role, VideoRequest
 from rushes.errors import FieldError, InvalidRequest
 from rushes.intake.body import refuse_unknown, shaped
@@ -119,8 +119,8 @@ def given_media(body: GenerationBody) -> list[GivenMedia]:
     return media
 
 
-def asked_of(content: dict[str, Any], listener_of: Callable[[str, Sequence[str] | None], Listener]) -> Asked:
-    """What a body asks for; `listener_of` makes a webhook's address and events something that a job may keep.
+def asked_of(content: dict[str, Any], webhook_of: Callable[[str, Sequence[str] | None], JobWebhook]) -> Asked:
+    """What a body asks for; `webhook_of` makes a webhook's address and events something that a job may keep.
 
     Raises InvalidRequest, UnknownField, UnsupportedOption or RefusedInput naming the field.
     """
@@ -144,9 +144,9 @@ def asked_of(content: dict[str, Any], listener_of: Callable[[str, Sequence[str] 
     )
     if body.size is not None:
         video = with_size(video, body.size)
-    listener = None
+    webhook = None
     if body.webhook_url is not None:
-        listener = listener_of(body.webhook_url, body.webhook_events)
+        webhook = webhook_of(body.webhook_url, body.webhook_events)
     elif body.webhook_events is not None:
         message = "webhook_events: Needs a webhook_url to tell"
         raise InvalidRequest(message, [FieldError("webhook_events", message)])
@@ -158,5 +158,5 @@ def asked_of(content: dict[str, Any], listener_of: Callable[[str, Sequence[str] 
         response_format=body.response_format or "url",
         byok_api_key=body.byok_api_key,
         fallback_models=tuple(body.fallback_models or ()),
-        listener=listener,
+        webhook=webhook,
     )

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from rushes.domain.fallbacks import NO_FALLBACKS, Fallback, Fallbacks
-from rushes.domain.notification import Listener
+from rushes.domain.job_webhook import JobWebhook
 from rushes.domain.request import VideoRequest
 from rushes.media.inputs import GivenMedia
 from rushes.money.costs import Reservation, reservation_for
@@ -27,7 +27,7 @@ class Asked:
     """The model's name as the caller wrote it, to be shown again, where that is not `model` and `provider`."""
     source_job_id: str | None = None
     """The job whose video this one is made from."""
-    listener: Listener | None = None
+    webhook: JobWebhook | None = None
 
     def __repr__(self) -> str:
         return f"Asked(model={self.model!r}, provider={self.provider!r})"
@@ -88,7 +88,7 @@ class NewJob:
             "fallbacks": self.fallbacks.to_json(),
             "asked_model": asked.asked_model,
             "source_job_id": asked.source_job_id,
-            "listener": None if asked.listener is None else asked.listener.to_json(),
+            "listener": None if asked.webhook is None else asked.webhook.to_json(),
             "request_id": self.request_id,
             "traceparent": self.traceparent,
         }

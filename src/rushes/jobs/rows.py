@@ -11,7 +11,7 @@ from pydantic_core import from_json
 from rushes.db.database import Row
 from rushes.domain.fallbacks import Fallbacks
 from rushes.domain.job import Job, Problem, State, Trouble
-from rushes.domain.notification import Listener
+from rushes.domain.job_webhook import JobWebhook
 from rushes.domain.output import StoredVideo
 from rushes.domain.request import VideoRequest
 
@@ -80,7 +80,7 @@ def job_from(row: Row) -> Job:
         fallbacks=Fallbacks.from_json(row["fallbacks"]),
         asked_model=row["asked_model"],
         source_job_id=row["source_job_id"],
-        listener=Listener.from_json(row["listener"]),
+        webhook=JobWebhook.from_json(row["listener"]),
         # A webhook's snapshot of a deleted job may be older than these columns.
         request_id=row.get("request_id"),
         traceparent=row.get("traceparent"),

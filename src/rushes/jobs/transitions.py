@@ -76,7 +76,7 @@ INSERT_EVENT = "INSERT INTO job_events (job_id, at, state, cause) VALUES (:job_i
 INSERT_CHANGE = """
 INSERT INTO job_events (job_id, at, state, cause, unannounced)
 VALUES (:job_id, :now, :state, :cause,
-        CASE WHEN :has_listener = 1
+        CASE WHEN :has_webhook = 1
                   OR EXISTS (SELECT 1 FROM webhook_endpoints WHERE account_id = :account_id AND enabled = 1)
              THEN 1 END)
 RETURNING unannounced
@@ -334,7 +334,7 @@ async def _record_change(transaction: Transaction, job: Row, to: State, cause: s
         account_id=job["account_id"],
         state=to,
         cause=cause,
-        has_listener=int(job["listener"] is not None),
+        has_webhook=int(job["listener"] is not None),
     )
     assert recorded is not None
     if recorded["unannounced"] is not None:

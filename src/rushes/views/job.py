@@ -162,8 +162,8 @@ def accepted_options(job: Job) -> dict[str, Any]:
             for item in request.media
         ]
         or None,
-        "webhook_url": None if job.listener is None else job.listener.shown_url,
-        "webhook_events": None if job.listener is None or job.listener.events is None else list(job.listener.events),
+        "webhook_url": None if job.webhook is None else job.webhook.shown_url,
+        "webhook_events": None if job.webhook is None or job.webhook.events is None else list(job.webhook.events),
         "fallback_models": [fallback.name for fallback in job.fallbacks.models] or None,
         "additional_params": dict(request.additional_params),
     }

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rushes.db.database import Database, Row, Transaction, fetch_one
-from rushes.domain.notification import Listener
+from rushes.domain.job_webhook import JobWebhook
 from rushes.ids import new_id
 from rushes.webhooks.endpoint import Delivery, DeliveryState, lane_of, shown_url
 from rushes.webhooks.message import TYPE_OF_STATE, MessageType
@@ -37,7 +37,7 @@ SELECT seq, job_id, state, at FROM job_events WHERE job_id = :job_id AND unannou
 
 ANNOUNCED = "UPDATE job_events SET unannounced = NULL WHERE seq = :seq"
 
-LISTENER_OF = "SELECT account_id, listener FROM jobs WHERE id = :job_id"
+JOB_WEBHOOK = "SELECT account_id, listener FROM jobs WHERE id = :job_id"
 
 ENABLED_ENDPOINTS = """
 SELECT id, url, events FROM webhook_endpoints WHERE account_id = :account_id AND enabled = 1 ORDER BY id
@@ -295,7 +295,7 @@ async def _announce(transaction: Transaction, news: Sequence[Row]) -> set[tuple[
     """Write the messages of changes; returns the lanes that are to be woken, after all deliveries are written."""
     lanes: set[tuple[str, str]] = set()
     for change in news:
-        job = await fetch_one(transaction, LISTENER_OF, job_id=change["job_id"])
+        job = await fetch_one(transaction, JOB_WEBHOOK, job_id=change["job_id"])
         kind = TYPE_OF_STATE.get(change["state"])
         if job is not None and kind is not None:
             lanes |= await _write(transaction, change, job, kind)
@@ -317,11 +317,11 @@ async def _write(transaction: Transaction, change: Row, job: Row, kind: MessageT
         for endpoint in await transaction.fetch(ENABLED_ENDPOINTS, account_id=account_id)
         if endpoint["events"] is None or kind in json.loads(endpoint["events"])
     ]  # fmt: skip
-    listener = Listener.from_json(job["listener"])
-    if listener is not None and (listener.events is None or kind in listener.events):
+    webhook = JobWebhook.from_json(job["listener"])
+    if webhook is not None and (webhook.events is None or kind in webhook.events):
         receivers.append(
-            {"endpoint_id": None, "sealed_url": listener.sealed_url, "shown_url": listener.shown_url,
-             "lane": lane_of(account_id, listener.shown_url)}
+            {"endpoint_id": None, "sealed_url": webhook.sealed_url, "shown_url": webhook.shown_url,
+             "lane": lane_of(account_id, webhook.shown_url)}
         )  # fmt: skip
     for receiver in receivers:
         await transaction.execute(

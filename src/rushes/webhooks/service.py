@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from rushes.accounts.keys import Caller
 from rushes.clock import Clock
-from rushes.domain.notification import Listener
+from rushes.domain.job_webhook import JobWebhook
 from rushes.errors import RefusedAddress, RefusedInput
 from rushes.ids import new_id
 from rushes.net.client import HttpClient, Sink
@@ -50,11 +50,11 @@ class WebhookService:
         self._clock = clock
         self._https_only = https_only
 
-    def listener(self, caller: Caller, url: str, events: Sequence[str] | None) -> Listener:
+    def job_webhook(self, caller: Caller, url: str, events: Sequence[str] | None) -> JobWebhook:
         """Whom a job's caller wants told, as the job keeps it. Raises RefusedInput."""
         self._check(url, "webhook_url")
         sealed_url = self._secrets.seal(url, caller.account_id)
-        return Listener(sealed_url, shown_url(url), None if events is None else tuple(events))
+        return JobWebhook(sealed_url, shown_url(url), None if events is None else tuple(events))
 
     async def create(
         self, caller: Caller, url: str, events: tuple[str, ...] | None, description: str | None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rushes.domain.notification import Listener
+from rushes.domain.job_webhook import JobWebhook
 from rushes.intake.generation import LONGEST_PROMPT, GenerationBody, asked_of
 
 
@@ -47,10 +47,10 @@ def test_every_option_that_is_given_is_asked_for() -> None:
             "webhook_url": "https://example.com/told",
             "webhook_events": ["video.failed"],
         },
-        lambda url, events: Listener("sealed", url, None if events is None else tuple(events)),
+        lambda url, events: JobWebhook("sealed", url, None if events is None else tuple(events)),
     )
     request = asked.request
     assert (request.aspect_ratio, request.resolution, request.duration_s) == ("16:9", "720p", 4)
     assert (request.seed, request.n, request.additional_params) == (0, 2, {"k": 1})
     assert [(item.role, item.field) for item in asked.media] == [("video", "video")]
-    assert asked.listener == Listener("sealed", "https://example.com/told", ("video.failed",))
+    assert asked.webhook == JobWebhook("sealed", "https://example.com/told", ("video.failed",))

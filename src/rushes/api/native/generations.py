@@ -95,7 +95,7 @@ async def create_generation(request: Request, caller: AuthenticatedUnmetered) ->
         if earlier is not None:
             return await _answer(request, caller, earlier, is_kept=True)
     services = services_of(request)
-    asked = asked_of(content, partial(services.webhooks.listener, caller))
+    asked = asked_of(content, partial(services.webhooks.job_webhook, caller))
     made = await services.jobs.create(caller, asked, once)
     return await _answer(request, caller, made, is_kept=once is not None)
 

@@ -82,7 +82,7 @@ class QuoteView(QuotedView):
 async def quote_generation(request: Request, caller: Reader) -> Response:
     """Takes the body of a generation and checks it as one; nothing is stored, and no media are fetched or decoded."""
     services = services_of(request)
-    asked = asked_of(await read_json_object(request), partial(services.webhooks.listener, caller))
+    asked = asked_of(await read_json_object(request), partial(services.webhooks.job_webhook, caller))
     return json_response(_quote(await services.jobs.quote(caller, asked)))
 
 

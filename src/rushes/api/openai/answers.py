@@ -99,7 +99,7 @@ async def start(
         model, name = model_named(services, name), DEFAULT_MODEL if name is None else name
     try:
         asked = replace(
-            asked_of({**content, "model": model}, partial(services.webhooks.listener, caller)),
+            asked_of({**content, "model": model}, partial(services.webhooks.job_webhook, caller)),
             asked_model=name,
             source_job_id=None if source is None else source.id,
         )

@@ -1,4 +1,4 @@
-"""Whom a job's caller wants told of its changes: kept with the job, read by whoever tells."""
+"""The webhook that a caller named in the request of one job. The job keeps it; the webhook outbox reads it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
-    """A URL that came with a job. It may hold a token, so it is kept sealed; `shown_url` is without query.
+class JobWebhook:
+    """The URL and events of a job's own webhook. The URL may hold a token, so it is sealed; `shown_url` has no query.
 
-    `events` None means all.
+    `events` None means all events.
     """
 
     sealed_url: str
@@ -21,13 +21,13 @@ class Listener:
     events: tuple[str, ...] | None = None
 
     def to_json(self) -> str:
-        """The versioned form that the job row keeps."""
+        """Encode for the job's row, with the version of this format. The column keeps its first name, `listener`."""
         content: dict[str, Any] = {"version": VERSION, "sealed_url": self.sealed_url, "shown_url": self.shown_url}
         return json.dumps({**content, "events": self.events})
 
     @classmethod
-    def from_json(cls, text: str | None) -> Listener | None:
-        """The listener that `to_json` wrote."""
+    def from_json(cls, text: str | None) -> JobWebhook | None:
+        """Decode what `to_json` wrote; None stays None. Raises ValueError for a newer format."""
         if text is None:
             return None
         content = json.loads(text)
