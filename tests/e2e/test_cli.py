@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -397,23 +398,43 @@ def test_ctrl_c_under_way_says_how_to_watch_on(service: Service, key: Key, termi
     assert "Cancel the job" not in shown.seen
 
 
-def test_an_interrupt_without_a_terminal_cancels_nothing_and_says_how(
-    held: Service, held_key: Key, tmp_path: Path
-) -> None:
+@contextmanager
+def generating(service: Service, key: Key, cwd: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """`rushes generate` without a terminal, which ends with the test."""
     process = subprocess.Popen(
-        [RUSHES, "generate", "a lighthouse", *QUICK],
-        cwd=tmp_path,
-        env=environment(held, held_key),
+        [RUSHES, "generate", "a lighthouse", *options],
+        cwd=cwd,
+        env=environment(service, key),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def read_until(process: subprocess.Popen[str], words: str) -> None:
+    """Read what the process says up to a line with these words."""
     assert process.stderr is not None
-    while "waiting" not in process.stderr.readline():
-        pass
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=WITHIN_S)
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if words in line:
+            return
+    raise AssertionError(f"the command ended without {words!r}: {lines}")
+
+
+def test_an_interrupt_without_a_terminal_cancels_nothing_and_says_how(
+    held: Service, held_key: Key, tmp_path: Path
+) -> None:
+    with generating(held, held_key, tmp_path, *QUICK) as process:
+        read_until(process, "waiting")
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=WITHIN_S)
     assert process.returncode == 130
     assert "rushes jobs cancel job_" in errors
     assert output == ""
@@ -422,23 +443,12 @@ def test_an_interrupt_without_a_terminal_cancels_nothing_and_says_how(
 def test_a_watch_goes_on_through_a_crash_of_the_service(start: Start, tmp_path: Path) -> None:
     service = start()
     key = service.key()
-    process = subprocess.Popen(
-        [RUSHES, "generate", "a lighthouse", "-m", "animatic/slow", "-d", "1", "-o", "x.mp4"],
-        cwd=tmp_path,
-        env=environment(service, key),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    while "in progress" not in process.stderr.readline():
-        pass
-    service.kill()
-    while "trying again" not in process.stderr.readline():
-        pass
-    service.start()
-    output, errors = process.communicate(timeout=60)
+    with generating(service, key, tmp_path, "-m", "animatic/slow", "-d", "1", "-o", "x.mp4") as process:
+        read_until(process, "in progress")
+        service.kill()
+        read_until(process, "trying again")
+        service.start()
+        output, errors = process.communicate(timeout=WITHIN_S)
     assert process.returncode == 0, errors
     assert "answers again" in errors
     assert output == "x.mp4\n"
