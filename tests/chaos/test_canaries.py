@@ -237,7 +237,7 @@ class Caller:
         return await self._client.post(GENERATIONS, data=body, headers={"Content-Type": kind})
 
 
-@pytest.mark.timeout(dose(150, 1800))
+@pytest.mark.timeout(dose(900, 3600))
 async def test_no_secret_turns_up_where_it_does_not_belong(
     start: Start, gemini: EchoingGemini, farm: EchoingOpenaiShape
 ) -> None:

@@ -20,6 +20,7 @@ from indoxhub import Client
 from PIL import Image
 
 from tests.fixtures.service import Key, Service
+from tests.fixtures.time_limits import GENEROUS_S
 
 QUICK: dict[str, Any] = {"model": "animatic/storyboard", "duration": 1, "resolution": "360p", "generate_audio": False}
 """The cheapest video there is to draw."""
@@ -74,7 +75,7 @@ def job_of(started: dict[str, Any]) -> str:
 
 def post(service: Service, path: str, **options: Any) -> requests.Response:
     with requests.Session() as session:
-        return session.post(service.url + path, timeout=10, **options)
+        return session.post(service.url + path, timeout=GENEROUS_S, **options)
 
 
 class TestHandshake:
@@ -127,7 +128,7 @@ class TestHandshake:
     def test_the_cookie_alone_does_not_authenticate(self, service: Service, client: Client) -> None:
         with requests.Session() as session:
             session.cookies.set("access_token", client.access_token)
-            answer = session.get(f"{service.url}/api/v1/videos/jobs", timeout=10)
+            answer = session.get(f"{service.url}/api/v1/videos/jobs", timeout=GENEROUS_S)
         assert answer.status_code == 401
 
     def test_a_token_cannot_be_exchanged_for_another(self, service: Service, client: Client) -> None:
@@ -214,7 +215,7 @@ class TestVideos:
         job = client.wait_for_video_job(job_id, check_interval=0.05, callback=seen.append)
         assert seen[-1]["status"] == job["status"] == "completed"
         assert job["result"]["video_url"].startswith(service.url)
-        assert client.session.get(job["result"]["video_url"], timeout=10).content[4:8] == b"ftyp"
+        assert client.session.get(job["result"]["video_url"], timeout=GENEROUS_S).content[4:8] == b"ftyp"
 
 
 class TestWaiting:
@@ -419,7 +420,7 @@ class TestMedia:
             client.session.headers["Prefer"] = "wait=60"
             response = client.videos("A lighthouse", **QUICK)
             video_url = response["data"][0]["url"]
-            assert client.session.get(video_url, timeout=10).content[4:8] == b"ftyp"
+            assert client.session.get(video_url, timeout=GENEROUS_S).content[4:8] == b"ftyp"
             response = client.videos("A lighthouse", response_format="b64_json", **QUICK)
             assert base64.b64decode(response["data"][0]["b64_json"])[4:8] == b"ftyp"
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.time_limits import GENEROUS_S
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs" / "guides" / "adding-a-provider.md"
 FILE = re.compile(r"^```\w+ file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINE = re.compile(r"^```text add=(\S+)\n( .*?\n)```$", re.MULTILINE)
 LINKED = re.compile(r"`((?:src|tests|docs)/[\w./-]+\.\w+)`")
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "e2e", "live", "compat")
-SUITE_S = 60
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def run(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=SUITE_S,
+        timeout=GENEROUS_S,
         check=False,
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.fixtures.service import Answer, Client, Service
+from tests.fixtures.time_limits import GENEROUS_S
 
 GENERATIONS = "/api/v1/videos/generations"
 MEBIBYTE = b" " * 1024**2
@@ -268,7 +269,7 @@ async def test_a_body_announced_as_too_large_is_refused_unread(held: Service, un
         f"POST {GENERATIONS} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {unchanging_account}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {65 * 1024**2}\r\n\r\n".encode()
     )
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), GENEROUS_S)
     writer.close()
     await writer.wait_closed()
     assert head.startswith(b"HTTP/1.1 413 ")

@@ -239,12 +239,13 @@ async def test_secret_keys_are_rotated_while_a_job_runs(start: Start, fake: Gemi
 
 
 async def test_a_key_sealed_with_a_lost_secret_key_fails_its_job(start: Start, fake: Gemini) -> None:
-    settings = google_settings(fake, RUSHES_SECRET_KEYS=OLD, RUSHES_HOLD_S=2)
+    settings = google_settings(fake, RUSHES_SECRET_KEYS=OLD, RUSHES_HOLD_S=3600)
     service = start(**settings)
     key = service.key(test=False).text
     async with Client(service, key) as client:
         job_id = (await client.generate(prompt="sealed away", byok_api_key=CANARY)).ok()["job_id"]
     service.kill()
+    service.change("UPDATE jobs SET available_at = 0")
     other = start(data_dir=service.data_dir, **{**settings, "RUSHES_SECRET_KEYS": NEW})
     async with Client(other, key) as client:
         job = await client.reached(job_id)

@@ -20,12 +20,12 @@ from typing import Any
 import pytest
 
 from tests.fixtures.service import Key, Service
+from tests.fixtures.time_limits import GENEROUS_S
 from tests.fixtures.warm import run_warm
 
 RUSHES = Path(sys.executable).with_name("rushes")
 QUICK = ["--model", "animatic/storyboard", "--duration", "1", "--resolution", "360p", "--no-audio"]
 NOBODY = "http://127.0.0.1:9"
-WITHIN_S = 30.0
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., Service]
@@ -47,7 +47,7 @@ def rushes(service: Service, key: Key, tmp_path: Path) -> Run:
 
     def run(*arguments: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
         return run_warm(
-            arguments, cwd=tmp_path, env=environment(service, key, **more), stdin=stdin, timeout_s=2 * WITHIN_S
+            arguments, cwd=tmp_path, env=environment(service, key, **more), stdin=stdin, timeout_s=GENEROUS_S
         )
 
     return run
@@ -72,7 +72,7 @@ class Terminal:
 
     def reads(self, pattern: str) -> str:
         """What is on the screen once the pattern is."""
-        give_up = time.monotonic() + WITHIN_S
+        give_up = time.monotonic() + GENEROUS_S
         while re.search(pattern, self.seen) is None:
             assert time.monotonic() < give_up, f"{pattern!r} never came:\n{self.seen}"
             assert self._read(), f"it ended before {pattern!r} came:\n{self.seen}"
@@ -83,7 +83,7 @@ class Terminal:
 
     def exit_code(self, *, pressing: str = "") -> int:
         """How it ends. `pressing` is typed again each second, as people do who see nothing happen."""
-        give_up = time.monotonic() + WITHIN_S
+        give_up = time.monotonic() + GENEROUS_S
         press_at = time.monotonic() + 1
         while self._read():
             assert time.monotonic() < give_up, self.seen
@@ -434,7 +434,7 @@ def test_an_interrupt_without_a_terminal_cancels_nothing_and_says_how(
     with generating(held, held_key, tmp_path, *QUICK) as process:
         read_until(process, "waiting")
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=WITHIN_S)
+        output, errors = process.communicate(timeout=GENEROUS_S)
     assert process.returncode == 130
     assert "rushes jobs cancel job_" in errors
     assert output == ""
@@ -448,7 +448,7 @@ def test_a_watch_goes_on_through_a_crash_of_the_service(start: Start, tmp_path: 
         service.kill()
         read_until(process, "trying again")
         service.start()
-        output, errors = process.communicate(timeout=WITHIN_S)
+        output, errors = process.communicate(timeout=GENEROUS_S)
     assert process.returncode == 0, errors
     assert "answers again" in errors
     assert output == "x.mp4\n"

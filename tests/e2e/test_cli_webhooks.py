@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.conftest import Start
 from tests.fixtures.receiver import ALLOWED, receiving
 from tests.fixtures.service import Client, Service, until
+from tests.fixtures.time_limits import GENEROUS_S
 from tests.fixtures.warm import run_warm
 
 
@@ -24,7 +25,7 @@ async def test_a_receiver_is_registered_tested_and_its_dead_message_sent_again(t
 
     def rushes(*arguments: str) -> subprocess.CompletedProcess[str]:
         env = {"PATH": os.defpath, "RUSHES_BASE_URL": telling.url, "RUSHES_API_KEY": key}
-        return run_warm(["webhooks", *arguments], cwd=telling.folder, env=env, timeout_s=60)
+        return run_warm(["webhooks", *arguments], cwd=telling.folder, env=env, timeout_s=GENEROUS_S)
 
     with receiving() as receiver:
         made = rushes("create", f"{receiver.url}/500", "--event", "video.cancelled")

@@ -15,8 +15,7 @@ import pytest
 from rushes.media.probe import probe_video
 from tests.e2e.conftest import Start
 from tests.fixtures.processes import RUSHES
-
-DEMO_S = 60
+from tests.fixtures.time_limits import GENEROUS_S
 
 
 def play(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -27,7 +26,7 @@ def play(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[st
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=DEMO_S,
+        timeout=GENEROUS_S,
         check=False,
     )
 
@@ -76,7 +75,12 @@ def test_the_printed_commands_work(played: subprocess.CompletedProcess[str], fol
     wait = r"""until \1 | grep '"status":"completed"'; do sleep 0.2; done"""
     script = re.sub(r"^(curl -s \S+/jobs/\$JOB .*)$", wait, script, flags=re.MULTILINE)
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], cwd=folder, capture_output=True, text=True, timeout=30, check=False
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=GENEROUS_S,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert probe_video(str(folder / "video.mp4")).duration_s == 8

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from tests.e2e.conftest import Start
-from tests.fixtures.service import JOB_S, Client, Service
+from tests.fixtures.service import Client, Service
+from tests.fixtures.time_limits import GENEROUS_S
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def stored_files(service: Service) -> list[Path]:
     return [path for path in (service.data_dir / "storage").rglob("*") if path.is_file()]
 
 
-async def gone(service: Service, *, within_s: float = JOB_S) -> None:
+async def gone(service: Service, *, within_s: float = GENEROUS_S) -> None:
     for _ in range(int(within_s / 0.1)):
         if not stored_files(service):
             return

@@ -21,6 +21,7 @@ from PIL import Image
 from tests.e2e.conftest import Start
 from tests.fixtures.media import image, noise, pixel_bomb, video
 from tests.fixtures.service import Client, Service
+from tests.fixtures.time_limits import GENEROUS_S
 from tests.unit.net.test_guard import DISGUISES
 
 UPLOADS = "/api/v1/uploads"
@@ -252,7 +253,7 @@ async def test_two_gigabytes_are_refused_unread(service: Service, path: str, con
         f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key.text}\r\nContent-Type: {content_type}\r\n"
         f"Content-Length: {2 * 1024**3}\r\n\r\n".encode()
     )
-    answer = await asyncio.wait_for(reader.read(), 5)
+    answer = await asyncio.wait_for(reader.read(), GENEROUS_S)
     assert answer.startswith(b"HTTP/1.1 413")
     assert b"body_too_large" in answer
     writer.close()
@@ -292,7 +293,7 @@ async def test_an_upload_that_is_no_media_is_refused_by_its_beginning(service: S
         f"Content-Length: {500 * MIB}\r\n\r\n".encode()
         + b"%PDF-1.7".ljust(2048)
     )
-    answer = await asyncio.wait_for(reader.read(), 5)
+    answer = await asyncio.wait_for(reader.read(), GENEROUS_S)
     assert answer.startswith(b"HTTP/1.1 400")
     assert b"a PDF" in answer
     writer.close()
@@ -308,7 +309,7 @@ async def test_an_upload_that_is_cut_leaves_nothing(start: Start) -> None:
         + b"\0\0\0\x18ftypisom".ljust(3 * MIB, b"\0")
     )
     await writer.drain()
-    give_up = time.monotonic() + 5
+    give_up = time.monotonic() + GENEROUS_S
     while not input_files(service):
         assert time.monotonic() < give_up
         await asyncio.sleep(0.02)
@@ -319,15 +320,16 @@ async def test_an_upload_that_is_cut_leaves_nothing(start: Start) -> None:
 
 
 async def test_a_file_leaves_after_its_job_and_not_before(start: Start) -> None:
-    service = start(RUSHES_INPUT_GRACE_S=0.3, RUSHES_TEST_HOLD_S=2)
+    service = start(RUSHES_INPUT_GRACE_S=0.3, RUSHES_TEST_HOLD_S=3600)
     content = text(image())
     async with Client(service, service.key().text) as client:
         started = [await client.create(input_image=content) for _ in range(3)]
         assert len(input_files(service)) == 1
         await asyncio.sleep(1)
         assert len(input_files(service)) == 1
-        await client.completed([one["job_id"] for one in started])
-        give_up = time.monotonic() + 5
+        for one in started:
+            (await client.cancel(one["job_id"])).ok()
+        give_up = time.monotonic() + GENEROUS_S
         while input_files(service) or service.rows("SELECT 1 FROM inputs UNION ALL SELECT 1 FROM job_inputs"):
             assert time.monotonic() < give_up
             await asyncio.sleep(0.05)
@@ -366,7 +368,10 @@ async def test_a_sixty_megabyte_body_holds_nobody_up(client: Client, tmp_path: P
             waits.append(time.perf_counter() - began)
 
     knocking = asyncio.create_task(knock())
+    began = time.perf_counter()
     headers = {"Content-Type": "application/json"}
     (await client.post("/api/v1/videos/generations", data=io.BytesIO(body), headers=headers)).ok()
+    took_s = time.perf_counter() - began
     knocking.cancel()
-    assert max(waits) < 0.5
+    # A service that stopped for it would do so for most of the time.
+    assert max(waits) < took_s / 3, (len(waits), took_s)

@@ -19,6 +19,7 @@ import pytest
 
 import rushes
 from tests.e2e.conftest import Start
+from tests.fixtures.time_limits import GENEROUS_S
 from tests.fixtures.upstreams.film import tiny_mp4
 from tests.fixtures.upstreams.openai_shape import OpenaiShape
 
@@ -27,7 +28,6 @@ BIN = Path(sys.executable).parent
 LISTENING = re.compile(r"listening .*url=(http://127\.0\.0\.1:\d+)")
 WAN = "Wan-AI/Wan2.2-T2V-A14B-Diffusers"
 FARM_KEY = "sk-render-farm-0123456789"
-PATIENCE_S = 30.0
 
 
 def blocks(language: str) -> list[str]:
@@ -103,7 +103,7 @@ class Caller:
         return await self.ended(answer["job_id"])
 
     async def ended(self, job_id: str) -> dict[str, Any]:
-        give_up = time.monotonic() + PATIENCE_S
+        give_up = time.monotonic() + GENEROUS_S
         while True:
             _, job = await self.call("GET", f"/api/v1/videos/jobs/{job_id}")
             if job["status"] in ("completed", "failed"):
@@ -114,7 +114,7 @@ class Caller:
 
 
 async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(GENEROUS_S):
         while not happened():  # noqa: ASYNC110 - what happens is another process's doing
             await asyncio.sleep(0.02)
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -112,7 +113,7 @@ async def interrupted(first: Service, second: Service, fake: Gemini, stop: Calla
             made = await asyncio.gather(*(client.generate(prompt=prompt, model=OMNI) for prompt in prompts))
             jobs |= {prompt: answer.ok()["job_id"] for prompt, answer in zip(prompts, made, strict=True)}
         stop()
-        return {prompt: await there.reached(job_id, within_s=90) for prompt, job_id in jobs.items()}
+        return {prompt: await there.reached(job_id) for prompt, job_id in jobs.items()}
 
 
 def assert_paid_once(jobs: dict[str, Any], fake: Gemini) -> None:
@@ -126,18 +127,21 @@ def assert_paid_once(jobs: dict[str, Any], fake: Gemini) -> None:
 async def test_a_job_is_begun_by_the_other_service_as_soon_as_it_is_made(
     start: Start, url: str, tmp_path: Path
 ) -> None:
-    """By its signal, for the worker looks by itself only every five seconds."""
+    """By its signal, for the worker looks by itself only every five seconds: in twenty it would find these four."""
     busy = start(data_dir=tmp_path / "shared", **on(url, RUSHES_MOST_IN_FLIGHT=1))
-    begun = "SELECT COUNT(DISTINCT worker_id) FROM jobs WHERE state <> 'queued'"
+    begun = "SELECT COUNT(*), COUNT(DISTINCT worker_id) FROM jobs WHERE state <> 'queued'"
     key = busy.key().text
     async with Client(busy, key) as client:
         await client.create(model="animatic/stuck", duration=5)
-        await until(lambda: run_sql(url, begun) == [(1,)])
+        await until(lambda: run_sql(url, begun) == [(1, 1)])
         start(data_dir=tmp_path / "shared", **on(url))
     # Over a new connection: the service may have closed the idle one meanwhile.
     async with Client(busy, key) as client:
-        await client.create(model="animatic/stuck", duration=5)
-        await until(lambda: run_sql(url, begun) == [(2,)], within_s=4)
+        began = time.monotonic()
+        for number in (2, 3, 4, 5):
+            await client.create(model="animatic/stuck", duration=5)
+            await until(lambda number=number: run_sql(url, begun) == [(number, 2)])  # type: ignore[misc]
+        assert time.monotonic() - began < 15
 
 
 async def test_a_database_killed_under_load_loses_nothing_that_was_answered(start: Start) -> None:

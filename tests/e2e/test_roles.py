@@ -25,6 +25,7 @@ from tests.fixtures.postgres import run_sql, shared_server
 from tests.fixtures.receiver import ALLOWED, Receiver, receiving
 from tests.fixtures.s3 import S3Server, s3, s3_settings
 from tests.fixtures.service import Client, Service, until
+from tests.fixtures.time_limits import GENEROUS_S
 from tests.fixtures.upstreams.gemini import Gemini
 
 __all__ = ["s3"]
@@ -257,7 +258,7 @@ async def test_an_upgrade_process_by_process_fails_no_request_and_loses_no_job(
 async def ask(fleet: Fleet, key: str, number: int, jobs: dict[str, str], stop: asyncio.Event) -> None:
     """A caller behind a balancer, which goes round and passes over a front that is not there; no 5xx is pardoned."""
     count = 0
-    timeout = aiohttp.ClientTimeout(total=30)
+    timeout = aiohttp.ClientTimeout(total=GENEROUS_S)
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}, timeout=timeout) as session:
         while not stop.is_set():
             count += 1

@@ -18,7 +18,8 @@ from PIL import Image
 from tests.e2e.conftest import Start
 from tests.fixtures.media import image
 from tests.fixtures.s3 import KEY_ID, SECRET, S3Server, s3, s3_server, s3_settings
-from tests.fixtures.service import JOB_S, Client, Service
+from tests.fixtures.service import Client, Service
+from tests.fixtures.time_limits import GENEROUS_S
 
 __all__ = ["s3"]
 
@@ -45,7 +46,7 @@ async def client(presigning: Service) -> AsyncIterator[Client]:
 
 async def empty(s3: S3Server, bucket: str, prefix: str) -> None:
     """Returns when nothing of this name is in the bucket."""
-    for _ in range(int(JOB_S / 0.1)):
+    for _ in range(int(GENEROUS_S / 0.1)):
         left = [name for name in await asyncio.to_thread(s3.everything, bucket) if name.startswith(prefix)]
         if not left:
             return
@@ -147,7 +148,7 @@ async def test_a_job_waits_for_a_bucket_that_is_away(start: Start) -> None:
         async with Client(service, service.key().text) as client:
             server.kill()
             job_id = (await client.create())["job_id"]
-            for _ in range(int(JOB_S / 0.1)):
+            for _ in range(int(GENEROUS_S / 0.1)):
                 if "storing_will_be_repeated" in service.log_text():
                     break
                 await asyncio.sleep(0.1)

@@ -21,7 +21,7 @@ PROMPT = "a lighthouse that nobody may read of"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"
 METRICS_TOKEN = "a token for metrics"
-HOLD_S = 1
+HOLD_S = 3
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 
 

@@ -17,13 +17,13 @@ import pytest
 from docs import generate
 from rushes.settings import Settings, load_settings
 from tests.fixtures.service import Service
+from tests.fixtures.time_limits import GENEROUS_S
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
 BLOCK = re.compile(r"^```(bash|python) test\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ROUTE = re.compile(r"`(GET|HEAD|POST|PUT|PATCH|DELETE) (/[^`\s]*)`")
 USUAL_URL = "http://127.0.0.1:8080"
-EXAMPLES_S = 30
 
 
 def name_of(page: Path) -> str:
@@ -99,6 +99,6 @@ def test_the_examples_run(service: Service, page: Path, tmp_path: Path) -> None:
     commands += [[sys.executable, "-c", block] for language, block in blocks if language == "python"]
     for command in commands:
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=EXAMPLES_S, check=False
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=GENEROUS_S, check=False
         )
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 
 from rushes.logs import Lines, plain_line
+from tests.fixtures.time_limits import GENEROUS_S
 
 
 def line(**values: object) -> str:
@@ -20,7 +21,7 @@ def test_what_libraries_say_comes_in_the_same_form() -> None:
         "logging.getLogger('a.library').warning('lost %s', 'a batch')\n"
         "logging.getLogger('a.library').info('too much detail')"
     )
-    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True, timeout=GENEROUS_S)
     (only,) = done.stderr.splitlines()
     content = json.loads(only)
     assert (content["event"], content["name"], content["detail"]) == ("library", "a.library", "lost a batch")
@@ -31,7 +32,11 @@ def said_by(*lines: str) -> list[str]:
     """What a process that logs as text writes to a file."""
     code = "from rushes import logs; logs.configure('info', 'text'); import structlog; log = structlog.get_logger('x')"
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join([code, *lines])], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", "\n".join([code, *lines])],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=GENEROUS_S,
     )
     return [line.partition(" ")[2] for line in done.stderr.splitlines()]
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import rushes
+from tests.fixtures.time_limits import GENEROUS_S
 
 OF_THE_SERVER = {
     *("fastapi", "starlette", "pydantic", "sqlalchemy", "alembic", "uvicorn", "boto3", "av", "PIL", "typer", "rich"),
@@ -20,7 +21,7 @@ def imported_by(statement: str) -> set[str]:
         [sys.executable, "-c", f"{statement}\nimport sys\nprint(*sys.modules)"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=GENEROUS_S,
         check=True,
     )
     return set(done.stdout.split())

@@ -13,6 +13,7 @@ import pytest
 
 from rushes.errors import StartupError
 from rushes.secret_keys import load_or_create, parse
+from tests.fixtures.time_limits import GENEROUS_S
 
 FIRST = "first-secret-" + "a" * 32
 
@@ -83,7 +84,7 @@ def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", script, str(tmp_path / "secret_keys")]
     children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    outputs = [child.communicate(timeout=60)[0] for child in children]
+    outputs = [child.communicate(timeout=GENEROUS_S)[0] for child in children]
     assert [child.returncode for child in children] == [0, 0, 0, 0]
     assert len(set(outputs)) == 1
 

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from rushes.threads import Threads
+from tests.fixtures.time_limits import GENEROUS_S
 
 
 async def test_a_call_gives_its_result_or_its_error() -> None:
@@ -17,7 +18,7 @@ async def test_a_call_gives_its_result_or_its_error() -> None:
 
 async def test_no_more_run_at_once_than_allowed() -> None:
     threads, lock, running, most = Threads(2), threading.Lock(), 0, 0
-    together = threading.Barrier(2, timeout=10)
+    together = threading.Barrier(2, timeout=GENEROUS_S)
 
     def call() -> None:
         nonlocal running, most
@@ -37,7 +38,7 @@ async def test_a_cancelled_call_keeps_its_place_until_it_ends() -> None:
 
     def call() -> None:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(GENEROUS_S)
 
     first = asyncio.create_task(threads.run(call))
     await asyncio.to_thread(begun.wait, 10)

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.fixtures.time_limits import GENEROUS_S
+
 SERVER = {
     *("fastapi", "starlette", "uvicorn", "pydantic_settings", "sqlalchemy", "alembic", "av", "PIL", "cryptography"),
     *("structlog", "rushes.api", "rushes.app", "rushes.jobs", "rushes.db", "rushes.settings", "rushes.catalogue"),
@@ -25,7 +27,9 @@ except SystemExit:
     pass
 print("\\nIMPORTED", *sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=GENEROUS_S, check=True
+    )
     return set(done.stdout.rpartition("IMPORTED")[2].split())
 
 

@@ -17,6 +17,7 @@ from rushes import Client
 from rushes.client import AsyncClient, AsyncJob, Job, JobFailed, NotFound, Unreachable, WaitedTooLong
 from rushes.client import asynchronous as asynchronous_module
 from rushes.client import http as http_module
+from tests.fixtures.time_limits import GENEROUS_S
 from tests.integration.client.answers import STARTED, job, page
 from tests.integration.client.conftest import Scripted, cuts, says
 
@@ -174,7 +175,7 @@ for job in client.jobs():
     print(job.id)
 """
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", script], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-X", "dev", "-c", script], capture_output=True, text=True, timeout=GENEROUS_S, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "job_1\n", "")
 
@@ -195,7 +196,7 @@ except RuntimeError as error:
     print(error)
 """
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=GENEROUS_S, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "this client was used before a fork; make one in each process\n"

@@ -320,6 +320,7 @@ async def test_a_step_gives_way_while_others_hold_a_table_and_is_done_when_they_
 ) -> None:
     monkeypatch.setattr(migrate, "LOCK_PAUSE_S", 0.01)
     monkeypatch.setattr(migrate, "LOCK_S", 0.05)
+    monkeypatch.setattr(migrate, "LOCK_TRIES", 10_000)
     # All steps are due, and each of them touches the one table that there is already.
     run_sql(blank, "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
     holder = await asyncpg.connect(blank)

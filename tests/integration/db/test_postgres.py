@@ -18,6 +18,7 @@ from rushes.errors import DatabaseUnavailable, OutcomeUnknown, Overloaded, Start
 from rushes.jobs.store import JobStore
 from tests.fixtures.new_jobs import ACCOUNT, new_job
 from tests.fixtures.postgres import run_sql, shared_server
+from tests.fixtures.time_limits import GENEROUS_S
 
 PUT = "INSERT INTO doomed_files (key) VALUES (:key)"
 TOUCH = "UPDATE doomed_files SET key = key WHERE key = :key"
@@ -204,7 +205,7 @@ async def test_what_a_transaction_frozen_within_a_statement_has_locked_is_taken_
     task = asyncio.create_task(frozen.write(body))
     await locked.wait()
     other.guard()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GENEROUS_S):
         while True:
             with suppress(DatabaseUnavailable):
                 await other.write(lambda transaction: transaction.execute(TOUCH, key="a"))

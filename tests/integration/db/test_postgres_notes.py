@@ -11,6 +11,7 @@ from rushes.db.database import Transaction
 from rushes.db.postgres import PostgresDatabase
 from rushes.db.postgres_notes import LONGEST_PAYLOAD, PostgresNotes
 from tests.fixtures.postgres import run_sql, shared_server
+from tests.fixtures.time_limits import GENEROUS_S
 
 
 class Station:
@@ -22,7 +23,7 @@ class Station:
         self.stop_listening = self.database.listen("jobs", self.heard.put_nowait)
 
     async def next(self) -> str:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(GENEROUS_S):
             return await self.heard.get()
 
     async def tell(self, *payloads: str, channel: str = "jobs") -> None:
@@ -43,7 +44,7 @@ def url() -> Iterator[str]:
 async def find_each_other(here: Station, there: Station) -> None:
     """Return when both hear each other, which a process that has just begun does not do at once."""
     for teller, listener in ((here, there), (there, here)):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GENEROUS_S):
             while listener.heard.empty():
                 await teller.tell("are you there")
                 await asyncio.sleep(0.02)
@@ -104,7 +105,7 @@ async def test_who_has_stopped_listening_hears_nothing_more(stations: tuple[Stat
     there.database.listen("jobs", again.put_nowait)
     there.stop_listening()
     await here.tell("1")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(GENEROUS_S):
         assert await again.get() == "1"
     assert there.heard.empty()
 

@@ -16,12 +16,12 @@ import pytest
 from deploy.grafana.dashboards import DASHBOARDS, FOLDER, Dashboard, Panel, dashboard_json
 from tests.fixtures.ports import free_port
 from tests.fixtures.service import Client, Service
+from tests.fixtures.time_limits import GENEROUS_S
 
 PROMETHEUS = shutil.which("prometheus")
 METRIC = re.compile(r"\b((?:rushes|process)_[a-z_]+)\b")
 LABELS = re.compile(r"\{[^}]*\}|by \([^)]*\)")
 PANELS = [panel for dashboard in DASHBOARDS for panel in dashboard.panels]
-SCRAPED_S = 60.0
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.name)
@@ -90,7 +90,7 @@ async def test_prometheus_answers_every_query(tmp_path: Path) -> None:
             async with session.get(f"{service.url}/metrics") as answer:
                 exported = await answer.text()
             async with prometheus_of(tmp_path, service) as url:
-                async with asyncio.timeout(SCRAPED_S):
+                async with asyncio.timeout(GENEROUS_S):
                     while not await answers(session, url):  # noqa: ASYNC110 - it is another process
                         await asyncio.sleep(0.2)
                 for panel in PANELS:

@@ -18,6 +18,7 @@ import pytest
 
 from rushes.errors import StorageUnavailable
 from rushes.media.local import LocalStorage
+from tests.fixtures.time_limits import GENEROUS_S
 
 KEY = "videos/a.mp4"
 MEBIBYTE = 1024 * 1024
@@ -180,7 +181,7 @@ async def test_a_put_cancelled_while_it_is_made_durable_leaves_nothing(
     def slow(descriptor: int) -> None:
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             loop.call_soon_threadsafe(flushing.set)
-            go_on.wait(10)
+            go_on.wait(GENEROUS_S)
 
     monkeypatch.setattr(os, "fsync", slow)
     task = asyncio.create_task(LocalStorage(tmp_path).put(KEY, mebibytes(1), max_bytes=MEBIBYTE))

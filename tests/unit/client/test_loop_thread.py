@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from rushes.client.loop_thread import LoopThread, Relay
+from tests.fixtures.time_limits import GENEROUS_S
 
 
 async def nothing() -> None:
@@ -27,10 +28,10 @@ def test_what_runs_when_it_closes_is_cancelled_and_its_caller_told() -> None:
 
     with concurrent.futures.ThreadPoolExecutor(1) as callers:
         call = callers.submit(thread.run, work())
-        assert running.wait(10)
+        assert running.wait(GENEROUS_S)
         thread.close(nothing)
         with pytest.raises(concurrent.futures.CancelledError):
-            call.result(10)
+            call.result(GENEROUS_S)
 
 
 def test_after_it_is_closed_nobody_waits_for_it() -> None:
@@ -49,7 +50,7 @@ def test_however_calls_and_the_end_cross_every_caller_gets_an_answer() -> None:
             thread.close(nothing)
             for call in calls:
                 with pytest.raises((concurrent.futures.CancelledError, RuntimeError)):
-                    call.result(10)
+                    call.result(GENEROUS_S)
 
 
 def test_what_it_closes_with_runs_once() -> None:
@@ -94,5 +95,5 @@ def test_what_a_listener_raises_cancels_the_work() -> None:
     thread = LoopThread()
     with pytest.raises(ZeroDivisionError):
         thread.run(work(), relay)
-    assert ended.wait(10)
+    assert ended.wait(GENEROUS_S)
     thread.close(nothing)

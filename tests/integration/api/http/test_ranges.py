@@ -26,6 +26,7 @@ from starlette.routing import Route
 from rushes.api.http.ranges import NoPart, Part, ServedFile, is_unchanged, parse_range, ranged_response
 from rushes.media.local import LocalStorage
 from rushes.media.storage import StoredFile
+from tests.fixtures.time_limits import GENEROUS_S
 
 KEY = "videos/a.mp4"
 DATA = bytes(range(256)) * 4096
@@ -302,7 +303,7 @@ async def test_the_file_is_closed_when_the_client_leaves(site: Site) -> None:
     writer.write(b"GET /file HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await reader.readuntil(b"\r\n\r\n")
     writer.transport.abort()
-    await asyncio.wait_for(site.storage.closed.wait(), 10)
+    await asyncio.wait_for(site.storage.closed.wait(), GENEROUS_S)
     assert site.storage.given_bytes < len(large) // 4
 
 
