@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,11 +13,14 @@ from starlette.types import ASGIApp
 
 from rushes import __version__
 from rushes.api.document import keep_true
+from rushes.api.documentation import add_documentation
 from rushes.api.errors import problem_of
 from rushes.api.http.access_log import Access, Answered
 from rushes.api.http.cors import Cors
 from rushes.api.http.fast_path import FastPath
 from rushes.api.http.lingering_close import LingeringClose
+from rushes.api.http.request_line import RequestLine
+from rushes.api.http.security_headers import SecurityHeaders
 from rushes.api.native import (
     account_keys,
     admin,
@@ -63,13 +65,12 @@ def build_http(
 
     It writes a log line for each request unless told otherwise; `answered` is told of each.
     """
-    # The documentation page is served from our own files: it works where nothing else can be reached.
-    api = FastAPIOffline(
+    api = FastAPI(
         title="rushes",
         version=__version__,
         description=DESCRIPTION,
-        redoc_url=None,
-        static_url="/docs-files",
+        openapi_url=None,
+        redirect_slashes=False,
         # A route's name is what links and generated clients call it by.
         generate_unique_id_function=lambda route: route.name,
     )
@@ -100,25 +101,28 @@ def build_http(
         api.include_router(surface.router, prefix=PREFIX, tags=["OpenAI"])
     _refuse_in_our_words(api)
     keep_true(api)
+    add_documentation(api, services.links.path_prefix)
     answers = {"/api/v1/videos/jobs": jobs.get_job_directly, f"{PREFIX}/videos": openai_videos.get_video_directly}
     # What goes the direct way reads no body, so nothing of it can be still to come.
     inner: ASGIApp = FastPath(api, LingeringClose(api), answers, refusal_of)
-    return Access(
-        Cors(inner, cors_origins) if cors_origins else inner,
-        refusal_of,
-        logs_requests=logs_requests,
-        answered=answered,
-    )
+    if cors_origins:
+        inner = Cors(inner, cors_origins)
+    return _wrapped(inner, answered, logs_requests=logs_requests)
 
 
 def build_probes(process_status: ProcessStatus, answered: Answered, *, logs_requests: bool = True) -> ASGIApp:
     """The ASGI application of a process that answers no callers: health checks and metrics, nothing else."""
-    api = FastAPI(title="rushes", version=__version__, openapi_url=None)
+    api = FastAPI(title="rushes", version=__version__, openapi_url=None, redirect_slashes=False)
     api.state.process_status = process_status
     api.include_router(health.probes)
     api.include_router(metrics.router)
     _refuse_in_our_words(api)
-    return Access(LingeringClose(api), refusal_of, logs_requests=logs_requests, answered=answered)
+    return _wrapped(LingeringClose(api), answered, logs_requests=logs_requests)
+
+
+def _wrapped(inner: ASGIApp, answered: Answered, *, logs_requests: bool) -> ASGIApp:
+    access = Access(RequestLine(inner), refusal_of, logs_requests=logs_requests, answered=answered)
+    return SecurityHeaders(access)
 
 
 def _refuse_in_our_words(api: FastAPI) -> None:

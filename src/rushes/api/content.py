@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rushes.api.http.ranges import ServedFile, is_unchanged, ranged_response
+from rushes.api.http.request_line import is_head
 from rushes.api.services import Services, services_of
 from rushes.domain.job import Job
 from rushes.domain.output import StoredVideo
@@ -42,7 +43,7 @@ async def linked_response(request: Request, job: Job, video: StoredVideo, index:
     file = _served_file(job, video, index)
     # What compares our validator is answered here: the bucket has another one for the same bytes.
     ours = "If-Range" in request.headers or is_unchanged(request.headers, file)
-    if request.method == "GET" and not ours:
+    if not is_head(request.scope) and not ours:
         url = await services_of(request).storage.link(
             video.key, ttl_s=ttl_s, content_type=file.content_type, disposition=file.disposition
         )

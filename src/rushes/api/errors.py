@@ -185,7 +185,10 @@ def _allowed(request: Request) -> list[str]:
         and route.path_regex.fullmatch(request.scope["path"])
     ]
     fewest = min((ids for ids, _ in answered), default=0)
-    return [method for method in METHODS if any(ids == fewest and method in methods for ids, methods in answered)]
+    found = {method for ids, methods in answered if ids == fewest for method in methods}
+    if "GET" in found:
+        found.add("HEAD")
+    return [method for method in METHODS if method in found]
 
 
 _DETAIL = {

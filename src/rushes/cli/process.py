@@ -120,6 +120,8 @@ async def _run(settings: Settings, role: Role, address: Address | None) -> None:
 def _server(http: ASGIApp) -> uvicorn.Server:
     import uvicorn
 
+    from rushes.api.http.server_protocol import ServerProtocol
+
     class Server(uvicorn.Server):
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
@@ -129,7 +131,7 @@ def _server(http: ASGIApp) -> uvicorn.Server:
     return Server(
         uvicorn.Config(
             http,
-            http="httptools",
+            http=ServerProtocol,
             ws="none",
             lifespan="off",
             access_log=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from starlette.datastructures import URL
 from starlette.requests import HTTPConnection
@@ -27,6 +28,11 @@ class Links:
         self._ttl_s = ttl_s
         self._public_url = None if public_url is None else public_url.rstrip("/")
         self._own_url = own_url
+
+    @property
+    def path_prefix(self) -> str:
+        """The path of the public URL, which a proxy takes away before it asks us; empty where there is none."""
+        return "" if self._public_url is None else urlsplit(self._public_url).path
 
     def expires_at_ms(self) -> int:
         """When a link made now stops working; rounded so that reads of one moment give the same link."""

@@ -120,7 +120,7 @@ def test_a_wrong_method_is_told_those_of_every_route_of_its_path() -> None:
     api.add_api_route("/elsewhere", lambda: None, methods=["PUT"])
     request.scope["app"] = api
     response = problem_of(request, HTTPException(405, headers={"Allow": "GET"}))
-    assert (response.status_code, response.headers["allow"]) == (405, "DELETE, GET")
+    assert (response.status_code, response.headers["allow"]) == (405, "DELETE, GET, HEAD")
     assert b"Allow header" in response.body
 
 
@@ -130,9 +130,9 @@ def test_a_fixed_word_in_the_place_of_an_id_is_an_address_of_its_own() -> None:
     words.add_api_route("/all", lambda: None, methods=["GET"])
     api.include_router(words, prefix="/words")
     request.scope["app"], request.scope["path"] = api, "/words/all"
-    assert problem_of(request, HTTPException(405)).headers["allow"] == "GET"
+    assert problem_of(request, HTTPException(405)).headers["allow"] == "GET, HEAD"
     request.scope["path"] = "/words/one"
-    assert problem_of(request, HTTPException(405)).headers["allow"] == "GET, PATCH"
+    assert problem_of(request, HTTPException(405)).headers["allow"] == "GET, HEAD, PATCH"
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("/secret/path"), errors.LeaseLost("job_1 of worker_2")])

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from rushes.api.http.request_line import is_head
 from rushes.media.storage import Storage
 
 # A number of more digits than any size has makes the header malformed; Python refuses to read endless ones.
@@ -105,7 +106,7 @@ async def ranged_response(
         return Response(status_code=304, headers=headers)
 
     wanted: Part | NoPart = NoPart.WHOLE
-    if request.method == "GET" and _may_be_partial(request.headers, etag, headers["Last-Modified"]):
+    if not is_head(request.scope) and _may_be_partial(request.headers, etag, headers["Last-Modified"]):
         wanted = parse_range(request.headers.get("Range"), file.size_bytes)
     if wanted is NoPart.UNSATISFIABLE:
         await _assert_stored(storage, file.key)
@@ -118,7 +119,7 @@ async def ranged_response(
     if isinstance(wanted, Part):
         headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{file.size_bytes}"
     status = 206 if isinstance(wanted, Part) else 200
-    if request.method == "HEAD":
+    if is_head(request.scope):
         await _assert_stored(storage, file.key)
         return Response(status_code=status, headers=headers)
     chunks = storage.open(file.key, start=part.start, end=part.end)

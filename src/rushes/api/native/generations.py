@@ -139,8 +139,8 @@ def _replay(request: Request, replay: Replay) -> Response:
     return Response(replay.answer, headers=headers, media_type="application/json")
 
 
-def _status_url(job_id: str) -> str:
-    return f"/api/v1/videos/jobs/{job_id}"
+def _status_url(request: Request, job_id: str) -> str:
+    return f"{services_of(request).links.path_prefix}/api/v1/videos/jobs/{job_id}"
 
 
 def _envelope(request: Request, job: Job) -> GenerationStarted:
@@ -155,7 +155,7 @@ def _envelope(request: Request, job: Job) -> GenerationStarted:
         status=job.status,
         served_model=job.served_name,
         usage=usage(job),
-        data=StartedJob(job_id=job.id, status=job.status, status_url=_status_url(job.id)),
+        data=StartedJob(job_id=job.id, status=job.status, status_url=_status_url(request, job.id)),
         warnings=list(job.warnings),
     )
 
@@ -169,7 +169,7 @@ def _duration_ms(request: Request) -> float:
 
 def _headers(request: Request, job_id: str, provider: str, model_id: str) -> dict[str, str]:
     """Where the job is; and that its model is retired, or will be: RFC 9745 and RFC 8594."""
-    headers = {"Location": _status_url(job_id)}
+    headers = {"Location": _status_url(request, job_id)}
     model = services_of(request).catalogue.find(provider, model_id)
     if model is not None and model.retired is not None:
         moment = datetime.combine(model.retired, datetime.min.time(), UTC)

@@ -13,6 +13,7 @@ from rushes.api.answers import json_response
 from rushes.api.errors import problem
 from rushes.api.native.answers import problems
 from rushes.api.process_status import process_status_of
+from rushes.api.services import services_of
 from rushes.engine.breaker import BreakerState
 
 router = APIRouter()
@@ -61,9 +62,9 @@ class Readiness(BaseModel):
 
 
 @router.get("/", summary="What this is", response_model=About)
-async def about() -> Response:
+async def about(request: Request) -> Response:
     """Name and version, for connection tests."""
-    return json_response(About())
+    return json_response(About(docs=f"{services_of(request).links.path_prefix}/docs"))
 
 
 @probes.get("/healthz", summary="Is it up", response_model=Health)

@@ -90,7 +90,13 @@ async def _exchange(request: Request, key: str, how: str) -> Response:
     response = json_response(AccessToken(access_token=token), headers={"Cache-Control": "no-store"})
     # The published client warns where this cookie is missing. It is never read (rushes.api.authentication).
     response.set_cookie(
-        COOKIE, token, max_age=LIFETIME_S, httponly=True, samesite="lax", secure=request.url.scheme == "https"
+        COOKIE,
+        token,
+        max_age=LIFETIME_S,
+        httponly=True,
+        samesite="lax",
+        # As callers see us: a proxy may have ended TLS.
+        secure=services.links.base(request).startswith("https://"),
     )
     return response
 

@@ -28,7 +28,6 @@ Expires = Annotated[str | None, Query(description="Part of the signed link.")]
 Signature = Annotated[str | None, Query(description="Part of the signed link.")]
 
 
-@router.head("/media/{job_id}/{index}.mp4", include_in_schema=False)
 @router.get(
     "/media/{job_id}/{index}.mp4",
     summary="Play a video by its signed link",
@@ -61,7 +60,6 @@ async def poster(
     return await poster_response(request, job, video, index)
 
 
-@authenticated_router.head("/videos/jobs/{job_id}/content", include_in_schema=False)
 @authenticated_router.get(
     "/videos/jobs/{job_id}/content",
     summary="Download a video",

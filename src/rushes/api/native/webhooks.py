@@ -166,7 +166,8 @@ async def create_webhook(request: Request, caller: Authenticated) -> Response:
     endpoint, secret = await services_of(request).webhooks.create(
         caller, body.url, None if body.events is None else tuple(body.events), body.description
     )
-    headers = {"Location": f"/api/v1/webhooks/{endpoint.id}", **NOT_STORED}
+    prefix = services_of(request).links.path_prefix
+    headers = {"Location": f"{prefix}/api/v1/webhooks/{endpoint.id}", **NOT_STORED}
     return json_response(_with_secret(request, endpoint, secret), status=201, headers=headers)
 
 

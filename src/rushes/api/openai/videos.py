@@ -133,7 +133,6 @@ async def delete_video(request: Request, video_id: str, caller: Authenticated) -
     return json_response(DeletedVideo(id=video_id))
 
 
-@router.head("/videos/{video_id}/content", include_in_schema=False)
 @router.get(
     "/videos/{video_id}/content",
     summary="Download a video",
