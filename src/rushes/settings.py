@@ -235,6 +235,10 @@ class Settings(BaseSettings):
         15, ge=0.1, le=30, description="How long a webhook's receiver may take to answer, in seconds."
     )
     webhook_https_only: bool = Field(False, description="Whether webhooks are refused whose URL is not https.")
+    console: bool = Field(True, description="Whether the console is served at `/console`.")
+    console_session_s: int = Field(
+        43_200, ge=60, le=2_592_000, description="How long a session of the console lasts, in seconds."
+    )
     limits: LimitSettings = Field(
         LimitSettings(),
         description="What an account may ask for that has no limit of its own: requests a minute, jobs at a provider at"

@@ -21,6 +21,7 @@ from rushes.api.http.fast_path import FastPath
 from rushes.api.http.lingering_close import LingeringClose
 from rushes.api.http.request_line import RequestLine
 from rushes.api.http.security_headers import SecurityHeaders
+from rushes.api.http.with_console import WithConsole
 from rushes.api.native import (
     account_keys,
     admin,
@@ -60,10 +61,12 @@ def build_http(
     *,
     logs_requests: bool = True,
     cors_origins: Sequence[str] = (),
+    console: ASGIApp | None = None,
 ) -> ASGIApp:
     """The ASGI application that serves `services`, also to pages of these origins (`*`: of all).
 
-    It writes a log line for each request unless told otherwise; `answered` is told of each.
+    `console` answers every path from `/console` on. It writes a log line for each request unless told otherwise;
+    `answered` is told of each.
     """
     api = FastAPI(
         title="rushes",
@@ -107,7 +110,9 @@ def build_http(
     inner: ASGIApp = FastPath(api, LingeringClose(api), answers, refusal_of)
     if cors_origins:
         inner = Cors(inner, cors_origins)
-    return _wrapped(inner, answered, logs_requests=logs_requests)
+    # Outside of `Cors`: no other site's page may read what the console answers.
+    whole = inner if console is None else WithConsole(inner, console)
+    return _wrapped(whole, answered, logs_requests=logs_requests)
 
 
 def build_probes(process_status: ProcessStatus, answered: Answered, *, logs_requests: bool = True) -> ASGIApp:

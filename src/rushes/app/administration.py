@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rushes.accounts.account_store import AccountStore
 from rushes.accounts.key_store import KeyStore
 from rushes.accounts.limits import LimitStore
+from rushes.accounts.sessions import SessionStore
 from rushes.app.databases import has_database, opened_for_command
 from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
@@ -26,6 +27,13 @@ async def opened_keys(settings: Settings) -> AsyncIterator[KeyStore]:
     """The API keys: before, beside or after a running service. Raises StartupError."""
     async with opened_for_command(settings, DataDirectory(settings.data_dir), SystemClock()) as database:
         yield KeyStore(database)
+
+
+@asynccontextmanager
+async def opened_console_access(settings: Settings) -> AsyncIterator[tuple[KeyStore, SessionStore]]:
+    """The API keys and the sign-in links of the console, also beside a running service. Raises StartupError."""
+    async with opened_for_command(settings, DataDirectory(settings.data_dir), SystemClock()) as database:
+        yield KeyStore(database), SessionStore(database)
 
 
 @dataclass(frozen=True, slots=True)

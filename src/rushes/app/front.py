@@ -17,6 +17,7 @@ from rushes.api.process_status import ProcessStatus
 from rushes.api.services import Services
 from rushes.app.aliases import model_aliases
 from rushes.app.bootstrap import ensure_bootstrap_key
+from rushes.app.console import console_of, media_origin_of
 from rushes.app.discovery import Discovery
 from rushes.app.foundation import Foundation
 from rushes.app.own_servers import discovering
@@ -46,6 +47,7 @@ class Front:
             WatchLimits(most=base.settings.most_watchers, most_per_account=base.settings.most_watchers_per_account),
         )
         self._services = self._build(links)
+        self._media_origin: str | None = None
 
     @property
     def gauges(self) -> Mapping[tuple[str, str], Callable[[], float]]:
@@ -55,19 +57,24 @@ class Front:
         }
 
     def http(self, process_status: ProcessStatus) -> ASGIApp:
-        """The whole API."""
+        """The whole API, and the console beside it."""
         settings = self._base.settings
+        console = None
+        if settings.console:
+            console = console_of(self._base, self._services, process_status, self._media_origin)
         return build_http(
             self._services,
             process_status,
             self._base.metrics.answered,
             logs_requests=settings.log_requests,
             cors_origins=settings.cors_origins,
+            console=console,
         )
 
     async def prepare(self) -> None:
         """What callers need before the first is answered. Raises StartupError."""
         await ensure_bootstrap_key(self._base.settings, self._keys, self._base.clock.now_ms())
+        self._media_origin = await media_origin_of(self._base.storage)
 
     def loops(self) -> Sequence[Coroutine[Any, Any, None]]:
         """What runs for as long as callers are answered."""

@@ -6,6 +6,7 @@ import typer
 
 from rushes.cli import accounts, jobs, keys, limits, models, recovery, settling, webhooks
 from rushes.cli.backup import backup
+from rushes.cli.console import console
 from rushes.cli.demo import demo
 from rushes.cli.doctor import doctor
 from rushes.cli.exits import EPILOG
@@ -25,6 +26,7 @@ app.command()(serve)
 app.command("worker")(work)
 app.command()(migrate)
 app.command()(demo)
+app.command()(console)
 app.command(epilog=EPILOG)(generate)
 jobs.app.command()(recovery.reconcile)
 jobs.app.command()(recovery.recover)

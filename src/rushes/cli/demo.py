@@ -33,6 +33,7 @@ USUAL_PORT = 8080
 ANY_PORT = 0
 USUAL_DATA_DIR = Path("rushes-data")
 KEY_LIFETIME_S = 30 * 86_400
+LINK_LIFETIME_S = 86_400
 START_S = 30
 STOP_S = 15
 JOB_S = 180
@@ -82,7 +83,7 @@ async def _play(port: int, folder: Path, directory: Path) -> None:
             aiohttp.ClientSession() as session,
             _service(session, url, port, directory),
         ):
-            key = await _make_test_key(directory)
+            key_id, key = await _make_test_key(directory)
             session.headers["Authorization"] = f"Bearer {key}"
             typer.echo(f"Posting the prompt: {REQUEST['prompt']}")
             with _progress() as show:
@@ -99,7 +100,8 @@ async def _play(port: int, folder: Path, directory: Path) -> None:
         " embedded animatic, because the key is a test key"
     )
     typer.echo()
-    typer.echo(_by_hand(port, directory, key))
+    link = await _console_link(port, directory, key_id)
+    typer.echo(_by_hand(port, directory, key, link))
 
 
 @asynccontextmanager
@@ -150,14 +152,22 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-async def _make_test_key(directory: Path) -> str:
+async def _console_link(port: int, directory: Path, key_id: str) -> str:
+    from rushes.cli.console import sign_in_link
+
+    return await sign_in_link(
+        directory, key_id, account="", test=True, base_url=f"http://{HOST}:{port}", lifetime_s=LINK_LIFETIME_S
+    )
+
+
+async def _make_test_key(directory: Path) -> tuple[str, str]:
     from rushes.accounts.keys import Mode
     from rushes.app.administration import opened_keys
     from rushes.settings import load_settings
 
     async with opened_keys(load_settings(data_dir=directory)) as keys:
-        _, key = await keys.create_key(account="default", name="demo", mode=Mode.TEST, lifetime_s=KEY_LIFETIME_S)
-    return key
+        record, key = await keys.create_key(account="default", name="demo", mode=Mode.TEST, lifetime_s=KEY_LIFETIME_S)
+    return record.id, key
 
 
 async def _make_video(session: aiohttp.ClientSession, url: str, show: Show) -> dict[str, Any]:
@@ -256,7 +266,7 @@ def _tail(log: IO[bytes]) -> str:
     return "\n".join(log.read().decode(errors="replace").rstrip().splitlines()[-LOG_LINES:])
 
 
-def _by_hand(port: int, directory: Path, key: str) -> str:
+def _by_hand(port: int, directory: Path, key: str, link: str) -> str:
     """The commands that do the same without us."""
     usual = port == USUAL_PORT and directory == USUAL_DATA_DIR and Path("Makefile").exists()
     rushes = Path(sys.executable).with_name("rushes")
@@ -286,4 +296,8 @@ and when that says "completed":
   curl -s -o video.mp4 "$(curl -s {base}/jobs/$JOB -H "Authorization: Bearer $KEY" \\
     | grep -o 'http[^"]*/media/[^"]*' | head -n 1)"
 
-The key works for 30 days and costs nothing; `{rushes} keys create --test` makes another."""
+The key works for 30 days and costs nothing; `{rushes} keys create --test` makes another.
+
+The console, signed in by this link once, within a day, while the service runs:
+
+{link}"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,13 +15,14 @@ from rushes.catalogue.model import Model
 from rushes.catalogue.wording import shown
 from rushes.clock import Clock
 from rushes.domain.fallbacks import Fallback, Fallbacks, pinned_options
-from rushes.domain.job import Job
+from rushes.domain.job import Job, Status
 from rushes.errors import FieldError, InvalidRequest
 from rushes.ids import new_id
 from rushes.jobs.idempotency import Once, Replay
 from rushes.jobs.new_job import Asked, NewJob
 from rushes.jobs.quote import UNKNOWN_PRICE, Quote, Quoted, cost_usd_of, quote_of
 from rushes.jobs.routing import ANIMATIC, Servers, Serving
+from rushes.jobs.search import Found, find_by_prompt
 from rushes.jobs.store import JobStore, Listing
 from rushes.media.inputs import Inputs
 from rushes.money.spend_limits import SpendingStore
@@ -150,6 +151,18 @@ class JobService:
         jobs = await self._store.list(caller.account_id, listing)
         total = await self._store.count(caller.account_id, listing.status) if listing.counted else None
         return jobs, total
+
+    async def get_several(self, caller: Caller, job_ids: Sequence[str]) -> Sequence[Job]:
+        """Those of these jobs that are the caller's, newest first."""
+        return await self._store.get_several(caller.account_id, job_ids)
+
+    async def counts(self, caller: Caller) -> Mapping[Status, int]:
+        """How many jobs the caller has in each status."""
+        return await self._store.counts(caller.account_id)
+
+    async def search(self, caller: Caller, listing: Listing, text: str) -> Found:
+        """The caller's matching jobs whose prompt holds every word of `text`; one search reads a bounded number."""
+        return await find_by_prompt(self._store, caller.account_id, listing, text)
 
     async def delete(self, caller: Caller, job_id: str) -> None:
         """Forget a finished job and its videos. Raises JobNotFound or JobNotFinished."""

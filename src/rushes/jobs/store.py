@@ -5,7 +5,7 @@ The worker's half is in `engine/claims.py` and `engine/job_record.py`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rushes.accounts.limits import LIMITS_OF_BOTH, NO_LIMITS, WHOLE_ACCOUNT, Limits, limits_among
@@ -45,6 +45,10 @@ INSERT INTO job_inputs (job_id, key) SELECT :job_id, key FROM inputs WHERE key =
 GET_JOB = SELECT_JOB + " WHERE id = :id AND account_id = :account_id"
 
 LOCK_JOB = "SELECT * FROM jobs WHERE id = :id AND account_id = :account_id FOR UPDATE"
+
+SELECT_REQUEST = "SELECT seq, id, created_at, request FROM jobs"
+
+JOBS_AMONG = SELECT_JOB + " WHERE account_id = :account_id AND id IN ({}) ORDER BY seq DESC"
 
 COUNT_JOBS = "SELECT status, jobs FROM job_counts WHERE account_id = :account_id"
 
@@ -94,6 +98,49 @@ class Listing:
         """Whether the number of all matching jobs is kept: with no filter, or by status alone."""
         given = (self.model, self.provider, self.created_after_ms, self.created_before_ms)
         return all(value is None for value in given)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestText:
+    """A job's request as it is stored, for reading many of them at little cost."""
+
+    seq: int
+    job_id: str
+    created_at: int
+    request: str
+
+
+def _list_sql(selecting: str, listing: Listing) -> str:
+    conditions = ["account_id = :account_id"]
+    if listing.beyond_seq is not None:
+        conditions.append("seq > :beyond_seq" if listing.oldest_first else "seq < :beyond_seq")
+    if listing.status is not None:
+        conditions.append("status = :status")
+    if listing.model is not None:
+        conditions.append("model = :model")
+    if listing.provider is not None:
+        conditions.append("provider = :provider")
+    if listing.created_after_ms is not None:
+        conditions.append("created_at >= :created_after")
+    if listing.created_before_ms is not None:
+        conditions.append(f"seq <= ({NEWEST_BEFORE}) AND created_at < :created_before")
+    order = "ASC" if listing.oldest_first else "DESC"
+    where = " AND ".join(conditions)
+    return f"{selecting} WHERE {where} ORDER BY seq {order} LIMIT :limit OFFSET :skip"
+
+
+def _list_parameters(account_id: str, listing: Listing) -> dict[str, object]:
+    return {
+        "account_id": account_id,
+        "beyond_seq": listing.beyond_seq,
+        "status": listing.status,
+        "model": listing.model,
+        "provider": listing.provider,
+        "created_after": listing.created_after_ms,
+        "created_before": listing.created_before_ms,
+        "limit": listing.limit,
+        "skip": listing.skip,
+    }
 
 
 class JobStore:
@@ -182,39 +229,33 @@ class JobStore:
 
     async def list(self, account_id: str, listing: Listing) -> Sequence[Job]:
         """The account's matching jobs, in the order that the listing says."""
-        conditions = ["account_id = :account_id"]
-        if listing.beyond_seq is not None:
-            conditions.append("seq > :beyond_seq" if listing.oldest_first else "seq < :beyond_seq")
-        if listing.status is not None:
-            conditions.append("status = :status")
-        if listing.model is not None:
-            conditions.append("model = :model")
-        if listing.provider is not None:
-            conditions.append("provider = :provider")
-        if listing.created_after_ms is not None:
-            conditions.append("created_at >= :created_after")
-        if listing.created_before_ms is not None:
-            conditions.append(f"seq <= ({NEWEST_BEFORE}) AND created_at < :created_before")
-        order = "ASC" if listing.oldest_first else "DESC"
-        sql = f"{SELECT_JOB} WHERE {' AND '.join(conditions)} ORDER BY seq {order} LIMIT :limit OFFSET :skip"
-        rows = await self._database.read(
-            sql,
-            account_id=account_id,
-            beyond_seq=listing.beyond_seq,
-            status=listing.status,
-            model=listing.model,
-            provider=listing.provider,
-            created_after=listing.created_after_ms,
-            created_before=listing.created_before_ms,
-            limit=listing.limit,
-            skip=listing.skip,
-        )
+        rows = await self._database.read(_list_sql(SELECT_JOB, listing), **_list_parameters(account_id, listing))
         return [job_from(row) for row in rows]
+
+    async def requests(self, account_id: str, listing: Listing) -> Sequence[RequestText]:
+        """The stored requests of the jobs that `list` would answer."""
+        rows = await self._database.read(_list_sql(SELECT_REQUEST, listing), **_list_parameters(account_id, listing))
+        return [RequestText(row["seq"], row["id"], row["created_at"], row["request"]) for row in rows]
+
+    async def get_several(self, account_id: str, job_ids: Sequence[str]) -> Sequence[Job]:
+        """Those of these jobs that the account has, newest first."""
+        if not job_ids:
+            return []
+        # Rounded up by asking for the last one again: few different texts, so that each is prepared once.
+        names = [f"id_{index}" for index in range(1 << (len(job_ids) - 1).bit_length())]
+        parameters = {name: job_ids[min(index, len(job_ids) - 1)] for index, name in enumerate(names)}
+        sql = JOBS_AMONG.format(", ".join(f":{name}" for name in names))
+        return [job_from(row) for row in await self._database.read(sql, account_id=account_id, **parameters)]
 
     async def count(self, account_id: str, status: Status | None = None) -> int:
         """How many jobs the account has, all or in one status; read from counters, never counted."""
         rows = await self._database.read(COUNT_JOBS, account_id=account_id)
         return sum(row["jobs"] for row in rows if status is None or row["status"] == status)
+
+    async def counts(self, account_id: str) -> Mapping[Status, int]:
+        """How many jobs the account has in each status; statuses without a job may be missing."""
+        rows = await self._database.read(COUNT_JOBS, account_id=account_id)
+        return {Status(row["status"]): row["jobs"] for row in rows}
 
     async def cancel(self, account_id: str, job_id: str) -> Job:
         """Cancel a queued job for good; cancelling it again is no error.

@@ -48,7 +48,7 @@ def test_only_the_end_of_a_log_is_shown() -> None:
 
 def test_the_commands_name_the_service_that_was_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    text = demo._by_hand(9000, Path("my data"), "rushes_test_x")
+    text = demo._by_hand(9000, Path("my data"), "rushes_test_x", "http://link")
     assert f"{Path(sys.executable).with_name('rushes')} serve --port 9000 --data-dir 'my data'" in text
     assert "http://127.0.0.1:9000/api/v1/videos/generations" in text
 
@@ -56,4 +56,4 @@ def test_the_commands_name_the_service_that_was_used(tmp_path: Path, monkeypatch
 def test_in_a_clone_the_service_is_started_by_make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "Makefile").touch()
-    assert "\n  make run\n" in demo._by_hand(8080, Path("rushes-data"), "rushes_test_x")
+    assert "\n  make run\n" in demo._by_hand(8080, Path("rushes-data"), "rushes_test_x", "http://link")

@@ -319,5 +319,20 @@ CREATE TABLE marks (
 	PRIMARY KEY (name)
 );
 CREATE INDEX unsettled_jobs_by_time ON unsettled_jobs (accepted_at, job_id);
+CREATE TABLE console_sessions (
+	hash TEXT NOT NULL, 
+	key_id TEXT, 
+	created_at BIGINT NOT NULL, 
+	expires_at BIGINT NOT NULL, 
+	PRIMARY KEY (hash)
+);
+CREATE INDEX console_sessions_by_expiry ON console_sessions (expires_at);
+CREATE TABLE sign_in_links (
+	hash TEXT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	expires_at BIGINT NOT NULL, 
+	PRIMARY KEY (hash)
+);
+CREATE INDEX sign_in_links_by_expiry ON sign_in_links (expires_at);
 INSERT INTO schema_floor (version) VALUES ('0014');
-INSERT INTO alembic_version (version_num) VALUES ('0015');
+INSERT INTO alembic_version (version_num) VALUES ('0016');

@@ -1,0 +1,1 @@
+"""How a browser gets a session, keeps it, and ends it."""
