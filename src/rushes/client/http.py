@@ -6,7 +6,10 @@ import asyncio
 import json
 import os
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -22,7 +25,7 @@ RETRIES = 3
 FIRST_BACKOFF_S = 0.2
 LONGEST_BACKOFF_S = 5.0
 LONGEST_RETRY_AFTER_S = 30.0
-"""A service that asks for more patience than this is not asked again: the caller should know."""
+"""A refusal with a longer Retry-After is raised at once, so that the caller can decide."""
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 PERMANENT_CODES = frozenset({"no_credentials"})
 """Refusals with a retried status that another attempt cannot change."""
@@ -196,9 +199,21 @@ def _content(base_url: str, response: aiohttp.ClientResponse, text: bytes) -> An
         code=str(problem.get("code") or f"http_{status}"),
         request_id=problem.get("request_id") or response.headers.get("X-Request-Id"),
         suggestions=[str(one) for one in suggestions] if isinstance(suggestions, list) else (),
-        retry_after_s=_seconds(response.headers.get("Retry-After")),
+        retry_after_s=retry_after_s(response.headers.get("Retry-After"), now_s=time.time()),
     )
 
 
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text is not None and text.isdigit() else None
+def retry_after_s(text: str | None, *, now_s: float) -> float | None:
+    """The seconds that a Retry-After header asks for; None if it is neither digits nor a date (RFC 9110, 10.2.3)."""
+    if text is None:
+        return None
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, moment.timestamp() - now_s)

@@ -1,4 +1,4 @@
-"""What an adapter is: two verbs it must have, three with defaults, and nothing else to implement.
+"""What an adapter is: three verbs are required (submit, poll, fetch), the others have defaults.
 
 Every verb is given the job's pinned credential; an adapter keeps none. A handle and an output are JSON that the
 adapter alone understands: they are stored with the job, so any process can go on where another stopped.

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 from rushes.errors import (
@@ -20,7 +17,7 @@ from rushes.errors import (
 from rushes.net.redact import scrub
 
 SHOWN_CHARS: Final = 500
-LONGEST_WAIT_S: Final = 3600.0
+LONGEST_RETRY_AFTER_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ def said(text: object, *, secret: str) -> str:
 
 def submit_error(reply: Reply, complaint: Complaint, *, provider: str) -> ProviderError:
     """Why a submit was not accepted, by its HTTP status alone: what an adapter has no better word for."""
-    code, words = complaint.code, _quoted(complaint.message)
+    code, words = complaint.code, quoted(complaint.message)
     wait_s = complaint.retry_after_s if complaint.retry_after_s is not None else reply.retry_after_s
     match reply.status:
         case 401 | 403:
@@ -106,7 +103,7 @@ def submit_error(reply: Reply, complaint: Complaint, *, provider: str) -> Provid
 
 def poll_error(reply: Reply, complaint: Complaint, *, provider: str) -> ProviderError:
     """Why one look at a generation failed. The generation may be well, so each of these is worth another look."""
-    code, words = complaint.code, _quoted(complaint.message)
+    code, words = complaint.code, quoted(complaint.message)
     wait_s = complaint.retry_after_s if complaint.retry_after_s is not None else reply.retry_after_s
     if reply.status == 429:
         return ProviderQuota(f"{provider} limits how often we may ask", provider_error=code, retry_after_s=wait_s)
@@ -125,29 +122,11 @@ def poll_error(reply: Reply, complaint: Complaint, *, provider: str) -> Provider
 def credit_empty(complaint: Complaint, *, provider: str) -> ProviderCreditEmpty:
     """The account at the provider must be topped up first."""
     return ProviderCreditEmpty(
-        f"the {provider} account has no credit left; add credit there and try again{_quoted(complaint.message)}",
+        f"the {provider} account has no credit left; add credit there and try again{quoted(complaint.message)}",
         provider_error=complaint.code,
     )
 
 
-def retry_after_s(value: str | None, *, now_ms: int) -> float | None:
-    """The seconds that a Retry-After header asks for, as a number or a date; None if it says nothing sensible."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        seconds = (moment - datetime.fromtimestamp(now_ms / 1000, UTC)).total_seconds()
-    if not math.isfinite(seconds):
-        return None
-    return min(max(seconds, 0.0), LONGEST_WAIT_S)
-
-
-def _quoted(words: str) -> str:
+def quoted(words: str) -> str:
+    """The provider's own words as the end of a sentence of ours, or nothing if it gave none."""
     return f": '{words}'" if words else ""

@@ -22,9 +22,10 @@ from rushes.errors import (
     UnexpectedResponse,
 )
 from rushes.net.client import REDIRECTS, HttpClient, Sink, TimeLimits, same_origin
+from rushes.net.retry_after import retry_after_s
 from rushes.net.urls import exact_url, joined
 from rushes.providers.body import JsonBody
-from rushes.providers.failure import SHOWN_CHARS, Raw, Reply, retry_after_s
+from rushes.providers.failure import LONGEST_RETRY_AFTER_S, SHOWN_CHARS, Raw, Reply
 from rushes.providers.form import FormBody
 
 JSON_LIMIT_BYTES: Final = 1024 * 1024
@@ -279,4 +280,4 @@ def _begins_a_video(start: bytes) -> bool:
 
 
 def _retry_after_s(response: aiohttp.ClientResponse, now_ms: int) -> float | None:
-    return retry_after_s(response.headers.get("Retry-After"), now_ms=now_ms)
+    return retry_after_s(response.headers.get("Retry-After"), now_ms=now_ms, longest_s=LONGEST_RETRY_AFTER_S)

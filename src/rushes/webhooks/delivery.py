@@ -6,14 +6,14 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import aiohttp
 
 from rushes.clock import Clock
 from rushes.errors import RefusedAddress
 from rushes.net.client import HttpClient, Sink, TimeLimits
+from rushes.net.retry_after import retry_after_s as wait_asked_for
+from rushes.webhooks.schedule import LONGEST_RETRY_AFTER_S
 from rushes.webhooks.signing import signed_headers
 
 TRY_S = 15.0
@@ -76,7 +76,9 @@ class Sender:
                 url, sink=Sink.WEBHOOKS, method="POST", headers=headers, body=body, limits=self._limits, max_redirects=0
             ) as response:
                 status = response.status
-                retry_after_s = self._retry_after_s(response.headers.get("Retry-After"))
+                retry_after_s = wait_asked_for(
+                    response.headers.get("Retry-After"), now_ms=self._clock.now_ms(), longest_s=LONGEST_RETRY_AFTER_S
+                )
                 error = _complaint(status)
                 duration_ms = _since(began)
                 await _drop(response)
@@ -91,19 +93,6 @@ class Sender:
             retry_after_s=retry_after_s,
             refused=refused,
         )
-
-    def _retry_after_s(self, text: str | None) -> float | None:
-        if text is None:
-            return None
-        if text.isascii() and text.isdigit():
-            return float(text[:9])
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return max(0.0, (moment - datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)).total_seconds())
 
 
 def _since(began: float) -> int:

@@ -17,9 +17,10 @@ from typing import Any, Final, TypeVar
 
 from rushes.clock import Clock, SystemClock
 from rushes.errors import OutputInvalid
+from rushes.net.retry_after import retry_after_s
 from rushes.providers.bedrock.account import Account
 from rushes.providers.bedrock.reply import Refusal
-from rushes.providers.failure import retry_after_s
+from rushes.providers.failure import LONGEST_RETRY_AFTER_S
 from rushes.providers.http import CHUNK_BYTES, CallLimits
 from rushes.threads import Threads
 
@@ -247,5 +248,5 @@ def _refusal(response: Mapping[str, Any], now_ms: int) -> Refusal:
         name=name,
         message=str(error.get("Message") or ""),
         status=int(metadata.get("HTTPStatusCode") or 0),
-        retry_after_s=retry_after_s(headers.get("retry-after"), now_ms=now_ms),
+        retry_after_s=retry_after_s(headers.get("retry-after"), now_ms=now_ms, longest_s=LONGEST_RETRY_AFTER_S),
     )

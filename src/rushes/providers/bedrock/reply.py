@@ -20,7 +20,7 @@ from rushes.errors import (
     RushesError,
     UnexpectedResponse,
 )
-from rushes.providers.failure import Complaint, Reply, poll_error, said, submit_error
+from rushes.providers.failure import Complaint, Reply, poll_error, quoted, said, submit_error
 
 OUTPUT_VERSION: Final = 1
 FILE: Final = "output.mp4"
@@ -73,7 +73,7 @@ def complaint_of(refusal: Refusal, *, secret: str) -> Complaint:
 def why_refused(refusal: Refusal, *, model_id: str, region: str, secret: str) -> ProviderError:
     """Why a submit was not accepted. By the error's name, for several statuses say less than it does."""
     complaint = complaint_of(refusal, secret=secret)
-    code, words = complaint.code, _quoted(complaint.message)
+    code, words = complaint.code, quoted(complaint.message)
     if refusal.name in REFUSED_KEYS:
         return ProviderAuth(f"AWS does not accept the keys, or they have expired{words}", provider_error=code)
     if refusal.name == "AccessDeniedException":
@@ -170,14 +170,10 @@ def _folder(body: Mapping[str, object]) -> str:
 def _why_failed(body: Mapping[str, object], *, secret: str) -> ProviderError:
     words = said(_nameless(str(body.get("failureMessage") or "")), secret=secret)
     if FILTER_WORDS.search(words):
-        return ContentFiltered(f"the safety filter ended the generation{_quoted(words)}", provider_error="Failed")
-    return ProviderRejected(f"the generation failed at Bedrock{_quoted(words)}", provider_error="Failed")
+        return ContentFiltered(f"the safety filter ended the generation{quoted(words)}", provider_error="Failed")
+    return ProviderRejected(f"the generation failed at Bedrock{quoted(words)}", provider_error="Failed")
 
 
 def _nameless(text: str) -> str:
     # An ARN tells the account's number and the names of its users.
     return ARN.sub("[arn]", text)
-
-
-def _quoted(words: str) -> str:
-    return f": '{words}'" if words else ""

@@ -18,7 +18,7 @@ from rushes.errors import (
     ProviderUnavailable,
     UnexpectedResponse,
 )
-from rushes.providers.failure import Complaint, Reply, credit_empty, said, submit_error
+from rushes.providers.failure import Complaint, Reply, credit_empty, quoted, said, submit_error
 
 OUTPUT_VERSION: Final = 1
 DECODED_AT_ONCE_CHARS: Final = 1024 * 1024
@@ -131,12 +131,12 @@ def why_refused(reply: Reply, *, model_id: str, secret: str) -> ProviderError:
     if reply.status == 404 and (not complaint.message or RETIRED_WORDS.search(text)):
         return ProviderRejected(
             f"Google does not offer the model '{model_id}' (any more); "
-            f"ask for another, as listed by GET /api/v1/models{_quoted(complaint.message)}",
+            f"ask for another, as listed by GET /api/v1/models{quoted(complaint.message)}",
             provider_error=complaint.code,
         )
     if reply.status in (400, 422) and SAFETY_WORDS.search(complaint.message):
         return ContentFiltered(
-            f"Google's safety filter refused the request; change the prompt or the media{_quoted(complaint.message)}",
+            f"Google's safety filter refused the request; change the prompt or the media{quoted(complaint.message)}",
             provider_error=complaint.code,
         )
     return submit_error(reply, complaint, provider="Google")
@@ -179,8 +179,8 @@ def _why_ended(body: Mapping[str, object], word: str, sentence: str, *, secret: 
     code = said(error.get("code") or error.get("status") or word, secret=secret)[:100]
     words = said(error.get("message"), secret=secret) or said(" ".join(_texts(body)), secret=secret)
     if SAFETY_WORDS.search(f"{code} {words}"):
-        return ContentFiltered(f"Google's safety filter ended the generation{_quoted(words)}", provider_error=code)
-    return ProviderRejected(f"{sentence}{_quoted(words)}", provider_error=code)
+        return ContentFiltered(f"Google's safety filter ended the generation{quoted(words)}", provider_error=code)
+    return ProviderRejected(f"{sentence}{quoted(words)}", provider_error=code)
 
 
 def _output_steps(body: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
@@ -258,7 +258,3 @@ def _object(value: object) -> Mapping[str, object]:
 
 def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
-
-
-def _quoted(words: str) -> str:
-    return f": '{words}'" if words else ""

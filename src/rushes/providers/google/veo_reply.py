@@ -9,7 +9,7 @@ from typing import Final
 from rushes.domain.output import Output
 from rushes.domain.progress import Done, Failed, Progress, Working
 from rushes.errors import ContentFiltered, ProviderAuth, ProviderError, ProviderRejected, UnexpectedResponse
-from rushes.providers.failure import Complaint, Reply, credit_empty, said, submit_error
+from rushes.providers.failure import Complaint, Reply, credit_empty, quoted, said, submit_error
 from rushes.providers.google.reply import CREDIT_WORDS, RETIRED_WORDS, SAFETY_WORDS, complaint_of
 
 OUTPUT_VERSION: Final = 1
@@ -106,19 +106,19 @@ def why_refused(reply: Reply, *, model_id: str, project: str, secret: str) -> Pr
         return credit_empty(complaint, provider="Google")
     if reply.status == 401:
         return ProviderAuth(
-            f"Google does not accept the service account's access token{_quoted(complaint.message)}",
+            f"Google does not accept the service account's access token{quoted(complaint.message)}",
             provider_error=complaint.code,
         )
     if reply.status == 403:
         return ProviderAuth(
             f"the service account may not use Vertex in project '{project}': enable the Vertex AI API there and grant "
-            f"it the role Vertex AI User{_quoted(complaint.message)}",
+            f"it the role Vertex AI User{quoted(complaint.message)}",
             provider_error=complaint.code,
         )
     if reply.status == 404 and (not complaint.message or RETIRED_WORDS.search(text)):
         return ProviderRejected(
             f"Google does not offer the model '{model_id}' (any more), or not to project '{project}' at this "
-            f"location{_quoted(complaint.message)}",
+            f"location{quoted(complaint.message)}",
             provider_error=complaint.code,
         )
     if reply.status in (400, 422) and _is_about_safety(complaint.message):
@@ -168,7 +168,7 @@ def _missing(delivered: int, n: int | None, filtered: int, words: str) -> str | 
     if filtered > 0 or words:
         return (
             f"Google's safety filter held back {lacking} of {asked} videos{_named(words)}; "
-            f"{delivered} came{_quoted(said(words, secret=''))}"
+            f"{delivered} came{quoted(said(words, secret=''))}"
         )
     return f"Google delivered {delivered} of {asked} videos and gave no reason"
 
@@ -181,15 +181,15 @@ def _why_ended(error: Mapping[str, object], *, secret: str) -> ProviderError:
     if SUPPORT_CODES.search(complaint.message) or (number == 3 and _is_about_safety(complaint.message)):
         return _filtered("the request", code=complaint.code, words=complaint.message)
     if word in ("PERMISSION_DENIED", "UNAUTHENTICATED"):
-        return ProviderAuth(f"{sentence}{_quoted(complaint.message)}", provider_error=complaint.code)
+        return ProviderAuth(f"{sentence}{quoted(complaint.message)}", provider_error=complaint.code)
     sentence = sentence or "Google reports that the generation failed"
-    return ProviderRejected(f"{sentence}{_quoted(complaint.message)}", provider_error=complaint.code)
+    return ProviderRejected(f"{sentence}{quoted(complaint.message)}", provider_error=complaint.code)
 
 
 def _filtered(subject: str, *, code: str, words: str) -> ContentFiltered:
     return ContentFiltered(
         f"Google's safety filter refused {subject}{_named(words)}; change the prompt or the media"
-        f"{_quoted(said(words, secret=''))}",
+        f"{quoted(said(words, secret=''))}",
         provider_error=code,
     )
 
@@ -206,7 +206,3 @@ def _code_of(words: str) -> str:
 def _named(words: str) -> str:
     categories = categories_in(words)
     return f" ({', '.join(categories)})" if categories else ""
-
-
-def _quoted(words: str) -> str:
-    return f": '{words}'" if words else ""

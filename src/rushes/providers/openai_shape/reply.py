@@ -10,7 +10,7 @@ from typing import Final
 from rushes.domain.output import Output
 from rushes.domain.progress import Done, Failed, Progress, Working
 from rushes.errors import ContentFiltered, ProviderError, ProviderRejected, UnexpectedResponse
-from rushes.providers.failure import Complaint, Reply, credit_empty, said, submit_error
+from rushes.providers.failure import Complaint, Reply, credit_empty, quoted, said, submit_error
 
 OUTPUT_VERSION: Final = 1
 MOST_MODELS: Final = 200
@@ -115,13 +115,13 @@ def why_refused(reply: Reply, *, server: str, model_id: str, secret: str) -> Pro
         if reply.status != 429 and _is_filtered(complaint):
             return ContentFiltered(
                 f"the safety filter of {provider} refused the request; change the prompt or the media"
-                f"{_quoted(complaint.message)}",
+                f"{quoted(complaint.message)}",
                 provider_error=complaint.code,
             )
         if complaint.code == "model_not_found" or (reply.status == 404 and MODEL_WORDS.search(complaint.message)):
             return ProviderRejected(
                 f"{provider} does not serve the model '{model_id}'; ask for another, or correct its id in the "
-                f"configuration{_quoted(complaint.message)}",
+                f"configuration{quoted(complaint.message)}",
                 provider_error=complaint.code,
             )
     return submit_error(reply, complaint, provider=provider)
@@ -156,9 +156,9 @@ def _why_ended(video: Mapping[str, object], sentence: str, *, secret: str) -> Pr
     complaint = Complaint.of(_code(found) or video.get("status"), found.get("message"), secret=secret)
     if _is_filtered(complaint):
         return ContentFiltered(
-            f"the safety filter ended the generation{_quoted(complaint.message)}", provider_error=complaint.code
+            f"the safety filter ended the generation{quoted(complaint.message)}", provider_error=complaint.code
         )
-    return ProviderRejected(f"{sentence}{_quoted(complaint.message)}", provider_error=complaint.code)
+    return ProviderRejected(f"{sentence}{quoted(complaint.message)}", provider_error=complaint.code)
 
 
 def _is_filtered(complaint: Complaint) -> bool:
@@ -194,7 +194,3 @@ def _detail(detail: object) -> str | None:
 
 def _object(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
-
-
-def _quoted(words: str) -> str:
-    return f": '{words}'" if words else ""
