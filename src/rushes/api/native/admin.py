@@ -15,7 +15,7 @@ from rushes.api.authentication import Administrator
 from rushes.api.cursors import cursor_of, seq_of
 from rushes.api.native.answers import problems
 from rushes.api.native.key_shapes import LimitsView, Name, body_schema, limits_view, values_of
-from rushes.api.native.paging import PARAMETERS, Cursor, PageLimit, paged, place_of
+from rushes.api.native.paging import PARAMETERS, Cursor, PageLimit, paged, place_after
 from rushes.api.native.usage import AccountUsage, usage_of
 from rushes.api.services import Services, services_of
 from rushes.errors import FieldError
@@ -88,7 +88,7 @@ async def list_accounts(
 ) -> Response:
     """Oldest first, with the disabled."""
     refuse_unknown(request.query_params, PARAMETERS, "parameter")
-    found = await services_of(request).accounts.list(after=place_of(cursor), most=limit + 1)
+    found = await services_of(request).accounts.list(after=place_after(cursor), most=limit + 1)
     page, next_cursor = paged(found, limit)
     return json_response(AccountPage(accounts=[_view(account) for account in page], next_cursor=next_cursor))
 

@@ -14,7 +14,7 @@ from rushes.accounts.key_store import KeyStore
 from rushes.accounts.keys import KeyRecord, Mode, Scope
 from rushes.accounts.limits import LARGEST, LimitName, Limits
 from rushes.api.answers import json_response
-from rushes.api.native.paging import paged, place_of
+from rushes.api.native.paging import paged, place_after
 from rushes.api.services import services_of
 from rushes.catalogue.price import to_microusd, to_usd
 from rushes.errors import FieldError
@@ -127,7 +127,7 @@ def new_key_response(record: KeyRecord, key: str, now_ms: int) -> Response:
 async def key_page(request: Request, account_id: str, limit: int, cursor: str | None) -> Response:
     """A page of an account's keys."""
     services = services_of(request)
-    found = await services.keys.keys_of(account_id, after=place_of(cursor), most=limit + 1)
+    found = await services.keys.keys_of(account_id, after=place_after(cursor), most=limit + 1)
     page, next_cursor = paged(found, limit)
     now_ms = services.clock.now_ms()
     return json_response(KeyPage(keys=[key_view(record, now_ms) for record in page], next_cursor=next_cursor))

@@ -1,24 +1,18 @@
-"""Pages of lists that are ordered by time of creation and id: what a client sends to get the next one."""
+"""Pages of lists in the order of creation: their parameters and their cursors."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Sequence
 from typing import Annotated, Protocol, TypeVar
 
 from fastapi import Query
 
-from rushes.errors import FieldError
-from rushes.intake.body import invalid_fields
+from rushes.api.cursors import cursor_of, place_of
 
 PARAMETERS = ("limit", "cursor")
 
 PageLimit = Annotated[int, Query(ge=1, le=1000, description="Most entries to answer.")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
-
-_PLACE = re.compile(r"v1:([0-9]{1,18}):([0-9a-z_]{1,40})")
 
 
 class Listed(Protocol):
@@ -33,18 +27,9 @@ class Listed(Protocol):
 Entry = TypeVar("Entry", bound=Listed)
 
 
-def place_of(cursor: str | None) -> tuple[int, str]:
-    """Behind which time of creation and id a page begins. Raises InvalidRequest."""
-    if cursor is None:
-        return 0, ""
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except (binascii.Error, ValueError):
-        text = ""
-    place = _PLACE.fullmatch(text)
-    if place is None:
-        raise invalid_fields([FieldError("cursor", "is not a next_cursor that a list has answered")])
-    return int(place[1]), place[2]
+def place_after(cursor: str | None) -> tuple[int, str]:
+    """The time of creation and the id behind which a page begins. Raises InvalidRequest."""
+    return (0, "") if cursor is None else place_of(cursor)
 
 
 def paged(entries: Sequence[Entry], limit: int) -> tuple[Sequence[Entry], str | None]:
@@ -52,5 +37,4 @@ def paged(entries: Sequence[Entry], limit: int) -> tuple[Sequence[Entry], str | 
     page = entries[:limit]
     if len(entries) <= limit:
         return page, None
-    text = f"v1:{page[-1].created_at}:{page[-1].id}"
-    return page, base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return page, cursor_of(page[-1].created_at, page[-1].id)
