@@ -1,48 +1,68 @@
-"""Every error we raise on purpose.
+"""Every error that the service raises on purpose.
 
     RushesError
-    ├── CallerError                 the request is at fault; retrying it unchanged cannot help
-    │   ├── InvalidRequest          malformed body, wrong type, value out of range
-    │   ├── UnsupportedOption       well formed, but not offered by this model (or by us)
-    │   ├── UnknownField
-    │   ├── NotAuthenticated
-    │   ├── NotAllowed              AccountDisabled, ScopeMissing, KeyRestricted: known, and may not do this
-    │   ├── LimitReached            RateLimited, QueueFull: the same request may be made later
-    │   ├── NotFound                JobNotFound, ModelNotFound, ProviderNotFound, KeyNotFound, WebhookNotFound, ...
-    │   ├── SpendLimitReached       the job would cost more than a spend limit has left
-    │   ├── PriceUnknown            a spend limit holds, and nobody knows what the job would cost
-    │   ├── NotCancellable, JobNotFinished, NotRecoverable, NotAbortable, NotRedeliverable, FileExpired
-    │   ├── AccountNameTaken, WebhookLimitReached
+    ├── CallerError                     the request is at fault; the same request fails again
+    │   ├── InvalidRequest              a malformed body, a wrong type, a value out of range
+    │   ├── UnsupportedOption           well formed, but this model or this service does not offer it
+    │   ├── UnknownField                a field that does not exist
+    │   ├── NotAuthenticated            no key, or an invalid one
+    │   ├── NotAllowed                  a valid key that may not do this
+    │   │   ├── AccountDisabled
+    │   │   ├── ScopeMissing
+    │   │   └── KeyRestricted
+    │   ├── LimitReached                the same request may succeed later
+    │   │   ├── RateLimited
+    │   │   └── QueueFull
+    │   ├── NotFound                    the thing does not exist in this account
+    │   │   ├── JobNotFound
+    │   │   ├── ModelNotFound
+    │   │   ├── ProviderNotFound
+    │   │   ├── KeyNotFound
+    │   │   ├── WebhookNotFound
+    │   │   ├── DeliveryNotFound
+    │   │   └── AccountNotFound
+    │   ├── SpendLimitReached           the job would cost more than a spend limit has left
+    │   ├── PriceUnknown                a spend limit is set, and the price of the job is unknown
+    │   ├── AccountNameTaken
+    │   ├── NotCancellable
+    │   ├── JobNotFinished
+    │   ├── NotRecoverable
+    │   ├── NotAbortable
+    │   ├── NotRedeliverable
+    │   ├── WebhookLimitReached
+    │   ├── FileExpired
     │   ├── IdempotencyMismatch
     │   ├── ModelRetired
     │   ├── BodyTooLarge
     │   ├── WrongContentType
-    │   ├── RefusedAddress          a URL that leads where we do not go
-    │   ├── UnusableInput           an input file that is not what its field takes, or cannot be had
-    │   ├── InputQuotaReached       the account's input files take all the room they may
-    │   ├── AccountBusy             the account holds its share of what all accounts share
-    │   ├── TooManyWatchers         the account has as many streams and waiting requests open as it may
-    │   └── NoCredentials           we hold no credential for the provider asked for
-    ├── ProviderError               the provider is at fault, or has refused
+    │   ├── RefusedAddress              a URL of an address that we do not call
+    │   ├── UnusableInput               an input file that is unreachable or of the wrong kind
+    │   │   └── RefusedInput
+    │   ├── InputQuotaReached           the account's input files fill their quota
+    │   ├── AccountBusy                 retryable: the account holds its share of a shared place
+    │   ├── TooManyWatchers             the account has its most open streams and waiting requests
+    │   └── NoCredentials               there is no credential for this provider
+    ├── ProviderError                   the provider failed or refused
     │   ├── ProviderRejected
     │   ├── ContentFiltered
     │   ├── ProviderAuth
-    │   ├── ProviderQuota           retryable
-    │   │   └── ProviderCreditEmpty never accepted, but a retry soon cannot help
-    │   ├── ProviderUnavailable     retryable
-    │   ├── UnexpectedResponse      retryable: a paid job is not thrown away for a new word
-    │   └── SubmissionUnknown       accepted or not? Nobody can say; never resubmitted in silence
-    ├── MediaError
-    │   ├── OutputInvalid           the provider delivered something that is not a playable video
-    │   ├── OutputLost              the provider's copy is gone and we could not store ours
-    │   └── StorageUnavailable      retryable
-    │       └── StorageRefused      it answers, and will not serve us until an operator has corrected something
-    ├── Overloaded                  retryable: a bounded queue of ours is full
-    ├── DatabaseUnavailable         retryable: the disk is full, read-only or broken, the server away
-    │   └── OutcomeUnknown          it was lost during a commit; only here something may have been changed
-    ├── LeaseLost                   another worker owns the job now; whoever sees this must stop
-    ├── JobExpired, Aborted
-    └── StartupError                the service cannot start; the message says what to do
+    │   ├── ProviderQuota               retryable
+    │   │   └── ProviderCreditEmpty     not accepted; a retry soon cannot help
+    │   ├── ProviderUnavailable         retryable
+    │   ├── UnexpectedResponse          retryable: an unknown word does not end a paid job
+    │   └── SubmissionUnknown           unknown whether it was accepted; never submitted again
+    ├── MediaError                      bytes that we fetch, store or serve
+    │   ├── OutputInvalid               the provider delivered no playable video
+    │   ├── OutputLost                  the provider's copy is gone, and ours was not stored
+    │   └── StorageUnavailable          retryable
+    │       └── StorageRefused          waiting does not help: a wrong key, bucket or right
+    ├── Overloaded                      retryable: a bounded queue of this service is full
+    ├── DatabaseUnavailable             retryable: the disk is full or read-only, or the server is away
+    │   └── OutcomeUnknown              lost during a commit, so the change may have been made
+    ├── LeaseLost                       another worker owns the job; the finder stops
+    ├── JobExpired
+    ├── Aborted
+    └── StartupError                    the service cannot start; the message says what to do
 
 Callers act on the class or its stable `code`, never on the text. `api/errors.py` maps codes to HTTP.
 """

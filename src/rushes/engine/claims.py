@@ -1,7 +1,7 @@
 """Who has a job: a worker claims jobs with a fresh lease token, keeps one heartbeat row alive, gives back what it has.
 
 When that row runs out, its leases are anyone's; the next claim stamps a new token, and whatever the old worker still
-records (steps.py) finds no row. In which order a transaction locks is in moving.py.
+records (job_record.py) finds no row. In which order a transaction locks is in jobs/transitions.py.
 """
 
 from __future__ import annotations

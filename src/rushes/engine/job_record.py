@@ -1,7 +1,7 @@
 """What the steps of a leased job record: intents and answers, progress, stored videos, its end.
 
 Every write but one is fenced: it finds no row unless the lease is still held, and raises LeaseLost then. Who
-holds it is in leases.py; in which order a transaction locks, in moving.py.
+holds it is in claims.py; in which order a transaction locks, in jobs/transitions.py.
 """
 
 from __future__ import annotations
