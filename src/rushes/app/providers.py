@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rushes.app.own_servers import own_servers, with_own_servers
 from rushes.app.provider_options import provider_options
 from rushes.catalogue.load import Catalogue, load
+from rushes.catalogue.model import Model
 from rushes.clock import Clock
 from rushes.errors import InvalidRequest, StartupError
 from rushes.providers.base import Provider
@@ -54,9 +55,25 @@ def configured_providers(settings: Settings, clock: Clock) -> Providers:
         if name not in shipped.providers:
             raise StartupError(f"the adapter of provider '{name}' has no catalogue file '{name}.toml'")
     own = own_servers(settings, shipped)
-    catalogue = with_own_servers(shipped, own, settings, clock)
     options = {name: provider_options(settings, name, one.options) for name, one in declared.items()}
+    checked = _served(shipped, declared, options)
+    catalogue = with_own_servers(checked, own, settings, clock)
     return Providers(declared, options, own, catalogue, _keyring(settings, declared, options, own))
+
+
+def _served(catalogue: Catalogue, declared: Mapping[str, Declaration], options: Mapping[str, Options]) -> Catalogue:
+    """The models of the regions that are chosen, each checked by its adapter."""
+    models: list[Model] = []
+    for name, one in declared.items():
+        region = one.region(options[name])
+        for model in catalogue.models(name):
+            found = one.check(model)
+            if found is not None:
+                raise StartupError(f"model '{name}/{model.id}', field '{found.field}': {found.message}")
+            if region is None or not model.regions or region in model.regions:
+                models.append(model.in_region(region))
+    entries = (catalogue.find_provider(name) for name in catalogue.providers)
+    return Catalogue([entry for entry in entries if entry is not None], models)
 
 
 def _keyring(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from rushes.catalogue.check import SOUND
 from rushes.catalogue.model import Audio, Model
 from rushes.catalogue.size import SIZE
 from rushes.catalogue.wording import listed, shown
+from rushes.domain.request import MediaKind, Role
 from rushes.errors import FieldError
 
 LARGEST_N = 10
@@ -28,12 +30,14 @@ def _inconsistencies(model: Model) -> Iterator[FieldError]:
         yield FieldError("id", "an id is not empty and has no spaces")
     if model.released is not None and model.retired is not None and model.retired < model.released:
         yield FieldError("retired", f"{model.retired} is before its release on {model.released}")
-    yield from _outside("upstream_ids", model.upstream_ids, model.apis)
+    yield from _outside("upstream_ids", model.upstream_ids, (*model.apis, *model.regions))
     yield from _numbers(model)
     yield from _sizes(model)
     yield from _defaults(model)
     yield from _prices(model)
-    yield from _input_rules(model)
+    yield from _inputs(model)
+    yield from _rules(model)
+    yield from _tasks(model)
 
 
 def _numbers(model: Model) -> Iterator[FieldError]:
@@ -82,22 +86,78 @@ def _defaults(model: Model) -> Iterator[FieldError]:
         yield FieldError("defaults.generate_audio", "false contradicts audio = 'always'")
 
 
+RATES = ("usd_per_s", "usd_per_video", "usd_per_million_tokens")
+EXTRAS = ("usd_per_input_s", "usd_per_input_image", "least_usd")
+
+
 def _prices(model: Model) -> Iterator[FieldError]:
     for price in model.prices:
-        if not price.usd_per_s.is_finite() or price.usd_per_s < 0:
-            yield FieldError("prices", f"{price.usd_per_s} is not a price")
+        given = [name for name in RATES if getattr(price, name) is not None]
+        if len(given) != 1:
+            yield FieldError("prices", f"a row has exactly one of {', '.join(RATES)}")
+        for name in (*given, *EXTRAS):
+            usd = getattr(price, name)
+            if usd is not None and (not usd.is_finite() or usd < 0):
+                yield FieldError("prices", f"{usd} is not a price")
+        if price.counts_input_s and price.usd_per_input_s is not None:
+            yield FieldError("prices", "counts_input_s and usd_per_input_s exclude each other")
+        if price.free_input_images < 0 or price.token_fps < 1:
+            yield FieldError("prices", "free_input_images is at least 0, and token_fps at least 1")
         if price.resolution is not None:
-            yield from _outside("prices.resolution", [price.resolution], model.resolutions)
+            yield from _outside("prices.resolution", [price.resolution], _every(model, "resolutions"))
+        if price.aspect_ratio is not None:
+            yield from _outside("prices.aspect_ratio", [price.aspect_ratio], _every(model, "aspect_ratios"))
+        if price.duration_s is not None:
+            yield from _outside("prices.duration_s", [price.duration_s], _every(model, "durations_s"))
+        if price.task is not None:
+            yield from _outside("prices.task", [price.task], model.video_tasks)
+        if price.region is not None:
+            yield from _outside("prices.region", [price.region], model.regions or [price.region])
 
 
-def _input_rules(model: Model) -> Iterator[FieldError]:
+def _every(model: Model, name: str) -> list[object]:
+    """What the model lists, and what its tasks list besides."""
+    return [*getattr(model, name), *(value for task in model.tasks.values() for value in getattr(task, name) or ())]
+
+
+def _inputs(model: Model) -> Iterator[FieldError]:
+    yield from _outside("input_limits", model.input_limits, model.inputs)
+    for role, limit in model.input_limits.items():
+        if role.kind is MediaKind.IMAGE:
+            yield FieldError(f"input_limits.{role}", "an image has no length")
+        if limit.least_s is not None and limit.most_s is not None and limit.most_s < limit.least_s:
+            yield FieldError(f"input_limits.{role}", f"most_s, {limit.most_s:g}, is less than least_s")
+    if model.most_inputs is not None and model.most_inputs < 1:
+        yield FieldError("most_inputs", f"{model.most_inputs} is less than 1")
+
+
+def _rules(model: Model) -> Iterator[FieldError]:
     for rule in model.input_rules:
-        yield from _outside("input_rules", [rule.role, *rule.needs, *rule.excludes], model.inputs)
-        if rule.durations_s:
-            yield from _outside("input_rules.durations_s", rule.durations_s, model.durations_s)
-            # Otherwise a caller who gave no duration would be refused for ours.
-            if model.defaults.duration_s is not None:
-                yield from _outside("input_rules.durations_s", [model.defaults.duration_s], rule.durations_s)
+        roles = [rule.role, *rule.needs, *rule.needs_one_of, *rule.excludes]
+        yield from _outside("input_rules", roles, model.inputs)
+        for name in ("durations_s", "resolutions", "aspect_ratios"):
+            yield from _outside(f"input_rules.{name}", getattr(rule, name), _every(model, name))
+        if rule.audio is not None:
+            yield from _outside("input_rules.audio", [rule.audio], SOUND[model.audio])
+    for option_rule in model.option_rules:
+        for name, one in (
+            ("durations_s", option_rule.duration_s),
+            ("resolutions", option_rule.resolution),
+            ("aspect_ratios", option_rule.aspect_ratio),
+        ):
+            wanted = () if one is None else (one,)
+            yield from _outside("option_rules", [*wanted, *getattr(option_rule, name)], _every(model, name))
+
+
+def _tasks(model: Model) -> Iterator[FieldError]:
+    if model.tasks and not model.inputs.get(Role.VIDEO):
+        yield FieldError("tasks", "a model without a video among its inputs has no tasks")
+    for task, entry in model.tasks.items():
+        if entry.duration_s is not None:
+            durations_s = model.durations_s if entry.durations_s is None else entry.durations_s
+            yield from _outside(f"tasks.{task}.duration_s", [entry.duration_s], durations_s)
+        if any(duration_s < 1 for duration_s in entry.durations_s or ()):
+            yield FieldError(f"tasks.{task}.durations_s", "a duration is at least 1")
 
 
 def _successor_inconsistencies(model: Model, by_id: Mapping[str, Model]) -> Iterator[FieldError]:

@@ -5,19 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from rushes.catalogue.check import complete
-from rushes.catalogue.model import Audio, Model
+from rushes.catalogue.check import FIELDS, complete, offers_of
+from rushes.catalogue.model import Model
 from rushes.catalogue.wording import shown
 from rushes.domain.request import VideoRequest
 from rushes.errors import UnsupportedOption
-
-_DEFAULTED = {
-    "aspect_ratio": "aspect_ratio",
-    "resolution": "resolution",
-    "duration_s": "duration",
-    "generate_audio": "generate_audio",
-}
-"""The options that have defaults, and what the contract calls them."""
 
 
 def complete_for(
@@ -33,8 +25,8 @@ def complete_for(
         return pinned, ()
     dropped = [
         option
-        for option in _DEFAULTED
-        if getattr(request, option) is None and not offers(served, option, getattr(pinned, option))
+        for option in FIELDS
+        if getattr(request, option) is None and not offers(served, request, option, getattr(pinned, option))
     ]
     left_open: dict[str, Any] = dict.fromkeys(dropped)
     try:
@@ -44,7 +36,7 @@ def complete_for(
             f"{exc.message} ('{served.id}' serves '{asked.id}', which is retired)", exc.field
         ) from exc
     warnings = tuple(
-        f"{_DEFAULTED[option]} {shown(getattr(pinned, option))}, the default of '{asked.id}', is not offered by "
+        f"{FIELDS[option]} {shown(getattr(pinned, option))}, the default of '{asked.id}', is not offered by "
         f"'{served.id}', whose own default takes over"
         for option in dropped
     )
@@ -59,21 +51,16 @@ def with_defaults_of(completed: VideoRequest, model: Model, request: VideoReques
     """
     kept: dict[str, Any] = {
         option: getattr(completed, option)
-        for option in _DEFAULTED
-        if getattr(request, option) is None and offers(model, option, getattr(completed, option))
+        for option in FIELDS
+        if getattr(request, option) is None and offers(model, request, option, getattr(completed, option))
     }
     return dataclasses.replace(request, **kept)
 
 
-def offers(model: Model, option: str, value: object) -> bool:
-    """Whether one of the options that have defaults may have this value."""
-    match option:
-        case "aspect_ratio":
-            return value is None or value in model.aspect_ratios
-        case "resolution":
-            return value is None or value in model.resolutions
-        case "duration_s":
-            return value is None or value in model.durations_s
-        case _:
-            refused = {Audio.ALWAYS: False, Audio.NEVER: True}.get(model.audio)
-            return value is None or value is not refused
+def offers(model: Model, request: VideoRequest, option: str, value: object) -> bool:
+    """Whether one of the options that have defaults may have this value, in a request like this one."""
+    try:
+        _, offer = offers_of(model, request, test=False)[option]
+    except UnsupportedOption:
+        return False
+    return value is None or value in offer.values

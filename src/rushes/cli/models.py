@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from rushes.client import AsyncClient, Model
+    from rushes.catalogue.model import Price as PriceRow
+    from rushes.client import AsyncClient, Model, Price
 
 ROOMY_COLUMNS = 130
 USUAL = "list"
@@ -128,21 +129,30 @@ def _audio(model: Model) -> str:
 
 
 def price(model: Model) -> str:
-    """The list price of a second of output: one figure, or from the lowest to the highest."""
-    if not model.prices:
-        return "unknown"
-    figures = sorted({each.usd_per_s for each in model.prices})
+    """The list price of a second, a video or a million tokens: one figure, or the lowest and the highest."""
+    rates = {
+        "": [each.usd_per_s for each in model.prices],
+        " a video": [each.usd_per_video for each in model.prices],
+        " a million tokens": [each.usd_per_million_tokens for each in model.prices],
+    }
+    said = [_range(sorted({one for one in figures if one is not None}), unit) for unit, figures in rates.items()]
+    return ", ".join(filter(None, said)) or "unknown"
+
+
+def _range(figures: Sequence[float], unit: str) -> str:
+    if not figures:
+        return ""
     low, high = figures[0], figures[-1]
     if high == 0:
         return "free"
-    return f"${low:g}" if low == high else f"${low:g}-{high:g}"
+    return (f"${low:g}" if low == high else f"${low:g}-{high:g}") + unit
 
 
 def shipped() -> tuple[Model, ...]:
     """The catalogue inside this package, in the client's terms. Whether a service has credentials is not known."""
     from rushes.catalogue.load import load
     from rushes.catalogue.model import Audio
-    from rushes.client import Model, Price
+    from rushes.client import Model
 
     audio = {Audio.OPTIONAL: (True, False), Audio.ALWAYS: (True,), Audio.NEVER: (False,)}
     today = datetime.now(UTC).date()
@@ -156,7 +166,7 @@ def shipped() -> tuple[Model, ...]:
             durations_s=entry.durations_s,
             audio=audio[entry.audio],
             inputs=tuple(role.value for role in entry.inputs),
-            prices=tuple(Price(float(one.usd_per_s), one.resolution, one.audio) for one in entry.prices),
+            prices=tuple(_price(one) for one in entry.prices),
             is_retired=entry.retired is not None and entry.retired <= today,
             successor=" or ".join(dict.fromkeys(entry.successors.values())) or None,
             has_credentials=None,
@@ -164,3 +174,11 @@ def shipped() -> tuple[Model, ...]:
         )
         for entry in load().models()
     )
+
+
+def _price(row: PriceRow) -> Price:
+    from rushes.client import Price
+
+    rates = (row.usd_per_s, row.usd_per_video, row.usd_per_million_tokens)
+    per_s, per_video, per_million = (None if rate is None else float(rate) for rate in rates)
+    return Price(per_s, row.resolution, row.audio, per_video, per_million)

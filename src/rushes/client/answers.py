@@ -133,11 +133,13 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one second of output costs under these conditions; None matches everything."""
+    """What a video costs under these conditions; None matches everything. One of the three rates is given."""
 
-    usd_per_s: float
+    usd_per_s: float | None
     resolution: str | None = None
     audio: bool | None = None
+    usd_per_video: float | None = None
+    usd_per_million_tokens: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,13 @@ class Model:
             audio=tuple(allowed.get("generate_audio") or ()),
             inputs=tuple(content.get("inputs") or ()),
             prices=tuple(
-                Price(float(price["usd_per_second"]), price.get("resolution"), price.get("generate_audio"))
+                Price(
+                    price.get("usd_per_second"),
+                    price.get("resolution"),
+                    price.get("generate_audio"),
+                    price.get("usd_per_video"),
+                    price.get("usd_per_million_tokens"),
+                )
                 for price in content.get("prices") or ()
             ),
             is_retired=content.get("status") == "retired",

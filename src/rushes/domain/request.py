@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -15,6 +15,14 @@ Json = Any
 VERSION = 1
 
 
+class MediaKind(StrEnum):
+    """What an input file holds."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+
+
 class Role(StrEnum):
     """What an input file is for."""
 
@@ -22,6 +30,36 @@ class Role(StrEnum):
     LAST_FRAME = "last_frame"
     REFERENCE_IMAGE = "reference_image"
     VIDEO = "video"
+    """The video that `video_task` is done to."""
+    REFERENCE_VIDEO = "reference_video"
+    REFERENCE_AUDIO = "reference_audio"
+
+    @property
+    def kind(self) -> MediaKind:
+        """What a file in this role holds."""
+        match self:
+            case Role.VIDEO | Role.REFERENCE_VIDEO:
+                return MediaKind.VIDEO
+            case Role.REFERENCE_AUDIO:
+                return MediaKind.AUDIO
+            case _:
+                return MediaKind.IMAGE
+
+    @property
+    def field(self) -> str:
+        """The field of a request that takes files in this role."""
+        return f"{self.value}s" if self in (Role.REFERENCE_VIDEO, Role.REFERENCE_AUDIO) else self.value
+
+
+class VideoTask(StrEnum):
+    """What is done to the `video` input."""
+
+    EXTEND = "extend"
+    """Go on from its end; the duration is how much is added."""
+    EDIT = "edit"
+    """Change it as the prompt says; it keeps its length."""
+    UPSCALE = "upscale"
+    """Make it larger; it keeps its length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +71,34 @@ class InputMedia:
     content_type: str
     size_bytes: int
     sha256: str
+    duration_s: float | None = None
+    """Of a video or audio, as measured; None for an image, and for files taken in by earlier releases."""
+    width: int | None = None
+    height: int | None = None
+    """In pixels, as measured; None for audio, and for files taken in by earlier releases."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousVideo:
+    """The earlier job of ours whose video is the `video` input.
+
+    Where `provider`, `api` and `credential` are those that this request runs on, its adapter may go on from the
+    provider's own record (`provider_video_id`, `handle`, `output`) instead of sending the bytes.
+    """
+
+    job_id: str
+    index: int
+    provider: str
+    model: str
+    """The model that made it."""
+    api: str | None
+    credential: str | None
+    """The fingerprint of the key that it was made with; None where there was none."""
+    provider_video_id: str | None
+    handle: Json | None
+    output: Json | None
+    ended_at: int
+    """When the provider's job ended, in milliseconds since 1970 UTC: providers keep their records for a while only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +119,9 @@ class VideoRequest:
     person_generation: str | None = None
     media: tuple[InputMedia, ...] = ()
     additional_params: Mapping[str, Json] = field(default_factory=dict)
+    video_task: VideoTask | None = None
+    """What is done to the `video` input; None without one."""
+    previous: PreviousVideo | None = None
 
     def media_for(self, role: Role) -> tuple[InputMedia, ...]:
         """The inputs that play `role`, in the order given."""
@@ -61,7 +130,12 @@ class VideoRequest:
     def to_json(self) -> str:
         """The versioned form that the job row keeps."""
         content = {item.name: getattr(self, item.name) for item in fields(self)}
-        content["media"] = [{item.name: getattr(media, item.name) for item in fields(media)} for media in self.media]
+        content["media"] = [_given(media) for media in self.media]
+        content["previous"] = None if self.previous is None else asdict(self.previous)
+        # The previous release does not know these, and may read this row while both run.
+        for name in ("video_task", "previous"):
+            if content[name] is None:
+                del content[name]
         return json.dumps({"version": VERSION, **content}, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -71,4 +145,16 @@ class VideoRequest:
         if content.pop("version") != VERSION:
             raise ValueError("this request was written by a newer version of rushes")
         media = tuple(InputMedia(**{**item, "role": Role(item["role"])}) for item in content.pop("media"))
-        return cls(media=media, **content)
+        task, previous = content.pop("video_task", None), content.pop("previous", None)
+        return cls(
+            media=media,
+            video_task=None if task is None else VideoTask(task),
+            previous=None if previous is None else PreviousVideo(**previous),
+            **content,
+        )
+
+
+def _given(media: InputMedia) -> dict[str, Json]:
+    content = {item.name: getattr(media, item.name) for item in fields(media)}
+    # As above: an image has never had these.
+    return {name: value for name, value in content.items() if value is not None}

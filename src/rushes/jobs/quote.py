@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from rushes.catalogue.price import estimate_usd
+from rushes.catalogue.price import Estimate, estimate
 from rushes.errors import PriceUnknown, SpendLimitReached
 from rushes.jobs.routing import ANIMATIC, Serving
 from rushes.money.costs import Reservation, reservation_for
@@ -17,23 +17,28 @@ UNKNOWN_PRICE = "The price of this model is not known; the job's cost is null."
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """One model that may run a request, and what it would cost; None where a price is not known.
-
-    The cost is seconds times videos times `usd_per_s`, the list price under the request's resolution and sound.
-    """
+    """One model that may run a request, and what it would cost; None where a price is not known."""
 
     serving: Serving
-    usd_per_s: Decimal | None
     cost_usd: Decimal | None
+    estimate: Estimate | None = None
+    """How the cost is made up; None where it is not by a price list."""
 
     @classmethod
     def of(cls, serving: Serving) -> Quoted:
         """What this model costs for this request: nothing of ours for an animatic or on the caller's own key."""
         request = serving.request
         if is_free(serving):
-            return cls(serving, Decimal(0), Decimal(0))
-        usd_per_s = serving.model.price_usd_per_s(resolution=request.resolution, audio=request.generate_audio)
-        return cls(serving, usd_per_s, estimate_usd(serving.model, request))
+            return cls(serving, Decimal(0))
+        found = estimate(serving.model, request)
+        return cls(serving, None if found is None else found.usd, found)
+
+    @property
+    def usd_per_s(self) -> Decimal | None:
+        """The list price of a second, where the model is charged by the second."""
+        if self.estimate is None:
+            return self.cost_usd
+        return self.estimate.price.usd_per_s
 
     @property
     def name(self) -> str:

@@ -13,7 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from rushes.catalogue.model import Model
 from rushes.clock import Clock
+from rushes.errors import FieldError
 from rushes.net.client import HttpClient
 from rushes.offload import Offload
 from rushes.providers.base import Provider
@@ -34,6 +36,16 @@ class Options(BaseModel):
 
 def never_wrong(_secret: str) -> str | None:
     """The check of a shape that takes every text."""
+    return None
+
+
+def nothing_wrong(_model: Model) -> FieldError | None:
+    """The check of an adapter that reads no `wire` table."""
+    return None
+
+
+def no_region(_options: Options) -> str | None:
+    """The region of a provider that has only one."""
     return None
 
 
@@ -89,5 +101,10 @@ class Declaration:
     options: type[Options] = Options
     credentials: tuple[CredentialShape, ...] = ()
     """The shapes of credential that it takes; none if it needs no key."""
+    check: Callable[[Model], FieldError | None] = nothing_wrong
+    """What in a catalogue entry the adapter has no words for, above all in its `wire` table; None if nothing."""
+    region: Callable[[Any], str | None] = no_region
+    """The region that the options choose, where the provider has several: other regions' models and prices are not
+    served then. None: there is only one."""
     catalogue: Traversable | None = None
     """Its catalogue file, if that is not `rushes/catalogue/NAME.toml`: for adapters from other packages."""

@@ -39,7 +39,7 @@ def test_an_id_is_enough_for_a_model(env: pytest.MonkeyPatch) -> None:
     )
     assert model is not None
     assert (model.defaults.aspect_ratio, model.defaults.resolution, model.defaults.duration_s) == ("16:9", "720p", 4)
-    assert model.price_usd_per_s(resolution=None, audio=None) == 0
+    assert [price.usd_per_s for price in model.prices] == [0]
     assert model.can_cancel
     assert not model.reports_progress
     assert model.seed
@@ -60,7 +60,7 @@ def test_what_is_written_is_what_the_model_offers(env: pytest.MonkeyPatch) -> No
     assert (model.defaults.aspect_ratio, model.defaults.resolution, model.defaults.duration_s) == ("9:16", "1080p", 5)
     assert model.inputs == {Role.INPUT_IMAGE: 1}
     assert model.input_rules == ()
-    assert model.price_usd_per_s(resolution="1080p", audio=None) == Decimal("0.02")
+    assert [price.usd_per_s for price in model.prices] == [Decimal("0.02")]
     assert model.reports_progress
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from rushes.catalogue.check import complete
 from rushes.catalogue.load import load
-from rushes.catalogue.model import Audio, Model
-from rushes.domain.request import InputMedia, Role, VideoRequest
+from rushes.catalogue.model import Audio, Defaults, InputLimit, InputRule, Model, OptionRule, TaskEntry
+from rushes.domain.request import InputMedia, Role, VideoRequest, VideoTask
 from rushes.errors import CallerError, InvalidRequest, UnsupportedOption
 
 CATALOGUE = load()
@@ -224,3 +224,138 @@ def test_a_refusal_names_its_field_and_avoids_the_words_that_clients_map(
         assert "invalid format" not in error.message.lower()
     elif isinstance(error, InvalidRequest):
         assert error.fields[0].field == "n"
+
+
+REMAKER = BARE.model_copy(
+    update={
+        "prompt_chars": 100,
+        "aspect_ratios": ("16:9", "9:16"),
+        "resolutions": ("720p", "1080p"),
+        "durations_s": (4, 8),
+        "audio": Audio.OPTIONAL,
+        "defaults": Defaults(aspect_ratio="16:9", resolution="720p", duration_s=8, generate_audio=False),
+        "inputs": {
+            Role.VIDEO: 1,
+            Role.INPUT_IMAGE: 1,
+            Role.LAST_FRAME: 1,
+            Role.REFERENCE_VIDEO: 3,
+            Role.REFERENCE_AUDIO: 2,
+        },
+        "input_limits": {
+            Role.REFERENCE_VIDEO: InputLimit(total_s=15),
+            Role.REFERENCE_AUDIO: InputLimit(least_s=2, most_s=15),
+        },
+        "input_rules": (
+            InputRule(role=Role.LAST_FRAME, resolutions=("1080p",)),
+            InputRule(role=Role.REFERENCE_AUDIO, needs_one_of=(Role.INPUT_IMAGE, Role.REFERENCE_VIDEO)),
+        ),
+        "option_rules": (
+            OptionRule(resolution="1080p", durations_s=(4,)),
+            OptionRule(audio=True, aspect_ratios=("16:9",)),
+        ),
+        "most_inputs": 4,
+        "tasks": {
+            VideoTask.EXTEND: TaskEntry(durations_s=(5, 6), duration_s=6, most_s=30),
+            VideoTask.EDIT: TaskEntry(durations_s=(), aspect_ratios=(), resolutions=(), least_s=3),
+        },
+    }
+)
+
+
+def lasting(role: Role, *lengths_s: float | None) -> VideoRequest:
+    files = tuple(InputMedia(role, f"inputs/{role}", "video/mp4", 1, "00", length_s) for length_s in lengths_s)
+    picture = InputMedia(Role.INPUT_IMAGE, "inputs/picture", "image/png", 1, "00")
+    return VideoRequest("a kite", media=files if role is Role.VIDEO else (*files, picture))
+
+
+def test_a_video_is_extended_unless_the_request_says_otherwise() -> None:
+    completed = complete(REMAKER, request(Role.VIDEO), test=False)
+    assert (completed.video_task, completed.duration_s, completed.resolution) == (VideoTask.EXTEND, 6, "720p")
+
+
+def test_an_edit_takes_its_length_and_shape_from_the_video() -> None:
+    completed = complete(REMAKER, request(Role.VIDEO, video_task=VideoTask.EDIT), test=False)
+    assert (completed.duration_s, completed.resolution, completed.aspect_ratio) == (None, None, None)
+    error = refusal(REMAKER, request(Role.VIDEO, video_task=VideoTask.EDIT, duration_s=4))
+    assert error.message == "duration 4 is not offered by 'bare' for video_task 'edit'; it takes no duration"
+
+
+def test_a_task_that_the_model_lacks_is_refused_with_those_that_it_has() -> None:
+    error = refusal(REMAKER, request(Role.VIDEO, video_task=VideoTask.UPSCALE))
+    assert (error.field, error.message) == (
+        "video_task",
+        "video_task 'upscale' is not offered by 'bare'; it offers 'extend', 'edit'",
+    )
+
+
+def test_a_task_needs_a_video() -> None:
+    error = refusal(REMAKER, request(video_task=VideoTask.EXTEND))
+    assert error.message == "video_task 'extend' needs a video; add video or previous_job_id"
+
+
+def test_a_model_that_lists_no_tasks_extends() -> None:
+    model = REMAKER.model_copy(update={"tasks": {}})
+    assert complete(model, request(Role.VIDEO), test=False).duration_s == 8
+    assert refusal(model, request(Role.VIDEO, video_task=VideoTask.EDIT)).field == "video_task"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (lasting(Role.REFERENCE_AUDIO, 15.01), "reference_audios lasts 15.01 s; 'bare' takes at most 15 s"),
+        (lasting(Role.REFERENCE_AUDIO, 5, 1.9), "reference_audios lasts 1.9 s; 'bare' takes at least 2 s"),
+        (
+            lasting(Role.REFERENCE_VIDEO, 8, 7.5),
+            "reference_videos lasts 15.5 s in all; 'bare' takes at most 15 s in all",
+        ),
+        (lasting(Role.VIDEO, 31), "video lasts 31 s; 'bare' takes at most 30 s"),
+    ],
+)
+def test_a_file_that_is_too_long_or_too_short_is_refused(wanted: VideoRequest, message: str) -> None:
+    assert refusal(REMAKER, wanted).message == message
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        lasting(Role.REFERENCE_AUDIO, 15, 2),
+        lasting(Role.REFERENCE_VIDEO, 7.5, 7.5),
+        lasting(Role.VIDEO, 30),
+        lasting(Role.REFERENCE_AUDIO, None),
+    ],
+)
+def test_a_file_of_an_allowed_or_unknown_length_is_taken(wanted: VideoRequest) -> None:
+    complete(REMAKER, wanted, test=False)
+
+
+def test_an_input_that_needs_one_of_several_names_them() -> None:
+    error = refusal(REMAKER, request(Role.REFERENCE_AUDIO))
+    assert error.message == "reference_audios needs input_image or reference_videos with 'bare'; add one"
+
+
+def test_all_files_together_are_limited() -> None:
+    roles = [Role.INPUT_IMAGE, *[Role.REFERENCE_VIDEO] * 3, Role.REFERENCE_AUDIO]
+    assert refusal(REMAKER, request(*roles)).message == "5 files are given; 'bare' takes at most 4 in all"
+
+
+def test_an_option_left_out_follows_what_the_inputs_ask_for() -> None:
+    completed = complete(REMAKER, request(Role.LAST_FRAME), test=False)
+    # The frame asks for 1080p, and 1080p for 4 s.
+    assert (completed.resolution, completed.duration_s) == ("1080p", 4)
+    error = refusal(REMAKER, request(Role.LAST_FRAME, resolution="720p"))
+    assert error.message == "resolution '720p' is not offered by 'bare' together with last_frame; it offers '1080p'"
+
+
+def test_options_that_do_not_go_together_are_refused_by_both_names() -> None:
+    error = refusal(REMAKER, request(resolution="1080p", duration_s=8))
+    assert error.message == "duration 8 is not offered by 'bare' together with resolution '1080p'; it offers 4"
+    error = refusal(REMAKER, request(aspect_ratio="9:16", generate_audio=True))
+    assert error.message == (
+        "aspect_ratio '9:16' is not offered by 'bare' together with generate_audio true; it offers '16:9'"
+    )
+
+
+def test_a_completed_request_is_complete() -> None:
+    for wanted in (request(Role.VIDEO), request(Role.LAST_FRAME), request(Role.VIDEO, video_task=VideoTask.EDIT)):
+        completed = complete(REMAKER, wanted, test=False)
+        assert complete(REMAKER, completed, test=False) == completed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
@@ -18,7 +19,7 @@ from rushes.api.services import Services, services_of
 from rushes.catalogue.choose import get_model, get_provider, served
 from rushes.catalogue.load import ProviderEntry
 from rushes.catalogue.model import Audio, Model
-from rushes.domain.request import Role
+from rushes.domain.request import Role, VideoTask
 
 router = APIRouter()
 
@@ -27,11 +28,22 @@ A_PROVIDER = {"provider": "$response.body#/0/id"}
 
 
 class PriceView(BaseModel):
-    """List price of one second of output. A condition that is null matches every request; the first match counts."""
+    """A row of the price list. A condition that is null matches every request; the first match counts."""
 
-    usd_per_second: float
+    usd_per_second: float | None = Field(description="For one second of output; null if it is charged otherwise.")
+    usd_per_video: float | None
+    usd_per_million_tokens: float | None
+    usd_per_input_second: float | None = Field(description="For one second of the videos that are given.")
+    counts_input_seconds: bool = Field(description="Whether videos that are given are charged like output.")
+    usd_per_input_image: float | None = Field(description="For each image that is given beyond `free_input_images`.")
+    free_input_images: int
+    least_usd: float | None = Field(description="The least that one video costs.")
     resolution: str | None
     generate_audio: bool | None
+    aspect_ratio: str | None
+    duration: int | None
+    video_input: bool | None = Field(description="Whether a video is given.")
+    video_task: VideoTask | None
 
 
 class LimitsView(BaseModel):
@@ -199,7 +211,22 @@ def model_view(services: Services, model: Model, today: date) -> ModelView:
         seed=model.seed,
         negative_prompt=model.negative_prompt,
         prices=[
-            PriceView(usd_per_second=float(price.usd_per_s), resolution=price.resolution, generate_audio=price.audio)
+            PriceView(
+                usd_per_second=_number(price.usd_per_s),
+                usd_per_video=_number(price.usd_per_video),
+                usd_per_million_tokens=_number(price.usd_per_million_tokens),
+                usd_per_input_second=_number(price.usd_per_input_s),
+                counts_input_seconds=price.counts_input_s,
+                usd_per_input_image=_number(price.usd_per_input_image),
+                free_input_images=price.free_input_images,
+                least_usd=_number(price.least_usd),
+                resolution=price.resolution,
+                generate_audio=price.audio,
+                aspect_ratio=price.aspect_ratio,
+                duration=price.duration_s,
+                video_input=price.video_input,
+                video_task=price.task,
+            )
             for price in model.prices
         ],
         limits=LimitsView(
@@ -269,6 +296,10 @@ def _successor_in_use(services: Services, model: Model, by_api: dict[str, str | 
 
 def _provider(services: Services, entry: ProviderEntry) -> ProviderView:
     return ProviderView(id=entry.provider, name=entry.name, has_credentials=entry.provider in services.served_apis)
+
+
+def _number(usd: Decimal | None) -> float | None:
+    return None if usd is None else float(usd)
 
 
 def _seconds(day: date) -> int:

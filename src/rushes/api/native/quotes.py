@@ -24,8 +24,18 @@ from rushes.views.times import rfc3339_or_none
 router = APIRouter()
 
 
+class ChargeView(BaseModel):
+    """One line of what one video costs."""
+
+    unit: str = Field(
+        description="`second`, `video`, `token`, `input_second`, `input_image`, or `least` where a minimum holds."
+    )
+    quantity: float
+    usd: float = Field(description="Of each unit.")
+
+
 class QuotedView(BaseModel):
-    """One model and what it would cost: `duration` times `n` times `usd_per_second`."""
+    """One model and what it would cost: the sum of `charges`, times `n`."""
 
     provider: str
     model: str
@@ -35,7 +45,10 @@ class QuotedView(BaseModel):
     n: int
     resolution: str | None
     generate_audio: bool | None
-    usd_per_second: float | None = Field(description="The list price under this resolution and sound.")
+    usd_per_second: float | None = Field(
+        description="The list price under this resolution and sound, where the model is charged by the second."
+    )
+    charges: list[ChargeView]
     source: str = Field(description="Where the price was read.")
     checked: str = Field(description="The day on which the source was last read.")
     warnings: list[str]
@@ -111,10 +124,20 @@ def _quoted(quoted: Quoted) -> QuotedView:
         resolution=request.resolution,
         generate_audio=request.generate_audio,
         usd_per_second=_number(quoted.usd_per_s),
+        charges=_charges(quoted),
         source=serving.model.source,
         checked=serving.model.checked.isoformat(),
         warnings=[*serving.warnings, *(() if quoted.cost_usd is not None else (UNKNOWN_PRICE,))],
     )
+
+
+def _charges(quoted: Quoted) -> list[ChargeView]:
+    if quoted.estimate is None:
+        return []
+    return [
+        ChargeView(unit=one.unit, quantity=float(one.quantity), usd=float(one.usd_each))
+        for one in quoted.estimate.charges_of_one
+    ]
 
 
 def _limit(limit: SpendLimit) -> SpendLimitView:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Final
 
-from rushes.domain.request import InputMedia, Json, Role, VideoRequest
+from rushes.domain.request import InputMedia, Json, Role, VideoRequest, VideoTask
 from rushes.errors import ProviderRejected
 from rushes.providers.body import Inline
 
@@ -53,7 +53,7 @@ def interaction(
         document["generation_config"] = {"seed": request.seed}
     # Copied, because what is merged in later must not reach the request that others hold.
     add_params(document, deepcopy(dict(request.additional_params)))
-    _add_task(document, task_for(roles))
+    _add_task(document, task_for(roles, request.video_task))
     return document
 
 
@@ -71,12 +71,12 @@ def tagged(prompt: str, roles: Sequence[Role]) -> str:
     return " ".join([*missing, prompt])
 
 
-def task_for(roles: Sequence[Role]) -> str | None:
+def task_for(roles: Sequence[Role], video_task: VideoTask | None = None) -> str | None:
     """Omni's name for what is to be done with these inputs; None for a mixture it has no name for, and infers."""
     frames = Role.INPUT_IMAGE in roles or Role.LAST_FRAME in roles
     references = Role.REFERENCE_IMAGE in roles
     if Role.VIDEO in roles:
-        return "extend"
+        return (video_task or VideoTask.EXTEND).value
     if frames and references:
         return None
     if frames:
@@ -122,7 +122,7 @@ def add_params(document: dict[str, Json], params: Mapping[str, Json], path: str 
 
 
 def _add_task(document: dict[str, Json], task: str | None) -> None:
-    # What the caller says about the task goes: `edit` and `upscale` have no portable name.
+    # What the caller says about the task goes.
     config = document.setdefault("generation_config", {})
     video_config = config.setdefault("video_config", {}) if isinstance(config, dict) else None
     if not isinstance(video_config, dict):
