@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-fast oracles chaos check bench docs lock clean
+.PHONY: help setup demo run test test-fast oracles node chaos check bench docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s  %s\n", $$1, $$2 }' Makefile
@@ -23,11 +23,13 @@ demo: setup ## Make a first video: start the service, post a prompt, save the MP
 run: setup ## Serve on http://127.0.0.1:8080 with ./rushes-data
 	@exec $(BIN)/rushes serve
 
-test: setup oracles ## Run all tests
+test: setup oracles node ## Run all tests
 	@$(BIN)/python -m pytest -q
 
 test-fast: setup ## Run the unit tests: no files, sockets, databases or processes, under 30 seconds
 	@$(BIN)/python -m pytest -q tests/unit
+
+node: tests/node/node_modules/.ready ## Install the vendors' JavaScript clients too, where npm is there
 
 oracles: .venv-oracles/.ready ## Install the vendors' own clients, which tests/oracles compares us with
 
@@ -54,7 +56,7 @@ lock: $(UV) ## Pin what pyproject.toml asks for, with hashes, in the lock files
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --no-deps --group oracles-apart -o requirements-oracles-apart.lock
 
 clean: ## Remove what setup and the tools made (never rushes-data or demo)
-	@rm -rf .venv .venv-oracles .tools dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-oracles tests/node/node_modules .tools dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find src tests docs bench -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/.ready: requirements.lock requirements-dev.lock pyproject.toml | $(UV)
@@ -72,6 +74,12 @@ clean: ## Remove what setup and the tools made (never rushes-data or demo)
 	@$(UV) pip install -q --python .venv-oracles/bin/python --require-hashes --no-deps --compile-bytecode \
 	  --target .venv-oracles/apart -r requirements-oracles-apart.lock
 	@touch $@
+
+# Optional: without npm, or where it reaches no registry, the tests that need it are skipped by name.
+tests/node/node_modules/.ready: tests/node/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is not installed: the tests of the vendors' JavaScript clients are skipped"; exit 0; }; \
+	  cd tests/node && npm ci --silent --ignore-scripts --no-audit --no-fund && touch node_modules/.ready || \
+	  echo "npm could not install the vendors' JavaScript clients: their tests are skipped"
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

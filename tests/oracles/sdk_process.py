@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ ENVIRONMENT = ROOT / ".venv-oracles"
 PYTHON = ENVIRONMENT / "bin" / "python"
 SCRIPTS = Path(__file__).parent / "sdk"
 RUNNER = Path(__file__).parent / "sdk_runner.py"
+NODE = ROOT / "tests" / "node"
 LONGEST_REPLY_BYTES = 64 * 1024 * 1024
 
 
@@ -67,10 +70,31 @@ class Sdk:
         await self._process.wait()
 
 
-async def start_sdk(name: str, folder: Path, *, apart: bool = False, **settings: str) -> Sdk:
-    """Start `sdk/NAME.py`; `apart` puts the packages of group `oracles-apart` before the others.
+def missing(name: str) -> str | None:
+    """What has to be installed before script `name` can run, or None."""
+    if not name.endswith(".mjs"):
+        return (
+            None if (ENVIRONMENT / ".ready").exists() else "the vendors' clients are not installed: run `make oracles`"
+        )
+    if shutil.which("node") is None:
+        return "the vendors' JavaScript clients need Node; on Debian it is the package nodejs"
+    if not (NODE / "node_modules" / ".ready").exists():
+        return "the vendors' JavaScript clients are not installed: run `make node`"
+    return None
 
-    `settings` become environment variables of the child, which has no other but its path.
+
+def command(name: str) -> Sequence[str | Path]:
+    """What starts script `name`."""
+    if name.endswith(".mjs"):
+        return (shutil.which("node") or "node", NODE / "runner.mjs", NODE / "sdk" / name)
+    return (PYTHON, "-P", RUNNER, SCRIPTS / f"{name}.py")
+
+
+async def start_sdk(name: str, folder: Path, *, apart: bool = False, **settings: str) -> Sdk:
+    """Start `sdk/NAME.py`, or `tests/node/sdk/NAME` for a name that ends with `.mjs`.
+
+    `apart` puts the packages of group `oracles-apart` before the others. `settings` become environment variables of the
+    child, which has no other but its path.
     """
     errors = folder / f"{name}.stderr"
     environment = {"PATH": os.defpath, "HOME": str(folder), **settings}
@@ -78,10 +102,7 @@ async def start_sdk(name: str, folder: Path, *, apart: bool = False, **settings:
         environment["PYTHONPATH"] = str(ENVIRONMENT / "apart")
     with errors.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
-            PYTHON,
-            "-P",
-            RUNNER,
-            SCRIPTS / f"{name}.py",
+            *command(name),
             stdin=PIPE,
             stdout=PIPE,
             stderr=stderr,

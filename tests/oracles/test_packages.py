@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 
+import pytest
+
 from tests.oracles.conftest import Start
-from tests.oracles.sdk_process import ROOT
+from tests.oracles.sdk_process import ROOT, SdkError
 
 MODULES = {
     "dashscope": "dashscope",
@@ -47,3 +50,20 @@ async def test_the_packages_apart_take_the_place_of_other_versions(start: Start)
     sdk = await start("imports", apart=True)
     found = {name: await sdk.call("version_of", package=name, module=module) for name, module in MODULES_APART.items()}
     assert found == pinned("oracles-apart")
+
+
+async def test_the_javascript_packages_are_installed_in_their_pinned_versions(start: Start) -> None:
+    pins = json.loads((ROOT / "tests" / "node" / "package.json").read_text("utf-8"))["dependencies"]
+    sdk = await start("imports.mjs")
+    imported_from = {"mmx-cli": "mmx-cli/sdk"}
+    found = {
+        name: await sdk.call("version_of", **{"name": name, "from": imported_from.get(name, name)}) for name in pins
+    }
+    assert found == pins
+
+
+async def test_what_a_javascript_client_throws_is_raised_with_its_class_and_status(start: Start) -> None:
+    sdk = await start("imports.mjs")
+    with pytest.raises(SdkError, match="on purpose") as caught:
+        await sdk.call("raise")
+    assert (caught.value.name, caught.value.kinds, caught.value.status) == ("TypeError", ["TypeError", "Error"], 418)
