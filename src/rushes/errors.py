@@ -53,6 +53,7 @@
     │   └── SubmissionUnknown           unknown whether it was accepted; never submitted again
     ├── MediaError                      bytes that we fetch, store or serve
     │   ├── OutputInvalid               the provider delivered no playable video
+    │   │   └── OutputIsText            text in place of the video; another try may get the video
     │   ├── OutputLost                  the provider's copy is gone, and ours was not stored
     │   └── StorageUnavailable          retryable
     │       └── StorageRefused          waiting does not help: a wrong key, bucket or right
@@ -481,6 +482,10 @@ class OutputInvalid(MediaError):
     """What the provider delivered is not a playable video."""
 
     code = "output_invalid"
+
+
+class OutputIsText(OutputInvalid):
+    """The provider delivered text, such as an error page, where the video should be."""
 
 
 class OutputLost(MediaError):

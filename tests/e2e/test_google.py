@@ -243,7 +243,7 @@ async def test_an_unknown_status_is_one_warning_and_the_job_goes_on(
     assert script in ENDINGS
 
 
-# --- custody
+# --- storing
 
 
 @pytest.mark.parametrize(

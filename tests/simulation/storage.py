@@ -1,4 +1,4 @@
-"""Storage and measuring in memory, in trouble now and then, for the real `Custody` and the real `Cleaner`."""
+"""Storage and measuring in memory, in trouble now and then, for the real `OutputStore` and the real `Cleaner`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One world from one seed: the real stores, worker, custody and cleaner among things that break."""
+"""One world from one seed: the real stores, worker, output store and cleaner among things that break."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from rushes.engine.worker import Worker, WorkerLimits
 from rushes.errors import NoCredentials, RushesError
 from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.jobs.store import JobStore
-from rushes.media.output_store import Custody
+from rushes.media.output_store import OutputStore
 from rushes.providers.base import Credential
 from rushes.webhooks import outbox
 from rushes.webhooks.outbox import OWED, before_deletion
@@ -240,7 +240,7 @@ class Service:
         self._database = world.database_of(process)
         self._leases = LeaseStore(self._database, process.name)
         self._storage = SimulatedStorage(world.files, process, world.chance)
-        self._custody = Custody(self._storage, SimulatedMeasuring(world.files, process, world.chance))
+        self._outputs = OutputStore(self._storage, SimulatedMeasuring(world.files, process, world.chance))
         self._jobs = JobStore(self._database, deleting=before_deletion)
         self._delivering: asyncio.Task[None] | None = None
         self._breakers: dict[str, Breaker] = {}
@@ -311,7 +311,7 @@ class Service:
             model=KINDS[name].model,
             credential=Credential(kind="api_key", secret=secret or "ours"),
             read_media=_no_media,
-            custody=self._custody,
+            outputs=self._outputs,
             clock=self.process,
             breaker=self._breakers.setdefault(name, Breaker()),
             retention_s=self._world.retention_s,

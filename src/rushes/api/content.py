@@ -17,6 +17,7 @@ from rushes.domain.job import Job
 from rushes.domain.output import StoredVideo
 from rushes.errors import FileExpired, JobNotFinished
 from rushes.jobs.files import poster_key
+from rushes.media.sniff import extension_of
 
 CACHED = {"Cache-Control": "private, max-age=3600"}
 NOT_CACHED = {"Cache-Control": "no-store"}
@@ -66,7 +67,7 @@ def _served_file(job: Job, video: StoredVideo, index: int) -> ServedFile:
         size_bytes=video.size_bytes,
         sha256=video.sha256,
         content_type=video.content_type,
-        filename=f"{job.id}-{index}.mp4",
+        filename=f"{job.id}-{index}{extension_of(video.content_type)}",
         last_modified=datetime.fromtimestamp((job.completed_at or job.created_at) / 1000, UTC),
     )
 

@@ -17,7 +17,7 @@ from rushes.errors import NoCredentials
 from rushes.ids import new_id
 from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.media.input_cleaner import InputCleaner
-from rushes.media.output_store import Custody
+from rushes.media.output_store import OutputStore
 from rushes.telemetry.leases import ObservedLeases
 from rushes.telemetry.providers import ObservedClock, ObservedProvider
 from rushes.views.job import view_of
@@ -33,7 +33,7 @@ class Engine:
     def __init__(self, base: Foundation, links: Links) -> None:
         self._base = base
         self._breakers = Breakers()
-        self._custody = Custody(base.storage, base.measuring)
+        self._outputs = OutputStore(base.storage, base.measuring)
         self._waiting_clock = ObservedClock(base.clock, base.metrics)
         self._leases = ObservedLeases(
             base.database,
@@ -101,7 +101,7 @@ class Engine:
             model=model,
             credential=credential,
             read_media=base.inputs.read,
-            custody=self._custody,
+            outputs=self._outputs,
             clock=self._waiting_clock,
             breaker=self._breakers.of(Circuit(job.served_provider, job.api, job.credential, job.byok)),
             poll_interval_s=base.settings.poll_interval_s,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 import os
 import re
 from collections.abc import Sequence
@@ -52,7 +51,7 @@ class Destination:
         for index, video in enumerate(job.videos):
             name = self._path.name
             if self._is_folder:
-                name = f"{slug(job.prompt)}-{job.id[-6:]}{_suffix(video.content_type)}".lstrip("-")
+                name = f"{slug(job.prompt)}-{job.id[-6:]}{video.extension}".lstrip("-")
             names.append(numbered(name, index, max(job.n, len(job.videos))))
         folder = self._path if self._is_folder else self._path.parent
         return [folder / name for name in names]
@@ -77,7 +76,3 @@ def slug(prompt: str) -> str:
             break
         taken = longer
     return taken
-
-
-def _suffix(content_type: str) -> str:
-    return mimetypes.guess_extension(content_type) or ".mp4"

@@ -15,6 +15,9 @@ Shape = TypeVar("Shape")
 ENDED = ("completed", "failed")
 
 
+EXTENSIONS = {"video/mp4": ".mp4", "video/webm": ".webm", "video/quicktime": ".mov"}
+
+
 @dataclass(frozen=True, slots=True)
 class Video:
     """One finished video. `url` needs no key and works for a while; None when the video is no longer kept."""
@@ -26,6 +29,11 @@ class Video:
     width: int | None
     height: int | None
     duration_s: float | None
+
+    @property
+    def extension(self) -> str:
+        """What the name of its file ends with: ".mp4", ".webm", ".mov", or ".bin" for a kind that is not known."""
+        return EXTENSIONS.get(self.content_type, ".bin")
 
     @classmethod
     def from_json(cls, content: Json) -> Video:

@@ -94,7 +94,9 @@ class AsyncJob(JobState):
             await self.refresh()
         target = Path(path)
         if await asyncio.to_thread(target.is_dir):
-            target /= f"{self.id}.mp4" if index == 0 else f"{self.id}-{index + 1}.mp4"
+            number = "" if index == 0 else f"-{index + 1}"
+            extension = self.videos[index].extension if 0 <= index < len(self.videos) else ".mp4"
+            target /= f"{self.id}{number}{extension}"
         try:
             await self._save(target, index, replace, on_received)
         except NotAllowed:

@@ -10,15 +10,20 @@ Output = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class StoredVideo:
-    """One finished video in our storage: the provider's bytes unchanged, and what we measured of them."""
+    """One finished video in our storage: the provider's bytes unchanged, and what we measured of them.
+
+    Width and height are as a player shows them. They and the duration are None if they could not be measured; `trouble`
+    then says why, and what the bytes look like.
+    """
 
     key: str
     size_bytes: int
     sha256: str
     content_type: str
-    width: int
-    height: int
-    duration_s: float
+    width: int | None
+    height: int | None
+    duration_s: float | None
+    trouble: str | None = None
 
     def to_json(self) -> dict[str, object]:
         """A plain object, for the job row."""

@@ -8,7 +8,7 @@ from rushes.catalogue.model import Model
 from rushes.clock import SteadyClock
 from rushes.engine.breaker import Breaker
 from rushes.engine.claims import LeaseStore
-from rushes.media.output_store import Custody
+from rushes.media.output_store import OutputStore
 from rushes.providers.base import Credential, Provider, ReadMedia
 
 
@@ -23,7 +23,7 @@ class Tools:
     model: Model
     credential: Credential
     read_media: ReadMedia
-    custody: Custody
+    outputs: OutputStore
     clock: SteadyClock
     breaker: Breaker = field(default_factory=Breaker)
     poll_interval_s: float | None = None

@@ -32,6 +32,7 @@ from rushes.errors import (
     JobExpired,
     LeaseLost,
     MediaError,
+    OutputIsText,
     OutputLost,
     ProviderAuth,
     ProviderError,
@@ -52,6 +53,9 @@ PROGRESS_STEP = 10
 """Reported progress is written only when it has risen by this many points: polls are not checkpoints."""
 PROGRESS_CEILING = 95
 UNKNOWN_ANSWER = "The provider answered in a way we do not know"
+UNMEASURED = "The video is kept as the provider delivered it, but it could not be measured"
+TEXT_TRIES = 2
+"""How often a provider that delivers text in place of a video is asked again, before the text is kept."""
 UNSETTLED_CODES = (SubmissionUnknown.code, OutputLost.code, JobExpired.code)
 """Ends after which the provider may charge, and an operator may still find the video."""
 OF_OWN_KEYS = {
@@ -284,12 +288,19 @@ class Carrying:
             place = len(videos)
             try:
                 key = video_key(self._job.id, attempt_id, place, self._claimed.lease)
-                videos.append(await self._tools.custody.keep(key, self._fetch(handle, done.outputs[place])))
+                stored = await self._tools.outputs.store(
+                    key, self._fetch(handle, done.outputs[place]), accepts_text=failures >= TEXT_TRIES
+                )
+                videos.append(stored)
+                if stored.trouble is not None:
+                    await self._warn(f"{UNMEASURED}: {stored.trouble}")
             except (ProviderError, MediaError) as error:
                 failures += 1
                 lost_for_good = isinstance(error, OutputLost) and failures > 1
                 # The video is paid for, so a key or an account in trouble for now does not give it up.
                 passes = error.retryable or isinstance(error, OutputLost | ProviderAuth | ProviderQuota)
+                # An error page may stand where the video is in a moment; if it stays, it is kept.
+                passes = passes or (isinstance(error, OutputIsText) and failures <= TEXT_TRIES)
                 if lost_for_good or not passes:
                     raise
                 log.warning("storing_will_be_repeated", error_code=error.code, failures=failures)

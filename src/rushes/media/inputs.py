@@ -23,7 +23,7 @@ from rushes.errors import (
     UnusableInput,
 )
 from rushes.ids import ALPHABET, LENGTH, new_id
-from rushes.media.encoded import EncodedFile, decode, malformed, read_data_url
+from rushes.media.encoded import decode, decode_data_url, is_data_url, malformed
 from rushes.media.input_store import InputStore, StoredInput, quota_reached
 from rushes.media.inspection import Inspector
 from rushes.media.remote import fetch
@@ -77,7 +77,6 @@ class _Wanted:
     field: str | None
     types: tuple[str, ...]
     most_video_bytes: int
-    declared_type: str | None = None
 
     def unusable(self, trouble: str) -> UnusableInput:
         return UnusableInput(f"{self.subject} {trouble}", self.field or "file")
@@ -155,19 +154,16 @@ class Inputs:
         name, value = item.field, item.value
         if _LOOKS_LIKE_REFERENCE.fullmatch(value[: _URL_HEAD_CHARS * 2]):
             return (await self._refer(account_id, name, value, types)).media(item.role)
-        declared = None
-        if value[:5].lower() == "data:":
-            encoded = read_data_url(value, name)
-            declared = encoded.declared_type
-            chunks, within_s = decode(encoded, name), None
+        if is_data_url(value):
+            chunks, within_s = decode_data_url(value, name), None
         elif ":" in value[:_URL_HEAD_CHARS]:
             # Base64 has no colon, so this is a URL of some scheme; the guard says which are taken.
             chunks, within_s = fetch(self._http, value, name), self._terms.fetch_s
         elif value:
-            chunks, within_s = decode(EncodedFile(value), name), None
+            chunks, within_s = decode(value, name), None
         else:
             raise malformed(name, "is empty; leave it out or give a file")
-        wanted = _Wanted(f"{name}: the file", name, types, MOST_VIDEO_BYTES, declared)
+        wanted = _Wanted(f"{name}: the file", name, types, MOST_VIDEO_BYTES)
         stored = await self._keep(account_id, chunks, wanted, keep_s=self._terms.grace_s, within_s=within_s)
         return stored.media(item.role)
 
@@ -268,8 +264,6 @@ def _most_bytes(head: bytes, wanted: _Wanted) -> int:
     content_type = content_type_of(head)
     if content_type is None or content_type not in wanted.types:
         raise wanted.unusable(f"is {kind_of(head)}, {_takes(wanted.types)}")
-    if wanted.declared_type is not None and content_type != wanted.declared_type:
-        raise wanted.unusable(f"is {content_type}, but its data URL says {wanted.declared_type[:80]!r}")
     return MOST_IMAGE_BYTES if content_type in IMAGE_TYPES else wanted.most_video_bytes
 
 

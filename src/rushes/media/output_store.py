@@ -1,4 +1,4 @@
-"""Taking a finished video into our keeping: stored whole, hashed, and measured before anybody is told of it."""
+"""Storing what a provider delivers: whole, hashed, measured, and never deleted because it could not be measured."""
 
 from __future__ import annotations
 
@@ -7,48 +7,79 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import aclosing
 
 from rushes.domain.output import StoredVideo
-from rushes.errors import BodyTooLarge, OutputInvalid, StorageUnavailable
-from rushes.media.probe import probe_video
-from rushes.media.storage import Storage
+from rushes.errors import BodyTooLarge, OutputInvalid, OutputIsText, StorageUnavailable
+from rushes.media.probe import VideoFacts, probe_video
+from rushes.media.sniff import HEAD_BYTES, UNKNOWN_TYPE, content_type_of, is_text
+from rushes.media.storage import Storage, StoredFile
 from rushes.offload import Offload
 
 LARGEST_VIDEO_BYTES = 4 * 1024**3
 
 
-class Custody:
-    """Stores what providers deliver, the original bytes unchanged, so that embedded provenance (C2PA) survives."""
+class OutputStore:
+    """Stores the original bytes unchanged, so that embedded provenance (C2PA) survives."""
 
     def __init__(self, storage: Storage, offload: Offload) -> None:
         self._storage = storage
         self._offload = offload
 
-    async def keep(self, key: str, chunks: AsyncGenerator[bytes, None]) -> StoredVideo:
+    async def store(self, key: str, chunks: AsyncGenerator[bytes, None], *, accepts_text: bool = False) -> StoredVideo:
         """Store the bytes under `key` and measure the video in them.
 
-        Raises OutputInvalid if they are not a playable video (and keeps nothing), StorageUnavailable if our
-        storage cannot take them; what `chunks` raises passes through.
+        A file that cannot be measured is kept all the same, and the answer's `trouble` says why: it is paid for. Text
+        instead of a video is mostly an error page, so it raises OutputIsText and is not kept, unless `accepts_text`.
+
+        Raises OutputInvalid for more than 4 GiB, and StorageUnavailable if our storage cannot take the bytes; an
+        error of `chunks` passes through.
         """
         async with aclosing(chunks):
             try:
                 stored = await self._storage.put(key, chunks, max_bytes=LARGEST_VIDEO_BYTES)
             except BodyTooLarge as exc:
                 raise OutputInvalid(f"The provider's video is larger than {LARGEST_VIDEO_BYTES} bytes") from exc
+        head = await self._head(key)
+        if is_text(head) and not accepts_text:
+            await self._storage.delete(key)
+            raise OutputIsText("The provider delivered text in place of the video")
         try:
             async with self._storage.on_disk(key) as path:
                 facts = await self._offload.run(probe_video, str(path))
-        except OutputInvalid:
-            await self._storage.delete(key)
-            raise
+        except OutputInvalid as error:
+            return _unmeasured(stored, head, error.message)
         except FileNotFoundError as exc:
             raise StorageUnavailable("The video was stored, but the media storage does not have it") from exc
-        except BrokenProcessPool as exc:
-            raise StorageUnavailable("The video could not be measured, because the process that does died") from exc
-        return StoredVideo(
-            key=key,
-            size_bytes=stored.size_bytes,
-            sha256=stored.sha256,
-            content_type=facts.content_type,
-            width=facts.width,
-            height=facts.height,
-            duration_s=facts.duration_s,
-        )
+        except BrokenProcessPool:
+            return _unmeasured(stored, head, "The provider's file ends the process that measures it.")
+        return _measured(stored, facts)
+
+    async def _head(self, key: str) -> bytes:
+        try:
+            async with aclosing(self._storage.open(key, start=0, end=HEAD_BYTES)) as chunks:
+                return b"".join([chunk async for chunk in chunks])
+        except FileNotFoundError as exc:
+            raise StorageUnavailable("The video was stored, but the media storage does not have it") from exc
+
+
+def _measured(stored: StoredFile, facts: VideoFacts) -> StoredVideo:
+    return StoredVideo(
+        key=stored.key,
+        size_bytes=stored.size_bytes,
+        sha256=stored.sha256,
+        content_type=facts.content_type,
+        width=facts.width,
+        height=facts.height,
+        duration_s=facts.duration_s,
+    )
+
+
+def _unmeasured(stored: StoredFile, head: bytes, trouble: str) -> StoredVideo:
+    return StoredVideo(
+        key=stored.key,
+        size_bytes=stored.size_bytes,
+        sha256=stored.sha256,
+        content_type=content_type_of(head) or UNKNOWN_TYPE,
+        width=None,
+        height=None,
+        duration_s=None,
+        trouble=trouble,
+    )

@@ -7,14 +7,11 @@ from collections.abc import AsyncGenerator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import aclosing
 from io import BytesIO
-from typing import TYPE_CHECKING
 
+from rushes.decoding.frames import upright
 from rushes.errors import OutputInvalid, StorageUnavailable
 from rushes.media.storage import Storage
 from rushes.offload import Offload
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 LONGEST_SIDE = 640
 LARGEST_BYTES = 1024 * 1024
@@ -68,7 +65,7 @@ def draw_poster(path: str) -> bytes:
             if container.duration:
                 container.seek(int(container.duration * AT_FRACTION))
             frame = next(container.decode(stream))
-            image: Image = frame.to_image()  # type: ignore[no-untyped-call]  # PyAV leaves it untyped
+            image = upright(frame, stream)
     except (av.FFmpegError, IndexError, StopIteration) as exc:
         if isinstance(exc, FileNotFoundError):
             raise FileNotFoundError(path) from exc

@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from rushes.decoding.frames import shown_size
 from rushes.errors import OutputInvalid
 from rushes.media.sniff import HEAD_BYTES, VIDEO_TYPES, content_type_of, kind_of
 
@@ -53,16 +54,33 @@ def probe_video(path: str, subject: str = "The provider's file") -> VideoFacts:
         return _measure(file, "matroska" if is_webm else "mov", content_type, subject)
 
 
+# Boxes that stand at the top of a file (ISO/IEC 14496-12 and the QuickTime File Format).
+_TOP_BOXES = frozenset(
+    {
+        b"ftyp", b"styp", b"moov", b"mdat", b"moof", b"mfra", b"sidx", b"ssix", b"prft", b"emsg", b"pdin", b"meta",
+        b"meco", b"free", b"skip", b"wide", b"uuid", b"udta", b"pnot", b"PICT", b"imda",
+    }
+)  # fmt: skip
+MOST_BOXES = 100_000
+
+
 def _last_box_end(file: BinaryIO, size_bytes: int) -> int:
-    """Where the last box of an MP4 or QuickTime file says that it ends: past the file's end if that was cut off."""
+    """Where the last box of an MP4 or QuickTime file says that it ends: past the file's end if that was cut off.
+
+    Bytes after the last box are no part of the video; cameras and servers append some, and every player ignores them.
+    """
     position = 0
-    while position + 8 <= size_bytes:
+    for _ in range(MOST_BOXES):
+        if position + 8 > size_bytes:
+            break
         file.seek(position)
         header = file.read(16)
+        if header[4:8] not in _TOP_BOXES:
+            return position
         (length,) = struct.unpack_from(">I", header)
         if length == 1 and len(header) == 16:
             (length,) = struct.unpack_from(">Q", header, 8)
-        if length < 8:  # 0 means "up to the end"; the others are trailing rubbish that players ignore
+        if length < 8:  # 0 means "up to the end"; the others are no box
             return position
         position += length
     return position
@@ -96,9 +114,7 @@ def _measure(file: BinaryIO, demuxer: str, content_type: str, subject: str) -> V
             frame = next(container.decode(stream), None)
             if frame is None:
                 raise OutputInvalid(f"{subject} holds no video frame.")
-            width, height = frame.width, frame.height
-            if frame.rotation % 180 != 0:
-                width, height = height, width
+            width, height = shown_size(frame, stream)
             duration_s = _duration_s(container, stream)
             codec = _CODEC_NAMES.get(stream.codec_context.name, stream.codec_context.name)
     except av.error.FFmpegError as error:

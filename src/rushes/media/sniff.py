@@ -5,21 +5,38 @@ from __future__ import annotations
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp")
 VIDEO_TYPES = ("video/mp4", "video/quicktime", "video/webm")
 
+UNKNOWN_TYPE = "application/octet-stream"
+
 HEAD_BYTES = 1024
 """As much of a file as its type is told by."""
 
 # Old QuickTime files have no `ftyp`; they begin with one of these.
 _QUICKTIME_BOXES = {b"moov", b"mdat", b"wide", b"free", b"skip"}
 _AUDIO_BRANDS = {b"M4A ", b"M4B ", b"M4P "}
-_PICTURE_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1", b"crx "}
+# Brands of stills and of sequences of stills (ISO/IEC 23008-12, annexes B and C, and AV1 Image File Format 1.2).
+_HEIF_BRANDS = {
+    b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1", b"miaf",
+    b"MiHE", b"MiHA", b"MiHB", b"MiHM", b"1pic", b"jpeg", b"j2ki", b"vvic", b"evbi",
+}  # fmt: skip
+_AVIF_BRANDS = {b"avif", b"avis", b"avio", b"MA1A", b"MA1B"}
+_PICTURE_BRANDS = _HEIF_BRANDS | _AVIF_BRANDS | {b"crx ", b"jp2 ", b"jpx ", b"jpm "}
+# Brands that say only which edition of the format is used.
+_VAGUE_BRANDS = {b"iso8", b"iso9", b"isoa", b"isob", b"isoc", b"unif"}
 _EBML = b"\x1a\x45\xdf\xa3"
+
+_CONVERT = "; convert it to PNG, JPEG or WebP"
 
 _KINDS = (
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"GIF8", "a GIF picture"),
-    (b"II*\x00", "a TIFF picture"),
-    (b"MM\x00*", "a TIFF picture"),
+    (b"GIF8", f"a GIF picture{_CONVERT}"),
+    (b"II*\x00", f"a TIFF picture{_CONVERT}"),
+    (b"MM\x00*", f"a TIFF picture{_CONVERT}"),
+    (b"BM", f"a BMP picture{_CONVERT}"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", f"a JPEG 2000 picture{_CONVERT}"),
+    (b"\xff\x4f\xff\x51", f"a JPEG 2000 picture{_CONVERT}"),
+    (b"\xff\x0a", f"a JPEG XL picture{_CONVERT}"),
+    (b"\x00\x00\x00\x0cJXL ", f"a JPEG XL picture{_CONVERT}"),
     (b"RIFF", "a RIFF file (AVI, WAV or WebP)"),
     (b"ID3", "an MP3 audio file"),
     (b"OggS", "an Ogg file"),
@@ -38,6 +55,21 @@ _KINDS = (
 )
 
 
+EXTENSIONS = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "video/mp4": ".mp4",
+    "video/quicktime": ".mov",
+    "video/webm": ".webm",
+}
+
+
+def extension_of(content_type: str) -> str:
+    """What the name of such a file ends with: ".webm"; ".bin" for what we do not know."""
+    return EXTENSIONS.get(content_type, ".bin")
+
+
 def content_type_of(head: bytes) -> str | None:
     """One of IMAGE_TYPES or VIDEO_TYPES; None for everything else. `head` is how the file begins."""
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -47,13 +79,58 @@ def content_type_of(head: bytes) -> str | None:
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "image/webp"
     brand = head[8:12]
-    if head[4:8] == b"ftyp" and brand not in _AUDIO_BRANDS | _PICTURE_BRANDS:
+    if head[4:8] == b"ftyp" and brand not in _AUDIO_BRANDS and not _is_picture(head):
         return "video/quicktime" if brand == b"qt  " else "video/mp4"
     if head[4:8] in _QUICKTIME_BOXES:
         return "video/quicktime"
     if head.startswith(_EBML) and b"webm" in head[:64]:
         return "video/webm"
     return None
+
+
+def is_text(head: bytes) -> bool:
+    """Whether the file is text, such as an error page; an empty file counts as text."""
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not start or start.startswith((b"{", b"[", b"<")):
+        return True
+    return kind_of(head) == "text"
+
+
+def _brands(head: bytes) -> list[bytes]:
+    """The major brand and then the compatible ones of a file that begins with `ftyp`."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return [head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))]
+
+
+def _is_picture(head: bytes) -> bool:
+    """Whether the brands are those of stills. A major brand that says nothing leaves it to the compatible ones."""
+    major, *compatible = _brands(head)
+    return major in _PICTURE_BRANDS or (
+        major in _VAGUE_BRANDS and bool(compatible) and compatible[0] in _PICTURE_BRANDS
+    )
+
+
+def _kind_of_brands(head: bytes) -> str:
+    brands = set(_brands(head))
+    if head[8:12] in _AUDIO_BRANDS:
+        return "an audio file"
+    if brands & _AVIF_BRANDS:
+        return f"an AVIF picture{_CONVERT}"
+    if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}:
+        return f"a HEIC picture{_CONVERT}"
+    if brands & {b"jp2 ", b"jpx ", b"jpm "}:
+        return f"a JPEG 2000 picture{_CONVERT}"
+    if head[8:12] == b"crx ":
+        return f"a Canon raw picture{_CONVERT}"
+    return f"a HEIF picture{_CONVERT}"
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    """Packets of 188 bytes that each begin with 0x47; with a time code of 4 bytes before each they have 192."""
+    return any(
+        len(head) > start + 2 * size and all(head[start + number * size] == 0x47 for number in range(3))
+        for start, size in ((0, 188), (4, 192))
+    )
 
 
 def kind_of(head: bytes) -> str:
@@ -63,9 +140,11 @@ def kind_of(head: bytes) -> str:
     if content_type_of(head) in VIDEO_TYPES:
         return "a video"
     if head[4:8] == b"ftyp":
-        return "an audio file" if head[8:12] in _AUDIO_BRANDS else "a picture"
+        return _kind_of_brands(head)
     if head.startswith(_EBML):
-        return "a Matroska file that is not WebM"
+        return "a Matroska file that is not WebM; convert it to MP4 or WebM"
+    if _is_transport_stream(head):
+        return "an MPEG transport stream (MPEG-TS); convert it to MP4"
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     for magic, kind in _KINDS:
         if head.startswith(magic) or start[: len(magic)].lower() == magic.lower():

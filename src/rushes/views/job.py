@@ -30,16 +30,17 @@ class Usage:
 class Video:
     """One finished video. `url` is a signed link to our copy; it plays without a header.
 
-    After retention the links are null.
+    After retention the links are null. Duration, width and height are null if the file could not be measured; a
+    warning of the job then says why.
     """
 
     url: str | None
     video_url: str | None
     file_size: int
     content_type: str
-    duration: float
-    width: int
-    height: int
+    duration: float | None
+    width: int | None
+    height: int | None
     sha256: str
     expires_at: str | None
     url_expires_at: str | None

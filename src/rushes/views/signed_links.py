@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from rushes.clock import Clock
 from rushes.domain.job import Job
 from rushes.media.links import LinkSigner, LinkState
+from rushes.media.sniff import extension_of
 
 LONGEST_KEPT_HOST = 255
 
@@ -44,7 +45,8 @@ class Links:
 
     def to_video(self, base: str, job: Job, index: int, expires_at_ms: int) -> str:
         """The link to a job's video."""
-        return self._link(base, f"/media/{job.id}/{index}.mp4", expires_at_ms)
+        extension = extension_of(job.outputs[index].content_type)
+        return self._link(base, f"/media/{job.id}/{index}{extension}", expires_at_ms)
 
     def to_poster(self, base: str, job: Job, index: int, expires_at_ms: int) -> str:
         """The link to a video's poster frame."""

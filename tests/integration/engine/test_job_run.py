@@ -51,8 +51,8 @@ async def test_a_job_for_one_video_is_submitted_polled_stored_and_completed(engi
     assert job.state is State.SUCCEEDED
     assert [verb for verb, _ in engine.provider.calls] == ["submit", "poll", "poll", "poll", "fetch"]
     assert await engine.states() == ["queued", "submitting", "running", "storing", "succeeded"]
-    assert [output.key for output in job.outputs] == list(engine.custody.kept)
-    assert list(engine.custody.kept.values()) == [b"the beginning, the end"]
+    assert [output.key for output in job.outputs] == list(engine.outputs.kept)
+    assert list(engine.outputs.kept.values()) == [b"the beginning, the end"]
 
 
 async def test_a_job_for_three_videos_is_three_calls(engine: Engine) -> None:
@@ -131,7 +131,7 @@ async def test_a_job_of_which_nothing_is_left_fails_with_what_may_still_be_charg
 async def test_a_part_whose_video_is_bad_does_not_end_the_deadline_of_another(engine: Engine) -> None:
     engine.provider.submits = [submission("a"), submission("b"), submission("c")]
     engine.provider.polls_of = {"a": [DONE], "b": [Working(), DONE], "c": [Working()]}
-    engine.custody.troubles = [OutputInvalid("Not a video")]
+    engine.outputs.troubles = [OutputInvalid("Not a video")]
     job = await engine.create_and_carry(n=3)
     assert job.state is State.SUCCEEDED
     assert len(job.outputs) == 1
@@ -142,7 +142,7 @@ async def test_a_part_whose_video_is_bad_does_not_end_the_deadline_of_another(en
 async def test_the_slot_is_held_until_every_call_has_ended(engine: Engine) -> None:
     engine.provider.submits = [submission("a"), submission("b"), submission("c")]
     engine.provider.polls_of = {"a": [DONE], "b": [Working(), DONE], "c": [*[Working()] * 20, DONE]}
-    engine.custody.troubles = [OutputInvalid("Not a video")]
+    engine.outputs.troubles = [OutputInvalid("Not a video")]
     await engine.crash_when(lambda: len(engine.provider.asked("poll")) > 10, n=3)
     assert (await engine.job()).state is State.RUNNING
     assert (await engine.rows("SELECT in_use FROM lanes")) == [{"in_use": 1}]
@@ -160,7 +160,7 @@ async def test_a_job_fails_if_all_its_calls_fail(engine: Engine) -> None:
 async def test_a_reason_goes_before_time_that_ran_out(engine: Engine) -> None:
     engine.provider.submits = [submission("a"), submission("b")]
     engine.provider.polls_of = {"a": [Working()], "b": [DONE]}
-    engine.custody.troubles = [OutputInvalid("Not a video")]
+    engine.outputs.troubles = [OutputInvalid("Not a video")]
     job = await engine.create_and_carry(n=2)
     assert job.state is State.FAILED
     assert problem_of(job.problem).code == "output_invalid"
@@ -518,14 +518,14 @@ async def test_a_crash_after_all_parts_have_ended_only_finishes_the_job(engine: 
 
 
 async def test_full_storage_is_waited_for(engine: Engine) -> None:
-    engine.custody.troubles = [StorageUnavailable("The disk is full")] * 200
+    engine.outputs.troubles = [StorageUnavailable("The disk is full")] * 200
     job = await engine.create_and_carry(deadline_s=60)
     assert job.state is State.SUCCEEDED
     assert seconds_since_start(engine) > 60
 
 
 async def test_storage_that_stays_full_gives_up_long_after_the_deadline(engine: Engine) -> None:
-    engine.custody.troubles = [StorageUnavailable("The disk is full")] * 100_000
+    engine.outputs.troubles = [StorageUnavailable("The disk is full")] * 100_000
     job = await engine.create_and_carry(deadline_s=60)
     assert job.state is State.FAILED
     assert problem_of(job.problem).code == "output_lost"
@@ -533,7 +533,7 @@ async def test_storage_that_stays_full_gives_up_long_after_the_deadline(engine: 
 
 
 async def test_something_that_is_no_video_fails_the_job(engine: Engine) -> None:
-    engine.custody.troubles = [OutputInvalid("Not a playable video")]
+    engine.outputs.troubles = [OutputInvalid("Not a playable video")]
     job = await engine.create_and_carry()
     assert job.state is State.FAILED
     assert problem_of(job.problem).code == "output_invalid"
@@ -567,4 +567,4 @@ async def test_a_fetch_that_breaks_off_is_repeated(engine: Engine, error: Except
     engine.provider.fetches = [error, b"the end"]
     job = await engine.create_and_carry()
     assert job.state is State.SUCCEEDED
-    assert list(engine.custody.kept.values()) == [b"the beginning, the end"]
+    assert list(engine.outputs.kept.values()) == [b"the beginning, the end"]

@@ -156,16 +156,16 @@ async def carrying_with_submit_of(engine: Engine, seconds: float) -> asyncio.Fut
 
 
 async def test_a_worker_that_lost_its_lease_stores_and_removes_no_file_of_the_one_that_has_it(engine: Engine) -> None:
-    await engine.crash_when(lambda: bool(engine.custody.kept))
-    (left_behind,) = engine.custody.kept
+    await engine.crash_when(lambda: bool(engine.outputs.kept))
+    (left_behind,) = engine.outputs.kept
     job = await engine.carry(await engine.take_over())
     assert job.state is State.SUCCEEDED
-    assert [output.key for output in job.outputs] == [key for key in engine.custody.kept if key != left_behind]
+    assert [output.key for output in job.outputs] == [key for key in engine.outputs.kept if key != left_behind]
 
 
 async def test_a_file_that_a_dead_worker_had_stored_and_not_recorded_is_removed(engine: Engine) -> None:
-    await engine.crash_when(lambda: bool(engine.custody.kept))
-    (left_behind,) = engine.custody.kept
+    await engine.crash_when(lambda: bool(engine.outputs.kept))
+    (left_behind,) = engine.outputs.kept
     await engine.carry(await engine.take_over())
     assert await RetentionStore(engine.database).files_to_delete(10) == [left_behind]
 
@@ -176,4 +176,4 @@ async def test_files_of_an_attempt_that_failed_halfway_are_removed(engine: Engin
     engine.provider.fetches = [b"the end", OutputLost("It is gone")]
     job = await engine.create_and_carry(n=2)
     assert job.state is State.FAILED
-    assert set(engine.custody.kept) <= set(await RetentionStore(engine.database).files_to_delete(10))
+    assert set(engine.outputs.kept) <= set(await RetentionStore(engine.database).files_to_delete(10))

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import time
+from urllib.parse import quote_from_bytes
 
 import pytest
 from hypothesis import given
@@ -13,11 +14,11 @@ from hypothesis import strategies as st
 
 from rushes.errors import InvalidRequest
 from rushes.media import encoded
-from rushes.media.encoded import EncodedFile, decode, read_data_url
+from rushes.media.encoded import decode, decode_data_url, is_data_url
 
 
 async def decoded(text: str) -> bytes:
-    return b"".join([piece async for piece in decode(EncodedFile(text), "input_image")])
+    return b"".join([piece async for piece in decode(text, "input_image")])
 
 
 @given(
@@ -60,28 +61,53 @@ def test_any_text_is_decoded_or_refused_and_nothing_else(text: str, piece: int) 
             asyncio.run(decoded(text))
 
 
+async def in_data_url(url: str) -> bytes:
+    assert is_data_url(url)
+    return b"".join([piece async for piece in decode_data_url(url, "video")])
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 5, 1000])
 @pytest.mark.parametrize(
-    ("url", "declared"),
+    "url",
     [
-        ("data:image/png;base64,QUJD", "image/png"),
-        ("DATA:IMAGE/JPG;BASE64,QUJD", "image/jpeg"),
-        ("data:image/png;charset=utf-8;base64,QUJD", "image/png"),
-        ("data:;base64,QUJD", None),
-        ("data:application/octet-stream;base64,QUJD", None),
+        "data:image/png;base64,QUJD",
+        "DATA:IMAGE/JPG;BASE64,QUJD",
+        "data:image/png;charset=utf-8;base64,QUJD",
+        "data:;base64,QUJD",
+        "data:image/png; base64,QUJD",
+        "data:image/png;base64 ,QUJD",
+        "data:image/png ;  base64 ,QUJD",
+        " data:image/png;base64,QUJD",
+        "\n\tdata:image/png;base64,QUJD",
+        "data:undefined;base64,QUJD",
+        "data:image/*;base64,QU JD",
+        "data:image/png;base64,%51%55%4a%44",
+        "data:image/png;base64,QUJD%0A",
+        "data:image/png;base64,QU%4AD",
+        "data:,ABC",
+        "data:image/png,%41%42%43",
+        "data:image/png,A%42C",
+        "data:text/plain;base64x,ABC",
     ],
 )
-async def test_a_data_url_says_its_type(url: str, declared: str | None) -> None:
-    file = read_data_url(url, "video")
-    assert file.declared_type == declared
-    assert b"".join([piece async for piece in decode(file, "video")]) == b"ABC"
+async def test_a_data_url_is_read_as_browsers_read_it(monkeypatch: pytest.MonkeyPatch, url: str, piece: int) -> None:
+    monkeypatch.setattr(encoded, "PIECE_CHARS", piece)
+    assert await in_data_url(url) == b"ABC"
 
 
-@pytest.mark.parametrize(
-    "url", ["data:", "data:image/png,QUJD", "data:image/png;base64", "data:image/png;base64x,QQ=="]
-)
-def test_a_data_url_that_is_not_base64_is_refused(url: str) -> None:
+@given(content=st.binary(max_size=200), piece=st.integers(1, 40), in_base64=st.booleans())
+def test_a_percent_encoded_payload_comes_out_as_it_went_in(content: bytes, piece: int, in_base64: bool) -> None:
+    payload = base64.b64encode(content) if in_base64 else content
+    url = f"data:image/png{';base64' if in_base64 else ''},{quote_from_bytes(payload, safe='')}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoded, "PIECE_CHARS", piece)
+        assert asyncio.run(in_data_url(url)) == content
+
+
+@pytest.mark.parametrize("url", ["data:", "data:image/png;base64", "data:image/png;base64,Q", "data:;base64,%zz"])
+async def test_a_data_url_without_a_file_is_refused(url: str) -> None:
     with pytest.raises(InvalidRequest, match="video"):
-        read_data_url(url, "video")
+        await in_data_url(url)
 
 
 async def test_decoding_a_large_file_lets_others_run() -> None:
@@ -97,7 +123,7 @@ async def test_decoding_a_large_file_lets_others_run() -> None:
     counting = asyncio.create_task(count())
     began = time.perf_counter()
     size_bytes = 0
-    async for piece in decode(EncodedFile(text), "video"):
+    async for piece in decode(text, "video"):
         size_bytes += len(piece)
     counting.cancel()
     assert size_bytes == 12 * 1024**2

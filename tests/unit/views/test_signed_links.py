@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 
 from rushes.media.links import LinkSigner, LinkState
 from rushes.views.signed_links import Links
-from tests.unit.api.native.test_schemas import job
+from tests.unit.api.native.test_schemas import VIDEO, job
 
 
 class StoppedClock:
@@ -34,7 +34,7 @@ def connection() -> HTTPConnection:
 
 def made(clock: StoppedClock, public_url: str | None = None) -> tuple[Links, str]:
     links = Links(LinkSigner([b"k" * 32]), clock, ttl_s=60, public_url=public_url)
-    return links, links.to_video(links.base(connection()), job(), 0, links.expires_at_ms())
+    return links, links.to_video(links.base(connection()), job(outputs=(VIDEO,)), 0, links.expires_at_ms())
 
 
 @pytest.mark.parametrize(
@@ -83,5 +83,5 @@ def test_the_host_that_was_asked_is_what_the_framework_takes_it_for(
     asked = HTTPConnection({**scope, "query_string": b"", "headers": [] if host is None else [(b"host", host)]})
     clock = StoppedClock()
     links = Links(LinkSigner([b"k" * 32]), clock, ttl_s=60, public_url=None)
-    link = links.to_video(links.base(asked), job(), 0, links.expires_at_ms())
+    link = links.to_video(links.base(asked), job(outputs=(VIDEO,)), 0, links.expires_at_ms())
     assert link.partition("/media/job_1/")[0] == str(asked.base_url).rstrip("/")

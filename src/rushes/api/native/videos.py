@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.exceptions import HTTPException
@@ -24,26 +24,11 @@ authenticated_router = APIRouter()
 VIDEO_TYPES = ("video/mp4", "video/webm", "video/quicktime")
 
 Index = Annotated[int, Path(ge=0, le=99, description="Which of the job's videos, from 0.")]
+Extension = Annotated[
+    Literal["mp4", "mov", "webm", "bin"], Path(description="Of the kind of file that the provider delivered.")
+]
 Expires = Annotated[str | None, Query(description="Part of the signed link.")]
 Signature = Annotated[str | None, Query(description="Part of the signed link.")]
-
-
-@router.get(
-    "/media/{job_id}/{index}.mp4",
-    summary="Play a video by its signed link",
-    response_class=Response,
-    responses=problems(403, 404, 410, 422, 503) | ranged_file_of(*VIDEO_TYPES),
-)
-async def play(
-    request: Request, job_id: str, index: Index, expires: Expires = None, signature: Signature = None
-) -> Response:
-    """The provider's original bytes. Supports Range, conditional requests and HEAD; needs no key, only the link.
-
-    Where videos are kept in S3 this may be a 307 to a link there, which supports Range as well.
-    """
-    job, video = await _linked_video(request, job_id, index, expires, signature)
-    left_s = services_of(request).links.left_s(expires)
-    return await linked_response(request, job, video, index, left_s)
 
 
 @router.get(
@@ -58,6 +43,31 @@ async def poster(
     """A JPEG of at most 640 pixels a side, made when it is first asked for."""
     job, video = await _linked_video(request, job_id, index, expires, signature)
     return await poster_response(request, job, video, index)
+
+
+@router.get(
+    "/media/{job_id}/{index}.{extension}",
+    summary="Play a video by its signed link",
+    response_class=Response,
+    responses=problems(403, 404, 410, 422, 503) | ranged_file_of(*VIDEO_TYPES),
+)
+async def play(
+    request: Request,
+    job_id: str,
+    index: Index,
+    extension: Extension,
+    expires: Expires = None,
+    signature: Signature = None,
+) -> Response:
+    """The provider's original bytes. Supports Range, conditional requests and HEAD; needs no key, only the link.
+
+    Where videos are kept in S3 this may be a 307 to a link there, which supports Range as well.
+    """
+    # A link made before another kind was found keeps its name; the signature covers it.
+    del extension
+    job, video = await _linked_video(request, job_id, index, expires, signature)
+    left_s = services_of(request).links.left_s(expires)
+    return await linked_response(request, job, video, index, left_s)
 
 
 @authenticated_router.get(

@@ -146,7 +146,8 @@ def _seconds(job: Job) -> str | None:
     goes_on = bool(job.request.media_for(Role.VIDEO)) and bool(job.outputs)
     if job.request.duration_s is not None and not goes_on:
         return str(job.request.duration_s)
-    return str(round(job.outputs[0].duration_s)) if job.outputs else None
+    measured_s = job.outputs[0].duration_s if job.outputs else None
+    return None if measured_s is None else str(round(measured_s))
 
 
 def _size(job: Job) -> str | None:
@@ -155,7 +156,9 @@ def _size(job: Job) -> str | None:
         named = pixels(request.resolution, request.aspect_ratio)
         if named is not None:
             return named
-    return f"{job.outputs[0].width}x{job.outputs[0].height}" if job.outputs else None
+    if not job.outputs or job.outputs[0].width is None:
+        return None
+    return f"{job.outputs[0].width}x{job.outputs[0].height}"
 
 
 def _seconds_or_none(milliseconds: int | None) -> int | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 from PIL import Image, ImageFilter, ImageOps
 
+from rushes.decoding.frames import upright
 from rushes.errors import ProviderRejected
 from rushes.providers.animatic.planes import Planes
 from rushes.providers.animatic.sheet import FRAMES_PER_S
@@ -15,6 +16,7 @@ from rushes.providers.animatic.sheet import FRAMES_PER_S
 MOST_PIXELS = 50_000_000
 LONGEST_CLIP_S = 120
 # What a caller sends is decoded as one of these or not at all: other formats can name further files or run programs.
+DEEP_GREYS = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP")
 _VIDEO_OPTIONS = {"format_whitelist": "mov,matroska,webm,avi,mpegts,mpeg,flv", "protocol_whitelist": "file"}
 
@@ -31,11 +33,27 @@ def load_image(path: Path, role: str) -> Image.Image:
                     f"{MOST_PIXELS // 1_000_000} megapixels"
                 )
             file.draft("RGB", (4096, 4096))
-            return ImageOps.exif_transpose(file).convert("RGB")
+            return _eight_bits(ImageOps.exif_transpose(file)).convert("RGB")
     except FileNotFoundError as exc:
         raise _gone(role) from exc
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:
         raise ProviderRejected(f"'{role}' is not an image that can be decoded") from exc
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """The image with 8 bits a sample: Pillow clips deeper greys to white when it converts them."""
+    if image.mode not in DEEP_GREYS:
+        return image
+    low, high = (0, 65535) if image.mode.startswith("I;16") else _range_of(image)
+    scale = 255 / (high - low) if high > low else 1.0
+    return image.convert("F").point(lambda value: value * scale - low * scale).convert("L")
+
+
+def _range_of(image: Image.Image) -> tuple[float, float]:
+    """What counts as black and white: 16 bits, unless the image holds other values."""
+    found = image.getextrema()
+    low, high = float(found[0]), float(found[1])  # type: ignore[arg-type]  # of one band it is a pair of numbers
+    return (0.0, 65535.0) if low >= 0 and high <= 65535 else (low, high)
 
 
 def _gone(role: str) -> ProviderRejected:
@@ -82,7 +100,8 @@ class Clip:
             raise ProviderRejected("'video' is not a video that can be decoded") from exc
 
     def _sample(self, container: av.container.InputContainer, size: tuple[int, int]) -> Iterator[Planes | None]:
-        decoded = container.decode(video=0)
+        stream = container.streams.video[0]
+        decoded = container.decode(stream)
         current = next(decoded, None)
         if current is None:
             raise ProviderRejected("'video' has no frame that can be decoded")
@@ -92,14 +111,12 @@ class Clip:
             at_s = begins_s + index / FRAMES_PER_S + 0.5 / FRAMES_PER_S
             while upcoming is not None and (upcoming.time or 0.0) <= at_s:
                 current, upcoming = upcoming, next(decoded, None)
-            yield None if current is shown else _fitted(current, size)
+            yield None if current is shown else _fitted(current, stream, size)
             shown = current
 
 
-def _fitted(frame: av.VideoFrame, size: tuple[int, int]) -> Planes:
-    image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]  # av's stub leaves its options untyped
-    if frame.rotation:
-        image = image.rotate(frame.rotation, expand=True)
+def _fitted(frame: av.VideoFrame, stream: av.VideoStream, size: tuple[int, int]) -> Planes:
+    image = upright(frame, stream)
     fitted = ImageOps.contain(image, size, Image.Resampling.BILINEAR)
     shot = Image.new("RGB", size, BACKDROP)
     shot.paste(fitted, ((size[0] - fitted.width) // 2, (size[1] - fitted.height) // 2))
