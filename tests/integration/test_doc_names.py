@@ -92,3 +92,12 @@ def test_the_glossary_is_short() -> None:
 def test_the_code_uses_every_word_of_the_glossary() -> None:
     source = " ".join(path.read_text("utf-8").lower() for path in (ROOT / "src" / "rushes").glob("**/*.py"))
     assert [word for word in words() if not re.search(rf"(?<![a-z]){word}s?(?![a-z])", source)] == []
+
+
+def test_every_path_in_the_table_for_contributors_exists() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Where do I change")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    paths = re.findall(r"`((?:src|docs|tests|deploy)/[^`]+)`", table)
+    assert len(rows) >= 15
+    assert len(paths) > len(rows)
+    assert [path for path in paths if not (ROOT / path).exists()] == []

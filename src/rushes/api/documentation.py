@@ -1,4 +1,7 @@
-"""/openapi.json and /docs: the API's own description, from our own files, so that it works without the internet."""
+"""The API's own description, from our own files, so that it works without the internet.
+
+/openapi.json and /docs are for people and generators. /llms.txt and /SKILL.md are for agents (llmstxt.org).
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ from rushes.api.http.security_headers import POLICY
 FILES: Final = "/docs-files"
 # The page asks again each time, and mostly learns that nothing has changed.
 ASKED_AGAIN: Final = "no-cache"
+FOR_AGENTS: Final = {"/llms.txt": "text/plain", "/SKILL.md": "text/markdown"}
+"""Files of the folder `for_agents`, by their addresses, with their types."""
 _INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -32,7 +37,7 @@ def add_documentation(api: FastAPI, path_prefix: str) -> None:
     def document() -> tuple[bytes, str]:
         content = api.openapi() | ({"servers": [{"url": path_prefix}]} if path_prefix else {})
         text = orjson.dumps(content)
-        return text, f'"{hashlib.sha256(text).hexdigest()[:32]}"'
+        return text, _etag(text)
 
     @functools.cache
     def page() -> tuple[bytes, str]:
@@ -49,16 +54,40 @@ def add_documentation(api: FastAPI, path_prefix: str) -> None:
     @api.get("/openapi.json", include_in_schema=False)
     async def openapi_document(request: Request) -> Response:
         text, etag = document()
-        headers = {"ETag": etag, "Cache-Control": ASKED_AGAIN}
-        if etag in request.headers.get("If-None-Match", "")[:1000]:
-            return Response(status_code=304, headers=headers)
-        return Response(text, headers=headers, media_type="application/json")
+        return _answer(request, text, etag, "application/json")
 
     @api.get("/docs", include_in_schema=False)
     async def documentation_page() -> Response:
         text, policy = page()
         headers = {POLICY.decode(): policy, "Cache-Control": ASKED_AGAIN}
         return Response(text, headers=headers, media_type="text/html")
+
+    for path, media_type in FOR_AGENTS.items():
+        _add_file(api, path, media_type)
+
+
+def _add_file(api: FastAPI, path: str, media_type: str) -> None:
+    @functools.cache
+    def content() -> tuple[bytes, str]:
+        text = (files("rushes.api") / "for_agents" / path.removeprefix("/")).read_bytes()
+        return text, _etag(text)
+
+    @api.get(path, include_in_schema=False)
+    async def file_for_agents(request: Request) -> Response:
+        text, etag = content()
+        return _answer(request, text, etag, media_type)
+
+
+def _answer(request: Request, text: bytes, etag: str, media_type: str) -> Response:
+    """The text, or 304 to a caller that has it already."""
+    headers = {"ETag": etag, "Cache-Control": ASKED_AGAIN}
+    if etag in request.headers.get("If-None-Match", "")[:1000]:
+        return Response(status_code=304, headers=headers)
+    return Response(text, headers=headers, media_type=media_type)
+
+
+def _etag(text: bytes) -> str:
+    return f'"{hashlib.sha256(text).hexdigest()[:32]}"'
 
 
 def _policy_of(page: str) -> str:
