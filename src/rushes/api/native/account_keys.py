@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from rushes.accounts.grants import check_grant, check_reach
 from rushes.accounts.keys import USUAL_SCOPES, Caller, Mode, Scope
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
@@ -24,8 +25,8 @@ from rushes.api.native.key_shapes import (
 )
 from rushes.api.native.paging import PARAMETERS, Cursor, PageLimit
 from rushes.api.services import Services, services_of
-from rushes.errors import FieldError, KeyRestricted
-from rushes.intake.body import invalid_fields, refuse_unknown
+from rushes.errors import KeyRestricted
+from rushes.intake.body import refuse_unknown
 
 router = APIRouter()
 
@@ -88,26 +89,13 @@ async def delete_own_key(request: Request, key_id: str, caller: Authenticated) -
 
 
 async def _check_reach(services: Services, caller: Caller, key_id: str) -> None:
-    """Raise KeyRestricted if that key may do more: who finds a test key must not be able to shut live ones out."""
-    record = await services.keys.get_key(key_id, account_id=caller.account_id)
-    if record.scopes - caller.scopes or (caller.mode is Mode.TEST and record.mode is Mode.LIVE):
-        raise KeyRestricted("A key cannot change one that may do more than itself")
+    check_reach(caller, await services.keys.get_key(key_id, account_id=caller.account_id))
 
 
 async def _check_grant(
     services: Services, caller: Caller, mode: Mode, scopes: frozenset[Scope], expires_in_s: int | None
 ) -> None:
-    """Raise KeyRestricted if the new key would have more than the one that asks for it."""
-    if not scopes:
-        raise invalid_fields([FieldError("scopes", "is required: the key that asks has no usual scope to pass on")])
-    beyond = scopes - caller.scopes
-    if beyond:
-        raise KeyRestricted(f"This API key cannot give the scope '{min(beyond)}', which it does not have itself")
-    if caller.mode is Mode.TEST and mode is Mode.LIVE:
-        raise KeyRestricted("A test key cannot make a live one")
     _, limits = await services.allowances.limits(caller.account_id, caller.key_id)
-    if limits.are_set:
-        raise KeyRestricted("This API key has limits of its own, so it cannot make keys")
-    expires_at = (await services.keys.get_key(caller.key_id)).expires_at
-    if expires_at is not None and (expires_in_s is None or services.clock.now_ms() + expires_in_s * 1000 > expires_at):
-        raise KeyRestricted("This API key expires, so a key that it makes must expire no later; set 'expires_in_s'")
+    own = await services.keys.get_key(caller.key_id)
+    now_ms = services.clock.now_ms()
+    check_grant(caller, own, mode, scopes, expires_in_s, has_limits=limits.are_set, now_ms=now_ms)
