@@ -5,7 +5,7 @@ What is reserved counts as spent, so that jobs which run at the same time cannot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,6 +21,12 @@ EVER = "ever"
 BALANCES = """
 SELECT key_id, period, reserved_microusd, spent_microusd FROM balances
 WHERE account_id = :account_id AND key_id IN ('', :key_id) AND period IN (:day, :month, 'ever')
+"""
+
+# By the primary key for each of the keys, however many days the account's balances go back.
+BALANCES_OF_KEYS = """
+SELECT key_id, period, reserved_microusd, spent_microusd FROM balances
+WHERE account_id = :account_id AND period = :period AND key_id IN ({})
 """
 
 LONGEST_FIRST = (LimitName.SPEND_EVER, LimitName.SPEND_MONTH, LimitName.SPEND_DAY)
@@ -77,6 +83,20 @@ class SpendingStore:
             BALANCES, account_id=account_id, key_id=key_id, day=day_of(now_ms), month=month_of(now_ms)
         )
         return standing(limits, [Balance.of(row) for row in balances], now_ms)
+
+    async def of_keys(self, account_id: str, key_ids: Sequence[str], now_ms: int) -> Mapping[str, Balance]:
+        """What each of these keys has spent and reserved in this calendar month (UTC); one without a job is left out.
+
+        The whole account is WHOLE_ACCOUNT among them.
+        """
+        if not key_ids:
+            return {}
+        # Rounded up by asking for the last one again: few different texts, so that each is prepared once.
+        names = [f"key_{index}" for index in range(1 << (len(key_ids) - 1).bit_length())]
+        parameters = {name: key_ids[min(index, len(key_ids) - 1)] for index, name in enumerate(names)}
+        sql = BALANCES_OF_KEYS.format(", ".join(f":{name}" for name in names))
+        rows = await self._database.read(sql, account_id=account_id, period=month_of(now_ms), **parameters)
+        return {row["key_id"]: Balance.of(row) for row in rows}
 
     async def check(
         self, account_id: str, key_id: str, reservation: Reservation, now_ms: int, *, unpriced_allowed: bool

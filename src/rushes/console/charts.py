@@ -1,0 +1,78 @@
+"""Charts as SVG, made here: they need no script, and say in words and shapes what colour alone would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WIDTH = 960
+HEIGHT = 240
+LEFT = 56
+BOTTOM = 28
+TOP = 12
+MOST_LABELS = 8
+GAP = 0.28
+"""How much of a bar's place stays empty."""
+STEPS = (1, 2, 2.5, 5, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar: its place in the drawing, and what it says."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One line across the chart."""
+
+    y: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class BarChart:
+    """What a template draws. `labels` are (x, text) below the axis."""
+
+    bars: Sequence[Bar]
+    ticks: Sequence[Tick]
+    labels: Sequence[tuple[float, str]]
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    floor: int = HEIGHT - BOTTOM
+
+
+def bar_chart(values: Sequence[tuple[str, float]], *, least: float = 0) -> BarChart:
+    """A bar for each label and value, in their order; values are 0 or more. The axis reaches `least` at least."""
+    top = _round_up(max(least, *(value for _, value in values)))
+    room = HEIGHT - BOTTOM - TOP
+    place = (WIDTH - LEFT) / max(1, len(values))
+    bars, labels = [], []
+    every = max(1, -(-len(values) // MOST_LABELS))
+    for index, (label, value) in enumerate(values):
+        height = round(room * value / top, 2)
+        x = round(LEFT + place * index + place * GAP / 2, 2)
+        bars.append(Bar(x, round(HEIGHT - BOTTOM - height, 2), round(place * (1 - GAP), 2), height, label, value))
+        if index % every == 0:
+            labels.append((round(LEFT + place * (index + 0.5), 2), label))
+    ticks = [Tick(round(HEIGHT - BOTTOM - room * part / 4, 2), top * part / 4) for part in range(5)]
+    return BarChart(bars, ticks, labels)
+
+
+def _round_up(value: float) -> float:
+    """The next number that divides well into four."""
+    if value <= 0:
+        return 1
+    power = 1.0
+    while power * 10 <= value:
+        power *= 10
+    while power > value:
+        power /= 10
+    return next(step * power for step in STEPS if step * power >= value)

@@ -1,0 +1,85 @@
+"""Models: what each takes, what it costs, and when it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from starlette.responses import Response
+
+from rushes.accounts.keys import Mode
+from rushes.catalogue.choose import get_model, served
+from rushes.catalogue.model import Audio, Model
+from rushes.console.routes import Page
+from rushes.console.visit import Visit
+from rushes.console.wish import full_id
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """One model as the pages show it today. `successor` is what runs once it is retired."""
+
+    model: Model
+    full_id: str
+    usable: bool
+    is_retired: bool
+    successor: Model | None
+
+    @property
+    def price_usd(self) -> tuple[Decimal, Decimal] | None:
+        """The lowest and the highest price of a second; None if it is not known."""
+        prices = [price.usd_per_s for price in self.model.prices]
+        return (min(prices), max(prices)) if prices else None
+
+    @property
+    def sound(self) -> str:
+        """Whether there is a sound track."""
+        return {Audio.ALWAYS: "always", Audio.OPTIONAL: "if asked for", Audio.NEVER: "none"}[self.model.audio]
+
+
+async def list_models(visit: Visit) -> Response:
+    """Every model, by provider; those of providers that can be used come first."""
+    text = visit.query.text("q").casefold()
+    catalogue = visit.services.catalogue
+    groups = []
+    for provider in catalogue.providers:
+        cards = [card_of(visit, model) for model in catalogue.models(provider)]
+        cards = [card for card in cards if text in f"{card.full_id} {card.model.name}".casefold()]
+        if cards:
+            cards.sort(key=lambda card: card.is_retired)
+            groups.append((provider, provider in visit.services.served_apis, cards))
+    groups.sort(key=lambda group: not group[1])
+    return visit.page("models.html", groups=groups, text=visit.query.text("q"))
+
+
+async def show_model(visit: Visit) -> Response:
+    """One model; its id may hold slashes."""
+    parameters = visit.request.path_params
+    model = get_model(visit.services.catalogue, parameters["provider"], parameters["model_id"])
+    return visit.page("model.html", card=card_of(visit, model), model=model)
+
+
+def card_of(visit: Visit, model: Model) -> ModelCard:
+    """The model as it is today."""
+    today = today_of(visit)
+    is_retired = model.retired is not None and model.retired <= today
+    api = visit.services.served_apis.get(model.provider)
+    successor = None
+    if model.retired is not None:
+        # As it will be on the day after its end.
+        running = served(model, api, max(today, model.retired), visit.services.catalogue)
+        successor = None if running is model else running
+    usable = model.provider in visit.services.served_apis or visit.signed_in.mode is Mode.TEST
+    return ModelCard(model, full_id(model), usable, is_retired, successor)
+
+
+def today_of(visit: Visit) -> date:
+    """The UTC day."""
+    return datetime.fromtimestamp(visit.now_ms / 1000, UTC).date()
+
+
+PAGES = (
+    Page("GET", "/models", list_models),
+    Page("GET", "/models/{provider}/{model_id:path}", show_model),
+)

@@ -1,0 +1,151 @@
+"""Operations, for administrators: what is up, what waits, and the jobs that only a person can settle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from http import HTTPStatus
+
+from starlette.responses import Response
+
+from rushes.accounts.keys import Scope
+from rushes.catalogue.price import to_usd
+from rushes.console.pages.models import ModelCard, card_of, today_of
+from rushes.console.routes import Page
+from rushes.console.visit import Visit, sentence_of
+from rushes.engine.breaker import BreakerState
+from rushes.errors import CallerError, FieldError, InvalidRequest, RushesError
+from rushes.operations.needs_operator import Action, After
+
+PAGE_SIZE = 50
+SOON = timedelta(days=90)
+LARGEST_COST_USD = 1_000_000
+WORDS = {
+    Action.RECONCILE: "Go on with the provider's id",
+    Action.RECOVER: "Fetch the video once more",
+    Action.SETTLE: "Record what it cost",
+    Action.WRITE_OFF: "Write it off",
+    Action.ABORT: "Abort it",
+}
+
+
+async def show_operations(visit: Visit) -> Response:
+    """How the service is, at this moment."""
+    return await _page(visit)
+
+
+async def act(visit: Visit) -> Response:
+    """Do what an operator has decided for one job."""
+    job_id = visit.request.path_params["job_id"]
+    services, form = visit.services, visit.form
+    try:
+        action = Action(form.text("action"))
+    except ValueError:
+        raise InvalidRequest("This is none of the actions of the list", [FieldError("action", "is unknown")]) from None
+    if action in (Action.WRITE_OFF, Action.ABORT) and not form.has("confirmed"):
+        return visit.page("confirm_action.html", job_id=job_id, action=action.value, words=WORDS[action])
+    try:
+        match action:
+            case Action.SETTLE:
+                await services.settlement.settle(job_id, _cost(form.text("cost_usd")))
+            case Action.RECONCILE:
+                await services.recovery.reconcile(job_id, _given(form.text("provider_video_id"), "provider_video_id"))
+            case Action.RECOVER:
+                await services.recovery.recover(job_id)
+            case Action.WRITE_OFF:
+                await services.recovery.write_off(job_id)
+            case Action.ABORT:
+                await services.aborting.request(job_id)
+    except CallerError as error:
+        return await _page(visit, error)
+    return visit.go("/operations", notice="done")
+
+
+async def _page(visit: Visit, error: RushesError | None = None) -> Response:
+    services = visit.services
+    after = _place(visit.query.text("after"))
+    waiting = await services.needs_operator.list(PAGE_SIZE, after=after)
+    snapshot = await services.telemetry.read()
+    more = None
+    if len(waiting) == PAGE_SIZE:
+        place = waiting[-1].place
+        more = visit.path("/operations", after=f"{place.accepted_at}-{place.job_id}")
+    return visit.page(
+        "operations.html",
+        status=HTTPStatus.OK if error is None else HTTPStatus.CONFLICT,
+        error=None if error is None else sentence_of(error),
+        trouble=await services.ready(),
+        snapshot=snapshot,
+        lanes=sorted(snapshot.lanes.items(), key=lambda item: -item[1].oldest_s),
+        providers=_providers(visit),
+        waiting=waiting,
+        more=more,
+        words=WORDS,
+        Action=Action,
+        to_usd=to_usd,
+        retiring=_retiring(visit),
+    )
+
+
+def _providers(visit: Visit) -> Sequence[tuple[str, str, str]]:
+    """Each provider with a status word and a sentence."""
+    troubled: dict[str, tuple[str, str]] = {}
+    for circuit, health in visit.services.breakers().items():
+        broken = health.state is not BreakerState.CLOSED
+        key = "" if circuit.credential is None else f", key {circuit.credential[:8]}"
+        api = "" if circuit.api is None else f" ({circuit.api}{key})"
+        wait = f"; asked again in {health.wait_s:.0f} s" if health.wait_s > 0 else ""
+        sentence = f"{health.failures} calls in a row found nobody{api}{wait}"
+        if broken or circuit.provider not in troubled:
+            troubled[circuit.provider] = ("broken" if broken else "warned", sentence)
+    found = []
+    for provider in visit.services.catalogue.providers:
+        if provider in troubled:
+            found.append((provider, *troubled[provider]))
+        elif provider in visit.services.served_apis:
+            found.append((provider, "ok", "No trouble since its last answer to this process"))
+        else:
+            found.append((provider, "", "No key is configured; callers may bring their own"))
+    order = {"broken": 0, "warned": 1, "ok": 2, "": 3}
+    return sorted(found, key=lambda entry: order[entry[1]])
+
+
+def _retiring(visit: Visit) -> Sequence[ModelCard]:
+    """Models of served providers that have ended or end soon, the first to end first."""
+    today = today_of(visit)
+    found = [
+        card_of(visit, model)
+        for model in visit.services.catalogue.models()
+        if model.retired is not None
+        and model.provider in visit.services.served_apis
+        and today - SOON <= model.retired <= today + SOON
+    ]
+    return sorted(found, key=lambda card: str(card.model.retired))
+
+
+def _place(text: str) -> After | None:
+    at, _, job_id = text.partition("-")
+    return After(int(at), job_id) if at.isdecimal() and len(at) <= 18 else None
+
+
+def _cost(text: str) -> Decimal:
+    try:
+        cost_usd = Decimal(_given(text, "cost_usd"))
+    except InvalidOperation:
+        raise InvalidRequest("The cost must be a number of dollars, 0 for nothing") from None
+    if not cost_usd.is_finite() or not 0 <= cost_usd <= LARGEST_COST_USD:
+        raise InvalidRequest(f"The cost must be 0 to {LARGEST_COST_USD:,} dollars")
+    return cost_usd
+
+
+def _given(text: str, field: str) -> str:
+    if not text:
+        raise InvalidRequest(f"The field '{field}' is empty", [FieldError(field, "is required")])
+    return text
+
+
+PAGES = (
+    Page("GET", "/operations", show_operations, scope=Scope.ADMIN),
+    Page("POST", "/operations/jobs/{job_id}", act, scope=Scope.ADMIN),
+)
