@@ -127,7 +127,7 @@ async def test_the_preview_prices_each_model_and_says_what_differs(service: Serv
             headers={**OWN_ORIGIN, "X-Requested-With": "fetch"},
         )
         parts = answer.json()
-        assert "duration 7 is not offered: its default 8 is used" in parts["quote"]
+        assert "Duration 7 is not offered: its default 8 is used" in parts["quote"]
         assert "x" * 35 not in answer.body.decode()
         assert "BYOK_KEY" in parts["code"]
 

@@ -12,8 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from rushes.console.visit import Visit
 from rushes.domain.job import Job
 from rushes.errors import FileExpired
-
-ENDINGS = {"video/mp4": "mp4", "video/webm": "webm", "video/quicktime": "mov"}
+from rushes.media.sniff import extension_of
 
 
 class _Outgoing:
@@ -60,7 +59,7 @@ async def _archive(visit: Visit, jobs: Sequence[Job]) -> AsyncGenerator[bytes, N
             made = datetime.fromtimestamp((job.completed_at or job.created_at) / 1000, UTC)
             for index, video in enumerate(job.outputs):
                 entry = zipfile.ZipInfo(
-                    f"{job.id}-{index}.{ENDINGS.get(video.content_type, 'mp4')}", date_time=made.timetuple()[:6]
+                    f"{job.id}-{index}{extension_of(video.content_type)}", date_time=made.timetuple()[:6]
                 )
                 # Zip64 only where it is needed: some unpackers do not know it.
                 is_large = video.size_bytes > zipfile.ZIP64_LIMIT

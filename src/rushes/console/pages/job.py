@@ -16,6 +16,7 @@ from rushes.console.visit import Visit
 from rushes.domain.job import Job
 from rushes.domain.request import Role
 from rushes.jobs.events.sentences import read_timeline
+from rushes.media.sniff import extension_of
 from rushes.views.job import accepted_options
 
 ELSEWHERE = ("prompt", "media", "model", "provider", "response_format")
@@ -56,7 +57,7 @@ def videos_of(visit: Visit, job: Job) -> Sequence[dict[str, Any]]:
             "url": links.to_video(visit.root, job, index, expires_at_ms),
             "poster_url": links.to_poster(visit.root, job, index, expires_at_ms),
             "stored": stored,
-            "file_name": f"{job.id}-{index}.mp4",
+            "file_name": f"{job.id}-{index}{extension_of(stored.content_type)}",
         }
         for index, stored in enumerate(job.outputs)
     ]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
 
 from starlette.responses import Response
 
 from rushes.accounts.keys import Mode
 from rushes.catalogue.choose import get_model, served
-from rushes.catalogue.model import Audio, Model
+from rushes.catalogue.model import Audio, Model, Price
+from rushes.console.rendering import usd
 from rushes.console.routes import Page
 from rushes.console.visit import Visit
 from rushes.console.wish import full_id
@@ -27,15 +27,26 @@ class ModelCard:
     successor: Model | None
 
     @property
-    def price_usd(self) -> tuple[Decimal, Decimal] | None:
-        """The lowest and the highest price of a second; None if it is not known."""
-        prices = [price.usd_per_s for price in self.model.prices]
-        return (min(prices), max(prices)) if prices else None
+    def rates(self) -> tuple[str, ...]:
+        """Every rate of its price list, each once."""
+        return tuple(dict.fromkeys(rate_of(price) for price in self.model.prices))
 
     @property
     def sound(self) -> str:
         """Whether there is a sound track."""
         return {Audio.ALWAYS: "always", Audio.OPTIONAL: "if asked for", Audio.NEVER: "none"}[self.model.audio]
+
+
+def rate_of(price: Price) -> str:
+    """What one row of a price list charges, in words."""
+    rates = (
+        (price.usd_per_s, "a second"),
+        (price.usd_per_video, "a video"),
+        (price.usd_per_million_tokens, "a million tokens"),
+    )
+    rate = next((f"{usd(amount)} {unit}" for amount, unit in rates if amount is not None), "no rate")
+    least = "" if price.least_usd is None else f", at least {usd(price.least_usd)}"
+    return rate + least
 
 
 async def list_models(visit: Visit) -> Response:
@@ -57,7 +68,7 @@ async def show_model(visit: Visit) -> Response:
     """One model; its id may hold slashes."""
     parameters = visit.request.path_params
     model = get_model(visit.services.catalogue, parameters["provider"], parameters["model_id"])
-    return visit.page("model.html", card=card_of(visit, model), model=model)
+    return visit.page("model.html", card=card_of(visit, model), model=model, rate_of=rate_of)
 
 
 def card_of(visit: Visit, model: Model) -> ModelCard:
