@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV := .tools/bin/uv
 UV_VERSION := 0.13.9
 BIN := .venv/bin
-SOURCES := src tests docs deploy examples README.md $(wildcard bench)
+SOURCES := src tests tools docs deploy examples README.md $(wildcard bench)
 export UV_PYTHON_DOWNLOADS := never
 # pip trusts the machine's own certificates, also where a company has added one; uv does so only when told.
 export UV_SYSTEM_CERTS ?= true
@@ -33,11 +33,12 @@ node: tests/node/node_modules/.ready ## Install the vendors' JavaScript clients 
 
 oracles: .venv-oracles/.ready ## Install the vendors' own clients, which tests/oracles compares us with
 
-check: setup ## Check format, lint, types and who imports whom
+check: setup ## Check format, lint, types, imports and plain words
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python tools/plain_words.py
 
 chaos: setup ## Kill, freeze and race real processes for some minutes; it prints its figures
 	@RUSHES_CHAOS=1 $(BIN)/python -m pytest -n 0 -q -rP tests/chaos

@@ -1,7 +1,7 @@
-"""rushes: a self-hosted video generation gateway. The top-level folders answer "what does this do?".
+"""rushes: a self-hosted video generation gateway. Its folders are named after what they do.
 
-`from rushes import Client` (or `AsyncClient`) is the way in for programs that call a service; the import is made when
-one of the names is first used, so that the server does not pay for it.
+Programs that call a service use `from rushes import Client` or `AsyncClient`. These names are imported when they are
+first used, so that the server does not load the client.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rushes.client import AsyncClient, Client
 else:
-    # A type checker must not see this: it would take any name for granted.
+    # Hidden from type checkers, which would accept any name.
     def __getattr__(name: str) -> object:
         if name in ("AsyncClient", "Client"):
             from rushes import client

@@ -1,7 +1,6 @@
-"""Where a client's service is and with which key: `RUSHES_BASE_URL` and `RUSHES_API_KEY`.
+"""The address and the key of a client: `RUSHES_BASE_URL` and `RUSHES_API_KEY`.
 
-Beside `settings.py` and not in it, because a program that only asks a service must not wait for the server's settings
-and the libraries that read them.
+They are not in `settings.py`, because a client must not wait for the import of the server's settings.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ class ClientSettings:
     base_url: str
     api_key: str | None = field(repr=False)
     is_configured: bool
-    """Whether anyone said which service, or brought a key; else `base_url` is only where one usually is."""
+    """Whether an address or a key was given; else `base_url` is the default address."""
 
 
 def load_client_settings(base_url: str | None = None, api_key: str | None = None) -> ClientSettings:
-    """The settings in force: what is given here, else the environment. An empty variable counts as not set."""
+    """The given values, else those of the environment. An empty variable counts as not set."""
     given_url = base_url or os.environ.get("RUSHES_BASE_URL")  # noqa: TID251 - read in one place, as settings.py
     given_key = api_key or os.environ.get("RUSHES_API_KEY")  # noqa: TID251
     return ClientSettings(

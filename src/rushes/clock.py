@@ -1,4 +1,4 @@
-"""The one clock. It is passed in, so that a test or a simulation can be its own time."""
+"""The clock. It is passed in, so that a test or a simulation can use a time of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Clock(Protocol):
-    """Wall-clock time and sleeping, in one replaceable thing."""
+    """Wall-clock time and sleep."""
 
     def now_ms(self) -> int:
         """Milliseconds since 1970-01-01 UTC."""
@@ -22,10 +22,10 @@ class Clock(Protocol):
 
 
 class SteadyClock(Clock, Protocol):
-    """A clock that also counts time in a way which no setting of the wall clock changes."""
+    """A clock that also counts time independently of changes to the wall clock."""
 
     def steady_ms(self) -> int:
-        """Milliseconds since some moment, never back and never in jumps; only differences mean something."""
+        """Milliseconds since an unspecified moment. It never jumps or goes back, so differences are exact."""
         ...
 
 
@@ -37,7 +37,7 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     def steady_ms(self) -> int:
-        """Milliseconds since the host was started, its sleep included where the system counts that."""
+        """Milliseconds since the host started, including its sleep where the system counts that."""
         return time.clock_gettime_ns(_STEADY) // 1_000_000
 
     async def sleep(self, seconds: float) -> None:

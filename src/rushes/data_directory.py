@@ -1,4 +1,4 @@
-"""The data directory of an embedded service: made if need be, and locked, so that only one service uses it."""
+"""The data directory of a service without a database server: created if it is missing, locked by one service."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class DataDirectory:
 
     @property
     def scratch(self) -> Path:
-        """Where unfinished work is put; may be emptied while nothing runs."""
+        """Where unfinished work is kept. It may be emptied while no service runs."""
         return self.root / "scratch"
 
     @property
@@ -42,14 +42,14 @@ class DataDirectory:
         return self.root / "secret.key"
 
     def create(self) -> None:
-        """Make the directory, readable by its owner alone. Raises StartupError if it cannot be made or written."""
+        """Create the directory for its owner alone. Raises StartupError if it cannot be created or written."""
         for directory in (self.root, self.storage, self.scratch):
             if directory.exists() and not directory.is_dir():
                 raise StartupError(f"'{directory}' is not a directory; move it away, or choose another --data-dir")
         try:
             for directory in (self.root, self.storage, self.scratch):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Not by our process id: in containers that share the directory we may all have the same.
+            # Not named by the process id: containers that share the directory can have the same one.
             probe = self.root / f".writable-{secrets.token_hex(4)}"
             probe.touch()
             probe.unlink()
@@ -60,11 +60,9 @@ class DataDirectory:
             ) from exc
 
     def lock(self, *, wait_s: float = 0, shared: bool = False) -> DataDirectory:
-        """Hold the directory until `unlock`, waiting up to `wait_s` for a command that is just migrating it.
+        """Lock the directory until `unlock`. Waits up to `wait_s`, for a command that migrates it at this moment.
 
-        `shared` lets others hold it that say so too.
-
-        Raises StartupError if another process holds it.
+        Several processes can hold a `shared` lock at once. Raises StartupError if another process holds the lock.
         """
         path = self.root / "rushes.lock"
         try:
@@ -79,11 +77,11 @@ class DataDirectory:
                 process = f", process {holder}" if holder.isdigit() else ""
                 raise StartupError(
                     f"the data directory '{self.root}' is in use by another rushes{process}; "
-                    "stop that one first (if it does not react, end it with kill -9: its jobs go on here), "
+                    "stop that one first (if it does not react, end it with kill -9; its jobs continue here), "
                     "or choose another directory with --data-dir"
                 )
             threading.Event().wait(0.05)
-        # For people alone; a full disk is told of by whatever needs room first.
+        # Only people read the process id, so a full disk is no reason to fail here.
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -99,7 +97,7 @@ class DataDirectory:
             return True
 
     def unlock(self) -> None:
-        """Let the lock go."""
+        """Release the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -91,14 +91,14 @@ class RushesError(Exception):
 
 
 class CallerError(RushesError):
-    """The request is at fault."""
+    """The request is at fault; the same request fails again."""
 
     code = "invalid_request"
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field: its dotted name and one sentence."""
+    """One faulty field: its dotted name and one sentence."""
 
     field: str
     message: str
@@ -113,7 +113,7 @@ class InvalidRequest(CallerError):
 
 
 class UnsupportedOption(CallerError):
-    """An option, or a value of it, that the model does not offer; the message names what it does offer."""
+    """An option or a value that the model does not offer; the message names what it offers."""
 
     code = "unsupported_option"
 
@@ -123,7 +123,7 @@ class UnsupportedOption(CallerError):
 
 
 class UnknownField(CallerError):
-    """A field that does not exist; `suggestions` are the names that come near."""
+    """A field that does not exist; `suggestions` are similar names."""
 
     code = "unknown_field"
 
@@ -134,13 +134,13 @@ class UnknownField(CallerError):
 
 
 class NotAuthenticated(CallerError):
-    """No key, or one that is unknown, expired or revoked."""
+    """No key, or a key that is unknown, expired or revoked."""
 
     code = "unauthenticated"
 
 
 class NotAllowed(CallerError):
-    """The key is known, and may not do this."""
+    """The key is valid, but may not do this."""
 
     code = "not_allowed"
 
@@ -152,13 +152,13 @@ class AccountDisabled(NotAllowed):
 
 
 class ScopeMissing(NotAllowed):
-    """The key lacks the scope that this needs; the message names it."""
+    """The key lacks the scope that this request needs; the message names the scope."""
 
     code = "scope_missing"
 
 
 class KeyRestricted(NotAllowed):
-    """The key would give another key more than it has itself."""
+    """The key would act on a key that may do more than it may itself."""
 
     code = "key_restricted"
 
@@ -171,19 +171,19 @@ class LimitReached(CallerError):
 
 
 class RateLimited(LimitReached):
-    """All requests of this minute are made."""
+    """The requests of this minute are used up."""
 
     code = "rate_limited"
 
 
 class QueueFull(LimitReached):
-    """As many jobs are pending as may be."""
+    """The account has its most pending jobs."""
 
     code = "queue_full"
 
 
 class NotFound(CallerError):
-    """The named thing does not exist, or is not the caller's."""
+    """The named thing does not exist in the caller's account."""
 
     code = "not_found"
 
@@ -193,43 +193,43 @@ class NotFound(CallerError):
 
 
 class JobNotFound(NotFound):
-    """No such job in this account."""
+    """The account has no such job."""
 
     code = "job_not_found"
 
 
 class ModelNotFound(NotFound):
-    """No such model in the catalogue."""
+    """The catalogue has no such model."""
 
     code = "model_not_found"
 
 
 class ProviderNotFound(NotFound):
-    """No such provider in the catalogue."""
+    """The catalogue has no such provider."""
 
     code = "provider_not_found"
 
 
 class KeyNotFound(NotFound):
-    """No API key with this id."""
+    """There is no API key with this id."""
 
     code = "key_not_found"
 
 
 class WebhookNotFound(NotFound):
-    """No such webhook in this account."""
+    """The account has no such webhook."""
 
     code = "webhook_not_found"
 
 
 class DeliveryNotFound(NotFound):
-    """No such delivery of a webhook in this account, or not any more."""
+    """The account has no such webhook delivery, or it was forgotten after its time."""
 
     code = "delivery_not_found"
 
 
 class AccountNotFound(NotFound):
-    """No account with this id or name."""
+    """There is no account with this id or name."""
 
     code = "account_not_found"
 
@@ -237,7 +237,7 @@ class AccountNotFound(NotFound):
 class SpendLimitReached(CallerError):
     """The job would cost more than a limit has left. Amounts are USD; `resets_at` is in milliseconds, None for never.
 
-    `key_id` is the key whose limit it is, None where it is the whole account's.
+    `key_id` is the key that has the limit; None if the whole account has it.
     """
 
     code = "spend_limit_reached"
@@ -266,7 +266,7 @@ class SpendLimitReached(CallerError):
 
 
 class PriceUnknown(CallerError):
-    """The price is not known, and a spend limit that cannot be checked would be none."""
+    """The price is unknown, so the spend limit in force cannot be checked."""
 
     code = "price_unknown"
 
@@ -290,7 +290,7 @@ class JobNotFinished(CallerError):
 
 
 class NotRecoverable(CallerError):
-    """The job is not one that an operator can take up again."""
+    """The job is not one that an operator can resume."""
 
     code = "not_recoverable"
 
@@ -302,19 +302,19 @@ class NotAbortable(CallerError):
 
 
 class NotRedeliverable(CallerError):
-    """The message cannot be sent again: its job or its webhook is gone."""
+    """The message cannot be sent again: its job or its webhook was deleted."""
 
     code = "not_redeliverable"
 
 
 class WebhookLimitReached(CallerError):
-    """The account has as many webhooks as it may."""
+    """The account has its most webhooks."""
 
     code = "webhook_limit"
 
 
 class FileExpired(CallerError):
-    """The video was kept as long as it should be, and is gone."""
+    """The retention time of the video is over, so it was deleted."""
 
     code = "file_expired"
 
@@ -326,31 +326,31 @@ class IdempotencyMismatch(CallerError):
 
 
 class ModelRetired(CallerError):
-    """The model is retired, and nothing may or can stand in for it."""
+    """The model is retired, and no successor can or may serve the request."""
 
     code = "model_retired"
 
 
 class BodyTooLarge(CallerError):
-    """The request body exceeds what we read."""
+    """The request body is larger than the limit."""
 
     code = "body_too_large"
 
 
 class WrongContentType(CallerError):
-    """The request body is not of a type that we read."""
+    """The request body has a content type that is not supported."""
 
     code = "wrong_content_type"
 
 
 class RefusedAddress(CallerError):
-    """A URL that is malformed or leads to an address which is not public; the message never shows the address."""
+    """A URL that is malformed, or whose address is not public; the message never shows the address."""
 
     code = "refused_address"
 
 
 class UnusableInput(CallerError):
-    """An input file that is not what its field takes, or that cannot be had; `field` is the dotted name."""
+    """An input file of the wrong kind, or one that cannot be fetched; `field` is the dotted name."""
 
     code = "unusable_input"
 
@@ -360,13 +360,13 @@ class UnusableInput(CallerError):
 
 
 class RefusedInput(UnusableInput):
-    """An input's URL that leads where we do not go: what RefusedAddress says, with the field's name."""
+    """A URL in a field of the request that RefusedAddress refuses, with the name of the field."""
 
     code = RefusedAddress.code
 
 
 class InputQuotaReached(CallerError):
-    """The account's input files already take all the room they may."""
+    """The account's input files fill their quota."""
 
     code = "input_quota"
 
@@ -379,13 +379,13 @@ class AccountBusy(CallerError):
 
 
 class TooManyWatchers(CallerError):
-    """The account has as many event streams and waiting requests open as it may."""
+    """The account has its most open event streams and waiting requests."""
 
     code = "too_many_watchers"
 
 
 class NoCredentials(CallerError):
-    """Neither the service nor the caller brought a credential for the provider."""
+    """Neither the service nor the caller has given a credential for the provider."""
 
     code = "no_credentials"
 
@@ -394,7 +394,7 @@ class NoCredentials(CallerError):
 
 
 class ProviderError(RushesError):
-    """The provider failed or refused; `provider_error` is its own code or text, for support."""
+    """The provider failed or refused; `provider_error` is its own code or text, for its support."""
 
     code = "provider_error"
 
@@ -422,14 +422,14 @@ class ProviderAuth(ProviderError):
 
 
 class ProviderQuota(ProviderError):
-    """The provider's rate limit, quota or credit is used up; surely not accepted."""
+    """The provider's rate limit, quota or credit is used up; the request was not accepted."""
 
     code = "provider_quota"
     retryable = True
 
 
 class ProviderCreditEmpty(ProviderQuota):
-    """The account at the provider has no credit left; surely not accepted, and a retry soon cannot help."""
+    """The account at the provider has no credit left. The request was not accepted, and a retry soon fails too."""
 
     retryable = False
 
@@ -437,8 +437,7 @@ class ProviderCreditEmpty(ProviderQuota):
 class ProviderUnavailable(ProviderError):
     """The provider could not be reached or answered with a server error.
 
-    `accepted` is what we know of a submit that ended so: False if the request surely was not accepted (it never
-    left), None if nobody can say.
+    `accepted` is False if the request was certainly not accepted, because it was never sent. None means unknown.
     """
 
     code = "provider_unavailable"
@@ -457,14 +456,14 @@ class ProviderUnavailable(ProviderError):
 
 
 class UnexpectedResponse(ProviderError):
-    """The provider said something its documentation does not know; polling goes on until the job's deadline."""
+    """The provider's answer is not in its documentation; polling continues until the deadline of the job."""
 
     code = "unexpected_response"
     retryable = True
 
 
 class SubmissionUnknown(ProviderError):
-    """Whether the provider accepted the submission cannot be found out."""
+    """It is unknown whether the provider accepted the submission."""
 
     code = "submission_unknown"
 
@@ -473,13 +472,13 @@ class SubmissionUnknown(ProviderError):
 
 
 class MediaError(RushesError):
-    """Something is wrong with bytes that we fetch, store or serve."""
+    """Bytes that we fetch, store or serve are missing or wrong."""
 
     code = "media_error"
 
 
 class OutputInvalid(MediaError):
-    """What the provider delivered is not a playable video."""
+    """The provider delivered something that is not a playable video."""
 
     code = "output_invalid"
 
@@ -489,27 +488,27 @@ class OutputIsText(OutputInvalid):
 
 
 class OutputLost(MediaError):
-    """The provider's copy of a finished video is gone before we could store it."""
+    """The provider deleted a finished video before it was stored here."""
 
     code = "output_lost"
 
 
 class StorageUnavailable(MediaError):
-    """Our own storage cannot take or give the bytes now."""
+    """The storage cannot be read or written now."""
 
     code = "storage_unavailable"
     retryable = True
 
 
 class StorageRefused(StorageUnavailable):
-    """Our own storage does not let us in: a wrong key, bucket, region or right, which waiting does not mend."""
+    """The storage refuses our requests: a wrong key, bucket, region or right, so waiting does not help."""
 
 
 # --- ourselves
 
 
 class Overloaded(RushesError):
-    """A bounded queue of ours is full; the same request may be sent again shortly."""
+    """A bounded queue of this service is full; the same request can be sent again shortly."""
 
     code = "overloaded"
     retryable = True
@@ -541,7 +540,7 @@ class JobExpired(RushesError):
 
 
 class Aborted(RushesError):
-    """An operator's word has ended the job; `may_be_charged` says whether its provider may want money for it."""
+    """An operator has ended the job; `may_be_charged` says whether its provider may charge for it."""
 
     code = "aborted"
 

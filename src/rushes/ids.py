@@ -1,4 +1,4 @@
-"""Random identifiers that say what they name: `job_...`, `att_...`, `req_...`."""
+"""Random identifiers with a prefix for their kind: `job_...`, `att_...`, `req_...`."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ _LETTER_OF_BYTE = bytes(ALPHABET.encode()[byte % len(ALPHABET)] for byte in rang
 
 
 def new_id(prefix: str) -> str:
-    """`prefix_` and 24 random letters and digits (120 bits), none of which reads like another."""
+    """`prefix_` and 24 random letters and digits (120 bits), without letters that look alike."""
     return f"{prefix}_{os.urandom(LENGTH).translate(_LETTER_OF_BYTE).decode()}"

@@ -1,4 +1,4 @@
-"""How log lines are written: one event a line, on standard error, with the ids to follow a request or a job by."""
+"""How log lines are written: one event a line, on standard error, with the ids of the request or the job."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def configure(level: str, form: str) -> None:
     threshold = logging.getLevelNamesMapping()[level.upper()]
     lines = Lines(sys.stderr)
     structlog.configure(
-        # Whatever is added here has to be added to the short way in `_logger_class` too.
+        # A processor that is added here must be added to the short way in `_logger_class` too.
         processors=[
-            # The ids of the request or the job that a task is at work on.
+            # The ids of the request or the job that the task works on.
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             timestamped,
@@ -45,7 +45,7 @@ def _logger_class(threshold: int, form: str) -> type[structlog.typing.BindableLo
     if form == "json" or sys.stderr.isatty() or threshold > logging.INFO:
         return usual
 
-    # Every request has such a line, and the way through the processors costs as much as reading its job.
+    # Every request writes such a line, and the processors cost as much as reading a job.
     def info(self: Any, event: str, *values: object, **named: object) -> None:
         if values or self._context or "exc_info" in named:
             usual.info(self, event, *values, **named)
@@ -57,14 +57,14 @@ def _logger_class(threshold: int, form: str) -> type[structlog.typing.BindableLo
 
 
 class Lines:
-    """What writes lines to a stream, each at once and whole.
+    """Writes each line to a stream at once and whole.
 
-    A log that cannot be written (its disk is full, or who read it has gone) fails nothing of what it tells of.
+    A log that cannot be written (a full disk, a reader that has gone) does not fail the work that it reports.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        # Python may collect garbage amid a line, and what is freed then may have something to say, in the same thread.
+        # Garbage collection in the middle of a line may run a finalizer that logs, in the same thread.
         self._lock = threading.RLock()
 
     def msg(self, line: str) -> None:
@@ -77,7 +77,7 @@ class Lines:
 
 
 class _Forwarding(logging.Handler):
-    """What libraries say by the standard's logging, as lines of ours."""
+    """Writes the log records of libraries as lines of this log."""
 
     def emit(self, record: logging.LogRecord) -> None:
         structlog.get_logger().log(
@@ -94,7 +94,7 @@ def _rendering(form: str) -> list[structlog.typing.Processor]:
 
 
 def timestamped(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """The moment as `2026-04-07T12:00:00.123456Z`, for less than taking the date apart each time."""
+    """Add the time as `2026-04-07T12:00:00.123456Z`, without formatting the date again for each line."""
     event["timestamp"] = _now()
     return event
 
@@ -112,7 +112,7 @@ def _second(seconds: int) -> str:
 def plain_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     """`TIME [LEVEL] EVENT NAME=VALUE ...`, then a traceback if there is one.
 
-    What a terminal's renderer adds in colours and columns would cost a request more than its answer.
+    The renderer for terminals, with colours and columns, costs more than the answer to a request.
     """
     exception = event.pop("exception", None)
     line = _line(event.pop("timestamp"), event.pop("level"), event.pop("event"), event)
@@ -127,9 +127,9 @@ def _line(timestamp: str, level: str, event: str, values: Mapping[str, object]) 
 
 
 def _shown(value: object) -> str:
-    """As it is if that can only be read one way, else quoted and escaped: no value can begin a line of its own."""
+    """The value as it is if that is unambiguous, else quoted and escaped: no value can start a line of its own."""
     text = str(value)
-    # Ids are told faster than by a pattern.
+    # This is faster than the pattern, and most values are ids.
     if text.isascii() and text.isidentifier():
         return text
     return text if _UNMISTAKABLE.fullmatch(text) else repr(text)

@@ -1,4 +1,4 @@
-"""Which request is being answered: told once at the door, so that what is stored and logged for it can say so."""
+"""The request that a task answers: set once when it arrives, so that log lines and stored rows can name it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ TRACEPARENT: Final = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The request that something is done for."""
+    """A request: its id and its headers."""
 
     request_id: str
     headers: Sequence[tuple[bytes, bytes]] = ()
 
     @property
     def traceparent(self) -> str | None:
-        """The caller's trace, if it sent one that can be read; the specification has others ignored."""
+        """The caller's trace context, if it is valid. The specification says to ignore an invalid one."""
         found = [value for name, value in self.headers if name == b"traceparent"]
         return valid_traceparent(found[0].decode("latin-1")) if len(found) == 1 else None
 
 
 def valid_traceparent(text: str) -> str | None:
-    """The trace context as it is handed on, or None if this is none."""
+    """The trace context in the form that is passed on, or None if the text is not a trace context."""
     found = TRACEPARENT.fullmatch(text)
     if found is None or (found[1] == "00" and found[2] is not None):
         return None
@@ -35,4 +35,4 @@ def valid_traceparent(text: str) -> str | None:
 
 
 current: ContextVar[Origin | None] = ContextVar("origin", default=None)
-"""The request that this task answers; None for what we do of ourselves."""
+"""The request that this task answers; None for background work."""

@@ -1,4 +1,4 @@
-"""Secrets at rest: sealed with a key that is not stored beside them."""
+"""Secrets at rest: encrypted with a key that is not stored beside them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ VERSION = "v1"
 
 
 class Unsealable(RushesError):
-    """A sealed secret that none of our keys opens: the keys were changed, or the text was."""
+    """No secret key in force opens this sealed secret: the keys or the text have changed."""
 
     code = "unsealable"
 
 
 class Sealer:
-    """AES-256-GCM. Seals with the first key and opens with any, so that keys can be rotated while secrets are kept.
+    """AES-256-GCM. Seals with the first key and opens with any key, so that keys can be rotated.
 
-    A secret is bound to its `context` (the id of what it belongs to): moved elsewhere, it does not open.
+    A secret is bound to its `context`, the id of the row it belongs to. In another row it does not open.
     """
 
     __slots__ = ("_keys",)
@@ -38,7 +38,7 @@ class Sealer:
         return f"{VERSION}.{base64.urlsafe_b64encode(sealed).decode()}"
 
     def open(self, sealed: str, context: str) -> str:
-        """The secret. Raises Unsealable, which says nothing of it."""
+        """The secret. Raises Unsealable, whose text holds nothing of it."""
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 

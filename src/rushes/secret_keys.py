@@ -1,4 +1,7 @@
-"""The service's secret keys: the first signs and encrypts, all verify and decrypt; one key is derived per purpose."""
+"""The secret keys of the service: the first one signs and encrypts, all of them verify and decrypt.
+
+A key of its own is derived for each purpose.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ _KEY = re.compile(r"[!-+\--~]+")
 
 
 class SecretKeys:
-    """One or more master keys, newest first. They leave this object only as derived keys."""
+    """One or more master keys, newest first. Only keys derived from them leave this object."""
 
     __slots__ = ("_keys",)
 
@@ -29,8 +32,8 @@ class SecretKeys:
         self._keys = tuple(keys)
 
     def derive(self, purpose: str) -> tuple[bytes, ...]:
-        """32 bytes for `purpose` from each master key, in their order (HKDF-SHA256); another purpose, other bytes."""
-        # Imported here, because it takes longer than all the rest that a short command imports.
+        """32 bytes for `purpose` from each master key, in the same order (HKDF-SHA256)."""
+        # Imported here, because this import takes longer than all others of a short command.
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -42,7 +45,7 @@ class SecretKeys:
 
 
 def parse(text: str) -> SecretKeys:
-    """The keys in the value of RUSHES_SECRET_KEYS, divided by commas or line breaks.
+    """The keys in the value of RUSHES_SECRET_KEYS, separated by commas or line breaks.
 
     Raises StartupError, which never shows the value.
     """
@@ -50,17 +53,17 @@ def parse(text: str) -> SecretKeys:
 
 
 def load_or_create(path: Path) -> SecretKeys:
-    """The keys in a file, one a line; if there is no file, one with a new random key, readable by its owner alone.
+    """The keys in a file, one a line. If it is missing, it is created with a random key, for its owner alone.
 
-    Processes that start at once agree on one key. A line may be moved to RUSHES_SECRET_KEYS as it is. Raises
-    StartupError if the file is malformed or cannot be read or made.
+    Processes that start at the same time agree on one key. A line can be copied to RUSHES_SECRET_KEYS unchanged.
+    Raises StartupError if the file is malformed, or if it cannot be read or created.
     """
     try:
         if not path.exists():
             _create(path)
         text = path.read_text("ascii")
     except UnicodeDecodeError as error:
-        raise StartupError(f"The key file {str(path)!r} holds something else than keys; restore it.") from error
+        raise StartupError(f"The key file {str(path)!r} does not hold keys; restore it from a backup.") from error
     except OSError as error:
         raise StartupError(
             f"The key file {str(path)!r} cannot be read or created ({error.strerror}); "
@@ -70,7 +73,7 @@ def load_or_create(path: Path) -> SecretKeys:
 
 
 def _create(path: Path) -> None:
-    """Written under another name and then linked: the link fails if the file exists, and no one can read half a key."""
+    """Write under another name, then link: the link fails if the file exists, and no process can read half a key."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -78,7 +81,7 @@ def _create(path: Path) -> None:
             file.write(secrets.token_hex(32) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        with suppress(FileExistsError):  # another process was first: its key is the one
+        with suppress(FileExistsError):  # another process was first, so its key is used
             os.link(draft, path)
     finally:
         draft.unlink()

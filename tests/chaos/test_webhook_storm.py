@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 from typing import Any
 
-from rushes.webhooks.outbox import OWED, UNTOLD
+from rushes.webhooks.outbox import OWED, UNNOTIFIED
 from tests.chaos.dose import dose
 from tests.e2e.conftest import Start
 from tests.fixtures.receiver import ALLOWED, Receiver, receiving
@@ -62,7 +62,7 @@ async def _all_settled(service: Service) -> None:
 
 
 def _check(service: Service, receivers: list[Receiver]) -> None:
-    assert service.rows(UNTOLD) == []
+    assert service.rows(UNNOTIFIED) == []
     found = service.rows("SELECT id, shown_url, state, attempts, job_id FROM webhook_deliveries")
     assert len({job_id for *_, job_id in found}) == len(found) == MESSAGES
     taken = {one.id for receiver in receivers for one in tuple(receiver.received) if one.status == 200

@@ -13,7 +13,7 @@ from rushes.errors import DeliveryNotFound, NotRedeliverable, WebhookLimitReache
 from rushes.jobs.store import JobStore
 from rushes.webhooks.endpoint import Delivery, DeliveryState, Endpoint
 from rushes.webhooks.message import MessageType
-from rushes.webhooks.outbox import UNTOLD, Outbox, Room, Settlement, before_deletion
+from rushes.webhooks.outbox import UNNOTIFIED, DeliveryOutcome, Outbox, Room, before_deletion
 from rushes.webhooks.store import MOST_ENDPOINTS, Change, DeliveryListing, WebhookStore
 from tests.contract.database_harness import Desk, together
 from tests.fixtures.new_jobs import ACCOUNT, new_job
@@ -23,9 +23,9 @@ ROOM = Room(of_lane=2, of_account=3)
 LEASE_S = 60.0
 URL = "https://example.com/hook?token=t"
 OWN = JobWebhook("sealed", "https://own.example.com/hook")
-FAILED = Settlement(status=500, error="the receiver answered 500", duration_ms=1, wait_s=5)
-GIVEN_UP = Settlement(status=500, error="the receiver answered 500", duration_ms=1)
-DELIVERED = Settlement(status=200, duration_ms=1)
+FAILED = DeliveryOutcome(status=500, error="the receiver answered 500", duration_ms=1, wait_s=5)
+GIVEN_UP = DeliveryOutcome(status=500, error="the receiver answered 500", duration_ms=1)
+DELIVERED = DeliveryOutcome(status=200, duration_ms=1)
 
 
 @pytest.fixture
@@ -129,9 +129,9 @@ async def test_a_message_is_claimed_by_one_until_its_lease_runs_out(
     desk.harness.pass_time(LEASE_S)
     (second,) = await claim(outbox)
     assert (second.id, second.attempts) == (first.id, 0)
-    assert not await outbox.settle(first, GIVEN_UP)
+    assert not await outbox.record(first, GIVEN_UP)
     assert (await get(store)).state is DeliveryState.PENDING
-    assert await outbox.settle(second, DELIVERED)
+    assert await outbox.record(second, DELIVERED)
     assert (await get(store)).state is DeliveryState.DELIVERED
     assert await outbox.owed() == []
 
@@ -163,14 +163,14 @@ async def test_a_failed_try_comes_back_when_its_wait_is_over_and_a_last_one_neve
     desk: Desk, store: WebhookStore, outbox: Outbox
 ) -> None:
     delivery = await one_message(desk, store, outbox)
-    await outbox.settle(delivery, FAILED)
+    await outbox.record(delivery, FAILED)
     assert await outbox.next_due_at({}, {}) == desk.harness.now_ms() + 5000
     desk.harness.pass_time(4.9)
     assert await claim(outbox) == []
     desk.harness.pass_time(0.1)
     (again,) = await claim(outbox)
     assert (again.attempts, again.last_status, again.last_error) == (1, 500, FAILED.error)
-    await outbox.settle(again, GIVEN_UP)
+    await outbox.record(again, GIVEN_UP)
     desk.harness.pass_time(10**6)
     assert await claim(outbox) == []
     assert (await get(store)).state is DeliveryState.DEAD
@@ -199,12 +199,12 @@ async def test_an_endpoints_failures_are_counted_until_one_success(
 ) -> None:
     delivery = await one_message(desk, store, outbox)
     for failures in (1, 2):
-        await outbox.settle(delivery, FAILED)
+        await outbox.record(delivery, FAILED)
         endpoint = await store.get(ACCOUNT, "whe_1")
         assert (endpoint.consecutive_failures, endpoint.last_error) == (failures, FAILED.error)
         desk.harness.pass_time(5)
         (delivery,) = await claim(outbox)
-    await outbox.settle(delivery, DELIVERED)
+    await outbox.record(delivery, DELIVERED)
     assert (await store.get(ACCOUNT, "whe_1")).consecutive_failures == 0
 
 
@@ -212,7 +212,7 @@ async def test_a_receiver_that_is_gone_disables_its_endpoint_which_then_hears_no
     desk: Desk, store: WebhookStore, outbox: Outbox
 ) -> None:
     delivery = await one_message(desk, store, outbox)
-    await outbox.settle(delivery, Settlement(410, "gone", 1, disable="it answered 410"))
+    await outbox.record(delivery, DeliveryOutcome(410, "gone", 1, disable="it answered 410"))
     assert (await store.get(ACCOUNT, "whe_1")).disabled_reason == "it answered 410"
     await finish(desk, 2)
     assert not await outbox.has_news()
@@ -234,7 +234,7 @@ async def test_a_deleted_job_leaves_what_its_messages_need_until_they_are_settle
     assert not await outbox.has_news()
     (delivery,) = await claim(outbox)
     assert '"id": "job_1"' in (delivery.snapshot or "")
-    await outbox.settle(delivery, GIVEN_UP)
+    await outbox.record(delivery, GIVEN_UP)
     assert (await get(store)).snapshot is None
     with pytest.raises(NotRedeliverable):
         await store.redeliver(ACCOUNT, delivery.id)
@@ -245,7 +245,7 @@ async def test_redelivery_hastens_one_that_waits_and_leaves_one_under_way_alone(
 ) -> None:
     delivery = await one_message(desk, store, outbox)
     assert (await store.redeliver(ACCOUNT, delivery.id)).lease == delivery.lease
-    await outbox.settle(delivery, FAILED)
+    await outbox.record(delivery, FAILED)
     assert (await store.redeliver(ACCOUNT, delivery.id)).attempts == 1
     assert [one.id for one in await claim(outbox)] == [delivery.id]
     with pytest.raises(DeliveryNotFound):
@@ -259,7 +259,7 @@ async def test_settled_messages_are_forgotten_in_time_and_others_never(
     desk.harness.pass_time(1000)
     assert await outbox.forget(10, 5) == 0
     (delivery,) = await claim(outbox)
-    await outbox.settle(delivery, DELIVERED)
+    await outbox.record(delivery, DELIVERED)
     assert await outbox.forget(10, 5) == 0
     desk.harness.pass_time(10)
     assert await outbox.forget(10, 5) == 1
@@ -274,7 +274,7 @@ async def test_deliveries_are_listed_by_page_state_and_endpoint(
         await finish(desk, number, OWN)
     await outbox.write_messages(100)
     (delivery, *_) = await claim(outbox)
-    await outbox.settle(delivery, GIVEN_UP)
+    await outbox.record(delivery, GIVEN_UP)
     seen: list[int] = []
     while True:
         listing = DeliveryListing(limit=5, before_seq=seen[-1] if seen else None)
@@ -336,13 +336,13 @@ async def test_an_account_gets_one_signing_secret_however_many_ask(store: Webhoo
 
 async def test_what_was_never_told_is_found(desk: Desk, store: WebhookStore, outbox: Outbox) -> None:
     await finish(desk, webhook=OWN)
-    assert [row["job_id"] for row in await desk.rows(UNTOLD)] == ["job_1"]
+    assert [row["job_id"] for row in await desk.rows(UNNOTIFIED)] == ["job_1"]
     await outbox.write_messages(100)
     assert len(await outbox.owed()) == 2
     for delivery in await claim(outbox):
-        await outbox.settle(delivery, GIVEN_UP if delivery.type == MessageType.COMPLETED else DELIVERED)
+        await outbox.record(delivery, GIVEN_UP if delivery.type == MessageType.COMPLETED else DELIVERED)
     assert await outbox.owed() == []
-    assert await desk.rows(UNTOLD) == []
+    assert await desk.rows(UNNOTIFIED) == []
 
 
 async def test_a_job_that_fails_before_it_began_is_told_as_failed(

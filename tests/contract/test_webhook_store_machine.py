@@ -18,7 +18,7 @@ from rushes.domain.job import Problem, State
 from rushes.domain.job_webhook import JobWebhook
 from rushes.jobs.store import JobStore
 from rushes.webhooks.endpoint import Delivery
-from rushes.webhooks.outbox import UNTOLD, Outbox, Room, Settlement, before_deletion
+from rushes.webhooks.outbox import UNNOTIFIED, DeliveryOutcome, Outbox, Room, before_deletion
 from rushes.webhooks.store import Change, WebhookStore
 from tests.contract.database_harness import HARNESSES, Desk
 from tests.fixtures.new_jobs import ACCOUNT, new_job
@@ -29,9 +29,9 @@ LEASE_S = 30.0
 ROOM = Room(of_lane=2, of_account=100)
 OWN = JobWebhook("sealed", "https://own.example.com/hook")
 OUTCOMES = {
-    "delivered": Settlement(status=200),
-    "pending": Settlement(status=500, error="500", wait_s=10),
-    "dead": Settlement(status=500, error="500"),
+    "delivered": DeliveryOutcome(status=200),
+    "pending": DeliveryOutcome(status=500, error="500", wait_s=10),
+    "dead": DeliveryOutcome(status=500, error="500"),
 }
 
 Message = tuple[str, str, str]
@@ -168,8 +168,8 @@ class OutboxMachine(RuleBasedStateMachine):
         message = data.draw(st.sampled_from(sorted(self.held)))
         delivery, _ = self.held.pop(message)
         # Also after its time: as long as nobody has taken it over, an answer late is an answer.
-        assert self.wait_for(self.outbox.settle(delivery, OUTCOMES[outcome]))
-        assert not self.wait_for(self.outbox.settle(delivery, OUTCOMES["dead"]))
+        assert self.wait_for(self.outbox.record(delivery, OUTCOMES[outcome]))
+        assert not self.wait_for(self.outbox.record(delivery, OUTCOMES["dead"]))
         self.states[message] = outcome
 
     @rule(seconds=st.sampled_from([1.0, 10.0, LEASE_S]))
@@ -201,10 +201,10 @@ class OutboxMachine(RuleBasedStateMachine):
                 break
             self.pass_time(LEASE_S)
             for delivery in self.wait_for(self.outbox.claim(100, {}, {}, ROOM)).deliveries:
-                assert self.wait_for(self.outbox.settle(delivery, OUTCOMES["delivered"]))
+                assert self.wait_for(self.outbox.record(delivery, OUTCOMES["delivered"]))
         else:
             pytest.fail("some messages never became due")
-        assert self.wait_for(self.desk.rows(UNTOLD)) == []
+        assert self.wait_for(self.desk.rows(UNNOTIFIED)) == []
 
 
 def message_of(delivery: Delivery) -> Message:

@@ -122,8 +122,8 @@ async def test_a_rotated_secret_signs_beside_the_new_one(owner: Client, receiver
     rotated = (await owner.post(f"/api/v1/webhooks/{webhook['id']}/rotate")).ok()
     assert rotated["secret"] != webhook["secret"]
     assert rotated["previous_secret_expires_at"] is not None
-    heard = (await owner.post(f"/api/v1/webhooks/{webhook['id']}/test")).ok()
-    assert (heard["success"], heard["status_code"], heard["error"]) == (True, 200, None)
+    result = (await owner.post(f"/api/v1/webhooks/{webhook['id']}/test")).ok()
+    assert (result["success"], result["status_code"], result["error"]) == (True, 200, None)
     (ping,) = receiver.of("/ok/rotated")
     assert ping.kind == "webhook.ping"
     assert len(ping.headers["webhook-signature"].split()) == 2
@@ -244,8 +244,8 @@ async def test_an_address_that_is_not_allowed_is_refused_and_never_connected_to(
         (dead,) = await settled(client, 1)
         assert (dead["status"], dead["attempts"]) == ("dead", 1)
         assert "does not lead to a public internet address" in dead["last_error"]
-        heard = (await client.post(f"/api/v1/webhooks/{webhook['id']}/test")).ok()
-        assert (heard["success"], heard["status_code"]) == (False, None)
+        result = (await client.post(f"/api/v1/webhooks/{webhook['id']}/test")).ok()
+        assert (result["success"], result["status_code"]) == (False, None)
     assert len(receiver.received) == before
 
 

@@ -20,7 +20,7 @@ from rushes.jobs.store import JobStore
 from rushes.operations import recovery
 from rushes.webhooks import outbox
 from rushes.webhooks.dispatch import Dispatcher
-from rushes.webhooks.outbox import Outbox, Settlement
+from rushes.webhooks.outbox import DeliveryOutcome, Outbox
 from tests.simulation.faults import Fault
 from tests.simulation.upstream import SimulatedProvider
 
@@ -200,8 +200,8 @@ def messages_are_settled_before_they_are_sent() -> Iterator[None]:
     """What is claimed counts as delivered, so that it is never sent twice; nor, after a crash, at all."""
     send = Dispatcher._try
 
-    async def settle_then_send(self: Dispatcher, delivery: Any) -> Settlement:
-        await self._outbox.settle(delivery, Settlement(status=200))
+    async def settle_then_send(self: Dispatcher, delivery: Any) -> DeliveryOutcome:
+        await self._outbox.record(delivery, DeliveryOutcome(status=200))
         return await send(self, delivery)
 
     with mock.patch.object(Dispatcher, "_try", settle_then_send):

@@ -13,11 +13,11 @@ from rushes.domain.job_webhook import JobWebhook
 from rushes.jobs.store import JobStore
 from rushes.net.client import HttpClient
 from rushes.sealing import Sealer
-from rushes.webhooks.delivery import Heard, Sender
+from rushes.webhooks.delivery import Sender, SendResult
 from rushes.webhooks.dispatch import Dispatcher
 from rushes.webhooks.endpoint import shown_url
 from rushes.webhooks.message import TYPE_OF_STATE
-from rushes.webhooks.outbox import OWED, UNTOLD
+from rushes.webhooks.outbox import OWED, UNNOTIFIED
 from rushes.webhooks.signing_secrets import SigningSecrets
 from rushes.webhooks.store import Change, WebhookStore
 from tests.simulation.database import SimulatedDatabase
@@ -71,7 +71,7 @@ class Receivers:
 
     def check_rest(self, ledger: Ledger) -> Iterable[str]:
         """Whoever asked to be told of a job was told of its end, or given up; and of each change once."""
-        for statement in (OWED, UNTOLD):
+        for statement in (OWED, UNNOTIFIED):
             for row in ledger.database.run(statement):
                 yield f"{row['what']} of {row['job_id']} was never told"
         messages: dict[tuple[str, str | None], list[str]] = {}
@@ -101,7 +101,7 @@ class SimulatedSender(Sender):
 
     async def send(
         self, url: str, message_id: str, body: bytes, signing_secrets: Sequence[str], *, traceparent: str | None = None
-    ) -> Heard:
+    ) -> SendResult:
         if not signing_secrets:
             self._receivers.ledger.breaks(f"{message_id} was sent without a signature")
         await self._process.gate("before a message is sent")
@@ -109,15 +109,15 @@ class SimulatedSender(Sender):
             [(Fault.RECEIVER_FAILS, 0.15), (Fault.RECEIVER_SILENT, 0.08), (Fault.RECEIVER_GONE, 0.02)]
         ):
             case Fault.RECEIVER_FAILS:
-                answer = Heard(500, "the receiver answered 500", 3, self._chance.pick([None, None, 45.0]))
+                answer = SendResult(500, "the receiver answered 500", 3, self._chance.pick([None, None, 45.0]))
             case Fault.RECEIVER_SILENT:
                 await self._process.sleep(15)
-                answer = Heard(None, "the receiver did not answer within 15 s", 15_000)
+                answer = SendResult(None, "the receiver did not answer within 15 s", 15_000)
             case Fault.RECEIVER_GONE:
-                answer = Heard(410, "the receiver answered 410", 3)
+                answer = SendResult(410, "the receiver answered 410", 3)
             case _:
                 self._receivers.take(message_id, body)
-                answer = Heard(200, None, 3)
+                answer = SendResult(200, None, 3)
         await self._process.gate("after a message was sent")
         return answer
 

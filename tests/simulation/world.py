@@ -45,7 +45,7 @@ REST_LIMIT_S = 4 * 3600
 has, and for as long as its provider would keep an output."""
 LOOK_EVERY_S = 25.0
 
-UNFORESEEN = ("job_set_back", "claim_failed", "heartbeat_failed", "webhooks_held_up", "webhook_not_sent")
+UNFORESEEN = ("job_set_back", "claim_failed", "heartbeat_failed", "webhooks_delayed", "webhook_not_sent")
 """What the engine logs with a traceback when it meets something that nobody has thought of."""
 
 

@@ -1,1 +1,1 @@
-"""Who may call: accounts, and the API keys that speak for them."""
+"""Accounts, their API keys, and their limits."""

@@ -1,4 +1,4 @@
-"""The accounts themselves: created, listed, renamed, disabled. Never deleted, because jobs and bills name them."""
+"""Creates, lists, renames and disables accounts. They are never deleted, because jobs and bills name them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ENABLE_ACCOUNT = "UPDATE accounts SET disabled_at = NULL WHERE id = :id"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account; times are milliseconds since 1970 UTC. While it is disabled none of its keys is let in."""
+    """An account; times are milliseconds since 1970 UTC. While it is disabled, all of its keys are refused."""
 
     id: str
     name: str
@@ -42,13 +42,13 @@ class Account:
 
 
 class AccountStore:
-    """All accounts. What names one raises AccountNotFound."""
+    """The accounts. A method that takes an id or a name raises AccountNotFound."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def create(self, name: str) -> Account:
-        """A new account. Raises AccountNameTaken."""
+        """Create an account. Raises AccountNameTaken."""
         account_id = new_id("acct")
 
         async def body(transaction: Transaction) -> Account:
@@ -73,12 +73,12 @@ class AccountStore:
         return _account(rows[0])
 
     async def list(self, *, after: tuple[int, str] = (0, ""), most: int) -> Sequence[Account]:
-        """Up to `most` accounts, oldest first, from behind this time of creation and id."""
+        """Up to `most` accounts, oldest first, that come after this time of creation and id."""
         rows = await self._database.read(LIST_ACCOUNTS, after_at=after[0], after_id=after[1], most=most)
         return [_account(row) for row in rows]
 
     async def rename(self, account_id: str, name: str) -> Account:
-        """Call an account otherwise. Raises AccountNameTaken."""
+        """Rename an account. Raises AccountNameTaken."""
 
         async def body(transaction: Transaction) -> Account:
             await _get(transaction, account_id)
@@ -89,11 +89,11 @@ class AccountStore:
         return await self._database.write(body)
 
     async def disable(self, account_id: str) -> Account:
-        """Shut all keys of an account out at once; jobs under way go on to their end."""
+        """Refuse all keys of an account at once; its running jobs continue."""
         return await self._change(account_id, DISABLE_ACCOUNT)
 
     async def enable(self, account_id: str) -> Account:
-        """Let a disabled account in again."""
+        """Accept the keys of a disabled account again."""
         return await self._change(account_id, ENABLE_ACCOUNT)
 
     async def _change(self, account_id: str, statement: str) -> Account:
@@ -116,9 +116,9 @@ def _account(row: Row) -> Account:
 
 
 def no_such_account(name: str) -> AccountNotFound:
-    """The error that names an account nobody knows."""
+    """The error for an unknown account."""
     return AccountNotFound(f"Account '{name[:100]}' not found; `rushes accounts list` shows all of them")
 
 
 def _taken(name: str) -> AccountNameTaken:
-    return AccountNameTaken(f"There is an account named '{name[:100]}' already")
+    return AccountNameTaken(f"An account named '{name[:100]}' already exists")

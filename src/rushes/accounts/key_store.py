@@ -1,4 +1,4 @@
-"""Keys in the database: made, listed, ended, and checked on every request."""
+"""API keys in the database: created, listed, revoked, and checked on every request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from rushes.ids import new_id
 BOOTSTRAP_ACCOUNT = "default"
 
 MOST_KEPT = 1_000
-"""Callers that one process keeps in mind between two commits."""
+"""How many callers one process caches between two commits."""
 
 ACCOUNT_BY_NAME = "SELECT id FROM accounts WHERE name = :name"
 
@@ -53,7 +53,7 @@ KEY_BY_ID = SELECT_KEYS + " WHERE api_keys.id = :id"
 
 KEY_BY_HASH = SELECT_KEYS + " WHERE api_keys.hash = :hash"
 
-# With what a request needs to know of its limits: one query, because every request pays for it.
+# One query with the rate limits too, because every request pays for it.
 _VALID_KEYS = f"""
 SELECT api_keys.id, account_id, mode, scopes, expires_at, accounts.disabled_at AS account_disabled_at,
        (SELECT value FROM limits WHERE limits.account_id = api_keys.account_id AND key_id = ''
@@ -88,16 +88,17 @@ UPDATE api_keys SET disabled_at = COALESCE(disabled_at, :now) WHERE bootstrap = 
 
 
 class KeyStore:
-    """Creates, lists, ends and checks keys.
+    """Creates, lists, revokes and checks keys.
 
-    What names one key raises KeyNotFound; given an `account_id`, also if the key is another account's.
+    A method that takes the id of a key raises KeyNotFound. With an `account_id` it does so for a key of another
+    account too.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._version: int | None = None
         self._callers: dict[str, Caller] = {}
-        """Whom keys speak for, by their hashes or ids, as long as the database has this version."""
+        """The callers of valid keys by hash or id, as long as the database has this version."""
 
     async def create_key(
         self,
@@ -108,7 +109,7 @@ class KeyStore:
         lifetime_s: float | None = None,
         scopes: frozenset[Scope] = USUAL_SCOPES,
     ) -> tuple[KeyRecord, str]:
-        """Make a key for the account of this name, which is made too if it is new. The key itself is not kept."""
+        """Create a key for the account of this name, and the account if it is new. The key itself is not stored."""
         key = new_key(mode)
 
         async def body(transaction: Transaction) -> KeyRecord:
@@ -120,7 +121,7 @@ class KeyStore:
     async def create_key_for(
         self, account_id: str, *, name: str, mode: Mode, lifetime_s: float | None, scopes: frozenset[Scope]
     ) -> tuple[KeyRecord, str]:
-        """The same for an account that exists."""
+        """Create a key for an existing account."""
         key = new_key(mode)
 
         async def body(transaction: Transaction) -> KeyRecord:
@@ -129,10 +130,10 @@ class KeyStore:
         return await self._database.write(body), key
 
     async def ensure_bootstrap_key(self, key: str) -> KeyRecord:
-        """The key that the environment brings, made unless it is known; earlier ones that came so are disabled then.
+        """Store the key of the environment unless it is known, and then disable earlier keys of the environment.
 
-        A known key is left as it is, so that what an operator has revoked or disabled stays so. Any number of
-        processes may do this at one time.
+        A known key stays as it is, so that a revoked or disabled one stays refused. Any number of processes may call
+        this at the same time.
         """
 
         async def body(transaction: Transaction) -> KeyRecord:
@@ -152,37 +153,37 @@ class KeyStore:
         return [_record(row) for row in await self._database.read(LIST_KEYS)]
 
     async def keys_of(self, account_id: str, *, after: tuple[int, str] = (0, ""), most: int) -> Sequence[KeyRecord]:
-        """Up to `most` of an account's keys, oldest first, from behind this time of creation and id."""
+        """Up to `most` keys of an account, oldest first, that come after this time of creation and id."""
         rows = await self._database.read(
             KEYS_OF_ACCOUNT, account_id=account_id, after_at=after[0], after_id=after[1], most=most
         )
         return [_record(row) for row in rows]
 
     async def get_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
-        """What is kept of a key."""
+        """The record of a key."""
         rows = await self._database.read(KEY_BY_ID, id=key_id)
         if not rows or account_id not in (None, rows[0]["account_id"]):
             raise _no_such_key(key_id)
         return _record(rows[0])
 
     async def revoke_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
-        """End a key at once and for ever; revoking it again changes nothing."""
+        """Refuse a key at once and permanently; a second revocation changes nothing."""
         return await self._change(key_id, account_id, REVOKE_KEY)
 
     async def disable_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
-        """Shut a key out at once, until it is enabled."""
+        """Refuse a key at once, until it is enabled."""
         return await self._change(key_id, account_id, DISABLE_KEY)
 
     async def enable_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
-        """Let a disabled key in again; a revoked or expired one stays what it is."""
+        """Accept a disabled key again; a revoked or expired key stays refused."""
         return await self._change(key_id, account_id, ENABLE_KEY)
 
     async def rename_key(self, key_id: str, name: str, *, account_id: str | None = None) -> KeyRecord:
-        """Call a key otherwise in lists."""
+        """Rename a key."""
         return await self._change(key_id, account_id, RENAME_KEY, name=name)
 
     async def delete_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
-        """Forget a key and its limits; it ends at once, and jobs keep its id."""
+        """Delete a key and its limits. It is refused at once, and its jobs keep its id."""
 
         async def body(transaction: Transaction) -> KeyRecord:
             record = await _get(transaction, key_id, account_id)
@@ -194,14 +195,14 @@ class KeyStore:
         return await self._database.write(body)
 
     async def authenticate(self, key: str) -> Caller:
-        """Whoever the key speaks for. Raises AccountDisabled, or NotAuthenticated if it is not valid."""
+        """The caller that this key authenticates. Raises NotAuthenticated for an invalid key, or AccountDisabled."""
         caller = await self._find_caller(VALID_KEY, hash=hash_key(key))
         if caller is None:
             raise NotAuthenticated("This API key is not valid: it is unknown, expired, disabled or revoked")
         return caller
 
     async def authenticate_by_id(self, key_id: str) -> Caller:
-        """Whoever the key of this id speaks for, as a signed token has named it. Raises as `authenticate` does."""
+        """The caller of the key with this id, which a signed token has named. Raises the errors of `authenticate`."""
         caller = await self._find_caller(VALID_KEY_BY_ID, id=key_id)
         if caller is None:
             raise NotAuthenticated("The API key behind this access token has expired, or was disabled or revoked")
@@ -209,7 +210,7 @@ class KeyStore:
 
     async def _find_caller(self, statement: str, **named: str) -> Caller | None:
         (name,) = named.values()
-        # Before the key is read: a commit between the two makes what is kept too old at once, never too young.
+        # Read before the key: a commit between the two reads then makes the cached caller stale at once.
         version = self._database.version()
         if version is None or version != self._version:
             self._callers.clear()
@@ -221,7 +222,7 @@ class KeyStore:
         if not rows:
             return None
         caller = _caller(rows[0])
-        # Time ends a key too, and no commit tells of that.
+        # A key also expires by time, without a commit, so such a key is not cached.
         if version is not None and version == self._version and rows[0]["expires_at"] is None:
             if len(self._callers) >= MOST_KEPT:
                 self._callers.clear()
@@ -285,7 +286,7 @@ def _no_such_key(key_id: str) -> KeyNotFound:
 
 def _caller(row: Row) -> Caller:
     if row["account_disabled_at"] is not None:
-        raise AccountDisabled("This account is disabled; ask whoever runs this service")
+        raise AccountDisabled("This account is disabled; ask the operator of this service")
     return Caller(
         account_id=row["account_id"],
         key_id=row["id"],

@@ -1,7 +1,7 @@
-"""What an operator allows an account, or one of its keys. Nothing is limited unless it is configured.
+"""Limits of accounts and keys. Nothing is limited by default.
 
-A limit of an account's own replaces the default for all accounts; a key can have limits besides its account's. They are
-kept by name: another kind of limit is another name.
+A limit of an account replaces the default for all accounts. A key can have limits in addition to those of its account.
+The table stores each limit by its name.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import KeyNotFound
 
 LARGEST = 1_000_000_000
-"""The most that can be set: of counts, and of spending in dollars."""
+"""The largest value of a limit: of a count, and of spending in dollars."""
 
 WHOLE_ACCOUNT = ""
-"""In place of a key's id: the limit holds for all of the account's keys together."""
+"""Stands for a key's id where a limit holds for all keys of the account together."""
 
 LIMITS_OF = "SELECT name, value FROM limits WHERE account_id = :account_id AND key_id = :key_id"
 
@@ -47,18 +47,18 @@ Fetch = Callable[..., Awaitable[Sequence[Row]]]
 
 
 class LimitName(StrEnum):
-    """What can be limited. Of spending, values are in millionths of a dollar; all others are counts."""
+    """The kinds of limits. Values of spending are in millionths of a dollar, all others are counts."""
 
     SPEND_DAY = "spend_day"
-    """A UTC day; what unfinished jobs have reserved counts as spent."""
+    """In a UTC day. Money that is reserved for unfinished jobs counts as spent."""
     SPEND_MONTH = "spend_month"
-    """A UTC calendar month."""
+    """In a UTC calendar month."""
     SPEND_EVER = "spend_ever"
     REQUESTS_PER_MINUTE = "requests_per_minute"
     JOBS_IN_FLIGHT = "jobs_in_flight"
-    """At a provider at one time, on the operator's credentials; further ones wait in the queue."""
+    """Jobs at a provider at one time, on the operator's credentials; more jobs wait in the queue."""
     QUEUED_JOBS = "queued_jobs"
-    """Pending at one time; further ones are refused."""
+    """Pending jobs at one time; more jobs are refused."""
 
     @property
     def is_money(self) -> bool:
@@ -86,18 +86,18 @@ class Limits:
         return value
 
     def over(self, defaults: Limits) -> Limits:
-        """These, with the defaults where nothing is set."""
+        """These limits, with the defaults for those that are not set."""
         return _limits(
             {name.value: defaults.of(name) if self.of(name) is None else self.of(name) for name in LimitName}
         )
 
     def named(self) -> list[tuple[LimitName, int]]:
-        """Those that are set, by name."""
+        """The limits that are set, by name."""
         return [(name, value) for name in LimitName if (value := self.of(name)) is not None]
 
     @property
     def are_set(self) -> bool:
-        """Whether there is any."""
+        """Whether any limit is set."""
         return bool(self.named())
 
 
@@ -116,27 +116,27 @@ class Limit:
 
     @property
     def place(self) -> tuple[LimitName, str]:
-        """What tells it from the account's others."""
+        """The name and the key, which are unique in the account."""
         return self.name, self.key_id
 
 
 class LimitStore:
-    """Reads, sets, lists and clears limits; they hold from the next request on."""
+    """Reads, sets, lists and clears limits. A change holds from the next request on."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def read(self, account_id: str, key_id: str = WHOLE_ACCOUNT) -> Limits:
-        """The limits of its own that an account or a key has."""
+        """The limits that are set for an account or a key itself."""
         rows = await self._database.read(LIMITS_OF, account_id=account_id, key_id=key_id)
         return _limits({row["name"]: row["value"] for row in rows})
 
     async def change(
         self, account_id: str, changes: Mapping[LimitName, int | None], key_id: str = WHOLE_ACCOUNT
     ) -> None:
-        """Set these limits, or take those away that are None; what is not named stays.
+        """Set these limits, and clear those that are None. Limits without a name here stay.
 
-        That the account and key exist is the caller's to check.
+        The caller checks that the account and the key exist.
         """
 
         async def body(transaction: Transaction) -> None:
@@ -159,7 +159,7 @@ class LimitStore:
         await self._database.write(body)
 
     async def clear(self, account: str, key_id: str, names: Iterable[LimitName]) -> Sequence[LimitName]:
-        """Lift these limits; which of them there were. Raises AccountNotFound, or KeyNotFound."""
+        """Clear these limits. Returns those that were set. Raises AccountNotFound, or KeyNotFound."""
 
         async def body(transaction: Transaction) -> Sequence[LimitName]:
             account_id = await _find(transaction, account, key_id)
@@ -179,13 +179,13 @@ class LimitStore:
 
 
 async def read_limits(fetch: Fetch, account_id: str, key_id: str) -> tuple[Limits, Limits]:
-    """The limits of their own that an account and one of its keys have."""
+    """The limits that are set for an account itself and for one of its keys."""
     rows = await fetch(LIMITS_OF_BOTH, account_id=account_id, key_id=key_id)
     return limits_among(rows, WHOLE_ACCOUNT), limits_among(rows, key_id)
 
 
 def limits_among(rows: Sequence[Row], key_id: str) -> Limits:
-    """The limits of this key, or of the whole account, among these rows of `limits`."""
+    """The limits of this key, or of the whole account, from rows of `limits`."""
     return _limits({row["name"]: row["value"] for row in rows if row["key_id"] == key_id})
 
 

@@ -1,10 +1,10 @@
 """Requests per minute, counted across all processes without a write for every request.
 
-A minute begins with the first request after the one before is over. Its tokens are in the database; a process takes
-a few at once (a twentieth of the limit, so small limits are exact) and spends them alone. Every request that is let in
-has spent a token of the running minute, so no minute admits more than its limit, in all processes together, and any
-sixty seconds at most twice that. What a process has taken and not spent is lost with the minute: a twentieth of the
-limit for each other process is the most that can be refused too early.
+A minute begins with the first request after the last minute has ended. Its tokens are in the database. A process takes
+a twentieth of the limit at once (so small limits are exact) and spends these tokens alone. Each admitted request has
+spent a token of the running minute, so a minute never admits more than its limit in all processes together, and any
+sixty seconds at most twice the limit. Tokens that a process took and did not spend are lost with the minute: at most
+a twentieth of the limit for each other process is refused too early.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ INSERT INTO rate_windows (account_id, key_id, ends_at, taken) VALUES (:account_i
 ON CONFLICT (account_id, key_id) DO NOTHING
 """
 
-# Also one that ends too far ahead: then a clock was set back.
+# A window that ends too far ahead is renewed too: a clock was set back.
 RENEW = """
 UPDATE rate_windows SET ends_at = :now + :window_ms, taken = 0
 WHERE account_id = :account_id AND key_id = :key_id AND (ends_at <= :now OR ends_at > :now + :window_ms)
@@ -48,7 +48,7 @@ TAKE = "UPDATE rate_windows SET taken = taken + :count WHERE account_id = :accou
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How one limit stands after a request: `remaining` as this process knows it, `reset_s` to the minute's end."""
+    """The state of one limit after a request: `remaining` as this process knows it, `reset_s` until the minute ends."""
 
     policy: str
     quota: int
@@ -58,13 +58,13 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How all limits of a caller stand; `refused` is the one that a request met, if it may not be made."""
+    """The states of all limits of a caller; `refused` is the limit that refuses the request, if any."""
 
     rates: tuple[Rate, ...]
     refused: Rate | None = None
 
     def check(self) -> None:
-        """Raise RateLimited if the request may not be made."""
+        """Raise RateLimited if a limit refuses the request."""
         if self.refused is None:
             return
         whose = "This account" if self.refused.policy == ACCOUNT_POLICY else "This API key"
@@ -78,7 +78,7 @@ UNLIMITED = Standing(())
 
 @dataclass(slots=True)
 class _Lease:
-    """Tokens of one minute that this process may spend; `beyond` are those that were left to all when it took them."""
+    """Tokens of one minute that this process may spend. `beyond` is how many were left for all processes then."""
 
     quota: int
     tokens: int
@@ -87,7 +87,7 @@ class _Lease:
 
 
 class _Counter:
-    """What this process knows of one limit. Its lease is renewed by one request at a time."""
+    """The state of one limit in this process. One request at a time renews its lease."""
 
     __slots__ = ("lease", "lock")
 
@@ -96,7 +96,7 @@ class _Counter:
         self.lock = asyncio.Lock()
 
     def lease_at(self, now_ms: int, quota: int) -> _Lease | None:
-        """The lease, if it is of the running minute and can serve a request or refuse it."""
+        """The lease, if it belongs to the running minute and can admit or refuse a request."""
         lease = self.lease
         if lease is None or lease.quota != quota or now_ms >= lease.ends_ms:
             return None
@@ -104,7 +104,7 @@ class _Counter:
 
 
 class RateLimiter:
-    """Admits requests, or refuses them until the minute is over."""
+    """Admits requests, or refuses them until the minute has ended."""
 
     def __init__(self, database: Database, clock: Clock, defaults: Limits = NO_LIMITS) -> None:
         self._database = database
@@ -113,7 +113,7 @@ class RateLimiter:
         self._counters: OrderedDict[tuple[str, str], _Counter] = OrderedDict()
 
     async def admit(self, caller: Caller) -> Standing:
-        """Count one request, unless a limit refuses it. It costs nothing where there are no limits."""
+        """Count one request, unless a limit refuses it. Without limits this does nothing."""
         if self._default is None and caller.account_rate is None and caller.key_rate is None:
             return UNLIMITED
         rates: list[Rate] = []
@@ -121,7 +121,7 @@ class RateLimiter:
         for policy, key_id, quota in self._quotas(caller):
             lease = await self._lease(caller.account_id, key_id, quota)
             if lease.tokens <= 0:
-                # A request that is not made costs nothing elsewhere.
+                # A refused request gives back the tokens of its other limits.
                 for other in spent:
                     other.tokens += 1
                 refused = self._rate(policy, lease)
@@ -132,7 +132,7 @@ class RateLimiter:
         return Standing(tuple(rates))
 
     def standing(self, caller: Caller) -> Standing:
-        """How the limits stand as far as this process knows; nothing is counted."""
+        """The states of the limits as this process knows them, without counting a request."""
         rates = []
         for policy, key_id, quota in self._quotas(caller):
             counter = self._counters.get((caller.account_id, key_id))
@@ -148,21 +148,21 @@ class RateLimiter:
         return [(policy, key_id, quota) for policy, key_id, quota in both if quota is not None]
 
     async def _lease(self, account_id: str, key_id: str, quota: int) -> _Lease:
-        """A lease with a token, or one that says until when there is none."""
+        """A lease with a token, or a lease that says when the next minute begins."""
         subject = (account_id, key_id)
         counter = self._counters.setdefault(subject, _Counter())
         self._counters.move_to_end(subject)
         if len(self._counters) > MOST_COUNTERS:
             self._counters.popitem(last=False)
         while (lease := counter.lease_at(self._clock.now_ms(), quota)) is None:
-            # One at a time, or every request of a burst would take a lease of its own.
+            # One at a time: otherwise each request of a burst would take a lease of its own.
             async with counter.lock:
                 if counter.lease_at(self._clock.now_ms(), quota) is None:
                     counter.lease = await self._take(account_id, key_id, quota)
         return lease
 
     async def _take(self, account_id: str, key_id: str, quota: int) -> _Lease:
-        # Before the write: the lease may end a little early for it, never late.
+        # Read before the write, so that the lease may end a little early, but never late.
         now_ms = self._clock.now_ms()
         subject = {"account_id": account_id, "key_id": key_id}
 

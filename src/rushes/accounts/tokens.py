@@ -1,7 +1,7 @@
-"""Access tokens: what a key is exchanged for by clients that log in first. Nothing is stored of them.
+"""Access tokens, for clients that exchange their API key for one. No token is stored.
 
-A token names its key and when it ends, and is signed. Whoever reads one looks the key up again, so that a token is
-worth nothing from the moment its key is revoked or expires.
+A token names its key and the time it expires, and it is signed. The key is read from the database for every request,
+so that a token is refused from the moment its key is revoked or expires.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TOKEN = re.compile(PREFIX + r"(key_[0-9a-z]{24})\.([0-9]{1,12})\.([A-Za-z0-9_-]
 
 
 class TokenSigner:
-    """Signs with the first key and accepts every key, so that keys can be rotated while tokens are out.
+    """Signs with the first secret key and accepts every one, so that the keys can be rotated while tokens are in use.
 
     The keys are derived for this purpose alone.
     """
@@ -34,17 +34,17 @@ class TokenSigner:
         self._keys = tuple(keys)
 
     def issue(self, key_id: str, now_s: float) -> str:
-        """A token that speaks for the API key of this id for LIFETIME_S from now (seconds since 1970)."""
+        """A token for the API key of this id that expires LIFETIME_S after now (seconds since 1970)."""
         claim = f"{key_id}.{int(now_s) + LIFETIME_S}"
         return f"{PREFIX}{claim}.{_signature(self._keys[0], claim)}"
 
     def key_id_of(self, token: str, now_s: float) -> str:
-        """The id of the API key that the token speaks for. Raises NotAuthenticated if it is forged or has expired."""
+        """The id of the API key behind the token. Raises NotAuthenticated if the token is forged or has expired."""
         parts = _TOKEN.fullmatch(token)
         if parts is None:
             raise _refused()
         key_id, expires, signature = parts.groups()
-        # The text is compared, not the bytes it decodes to: base64 has several spellings of the same bytes.
+        # The texts are compared, because base64 has several spellings of the same bytes.
         matches = [hmac.compare_digest(_signature(key, f"{key_id}.{expires}"), signature) for key in self._keys]
         if not any(matches):
             raise _refused()
@@ -59,4 +59,4 @@ def _signature(key: bytes, claim: str) -> str:
 
 
 def _refused() -> NotAuthenticated:
-    return NotAuthenticated("This access token is not one of ours; exchange an API key for one")
+    return NotAuthenticated("This access token is not valid; exchange an API key for a new one")

@@ -162,7 +162,7 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
             history=HistoryStore(database),
             webhooks=webhooks,
             signing_secrets=SigningSecrets(webhooks, Sealer(keys.derive("webhooks")), clock),
-            sender=ObservedSender(client, clock, metrics, spans, try_s=settings.webhook_timeout_s),
+            sender=ObservedSender(client, clock, metrics, spans, attempt_s=settings.webhook_timeout_s),
             places=SharedPlaces(
                 {STREAMS.name: settings.most_watchers, DRAWINGS.name: settings.child_processes},
                 {STREAMS.name: settings.most_watchers_per_account, DRAWINGS.name: settings.child_processes},

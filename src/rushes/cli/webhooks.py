@@ -74,13 +74,13 @@ def ping(webhook_id: WebhookId, as_json: AsJson = False, base_url: BaseUrl = Non
     async def ask(client: AsyncClient) -> Any:
         return await client.request("POST", f"{PATH}/{quote(webhook_id, safe='')}/test")
 
-    heard = call(service_settings(base_url, api_key), ask)
+    result = call(service_settings(base_url, api_key), ask)
     if as_json:
-        print_json(heard)
+        print_json(result)
     else:
-        said = f"the receiver answered {heard['status_code']}" if heard["success"] else printable(heard["error"])
-        print(f"{said}, after {heard['duration_ms']} ms")
-    if not heard["success"]:
+        said = f"the receiver answered {result['status_code']}" if result["success"] else printable(result["error"])
+        print(f"{said}, after {result['duration_ms']} ms")
+    if not result["success"]:
         raise typer.Exit(Exit.FAILED)
 
 

@@ -1,4 +1,4 @@
-"""What a service answers, typed. Each keeps the JSON it was read from; fields that we do not know are in there too."""
+"""The answers of a service as types. Each keeps its JSON in `content`, with the fields that have no attribute here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXTENSIONS = {"video/mp4": ".mp4", "video/webm": ".webm", "video/quicktime": ".m
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """One finished video. `url` needs no key and works for a while; None when the video is no longer kept."""
+    """One finished video. `url` needs no key and expires; it is None after the video was deleted."""
 
     url: str | None = field(repr=False)
     size_bytes: int | None
@@ -32,12 +32,12 @@ class Video:
 
     @property
     def extension(self) -> str:
-        """What the name of its file ends with: ".mp4", ".webm", ".mov", or ".bin" for a kind that is not known."""
+        """The end of its file name: ".mp4", ".webm", ".mov", or ".bin" for an unknown kind."""
         return EXTENSIONS.get(self.content_type, ".bin")
 
     @classmethod
     def from_json(cls, content: Json) -> Video:
-        """The video that an object of `result.data` describes."""
+        """Read an object of `result.data`."""
         return cls(
             url=content.get("url"),
             size_bytes=content.get("file_size"),
@@ -51,7 +51,7 @@ class Video:
 
 @dataclass(eq=False, repr=False)
 class JobState:
-    """One job as it was when it was read. `progress` is in percent."""
+    """One job at the time of a read. `progress` is in percent."""
 
     id: str
     status: str
@@ -77,12 +77,12 @@ class JobState:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the job is completed or failed, so that it no longer changes."""
         return self.status in ENDED
 
     @classmethod
     def from_json(cls, content: Json) -> JobState:
-        """The job that the service's object describes."""
+        """Read a job object of the service."""
         usage = content.get("usage") or {}
         result = content.get("result") or {}
         return JobState(
@@ -108,20 +108,20 @@ class JobState:
 
     @classmethod
     def from_envelope(cls, envelope: Json, prompt: str, n: int) -> JobState:
-        """The job that an answer to a create describes; it does not repeat what was asked for."""
+        """Read the answer to a create, which does not repeat the prompt and `n`."""
         state = cls.from_json({"progress": 0, "prompt": prompt, "n": n, **envelope})
         state.content = envelope
         return state
 
     def become(self, newer: JobState) -> None:
-        """Take over everything that a later reading says."""
+        """Replace every field by that of a later read."""
         for each in fields(JobState):
             setattr(self, each.name, getattr(newer, each.name))
 
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """Some jobs, newest first. `total` is None where counting would cost too much."""
+    """Some jobs, newest first. `total` is None for filters whose count would cost too much."""
 
     jobs: tuple[JobState, ...]
     total: int | None
@@ -130,7 +130,7 @@ class JobPage:
 
     @classmethod
     def from_json(cls, content: Json) -> JobPage:
-        """The page that the service's object describes."""
+        """Read a page object of the service."""
         return cls(
             jobs=tuple(JobState.from_json(job) for job in content["jobs"]),
             total=content.get("total"),
@@ -141,7 +141,7 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a video costs under these conditions; None matches everything. One of the three rates is given."""
+    """The price of a video under these conditions; None matches every value. One of the three rates is given."""
 
     usd_per_s: float | None
     resolution: str | None = None
@@ -152,7 +152,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model: what it accepts and costs. An empty list of values means that the option does not exist there."""
+    """One model: the values it accepts, and its prices. An empty list means that the model lacks this option."""
 
     id: str
     provider: str
@@ -161,18 +161,18 @@ class Model:
     resolutions: tuple[str, ...]
     durations_s: tuple[int, ...]
     audio: tuple[bool, ...]
-    """Whether it can be had with a sound track, without one, or both."""
+    """Whether it makes videos with a sound track, without one, or both."""
     inputs: tuple[str, ...]
     prices: tuple[Price, ...]
     is_retired: bool
-    """Whether its provider has ended it, so that its successor answers for it, if any."""
+    """Whether its provider has retired it. Its successor, if any, then serves its requests."""
     successor: str | None
     has_credentials: bool | None
     content: Json = field(repr=False)
 
     @classmethod
     def from_json(cls, content: Json) -> Model:
-        """The model that the service's object describes."""
+        """Read a model object of the service."""
         allowed = content["allowed"]
         return cls(
             id=content["id"],
@@ -201,12 +201,12 @@ class Model:
 
 
 def read(shape: Callable[[Json], Shape], content: object) -> Shape:
-    """The answer as its type. Raises UnexpectedAnswer for JSON that is not of that shape."""
+    """Read an answer as this type. Raises UnexpectedAnswer for JSON of another shape."""
     try:
         return shape(content)  # type: ignore[arg-type]  # a wrong type is what the except is for
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise UnexpectedAnswer(
-            f"the answer is not what a rushes service says ({type(exc).__name__}: {exc}); is its version far from ours?"
+            f"the answer is not that of a rushes service ({type(exc).__name__}: {exc}); compare the versions of both"
         ) from exc
 
 

@@ -1,4 +1,4 @@
-"""The asynchronous client: a few verbs, jobs that know how to wait, and polling through restarts of the service."""
+"""The asynchronous client: jobs that wait and download, and polling that survives restarts of the service."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LONGEST_POLL_S = 5.0
 POLLS_PER_AGE = 20
 """A job is polled this many times while its age doubles, roughly: often when young, every five seconds when old."""
 PATIENCE_S = 300.0
-"""How long a watch goes on asking a service that does not answer."""
+"""For how long a watch polls a service that does not answer."""
 PAGE = 100
 TOO_MANY_REQUESTS = 429
 
@@ -43,52 +43,52 @@ Trouble = Callable[[Unreachable | Refused], object]
 
 
 class AsyncJob(JobState):
-    """A job and what can be done with it. Its fields are as they were when it was last read, by any of its verbs."""
+    """A job and its actions. Its fields are those of the last read; each action reads the job again."""
 
     def __init__(self, client: AsyncClient, state: JobState) -> None:
         self._client = client
         self.become(state)
 
     async def refresh(self) -> AsyncJob:
-        """Read it anew."""
+        """Read the job again."""
         self.become(await self._client.state(self.id))
         return self
 
     async def wait(
         self, *, on_progress: Callable[[AsyncJob], object] | None = None, timeout_s: float | None = None
     ) -> AsyncJob:
-        """Until it is completed, also through restarts of the service; itself.
+        """Wait until the job is completed, also through restarts of the service, and return it.
 
-        `on_progress` is called whenever status or progress have changed. Raises JobFailed, and after `timeout_s`
-        WaitedTooLong; the job then goes on.
+        `on_progress` is called after each change of status or progress. Raises JobFailed, or WaitedTooLong after
+        `timeout_s`; the job then continues.
         """
-        told: tuple[str, int] | None = None
+        reported: tuple[str, int] | None = None
         async for state in self._client.watch(self.id, timeout_s=timeout_s):
             self.become(state)
-            if on_progress is not None and told != (self.status, self.progress):
-                told = self.status, self.progress
+            if on_progress is not None and reported != (self.status, self.progress):
+                reported = self.status, self.progress
                 on_progress(self)
         if self.status == "failed":
             raise JobFailed(state)
         return self
 
     async def cancel(self) -> AsyncJob:
-        """Cancel it while it is pending; it then never runs. Raises Conflict once it has begun."""
+        """Cancel the job while it is pending, so that it never runs. Raises Conflict once it has begun."""
         await self._client.cancel_job(self.id)
         return await self.refresh()
 
     async def delete(self) -> None:
-        """Delete it and its videos, once it has ended. Raises Conflict before."""
+        """Delete the job and its videos. Raises Conflict before it has ended."""
         await self._client.delete_job(self.id)
 
     async def download(
         self, path: str | Path, *, index: int = 0, replace: bool = False, on_received: Received | None = None
     ) -> Path:
-        """Save the video at `index` to a file, or under the job's id in a folder; the file's path.
+        """Save the video at `index` to a file, or in a folder under the id of the job. Returns the path of the file.
 
-        The file is there whole, with the announced size and SHA-256, or not at all; a cut connection goes on where it
-        was. `on_received` gets the bytes so far. Raises NotFinished, JobFailed, NotFound for a video that is no longer
-        kept or was never made, AlreadyThere unless `replace`, NotWhole, OSError.
+        The file appears once it is complete, with the announced size and SHA-256. A cut connection is resumed.
+        `on_received` gets the bytes so far. Raises NotFinished, JobFailed, NotFound for a video that was deleted or
+        never made, AlreadyThere unless `replace`, NotWhole, OSError.
         """
         if not self.has_ended:
             await self.refresh()
@@ -100,7 +100,7 @@ class AsyncJob(JobState):
         try:
             await self._save(target, index, replace, on_received)
         except NotAllowed:
-            # Links expire, and this one may be from long ago.
+            # Links expire, and this one may be old.
             await self.refresh()
             await self._save(target, index, replace, on_received)
         return target
@@ -109,7 +109,7 @@ class AsyncJob(JobState):
         if self.status == "failed":
             raise JobFailed(JobState.from_json(self.content))
         if self.status != "completed":
-            raise NotFinished(f"job '{self.id}' is {self.status}: wait for it, then download")
+            raise NotFinished(f"job '{self.id}' is {self.status}; wait until it is completed, then download")
         if not 0 <= index < len(self.videos):
             raise NotFound(
                 f"job '{self.id}' has no video {index}; it has {len(self.videos)}, counted from 0",
@@ -120,11 +120,11 @@ class AsyncJob(JobState):
 
 
 class AsyncClient:
-    """One service, one key; `async with AsyncClient() as client`, or `await client.close()` in the end.
+    """One service and one key. Use `async with AsyncClient() as client`, or call `await client.close()` at the end.
 
-    What is not given is taken from RUSHES_API_KEY and RUSHES_BASE_URL (else port 8080 of this machine). Requests that
-    are safe to send twice, a `submit` among them, are sent again up to `retries` times after a lost connection, 429,
-    502, 503 or 504. Every method raises the errors of `rushes.client.errors`; the constructor raises NotConfigured.
+    The defaults are RUSHES_API_KEY and RUSHES_BASE_URL, else port 8080 of this machine. Requests that are safe to
+    send twice, also a `submit`, are sent again up to `retries` times after a lost connection, 429, 502, 503 or 504.
+    Every method raises the errors of `rushes.client.errors`; the constructor raises NotConfigured.
     """
 
     def __init__(self, *, api_key: str | None = None, base_url: str | None = None, retries: int = RETRIES) -> None:
@@ -152,7 +152,7 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """End every connection."""
+        """Close all connections."""
         await self._http.close()
 
     async def generate(
@@ -164,17 +164,17 @@ class AsyncClient:
         idempotency_key: str | None = None,
         **options: Unpack[GenerationOptions],
     ) -> AsyncJob:
-        """The completed job: `submit`, then `wait`."""
+        """Submit, then wait. Returns the completed job."""
         job = await self.submit(prompt, idempotency_key=idempotency_key, **options)
         return await job.wait(on_progress=on_progress, timeout_s=timeout_s)
 
     async def submit(
         self, prompt: str, *, idempotency_key: str | None = None, **options: Unpack[GenerationOptions]
     ) -> AsyncJob:
-        """Start a generation. However often it has to be sent, it makes one job.
+        """Start a generation. It makes one job, however often the request is sent.
 
-        With an `idempotency_key` of the caller's own (such as an order's number) that also holds when a program that
-        was ended in between asks again within 24 hours. Raises OSError for a file that cannot be read.
+        With an `idempotency_key` of its own, such as an order number, a program that was restarted can submit again
+        within 24 hours and gets the same job. Raises OSError for a file that cannot be read.
         """
         headers = {"Idempotency-Key": uuid.uuid4().hex if idempotency_key is None else idempotency_key}
         body = {"prompt": prompt, **await with_media(options, self.upload)}
@@ -199,7 +199,7 @@ class AsyncClient:
         created_after: datetime | None = None,
         created_before: datetime | None = None,
     ) -> AsyncGenerator[AsyncJob]:
-        """All jobs of the account that match, newest first, fetched page after page. Times must be aware."""
+        """Every matching job of the account, newest first, fetched in pages. Times need a time zone."""
         cursor: str | None = None
         while True:
             page = await self.page(
@@ -242,11 +242,11 @@ class AsyncClient:
         return read(JobPage.from_json, await self._http.get("/api/v1/videos/jobs", query))
 
     async def state(self, job_id: str) -> JobState:
-        """The job as it is now, without verbs. Raises NotFound."""
+        """The job as it is now, without actions. Raises NotFound."""
         return read(JobState.from_json, await self._http.get(_job_path(job_id)))
 
     async def timeline(self, job_id: str) -> Json:
-        """What has happened to the job, as the service tells it. Raises NotFound."""
+        """The history of the job. Raises NotFound."""
         return read(dict, await self._http.get(f"{_job_path(job_id)}/timeline"))
 
     async def watch(
@@ -257,9 +257,9 @@ class AsyncClient:
         patience_s: float = PATIENCE_S,
         on_trouble: Trouble | None = None,
     ) -> AsyncGenerator[JobState]:
-        """The job at every poll, until it has ended. `on_trouble` hears of each poll that found no service.
+        """The job at every poll, until it has ended. `on_trouble` gets the error of each poll without an answer.
 
-        Raises WaitedTooLong after `timeout_s`, and the trouble itself once it has lasted `patience_s`.
+        Raises WaitedTooLong after `timeout_s`, and the last error once the service was silent for `patience_s`.
         """
         began = time.monotonic()
         troubled_since: float | None = None
@@ -287,28 +287,28 @@ class AsyncClient:
             if timeout_s is not None:
                 left_s = began + timeout_s - time.monotonic()
                 if left_s <= 0:
-                    raise WaitedTooLong(f"job '{job_id}' has not ended within {timeout_s:g} s; it goes on", job_id)
+                    raise WaitedTooLong(f"job '{job_id}' has not ended within {timeout_s:g} s; it continues", job_id)
                 wait_s = min(wait_s, left_s)
             await asyncio.sleep(wait_s)
 
     async def cancel_job(self, job_id: str) -> Json:
-        """Cancel a pending job; it then never runs. Raises Conflict for one that has begun."""
+        """Cancel a pending job, so that it never runs. Raises Conflict for a job that has begun."""
         path = f"{_job_path(job_id)}/cancel"
-        # A job that is cancelled twice is cancelled: safe to repeat.
+        # Cancelling a cancelled job changes nothing, so this is safe to repeat.
         return read(dict, await self._http.repeated(lambda: self._http.send("POST", path)))
 
     async def delete_job(self, job_id: str) -> Json | None:
-        """Delete a job that has ended, and its videos. Raises Conflict for one that has not."""
-        # Sent once: if the answer is lost, a second one would say that there is no such job.
+        """Delete an ended job and its videos. Raises Conflict for a job that has not ended."""
+        # Sent once: after a lost answer, a second request would fail with NotFound.
         answer = await self._http.send("DELETE", _job_path(job_id))
         return None if answer is None else read(dict, answer)
 
     async def models(self) -> tuple[Model, ...]:
-        """Every model that the service knows."""
+        """Every model of the service."""
         return read(models_in, await self._http.get("/api/v1/models"))
 
     async def upload(self, path: str | Path) -> str:
-        """Send a file to the service, as a stream; the answer is usable wherever a medium is. Raises OSError."""
+        """Upload a file as a stream. The returned reference can stand wherever a medium can. Raises OSError."""
         source = Path(path)
 
         async def once() -> Any:
@@ -316,13 +316,13 @@ class AsyncClient:
                 headers = {"Content-Type": "application/octet-stream"}
                 return await self._http.send("POST", "/api/v1/uploads", data=file, headers=headers)
 
-        # The same bytes are stored once, however often they arrive.
+        # The service stores the same bytes once, so this is safe to repeat.
         return read(lambda content: str(content["reference"]), await self._http.repeated(once))
 
     async def request(
         self, method: str, path: str, *, query: Mapping[str, str | int] | None = None, body: object = None
     ) -> Any:
-        """The JSON of any route, such as `/api/v1/user/usage`: for what has no method here. Only a GET is repeated."""
+        """The JSON of any route without a method here, such as `/api/v1/user/usage`. Only a GET is repeated."""
         if method.upper() == "GET":
             return await self._http.get(path, query)
         return await self._http.send(method, path, query=query, body=body)

@@ -1,5 +1,8 @@
-"""The client for programs without an event loop. It does nothing itself: each verb is the asynchronous client's, run on
-a loop of its own, so that the two cannot differ (docs/design/client.md)."""
+"""The client for programs without an event loop.
+
+Each method runs that of the asynchronous client on a loop of its own, so that the two cannot differ
+(docs/design/client.md).
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ Answer = TypeVar("Answer")
 
 
 class Job(JobState):
-    """A job and what can be done with it. Its fields are as they were when it was last read, by any of its verbs."""
+    """A job and its actions. Its fields are those of the last read; each action reads the job again."""
 
     def __init__(self, client: Client, job: AsyncJob) -> None:
         self._client = client
@@ -32,45 +35,45 @@ class Job(JobState):
         self.become(job)
 
     def refresh(self) -> Job:
-        """Read it anew."""
+        """Read the job again."""
         return self._after(self._job.refresh())
 
     def wait(self, *, on_progress: Callable[[Job], object] | None = None, timeout_s: float | None = None) -> Job:
-        """Until it is completed, also through restarts of the service; itself.
+        """Wait until the job is completed, also through restarts of the service, and return it.
 
-        `on_progress` is called, on this thread, whenever status or progress have changed. Raises JobFailed, and after
-        `timeout_s` WaitedTooLong; the job then goes on.
+        `on_progress` is called on this thread after each change of status or progress. Raises JobFailed, or
+        WaitedTooLong after `timeout_s`; the job then continues.
         """
 
-        def told(state: AsyncJob) -> None:
+        def reported(state: AsyncJob) -> None:
             self.become(state)
             if on_progress is not None:
                 on_progress(self)
 
-        relay = Relay(told)
-        return self._after(self._job.wait(on_progress=lambda job: relay.tell(copy(job)), timeout_s=timeout_s), relay)
+        relay = Relay(reported)
+        return self._after(self._job.wait(on_progress=lambda job: relay.send(copy(job)), timeout_s=timeout_s), relay)
 
     def cancel(self) -> Job:
-        """Cancel it while it is pending; it then never runs. Raises Conflict once it has begun."""
+        """Cancel the job while it is pending, so that it never runs. Raises Conflict once it has begun."""
         return self._after(self._job.cancel())
 
     def delete(self) -> None:
-        """Delete it and its videos, once it has ended. Raises Conflict before."""
+        """Delete the job and its videos. Raises Conflict before it has ended."""
         self._after(self._job.delete())
 
     def download(
         self, path: str | Path, *, index: int = 0, replace: bool = False, on_received: Received | None = None
     ) -> Path:
-        """Save the video at `index` to a file, or under the job's id in a folder; the file's path.
+        """Save the video at `index` to a file, or in a folder under the id of the job. Returns the path of the file.
 
-        The file is there whole, with the announced size and SHA-256, or not at all; a cut connection goes on where it
-        was. `on_received` gets the bytes so far, on this thread. Raises NotFinished, JobFailed, NotFound for a video
-        that is no longer kept or was never made, AlreadyThere unless `replace`, NotWhole, OSError.
+        The file appears once it is complete, with the announced size and SHA-256. A cut connection is resumed.
+        `on_received` gets the bytes so far, on this thread. Raises NotFinished, JobFailed, NotFound for a video that
+        was deleted or never made, AlreadyThere unless `replace`, NotWhole, OSError.
         """
         relay = None if on_received is None else Relay(on_received)
-        tell = None if relay is None else relay.tell
+        send = None if relay is None else relay.send
         try:
-            return self._client.run(self._job.download(path, index=index, replace=replace, on_received=tell), relay)
+            return self._client.run(self._job.download(path, index=index, replace=replace, on_received=send), relay)
         finally:
             self.become(self._job)
 
@@ -83,11 +86,11 @@ class Job(JobState):
 
 
 class Client:
-    """One service, one key; for scripts, threads and notebooks. `with Client() as client` closes it, else its own end.
+    """One service and one key, for scripts, threads and notebooks. `with Client() as client` closes it at the end.
 
-    What is not given is taken from RUSHES_API_KEY and RUSHES_BASE_URL (else port 8080 of this machine). Requests that
-    are safe to send twice, a `submit` among them, are sent again up to `retries` times after a lost connection, 429,
-    502, 503 or 504. Every method raises the errors of `rushes.client.errors`; the constructor raises NotConfigured.
+    The defaults are RUSHES_API_KEY and RUSHES_BASE_URL, else port 8080 of this machine. Requests that are safe to
+    send twice, also a `submit`, are sent again up to `retries` times after a lost connection, 429, 502, 503 or 504.
+    Every method raises the errors of `rushes.client.errors`; the constructor raises NotConfigured.
     """
 
     def __init__(self, *, api_key: str | None = None, base_url: str | None = None, retries: int = RETRIES) -> None:
@@ -110,7 +113,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """End every connection. The next call opens new ones."""
+        """Close all connections. The next call opens new ones."""
         with self._lock:
             if self._end is not None:
                 self._end()
@@ -125,15 +128,15 @@ class Client:
         idempotency_key: str | None = None,
         **options: Unpack[GenerationOptions],
     ) -> Job:
-        """The completed job: `submit`, then `wait`."""
+        """Submit, then wait. Returns the completed job."""
         job = self.submit(prompt, idempotency_key=idempotency_key, **options)
         return job.wait(on_progress=on_progress, timeout_s=timeout_s)
 
     def submit(self, prompt: str, *, idempotency_key: str | None = None, **options: Unpack[GenerationOptions]) -> Job:
-        """Start a generation. However often it has to be sent, it makes one job.
+        """Start a generation. It makes one job, however often the request is sent.
 
-        With an `idempotency_key` of the caller's own (such as an order's number) that also holds when a program that
-        was ended in between asks again within 24 hours. Raises OSError for a file that cannot be read.
+        With an `idempotency_key` of its own, such as an order number, a program that was restarted can submit again
+        within 24 hours and gets the same job. Raises OSError for a file that cannot be read.
         """
         return Job(self, self.run(self._client.submit(prompt, idempotency_key=idempotency_key, **options)))
 
@@ -150,7 +153,7 @@ class Client:
         created_after: datetime | None = None,
         created_before: datetime | None = None,
     ) -> Generator[Job]:
-        """All jobs of the account that match, newest first, fetched page after page. Times must be aware."""
+        """Every matching job of the account, newest first, fetched in pages. Times need a time zone."""
         found = self._client.jobs(
             status=status,
             model=model,
@@ -186,11 +189,11 @@ class Client:
         )
 
     def state(self, job_id: str) -> JobState:
-        """The job as it is now, without verbs. Raises NotFound."""
+        """The job as it is now, without actions. Raises NotFound."""
         return self.run(self._client.state(job_id))
 
     def timeline(self, job_id: str) -> Json:
-        """What has happened to the job, as the service tells it. Raises NotFound."""
+        """The history of the job. Raises NotFound."""
         return self.run(self._client.timeline(job_id))
 
     def watch(
@@ -201,43 +204,43 @@ class Client:
         patience_s: float = PATIENCE_S,
         on_trouble: Trouble | None = None,
     ) -> Generator[JobState]:
-        """The job at every poll, until it has ended. `on_trouble` hears of each poll that found no service.
+        """The job at every poll, until it has ended. `on_trouble` gets the error of each poll without an answer.
 
-        Raises WaitedTooLong after `timeout_s`, and the trouble itself once it has lasted `patience_s`.
+        Raises WaitedTooLong after `timeout_s`, and the last error once the service was silent for `patience_s`.
         """
         relay = None if on_trouble is None else Relay(on_trouble)
-        tell = None if relay is None else relay.tell
-        states = self._client.watch(job_id, timeout_s=timeout_s, patience_s=patience_s, on_trouble=tell)
+        send = None if relay is None else relay.send
+        states = self._client.watch(job_id, timeout_s=timeout_s, patience_s=patience_s, on_trouble=send)
         yield from self._each(states, relay)
 
     def cancel_job(self, job_id: str) -> Json:
-        """Cancel a pending job; it then never runs. Raises Conflict for one that has begun."""
+        """Cancel a pending job, so that it never runs. Raises Conflict for a job that has begun."""
         return self.run(self._client.cancel_job(job_id))
 
     def delete_job(self, job_id: str) -> Json | None:
-        """Delete a job that has ended, and its videos. Raises Conflict for one that has not."""
+        """Delete an ended job and its videos. Raises Conflict for a job that has not ended."""
         return self.run(self._client.delete_job(job_id))
 
     def models(self) -> tuple[Model, ...]:
-        """Every model that the service knows."""
+        """Every model of the service."""
         return self.run(self._client.models())
 
     def upload(self, path: str | Path) -> str:
-        """Send a file to the service, as a stream; the answer is usable wherever a medium is. Raises OSError."""
+        """Upload a file as a stream. The returned reference can stand wherever a medium can. Raises OSError."""
         return self.run(self._client.upload(path))
 
     def request(
         self, method: str, path: str, *, query: Mapping[str, str | int] | None = None, body: object = None
     ) -> Any:
-        """The JSON of any route, such as `/api/v1/user/usage`: for what has no method here. Only a GET is repeated."""
+        """The JSON of any route without a method here, such as `/api/v1/user/usage`. Only a GET is repeated."""
         return self.run(self._client.request(method, path, query=query, body=body))
 
     def run(self, work: Coroutine[Any, Any, Answer], relay: Relay[Any] | None = None) -> Answer:
-        """What this work of the asynchronous client returns or raises, run on our loop."""
+        """Run work of the asynchronous client on the loop of this client, and return or raise its result."""
         with self._lock:
             if self._thread is None:
                 self._thread = LoopThread()
-                # Also at exit, so that a script that closes nothing ends without complaints.
+                # Also at exit, so that a script that does not close its client ends without warnings.
                 self._end = weakref.finalize(self, self._thread.close, self._client.close)
             thread = self._thread
         return thread.run(work, relay)

@@ -1,4 +1,4 @@
-"""Keeping a finished video: fetched by its link, checked, and there under its name whole or not at all."""
+"""Saves a finished video: fetched by its link, checked, and renamed to its name once it is complete."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ Received = Callable[[int], None]
 async def save_video(
     http: Http, video: Video, target: Path, *, replace: bool = False, on_received: Received | None = None
 ) -> None:
-    """Write the video to `target`, durably, after checking its size and SHA-256. `on_received` gets the bytes so far.
+    """Write the video to `target` durably, after a check of its size and SHA-256. `on_received` gets the bytes so far.
 
-    A connection that is cut goes on where it was. Raises NotFound for a video that is no longer kept, NotWhole,
-    AlreadyThere, Unreachable, Refused, OSError; then, and when cancelled, nothing is left behind.
+    A cut connection is resumed. Raises NotFound for a video that was deleted, NotWhole, AlreadyThere, Unreachable,
+    Refused, OSError. No part of a file stays behind after an error or a cancellation.
     """
     if video.url is None:
-        raise NotFound("this video is no longer kept by the service", status=410, code="gone")
+        raise NotFound("the service no longer has this video", status=410, code="gone")
     if not replace and await asyncio.to_thread(os.path.lexists, target):
         raise _already_there(target)
     arriving = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
@@ -60,18 +60,18 @@ async def _receive(http: Http, video: Video, file: BinaryIO, on_received: Receiv
             await asyncio.sleep(backoff_s(attempt, error))
     size_bytes = file.tell()
     if video.size_bytes is not None and size_bytes != video.size_bytes:
-        raise NotWhole(f"{size_bytes} bytes arrived where {video.size_bytes} were announced; nothing was kept")
+        raise NotWhole(f"{size_bytes} bytes arrived, but {video.size_bytes} were announced; no file was written")
     if video.sha256 is not None and digest.hexdigest() != video.sha256:
-        raise NotWhole("the bytes that arrived do not have the announced SHA-256; nothing was kept")
+        raise NotWhole("the bytes that arrived do not have the announced SHA-256; no file was written")
 
 
 async def _read_on(http: Http, video: Video, file: BinaryIO, digest: hashlib._Hash, on_received: Received) -> None:
-    """Fetch what is still missing after what the file holds."""
+    """Fetch the bytes behind those that the file holds."""
     have_bytes = file.tell()
     if have_bytes == video.size_bytes:
         return
-    # The link may lead to another host: it is its own permission, and the key stays here. Compressed bytes would be
-    # counted wrongly.
+    # The link can name another host and needs no key, so the key is not sent. Compressed bytes would be counted
+    # wrongly.
     headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have_bytes}-"} if have_bytes else {})}
     try:
         async with http.session.get(video.url or "", headers=headers) as response:
@@ -83,13 +83,13 @@ async def _read_on(http: Http, video: Video, file: BinaryIO, digest: hashlib._Ha
                     request_id=response.headers.get("X-Request-Id"),
                 )
             if have_bytes and response.status == 200:
-                # A host without ranges begins again; what it sends first is what the file already holds.
+                # A host without ranges sends the whole file again, so the bytes that the file holds are skipped.
                 await response.content.readexactly(have_bytes)
             async for chunk in response.content.iter_chunked(WRITE_BYTES):
                 await asyncio.to_thread(_write, file, digest, chunk)
                 size_bytes = file.tell()
                 if video.size_bytes is not None and size_bytes > video.size_bytes:
-                    raise NotWhole(f"more than the announced {video.size_bytes} bytes arrived; nothing was kept")
+                    raise NotWhole(f"more than the announced {video.size_bytes} bytes arrived; no file was written")
                 on_received(size_bytes)
     except (aiohttp.ClientError, asyncio.IncompleteReadError, TimeoutError) as exc:
         raise Unreachable(f"the video cannot be fetched: {reason(exc)}") from exc
@@ -107,7 +107,7 @@ def _name(arrived: Path, target: Path, replace: bool) -> None:
         arrived.replace(target)
     else:
         try:
-            # Unlike a rename, a link fails if someone has taken the name meanwhile.
+            # Unlike a rename, a link fails if a file of this name exists by now.
             os.link(arrived, target)
         except FileExistsError:
             raise _already_there(target) from None
@@ -126,4 +126,4 @@ def _name(arrived: Path, target: Path, replace: bool) -> None:
 
 
 def _already_there(target: Path) -> AlreadyThere:
-    return AlreadyThere(f"'{target}' exists and is not replaced")
+    return AlreadyThere(f"'{target}' exists and was not replaced")

@@ -1,22 +1,22 @@
-"""What can go wrong between a client and a service.
+"""Every error that the clients raise on purpose.
 
 ClientError
 ├── Refused                     the service answered with an error: status, code, detail, request_id, suggestions
 │   ├── BadRequest              400, 413, 415, 422 and any other 4xx: the request is at fault
-│   ├── NotAllowed              401, 403: no key, or one that is not accepted
-│   ├── NotFound                404, 410: no such thing, or it is no longer kept
-│   ├── Conflict                409: the thing's state does not allow it
+│   ├── NotAllowed              401, 403: no key, or a key that is not accepted
+│   ├── NotFound                404, 410: it does not exist, or was deleted
+│   ├── Conflict                409: the state of the thing does not allow it
 │   ├── LimitReached            402, 429: a spend or rate limit; `retry_after_s` where known
 │   └── ServiceUnavailable      5xx
 ├── Unreachable                 no answer: refused, cut off, timed out
-├── UnexpectedAnswer            an answer that is not a rushes service's
+├── UnexpectedAnswer            an answer of something other than a rushes service
 ├── JobFailed                   the job ended without a video: error_code, job
 ├── NotFinished                 the job has not ended, so there is nothing to fetch yet
-├── WaitedTooLong               the time given is over; the job goes on
-├── NotWhole                    the video that arrived is not the one that was announced
-├── AlreadyThere                the file to write exists, and replacing it was not asked for
-├── BadSignature                a webhook that was not sent by who holds the secret, or long ago
-└── NotConfigured               no API key, or an address that cannot be one; also a ValueError
+├── WaitedTooLong               the time limit has passed; the job continues
+├── NotWhole                    the bytes differ from the announced size or SHA-256
+├── AlreadyThere                the file exists, and `replace` is False
+├── BadSignature                a webhook without a valid signature, or an old one
+└── NotConfigured               no API key, or an invalid address; also a ValueError
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class ClientError(Exception):
-    """Base of everything the client raises on purpose; `detail` is one sentence safe to show."""
+    """Base of all errors that the clients raise on purpose; `detail` is one sentence that is safe to show."""
 
     status: int | None = None
     code: str = "client_error"
@@ -41,7 +41,7 @@ class ClientError(Exception):
 
 
 class Refused(ClientError):
-    """The service answered with an error; `code` is stable, `request_id` is what support asks for."""
+    """The service answered with an error; `code` is stable, and `request_id` finds the request in the log."""
 
     def __init__(
         self,
@@ -62,19 +62,19 @@ class Refused(ClientError):
 
 
 class BadRequest(Refused):
-    """The request is at fault; sending it again unchanged cannot help."""
+    """The request is at fault; the same request fails again."""
 
 
 class NotAllowed(Refused):
-    """The key is missing, unknown, expired or revoked, or the link is."""
+    """The key or the link is missing, unknown, expired or revoked."""
 
 
 class NotFound(Refused):
-    """There is no such thing in this account, or it is no longer kept."""
+    """It does not exist in this account, or it was deleted."""
 
 
 class Conflict(Refused):
-    """The thing is in a state that does not allow this."""
+    """The state of the thing does not allow this."""
 
 
 class LimitReached(Refused):
@@ -92,13 +92,13 @@ class Unreachable(ClientError):
 
 
 class UnexpectedAnswer(ClientError):
-    """Something answered, but not as a rushes service does."""
+    """Something other than a rushes service answered."""
 
     code = "unexpected_answer"
 
 
 class JobFailed(ClientError):
-    """The job ended without a video. `error_code` (also `code`) is stable, `job` is all that is known."""
+    """The job ended without a video. `error_code` (also `code`) is stable, and `job` is its last state."""
 
     def __init__(self, job: JobState) -> None:
         self.error_code = job.error_code or "failed"
@@ -114,7 +114,7 @@ class NotFinished(ClientError):
 
 
 class WaitedTooLong(ClientError):
-    """The time given for waiting is over; the job goes on."""
+    """The time limit of the wait has passed; the job continues."""
 
     code = "waited_too_long"
 
@@ -124,7 +124,7 @@ class WaitedTooLong(ClientError):
 
 
 class NotWhole(ClientError):
-    """The bytes that arrived are not the announced video; nothing was kept."""
+    """The bytes differ from the announced size or SHA-256; no file was written."""
 
     code = "not_whole"
 
@@ -136,13 +136,13 @@ class AlreadyThere(ClientError):
 
 
 class BadSignature(ClientError):
-    """A webhook that must not be believed."""
+    """The webhook has no valid signature, or it is too old."""
 
     code = "bad_signature"
 
 
 class NotConfigured(ClientError, ValueError):
-    """The client was not told what it needs to know."""
+    """The client lacks an API key, or its address is invalid."""
 
     code = "not_configured"
 
@@ -156,7 +156,7 @@ def refused(
     suggestions: Sequence[str] = (),
     retry_after_s: float | None = None,
 ) -> Refused:
-    """The error that this status stands for."""
+    """The error for this HTTP status."""
     kind = _KIND_OF_STATUS.get(status, ServiceUnavailable if status >= 500 else BadRequest)
     return kind(
         detail,

@@ -1,4 +1,4 @@
-"""One request to a service: the key, the time limits, the retries, and every failure as one of our errors."""
+"""Requests to a service: the key, the time limits, the retries, and failures as errors of the client."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rushes.client.errors import ClientError, NotConfigured, Refused, Unexpected
 
 CONNECT_S = 10
 ANSWER_S = 120
-"""How long a service may be silent. Long, because it fetches media given by URL before it answers."""
+"""How long a service may be silent. It fetches media given by URL before it answers, so this is long."""
 LARGEST_ANSWER_BYTES = 256 * 1024**2
 RETRIES = 3
 FIRST_BACKOFF_S = 0.2
@@ -28,13 +28,13 @@ LONGEST_RETRY_AFTER_S = 30.0
 """A refusal with a longer Retry-After is raised at once, so that the caller can decide."""
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 PERMANENT_CODES = frozenset({"no_credentials"})
-"""Refusals with a retried status that another attempt cannot change."""
+"""Codes of refusals that a retry cannot change, although their status is retried."""
 
 
 class Http:
-    """Requests to one service. What may be repeated is tried again a few times where that can help.
+    """Sends requests to one service, and repeats those that are safe to repeat.
 
-    Raises NotConfigured for an address that cannot be one.
+    Raises NotConfigured for an invalid address.
     """
 
     def __init__(self, base_url: str, api_key: str | None, *, retries: int = RETRIES) -> None:
@@ -44,14 +44,14 @@ class Http:
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
-        """End every connection; the next request opens new ones."""
+        """Close all connections; the next request opens new ones."""
         if self._session is not None:
             await self._session.close()
             self._session = None
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """The open session; it carries no key by itself."""
+        """The open session; it adds no key to a request."""
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=ANSWER_S)
             self._session = aiohttp.ClientSession(timeout=timeout)
@@ -71,11 +71,11 @@ class Http:
         data: object = None,
         headers: Mapping[str, str] = {},
     ) -> Any:
-        """The answer's JSON, None if it has no content. Sent once: whoever repeats it must know what that means."""
+        """The JSON of the answer, None if it is empty. Sent once, because a repetition may not be safe."""
         return await self._once(method, path, query=query, body=body, data=data, headers=headers)
 
     async def repeated(self, once: Callable[[], Awaitable[Any]], *, retries: int | None = None) -> Any:
-        """What `once` answers, called again after errors that may pass. For requests that are safe to send twice."""
+        """The answer of `once`, which is called again after temporary errors. For requests that are safe to repeat."""
         for attempt in range(self._retries if retries is None else retries):
             try:
                 return await once()
@@ -108,7 +108,7 @@ class Http:
 
 
 def service_url(text: str) -> str:
-    """The service's address without what follows it. Raises NotConfigured for what cannot be one."""
+    """The address of the service without the path of its API. Raises NotConfigured for an invalid address."""
     try:
         url = URL(text)
         usable = url.scheme in ("http", "https") and bool(url.host) and url.user is None and not url.query_string
@@ -116,12 +116,12 @@ def service_url(text: str) -> str:
         usable = False
     if not usable:
         raise NotConfigured(f"'{text}' is not the address of a service, such as http://127.0.0.1:8080")
-    # People copy the address from other clients' settings, where the path is part of it.
+    # In the settings of other clients the path is part of the address, and people copy it from there.
     return text.rstrip("/").removesuffix("/api/v1").rstrip("/")
 
 
 def may_pass(error: ClientError) -> bool:
-    """Whether the same request may be answered otherwise a little later."""
+    """Whether the same request may succeed a little later."""
     if not isinstance(error, Refused):
         return isinstance(error, Unreachable)
     is_soon = error.retry_after_s is None or error.retry_after_s <= LONGEST_RETRY_AFTER_S
@@ -129,15 +129,15 @@ def may_pass(error: ClientError) -> bool:
 
 
 def backoff_s(attempt: int, error: Exception | None = None) -> float:
-    """How long to wait before the next attempt: doubling, with jitter, or what the service asked for."""
+    """The seconds before the next attempt: doubling, with jitter, or the Retry-After of the service."""
     if isinstance(error, Refused) and error.retry_after_s is not None:
         return min(LONGEST_RETRY_AFTER_S, error.retry_after_s)
-    # The exponent is bounded: a watch over a long outage counts far.
+    # The exponent is bounded, because a watch over a long outage makes many attempts.
     return min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(attempt, 10)) * random.uniform(0.75, 1.25)
 
 
 def reason(exc: BaseException) -> str:
-    """What a failed connection is called in plain words."""
+    """Why a connection failed, as the end of a sentence."""
     match exc:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
             return "its certificate cannot be trusted"
@@ -181,14 +181,14 @@ def _content(base_url: str, response: aiohttp.ClientResponse, text: bytes) -> An
         return None
     if 300 <= status < 400:
         target = response.headers.get("Location", "elsewhere")
-        raise UnexpectedAnswer(f"{base_url} redirects to {target[:200]}; use that service's own address")
+        raise UnexpectedAnswer(f"{base_url} redirects to {target[:200]}; use the address that it redirects to")
     try:
         content = json.loads(text)
     except ValueError:
         content = None
     if status < 300:
         if content is None:
-            raise UnexpectedAnswer(f"what answers at {base_url} is not a rushes service (it sent no JSON)")
+            raise UnexpectedAnswer(f"{base_url} is not a rushes service: its answer is not JSON")
         return content
     problem = content if isinstance(content, dict) else {}
     detail = problem.get("detail")

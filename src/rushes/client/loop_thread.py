@@ -1,4 +1,4 @@
-"""An event loop on a thread of its own: how blocking callers use asynchronous code, wherever they are themselves."""
+"""An event loop on a thread of its own, for blocking callers of asynchronous code."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 Answer = TypeVar("Answer")
-Told = TypeVar("Told")
+Item = TypeVar("Item")
 CLOSE_S = 5.0
 
 
-class Relay(Generic[Told]):
-    """Carries what work on the loop says to a listener on the thread that waits for the work.
+class Relay(Generic[Item]):
+    """Passes items from the loop's thread to a callback on the thread that waits for the work.
 
-    There a listener may call the client again, draw to a screen, or raise; on the loop's thread none of that is safe.
+    On its own thread the callback may use the client, draw to a screen, or raise. On the loop's thread it could not.
     """
 
-    def __init__(self, listener: Callable[[Told], object]) -> None:
-        self._listener = listener
-        self._said: SimpleQueue[tuple[Told] | None] = SimpleQueue()
+    def __init__(self, callback: Callable[[Item], object]) -> None:
+        self._callback = callback
+        self._queue: SimpleQueue[tuple[Item] | None] = SimpleQueue()
 
-    def tell(self, said: Told) -> None:
-        """To be called on the loop."""
-        self._said.put((said,))
+    def send(self, item: Item) -> None:
+        """Pass an item on. To be called on the loop's thread."""
+        self._queue.put((item,))
 
     def end(self) -> None:
-        """Nothing more will be said."""
-        self._said.put(None)
+        """Say that no more items follow."""
+        self._queue.put(None)
 
-    def listen(self) -> None:
-        """Hear everything until the end."""
-        while (said := self._said.get()) is not None:
-            self._listener(*said)
+    def deliver(self) -> None:
+        """Call the callback with each item until the end. To be called on the waiting thread."""
+        while (item := self._queue.get()) is not None:
+            self._callback(*item)
 
 
 class LoopThread:
-    """Runs coroutines for other threads; daemonic, so that it never keeps a program alive."""
+    """Runs coroutines for other threads. Its thread is a daemon, so that it does not keep a program alive."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -50,10 +50,10 @@ class LoopThread:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, Answer], relay: Relay[Any] | None = None) -> Answer:
-        """What `work` returns or raises. An interrupt here cancels it there.
+        """Run `work` on the loop, and return or raise its result. An interrupt here cancels the work.
 
-        Raises RuntimeError where nobody would carry it out and the caller would wait for ever: after `close`, and in a
-        child process, to which the thread did not come along.
+        Raises RuntimeError after `close`, and in a child process that was forked without the thread: there the work
+        would never run.
         """
         if self._process_id != os.getpid():
             work.close()
@@ -66,20 +66,20 @@ class LoopThread:
         try:
             if relay is not None:
                 future.add_done_callback(lambda _: relay.end())
-                relay.listen()
+                relay.deliver()
             return future.result()
         except BaseException:
             future.cancel()
             raise
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Cancel what still runs, then run `last`, then end the thread. Safe to call at exit and by the collector."""
+        """Cancel the running work, run `last`, and end the thread. Safe at exit and in garbage collection."""
         if self._process_id != os.getpid():
             return
         with self._lock:
             if not self._is_closed:
                 self._is_closed = True
-                # In the order of calls: whatever was handed over before is a task by then, and is cancelled.
+                # Calls run in order: all work that was passed before is a task by then, and is cancelled.
                 self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._wind_up(last)))
         if threading.current_thread() is not self._thread:
             self._thread.join(CLOSE_S)

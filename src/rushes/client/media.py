@@ -1,4 +1,4 @@
-"""Media for a generation: text as it is, a small file inside the request, a large one uploaded first."""
+"""Media of a generation: text is sent as it is, a small file in the request, a large file by an upload before."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rushes.client.options import MEDIA, GenerationOptions, Medium
 
 LARGEST_INLINE_BYTES = 8 * 1024**2
 MOST_INLINE_BYTES = 32 * 1024**2
-"""Of all files together, so that the request stays well below what a service reads (64 MiB, as base64)."""
+"""Of all files of one request, so that it stays below the 64 MiB that a service accepts, as base64."""
 
 Upload = Callable[[Path], Awaitable[str]]
 
 
 async def with_media(options: GenerationOptions, upload: Upload) -> dict[str, Any]:
-    """The options with every file as text. Raises OSError for one that cannot be read, and what `upload` raises."""
+    """The options with every file as text. Raises OSError for a file that cannot be read, and errors of `upload`."""
     sender = _Sender(upload)
     sent: dict[str, Any] = dict(options)
     for name in MEDIA:
@@ -31,7 +31,7 @@ async def with_media(options: GenerationOptions, upload: Upload) -> dict[str, An
 
 
 class _Sender:
-    """Remembers how much of one request its files take already."""
+    """Counts the bytes of the files in one request."""
 
     def __init__(self, upload: Upload) -> None:
         self._upload = upload

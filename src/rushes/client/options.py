@@ -1,4 +1,4 @@
-"""What can be asked for besides the prompt."""
+"""The options of a generation."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Final, TypedDict
 
 Medium = str | Path
-"""A file by its Path; or as text: base64, a data URL, an http(s) URL, or what an upload answers."""
+"""A file by its Path, or a text: base64, a data URL, an http(s) URL, or the reference of an upload."""
 
 
 class GenerationOptions(TypedDict, total=False):
-    """Every option of a generation besides its prompt, named as on the wire; one that is left out is not sent."""
+    """Every option of a generation besides its prompt, with the names of the API. Omitted options are not sent."""
 
     model: str
     provider: str

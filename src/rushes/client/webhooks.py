@@ -1,4 +1,4 @@
-"""Whether a webhook was sent by the service: Standard Webhooks signatures, with nothing but the standard library.
+"""Checks that a webhook comes from the service: Standard Webhooks signatures, with the standard library alone.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -28,11 +28,11 @@ def verify(
     *,
     now_s: float | None = None,
 ) -> Any:
-    """The webhook's JSON, if one of its signatures was made with `secret` and it is not older than `tolerance_s`.
+    """The JSON of the webhook, if `secret` made one of its signatures and it is not older than `tolerance_s`.
 
-    Give the body as it arrived: JSON that was read and written again has other bytes. Names of headers may be in any
-    case. `now_s` is the time of the comparison, else the clock's. Raises BadSignature for a webhook that must not be
-    believed, NotConfigured for a secret that cannot be one.
+    Give the body as it arrived: JSON that was parsed and written again has other bytes. Header names can be in any
+    case. `now_s` replaces the time of the clock. Raises BadSignature for a webhook that is not valid, and
+    NotConfigured for an invalid secret.
     """
     key = _key_of(secret)
     given = {name.lower(): value for name, value in headers.items()}
@@ -45,7 +45,7 @@ def verify(
         (message_id.encode("utf-8", "surrogateescape"), timestamp.encode("utf-8", "surrogateescape"), content)
     )
     expected = base64.b64encode(hmac.digest(key, signed, hashlib.sha256))
-    # Several: while a secret is being replaced, each message is signed with the old one and the new one.
+    # After a rotation a message has two signatures for a day: with the old secret and with the new one.
     if not any(_is_signature(one, expected) for one in signatures.split(" ")):
         raise BadSignature("no signature of this webhook was made with the secret")
     _check_age(timestamp, tolerance_s, time.time() if now_s is None else now_s)

@@ -1,1 +1,1 @@
-"""What operators are shown of the running service: metrics, a line for each move of a job, traces."""
+"""Metrics, traces, and a log line for each move of a job."""

@@ -1,4 +1,4 @@
-"""When this worker last showed that it lives."""
+"""Records the time of each heartbeat of this worker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rushes.telemetry.metrics import Metrics
 
 
 class ObservedLeases(LeaseStore):
-    """`LeaseStore` that notes each heartbeat which the database took."""
+    """`LeaseStore` that records the time of each heartbeat that was committed."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class ObservedLeases(LeaseStore):
         self._metrics = metrics
 
     async def beat(self, ttl_s: float) -> bool:
-        """As the other does."""
+        """As in the base class."""
         was_alive = await super().beat(ttl_s)
         self._metrics.heartbeat_at.set(time.time())
         return was_alive

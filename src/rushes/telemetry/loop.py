@@ -1,4 +1,4 @@
-"""Whether the event loop keeps up."""
+"""Measures the lag of the event loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LOOK_S: Final = 1.0
 
 
 async def watch_loop(metrics: Metrics) -> None:
-    """Ask once a second to be woken, and note how late that was; for ever."""
+    """Sleep one second again and again, and record how late each sleep ended. Never returns; cancel it to stop."""
     while True:
         due = time.perf_counter() + LOOK_S
         await asyncio.sleep(LOOK_S)

@@ -1,4 +1,4 @@
-"""What this process counts while it works. Processes can be summed; a restart begins at 0, as Prometheus expects."""
+"""The counters of one process. Counters of several processes add up; a restart begins at 0, as Prometheus expects."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ LATE_S: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30)
 
 
 class Metrics:
-    """One process's counters, in a registry of their own.
+    """The counters of one process, in a registry of their own.
 
-    Labels are few: routes, not addresses; our error codes, not providers' words; no account, no key. `role` is what the
-    process does; what only workers have, a heartbeat, is left out where `works` is False.
+    Labels have few values: routes, not addresses; our error codes, not words of providers; no account and no key.
+    `role` is the role of the process. `works` False leaves out the heartbeat, which only workers have.
     """
 
     def __init__(self, *, role: str = "all", works: bool = True) -> None:
         self.registry = registry = CollectorRegistry(auto_describe=True)
         served = ("provider", "model")
         ProcessCollector(registry=registry)
-        Info("rushes_build", "The release that runs, and what this process does", registry=registry).info(
+        Info("rushes_build", "The release that runs, and the role of this process", registry=registry).info(
             {"version": __version__, "python": platform.python_version(), "role": role}
         )
         self._http = Histogram(
@@ -39,7 +39,7 @@ class Metrics:
         )
         self._http_children: dict[tuple[str, str, int], Histogram] = {}
         self.moves = Counter(
-            "rushes_job_moves_total", "Jobs that came to this state", (*served, "state"), registry=registry
+            "rushes_job_moves_total", "Jobs that reached this state", (*served, "state"), registry=registry
         )
         self.failures = Counter(
             "rushes_job_failures_total", "Jobs that failed, by error code", (*served, "code"), registry=registry
@@ -47,7 +47,7 @@ class Metrics:
         self.cost = Counter("rushes_cost_usd_total", "Cost of the completed jobs, in USD", served, registry=registry)
         self.stages = Histogram(
             "rushes_job_stage_duration_seconds",
-            "How long jobs that have ended were in a stage: waiting, submitting, generating, storing; or in all, total",
+            "How long ended jobs spent in a stage: waiting, submitting, generating, storing, or all of them (total)",
             (*served, "stage"),
             buckets=STAGE_S,
             registry=registry,
@@ -73,36 +73,36 @@ class Metrics:
         )
         self.loop_late = Histogram(
             "rushes_event_loop_lag_seconds",
-            "How late the event loop comes to what is due, looked at once a second",
+            "How late the event loop runs what is due, sampled once a second",
             buckets=LATE_S,
             registry=registry,
         )
         self.writes = Histogram(
             "rushes_database_write_duration_seconds",
-            "Transactions, from being asked for to being on the disk",
+            "Transactions, from the request to the commit on disk",
             buckets=WRITE_S,
             registry=registry,
         )
         self.deliveries = Histogram(
             "rushes_webhook_delivery_duration_seconds",
-            "Tries to deliver a webhook: delivered, failed, or refused for its address",
+            "Attempts to deliver a webhook: delivered, failed, or refused because of the address",
             ("result",),
             buckets=CALL_S,
             registry=registry,
         )
-        self.untold = Counter(
+        self.dropped = Counter(
             "rushes_telemetry_dropped_total",
             "Jobs whose stages and trace were not recorded, because too many ended at once",
             registry=registry,
         )
         self.heartbeat_at = Gauge(
             "rushes_heartbeat_timestamp_seconds",
-            "When this worker last showed that it lives",
+            "When this worker last wrote its heartbeat",
             registry=registry if works else None,
         )
 
     def answered(self, method: str, route: str, status: int, duration_s: float) -> None:
-        """A request has ended."""
+        """Count a request that has ended."""
         key = (method, route, status)
         child = self._http_children.get(key)
         if child is None:

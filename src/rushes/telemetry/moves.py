@@ -1,4 +1,4 @@
-"""What becomes of each move of a job that this process made: a log line, counters, and in the end its stages."""
+"""Logs and counts each move of a job that this process made, and records the stages of jobs that have ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rushes.telemetry.spans import Spans, Step
 
 log = structlog.get_logger(__name__)
 
-MOST_UNTOLD: Final = 10_000
+MOST_WAITING: Final = 10_000
 MOST_EVENTS: Final = 200
 CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
@@ -45,12 +45,12 @@ STAGES: Final = {
 
 
 class Moves:
-    """Counts and logs moves as they are committed; `run` reports the stages of the jobs that have ended."""
+    """Counts and logs moves as they are committed; `run` records the stages of jobs that have ended."""
 
-    def __init__(self, metrics: Metrics, spans: Spans, *, most_untold: int = MOST_UNTOLD) -> None:
+    def __init__(self, metrics: Metrics, spans: Spans, *, most_waiting: int = MOST_WAITING) -> None:
         self._metrics = metrics
         self._spans = spans
-        self._ended: asyncio.Queue[Move] = asyncio.Queue(most_untold)
+        self._ended: asyncio.Queue[Move] = asyncio.Queue(most_waiting)
 
     def moved(self, move: Move) -> None:
         """Count and log one move. Quick, and raises nothing."""
@@ -69,26 +69,26 @@ class Moves:
             try:
                 self._ended.put_nowait(move)
             except asyncio.QueueFull:
-                self._metrics.untold.inc()
+                self._metrics.dropped.inc()
 
     async def run(self, history: HistoryStore) -> None:
-        """Tell how long the stages of each job took that has ended; for ever."""
+        """Record how long each stage of each ended job took. Never returns; cancel it to stop."""
         while True:
             move = await self._ended.get()
             try:
-                self._tell(move, await history.newest_events(move.job_id, MOST_EVENTS))
+                self._record(move, await history.newest_events(move.job_id, MOST_EVENTS))
             except RushesError as error:
-                self._metrics.untold.inc()
-                log.warning("stages_not_told", job_id=move.job_id, error_code=error.code)
+                self._metrics.dropped.inc()
+                log.warning("stages_not_recorded", job_id=move.job_id, error_code=error.code)
 
-    def _tell(self, move: Move, events: Sequence[Event]) -> None:
+    def _record(self, move: Move, events: Sequence[Event]) -> None:
         facts = {"rushes.job_id": move.job_id, "rushes.provider": move.provider, "rushes.model": move.model}
         failed = move.cause if move.state != State.SUCCEEDED and CODE.fullmatch(move.cause) else None
         spans = list(stages_of(events))
         for stage, began_ms, ended_ms in spans:
             self._observe(move, stage, ended_ms - began_ms)
             last = (stage, began_ms, ended_ms) == spans[-1]
-            self._spans.tell(
+            self._spans.record(
                 move.traceparent,
                 Step(stage, began_ms * 1_000_000, ended_ms * 1_000_000, facts, failed if last else None),
             )
@@ -100,7 +100,7 @@ class Moves:
 
 
 def stages_of(events: Sequence[Event]) -> Iterator[tuple[str, int, int]]:
-    """Each stage with its begin and end in milliseconds. Events that leave the state as it is end nothing."""
+    """Each stage with its begin and end in milliseconds. An event that does not change the state ends no stage."""
     moves = [event for index, event in enumerate(events) if index == 0 or events[index - 1].state is not event.state]
     for one, following in pairwise(moves):
         stage = STAGES.get(one.state)

@@ -1,10 +1,10 @@
-"""One trace a job, by OpenTelemetry, across all processes that work on it. Imported only where traces are wanted.
+"""One OpenTelemetry trace for each job, across all processes that work on it. Imported only if tracing is on.
 
-The span `create` is the root, or a child of the caller's span; its context is stored with the job, and whatever is done
-later, in whichever process, is a child of it. What happens between calls (waiting, generating, storing) is told at the
-job's end from its history, so that restarts and changes of worker leave no gap.
+The span `create` is the root, or a child of the caller's span. Its context is stored with the job, and each later span
+of any process is a child of it. The spans between calls (waiting, generating, storing) are recorded when the job ends,
+from its history, so that restarts and changes of worker leave no gap.
 
-Where traces go, and how many, is said by OpenTelemetry's own variables: `OTEL_EXPORTER_OTLP_ENDPOINT`,
+OpenTelemetry's own variables say where traces go, and how many: `OTEL_EXPORTER_OTLP_ENDPOINT`,
 `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER`.
 """
 
@@ -38,7 +38,7 @@ OUTGOING: Final = frozenset({"submit", "poll", "find", "cancel", "fetch", "webho
 
 
 class OpenTelemetrySpans:
-    """Sends spans from a thread of its own, in batches, at most some thousands waiting; what is too much is dropped."""
+    """Sends spans from a thread of its own, in batches. Some thousand spans can wait; more are dropped."""
 
     def __init__(self) -> None:
         named = OTELResourceDetector().detect().attributes
@@ -50,7 +50,7 @@ class OpenTelemetrySpans:
 
     @contextmanager
     def accepting(self, job_id: str) -> Iterator[str | None]:
-        """A span from here to the end of this block, and its context. A request that is refused leaves none."""
+        """A span around this block, and its context. A block that raises records no span."""
         request = origin.current.get()
         facts = {"rushes.job_id": job_id}
         if request is not None:
@@ -65,8 +65,8 @@ class OpenTelemetrySpans:
         yield f"00-{format_trace_id(found.trace_id)}-{format_span_id(found.span_id)}-{found.trace_flags:02x}"
         span.end()
 
-    def tell(self, traceparent: str | None, step: Step) -> None:
-        """A span of that trace. A job that was accepted without traces gets none later."""
+    def record(self, traceparent: str | None, step: Step) -> None:
+        """Record a step as a span of that trace. A job that was accepted without a trace gets no spans."""
         if traceparent is None:
             return
         span = self._tracer.start_span(
@@ -82,7 +82,7 @@ class OpenTelemetrySpans:
         span.end(step.ended_ns)
 
     async def close(self) -> None:
-        """Send what is left; a collector that does not answer is not waited for."""
+        """Send the last spans, but wait no more than LAST_SPANS_S for the collector."""
         closing = threading.Thread(target=self._provider.shutdown, name="rushes-last-spans", daemon=True)
         closing.start()
         await asyncio.to_thread(closing.join, LAST_SPANS_S)

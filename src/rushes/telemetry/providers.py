@@ -1,4 +1,4 @@
-"""An adapter whose calls for one job are timed, counted, and told to the job's trace."""
+"""Times and counts the calls of an adapter for one job, and records them in the trace of the job."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Polls:
 
 
 class ObservedProvider(Provider):
-    """`Provider` over another one, for as long as one worker carries one job."""
+    """`Provider` around another one, for one job on one worker."""
 
     def __init__(self, provider: Provider, job: Job, metrics: Metrics, spans: Spans) -> None:
         self.name = provider.name
@@ -67,7 +67,7 @@ class ObservedProvider(Provider):
             code = code_of(error)
             raise
         finally:
-            self._tell("submit", began_ns, code, {"rushes.attempt_id": attempt_id})
+            self._record("submit", began_ns, code, {"rushes.attempt_id": attempt_id})
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
         name = repr(handle)
@@ -79,9 +79,9 @@ class ObservedProvider(Provider):
             polled.errors += 1
             raise
         if not isinstance(progress, Working):
-            # One span for all: a job can be polled hundreds of times.
+            # One span for all polls: a job can be polled hundreds of times.
             del self._polled[name]
-            self._tell(
+            self._record(
                 "poll", polled.began_ns, None, {"rushes.polls": polled.polls, "rushes.poll_errors": polled.errors}
             )
         return progress
@@ -111,7 +111,7 @@ class ObservedProvider(Provider):
             raise
         finally:
             self._count("fetch", time.perf_counter() - began, code)
-            self._tell("fetch", began_ns, code, {"rushes.size_bytes": size_bytes})
+            self._record("fetch", began_ns, code, {"rushes.size_bytes": size_bytes})
 
     async def _observed(self, verb: str, call: Awaitable[T]) -> T:
         began = time.perf_counter()
@@ -129,34 +129,34 @@ class ObservedProvider(Provider):
         if code is not None:
             self._metrics.call_errors.labels(self.name, verb, code).inc()
 
-    def _tell(self, name: str, began_ns: int, code: str | None, facts: dict[str, str | int]) -> None:
+    def _record(self, name: str, began_ns: int, code: str | None, facts: dict[str, str | int]) -> None:
         served = {"rushes.provider": self._job.served_provider, "rushes.model": self._job.served_model}
-        self._spans.tell(
+        self._spans.record(
             self._job.traceparent,
             Step(name, began_ns, time.time_ns(), {"rushes.job_id": self._job.id, **served, **facts}, code),
         )
 
 
 def code_of(error: BaseException) -> str:
-    """The stable code of what went wrong, never its words; `stopped` for a call that we ended ourselves."""
+    """The stable code of an error, never its text; `stopped` for a call that was cancelled."""
     if isinstance(error, RushesError):
         return error.code
     return "stopped" if isinstance(error, asyncio.CancelledError) else "adapter_failed"
 
 
 class ObservedClock:
-    """`SteadyClock` over another one, that tells how much too late each sleep ended."""
+    """`SteadyClock` around another one that records how late each sleep ended."""
 
     def __init__(self, clock: SteadyClock, metrics: Metrics) -> None:
         self._clock = clock
         self._metrics = metrics
 
     def now_ms(self) -> int:
-        """As the other says."""
+        """As the wrapped clock."""
         return self._clock.now_ms()
 
     def steady_ms(self) -> int:
-        """As the other says."""
+        """As the wrapped clock."""
         return self._clock.steady_ms()
 
     async def sleep(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""What is looked up when metrics are scraped, beside what was counted meanwhile."""
+"""The answer of `/metrics`: the counters, and what is read from the database at each scrape."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEVELS: Final = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState
 
 
 class Scrape:
-    """Everything that `/metrics` says. `gauges` are numbers of this process, each by its name with what it means."""
+    """Makes the answer of `/metrics`. `gauges` are numbers of this process, by their names and their help texts."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Scrape:
         self._places = places
 
     async def text(self) -> bytes:
-        """All of it in Prometheus' text format; without what the database would say, if it says nothing."""
+        """Prometheus' text format. What the database would say is missing while it cannot be read."""
         families: list[Metric] = [*self._breaker_families(), *self._own_families(), *_place_families(self._places)]
         up = GaugeMetricFamily("rushes_database_up", "Whether the database could be read for these metrics")
         try:
@@ -52,9 +52,11 @@ class Scrape:
     def _breaker_families(self) -> list[GaugeMetricFamily]:
         labels = ("provider", "surface", "credential")
         states = GaugeMetricFamily("rushes_breaker_state", "0 closed, 1 half open, 2 open", labels=labels)
-        failures = GaugeMetricFamily("rushes_breaker_failures", "Submits in a row that did not arrive", labels=labels)
+        failures = GaugeMetricFamily(
+            "rushes_breaker_failures", "Consecutive submits that did not reach the provider", labels=labels
+        )
         for circuit, health in self._breakers().items():
-            # Callers' own keys are nobody else's business.
+            # The circuits of callers' own keys are private.
             if circuit.byok:
                 continue
             values = (circuit.provider, circuit.api or "", circuit.credential or "")
@@ -84,14 +86,14 @@ def _place_families(places: Iterable[SharedPlace]) -> list[Metric]:
 
 
 def _snapshot_families(snapshot: Snapshot) -> list[GaugeMetricFamily]:
-    jobs = GaugeMetricFamily("rushes_jobs", "Jobs that are kept, by status; of all accounts", labels=("status",))
+    jobs = GaugeMetricFamily("rushes_jobs", "Stored jobs of all accounts, by status", labels=("status",))
     for status in Status:
         jobs.add_metric((status.value,), snapshot.jobs.get(status.value, 0))
     labels = ("provider", "model")
-    waiting = GaugeMetricFamily("rushes_queue_jobs", "Jobs that wait for a worker or for room", labels=labels)
-    in_use = GaugeMetricFamily("rushes_lane_jobs", "Jobs that take up room at their model", labels=labels)
+    waiting = GaugeMetricFamily("rushes_queue_jobs", "Jobs that wait for a worker or for a free slot", labels=labels)
+    in_use = GaugeMetricFamily("rushes_lane_jobs", "Jobs that hold a slot of their model", labels=labels)
     oldest = GaugeMetricFamily(
-        "rushes_queue_age_seconds", "How long the first waiting job could have been begun", labels=labels
+        "rushes_queue_age_seconds", "For how long the oldest waiting job could have started", labels=labels
     )
     for served, lane in snapshot.lanes.items():
         waiting.add_metric(served, lane.ready)
@@ -110,7 +112,7 @@ def _snapshot_families(snapshot: Snapshot) -> list[GaugeMetricFamily]:
             "rushes_webhook_receivers_due", "Receivers with a message that is due", snapshot.receivers_due
         ),
         GaugeMetricFamily(
-            "rushes_webhook_age_seconds", "How long the first due message has been due", snapshot.webhook_oldest_s
+            "rushes_webhook_age_seconds", "For how long the oldest due message has been due", snapshot.webhook_oldest_s
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""The steps of a job as its trace has them, whether anybody wants traces or not."""
+"""The steps of a job as its trace has them. The same calls work with and without tracing."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rushes.jobs.service import pass_on
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that was done for a job, once it is over. Times are nanoseconds since 1970 UTC.
+    """A finished piece of work for a job. Times are nanoseconds since 1970 UTC.
 
-    `facts` hold ids and counts: no prompt, no words of a provider, no secret. `error_code` None: it went well.
+    `facts` are ids and counts: no prompt, no words of a provider, no secret. `error_code` None means success.
     """
 
     name: str
@@ -25,30 +25,30 @@ class Step:
 
 
 class Spans(Protocol):
-    """Where steps are told."""
+    """Records steps."""
 
     def accepting(self, job_id: str) -> AbstractContextManager[str | None]:
-        """Around the acceptance of a job: what its later steps belong to, as W3C Trace Context."""
+        """Wrap the acceptance of a job. Yields the W3C Trace Context of its later steps, or None."""
         ...
 
-    def tell(self, traceparent: str | None, step: Step) -> None:
-        """A step of the job that belongs there is over. Returns at once."""
+    def record(self, traceparent: str | None, step: Step) -> None:
+        """Record a step in the trace of this context. Returns at once."""
         ...
 
     async def close(self) -> None:
-        """Send what is left, for a few seconds at most."""
+        """Send the last steps, for a few seconds at most."""
         ...
 
 
 class NoSpans:
-    """Nobody wants traces. A caller's own trace is handed on all the same."""
+    """Tracing is off. The trace context of a caller is still passed on."""
 
     def accepting(self, job_id: str) -> AbstractContextManager[str | None]:
-        """The caller's trace."""
+        """Yield the caller's trace context."""
         return pass_on(job_id)
 
-    def tell(self, traceparent: str | None, step: Step) -> None:
-        """Nothing happens."""
+    def record(self, traceparent: str | None, step: Step) -> None:
+        """Do nothing."""
 
     async def close(self) -> None:
-        """Nothing is left."""
+        """Do nothing."""

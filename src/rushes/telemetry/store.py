@@ -1,4 +1,4 @@
-"""What the database is asked when metrics are scraped: counters that are kept, and little that open jobs bound."""
+"""The database reads of a scrape. Their cost depends on open jobs alone, not on the history."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rushes.db.database import Database
 
 COUNT_JOBS = "SELECT status, SUM(jobs) AS jobs FROM job_counts GROUP BY status"
 
-# Lanes with jobs only: those that are done with stay for some seconds.
+# Only lanes with jobs: empty ones stay in the table for some seconds.
 BUSY_LANES = """
 SELECT lane, ready, in_use,
        :now - (SELECT MIN(available_at) FROM jobs
@@ -27,7 +27,7 @@ SELECT COUNT(*) AS waiting, :now - MIN(next_at) AS age_ms FROM webhook_lanes WHE
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The queues of one served model together. `oldest_s` is how long its first job could have been begun by now."""
+    """The queues of one served model. `oldest_s` is for how long its oldest waiting job could have started."""
 
     ready: int = 0
     in_use: int = 0
@@ -36,7 +36,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the database says at one moment; every process of a service says the same."""
+    """What the database says at one moment. It is the same in every process of a service."""
 
     jobs: Mapping[str, int]
     lanes: Mapping[tuple[str, str], Lane]
@@ -47,13 +47,13 @@ class Snapshot:
 
 
 class TelemetryStore:
-    """Reads for metrics. None of them grows with the jobs that have ended."""
+    """Reads for metrics. No read grows with the number of ended jobs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def read(self) -> Snapshot:
-        """What is there now. Raises DatabaseUnavailable."""
+        """The present numbers. Raises DatabaseUnavailable."""
         counts = await self._database.read(COUNT_JOBS)
         workers = Counter(row["left_ms"] >= 0 for row in await self._database.read(WORKERS))
         (webhooks,) = await self._database.read(WEBHOOK_LANES)
@@ -74,7 +74,7 @@ class TelemetryStore:
     async def _lanes(self) -> Mapping[tuple[str, str], Lane]:
         lanes: dict[tuple[str, str], Lane] = {}
         for row in await self._database.read(BUSY_LANES):
-            # What follows the model's name tells credentials apart, and those are no label.
+            # The part behind the model's name says which credential it is, and credentials are not a label.
             provider, _, model = row["lane"].rpartition("@")[0].partition("/")
             if not provider:
                 provider, _, model = row["lane"].partition("/")
@@ -88,5 +88,5 @@ class TelemetryStore:
 
 
 def _seconds(age_ms: int | None) -> float:
-    # Of nothing there is no age, and what is held back is not old.
+    # An empty queue has no age, and a job that is held back is not overdue.
     return max(0.0, (age_ms or 0) / 1000)

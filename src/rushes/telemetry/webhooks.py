@@ -1,4 +1,4 @@
-"""Deliveries of webhooks, counted by how they ended and told to the job's trace."""
+"""Counts the attempts to deliver webhooks by their results, and records each in the trace of its job."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from rushes.clock import Clock
 from rushes.net.client import HttpClient
 from rushes.telemetry.metrics import Metrics
 from rushes.telemetry.spans import Spans, Step
-from rushes.webhooks.delivery import TRY_S, Heard, Sender
+from rushes.webhooks.delivery import ATTEMPT_S, Sender, SendResult
 
 
 class ObservedSender(Sender):
-    """`Sender` that tells of each try."""
+    """`Sender` that counts and traces each attempt."""
 
     def __init__(
-        self, client: HttpClient, clock: Clock, metrics: Metrics, spans: Spans, *, try_s: float = TRY_S
+        self, client: HttpClient, clock: Clock, metrics: Metrics, spans: Spans, *, attempt_s: float = ATTEMPT_S
     ) -> None:
-        super().__init__(client, clock, try_s=try_s)
+        super().__init__(client, clock, attempt_s=attempt_s)
         self._metrics = metrics
         self._spans = spans
 
@@ -30,16 +30,16 @@ class ObservedSender(Sender):
         signing_secrets: Sequence[str],
         *,
         traceparent: str | None = None,
-    ) -> Heard:
-        """Try once, as part of the trace that is given, if any."""
+    ) -> SendResult:
+        """Send once, as part of the given trace, if any."""
         began_ns = time.time_ns()
-        heard = await super().send(url, message_id, body, signing_secrets, traceparent=traceparent)
-        result = "delivered" if heard.is_success else "refused" if heard.refused else "failed"
-        self._metrics.deliveries.labels(result).observe(heard.duration_ms / 1000)
-        # Neither the address nor the message: either may hold what is nobody else's business.
+        sent = await super().send(url, message_id, body, signing_secrets, traceparent=traceparent)
+        result = "delivered" if sent.is_success else "refused" if sent.refused else "failed"
+        self._metrics.deliveries.labels(result).observe(sent.duration_ms / 1000)
+        # Neither the address nor the message: both may hold private data.
         facts: dict[str, str | int] = {"rushes.message_id": message_id}
-        if heard.status is not None:
-            facts["http.response.status_code"] = heard.status
-        code = None if heard.is_success else f"webhook_{result}"
-        self._spans.tell(traceparent, Step("webhook", began_ns, time.time_ns(), facts, code))
-        return heard
+        if sent.status is not None:
+            facts["http.response.status_code"] = sent.status
+        code = None if sent.is_success else f"webhook_{result}"
+        self._spans.record(traceparent, Step("webhook", began_ns, time.time_ns(), facts, code))
+        return sent

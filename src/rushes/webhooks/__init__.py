@@ -1,1 +1,1 @@
-"""Our calls to customers: who is told of what, the messages still to be delivered, their signatures and retries."""
+"""Webhooks: endpoints and their secrets, messages, signatures, deliveries and retries."""

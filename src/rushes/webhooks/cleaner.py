@@ -1,4 +1,4 @@
-"""Forgets messages that were settled long ago, a batch at a time."""
+"""Deletes messages that were delivered or given up long ago, in batches."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ PAUSE_S = 60.0
 
 
 class DeliveryCleaner:
-    """Cleans for as long as the service runs."""
+    """Cleans while the service runs."""
 
     def __init__(self, outbox: Outbox, clock: Clock) -> None:
         self._outbox = outbox
         self._clock = clock
 
     async def run(self) -> None:
-        """Clean for ever; cancel to stop."""
+        """Clean again and again. Never returns; cancel it to stop."""
         while True:
             try:
                 while await self._outbox.forget(KEPT_S, BATCH) == BATCH:

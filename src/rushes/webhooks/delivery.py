@@ -1,4 +1,4 @@
-"""One try: POST a signed message to a receiver and hear what it says. Its body is read within a bound, and dropped."""
+"""One attempt: POST a signed message to a receiver. The body of its answer is read up to a limit, and dropped."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from rushes.net.retry_after import retry_after_s as wait_asked_for
 from rushes.webhooks.schedule import LONGEST_RETRY_AFTER_S
 from rushes.webhooks.signing import signed_headers
 
-TRY_S = 15.0
-"""The longest that a receiver may take to answer; the specification asks for 15 to 30."""
+ATTEMPT_S = 15.0
+"""The longest time for an answer. Standard Webhooks asks for 15 to 30 seconds (checked 2026-11-22)."""
 
 LARGEST_ANSWER_BYTES = 64 * 1024
 LONGEST_READ_S = 2.0
-"""How long we read an answer that nobody will see, only so that the connection can be kept."""
+"""How long the body of an answer is read. It is not used, but a read body lets the connection be kept."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What a receiver said: its status, or why there is none. `refused`: an address that we do not call at all."""
+class SendResult:
+    """The result of one attempt: the status, or why there was no answer. `refused`: an address that we never call."""
 
     status: int | None
     error: str | None
@@ -36,17 +36,17 @@ class Heard:
 
     @property
     def is_success(self) -> bool:
-        """Whether the receiver has taken the message."""
+        """Whether the receiver has accepted the message."""
         return self.error is None
 
 
 class Sender:
-    """Calls receivers through the address guard. Errors name neither the address nor anything of the answer's body."""
+    """Calls receivers through the address guard. Errors contain neither the address nor the body of the answer."""
 
-    def __init__(self, client: HttpClient, clock: Clock, *, try_s: float = TRY_S) -> None:
+    def __init__(self, client: HttpClient, clock: Clock, *, attempt_s: float = ATTEMPT_S) -> None:
         self._client = client
         self._clock = clock
-        self._limits = TimeLimits(connect_s=min(10.0, try_s), read_s=try_s, total_s=try_s)
+        self._limits = TimeLimits(connect_s=min(10.0, attempt_s), read_s=attempt_s, total_s=attempt_s)
 
     async def send(
         self,
@@ -56,10 +56,10 @@ class Sender:
         signing_secrets: Sequence[str],
         *,
         traceparent: str | None = None,
-    ) -> Heard:
-        """Try once, as part of the trace that is given, if any.
+    ) -> SendResult:
+        """Send once, as part of the given trace, if any.
 
-        Whatever happens at the other end is in the answer; nothing is raised for it.
+        A failure of the receiver is in the result; it raises nothing.
         """
         headers = {
             "Content-Type": "application/json",
@@ -79,14 +79,14 @@ class Sender:
                 retry_after_s = wait_asked_for(
                     response.headers.get("Retry-After"), now_ms=self._clock.now_ms(), longest_s=LONGEST_RETRY_AFTER_S
                 )
-                error = _complaint(status)
+                error = _error_of(status)
                 duration_ms = _since(began)
                 await _drop(response)
         except RefusedAddress as exc:
             error, refused = exc.message, True
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
-            error = _trouble(exc, self._limits) if status is None else _complaint(status)
-        return Heard(
+            error = _failure_of(exc, self._limits) if status is None else _error_of(status)
+        return SendResult(
             status=status,
             error=error,
             duration_ms=duration_ms if status is not None else _since(began),
@@ -99,7 +99,7 @@ def _since(began: float) -> int:
     return round((time.monotonic() - began) * 1000)
 
 
-def _complaint(status: int) -> str | None:
+def _error_of(status: int) -> str | None:
     if 200 <= status < 300:
         return None
     if 300 <= status < 400:
@@ -107,7 +107,7 @@ def _complaint(status: int) -> str | None:
     return f"the receiver answered {status}"
 
 
-def _trouble(exc: Exception, limits: TimeLimits) -> str:
+def _failure_of(exc: Exception, limits: TimeLimits) -> str:
     match exc:
         case TimeoutError():
             return f"the receiver did not answer within {limits.total_s:g} s"
@@ -120,13 +120,13 @@ def _trouble(exc: Exception, limits: TimeLimits) -> str:
         case aiohttp.ServerDisconnectedError() | ConnectionResetError():
             return "the receiver closed the connection without an answer"
         case aiohttp.ClientResponseError():
-            return "the receiver does not speak HTTP"
+            return "the receiver's answer is not HTTP"
         case _:
             return "the connection to the receiver failed"
 
 
 async def _drop(response: aiohttp.ClientResponse) -> None:
-    """Read what is small and comes at once; from whoever sends more, we hang up."""
+    """Read a small body that comes at once; close the connection for any other."""
     left = LARGEST_ANSWER_BYTES
     try:
         async with asyncio.timeout(LONGEST_READ_S):

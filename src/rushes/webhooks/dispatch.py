@@ -1,4 +1,4 @@
-"""The loop that turns changes into messages and delivers them, until it is told to stop."""
+"""The loop that turns changes into messages and delivers them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from rushes.errors import JobNotFound, RushesError
 from rushes.jobs.rows import job_from
 from rushes.jobs.store import JobStore
 from rushes.jobs.transitions import ANNOUNCEMENTS_CHANNEL
-from rushes.webhooks.delivery import Heard, Sender
+from rushes.webhooks.delivery import Sender, SendResult
 from rushes.webhooks.endpoint import Delivery, Endpoint
 from rushes.webhooks.message import message
-from rushes.webhooks.outbox import Outbox, Room, Settlement
+from rushes.webhooks.outbox import DeliveryOutcome, Outbox, Room
 from rushes.webhooks.schedule import RETRIES_S, next_wait_s
 from rushes.webhooks.signing_secrets import SigningSecrets
 from rushes.webhooks.store import DELIVERIES_CHANNEL, WebhookStore
@@ -39,17 +39,17 @@ IDLE_POLL_S = 5.0
 SHORTEST_WAIT_S = 0.02
 SETBACK_S = 1.0
 AHEAD_WAIT_S = 1.0
-"""How long to wait after a claim found nothing of what is due by our clock: the database's decides, and is behind."""
+"""The wait after an empty claim although a message is due by our clock: the clock of the database is behind."""
 DRAIN_S = 2.0
-"""How long tries under way may still take when the service stops; what has no outcome then is tried again."""
+"""How long attempts may still take when the service stops. An attempt without a sent is repeated later."""
 GONE = 410
 
 View = Callable[[Job, bool], Mapping[str, Any]]
-"""A job as callers see it, as JSON; the second argument says whether it still has links, or was deleted."""
+"""Makes the JSON of a job as callers see it. The second argument is False for a deleted job, which has no links."""
 
 
 class Dispatcher:
-    """Delivers for as long as the service runs. `alone` says that no other process delivers from this database."""
+    """Delivers while the service runs. `alone` says that no other process delivers from this database."""
 
     def __init__(
         self,
@@ -84,12 +84,12 @@ class Dispatcher:
 
     @property
     def under_way(self) -> int:
-        """How many messages are being tried."""
+        """How many attempts are running."""
         return len(self._under_way)
 
     async def run(self) -> None:
-        """Deliver for ever; cancel to stop. Tries under way get some seconds, and the rest is tried again later."""
-        deaf = [
+        """Deliver until cancelled. Running attempts then get `drain_s`, and unfinished ones are repeated later."""
+        stop_listening = [
             self._database.listen(channel, lambda _: self._wake.set())
             for channel in (ANNOUNCEMENTS_CHANNEL, DELIVERIES_CHANNEL)
         ]
@@ -103,18 +103,18 @@ class Dispatcher:
                     if not await self._step():
                         await self._wait()
                 except RushesError as error:
-                    log.warning("webhooks_held_up", error_code=error.code)
+                    log.warning("webhooks_delayed", error_code=error.code)
                     await self._clock.sleep(SETBACK_S)
                 except Exception:
-                    log.exception("webhooks_held_up")
+                    log.exception("webhooks_delayed")
                     await self._clock.sleep(SETBACK_S)
         finally:
-            for stop_listening in deaf:
-                stop_listening()
+            for stop in stop_listening:
+                stop()
             await self._drain()
 
     async def _step(self) -> bool:
-        """Write and begin what can be; whether there may be more to do at once."""
+        """Write messages and start attempts. Returns whether there may be more to do at once."""
         written = await self._outbox.write_messages(BATCH) if await self._outbox.has_news() else 0
         began = 0
         room = MOST_UNDER_WAY - len(self._under_way)
@@ -151,7 +151,7 @@ class Dispatcher:
                 end.cancel()
 
     def _begin(self, delivery: Delivery) -> None:
-        task = asyncio.create_task(self._carry_out(delivery))
+        task = asyncio.create_task(self._deliver(delivery))
         self._under_way[task] = delivery
         task.add_done_callback(self._end)
 
@@ -159,70 +159,72 @@ class Dispatcher:
         self._under_way.pop(task, None)
         self._wake.set()
 
-    async def _carry_out(self, delivery: Delivery) -> None:
+    async def _deliver(self, delivery: Delivery) -> None:
         delivery_log = log.bind(delivery_id=delivery.id, job_id=delivery.job_id, endpoint_id=delivery.endpoint_id)
         try:
             outcome = await self._try(delivery)
         except RushesError as error:
-            # Ours to mend: a secret that no key opens, a database that does not answer.
+            # A fault on our side: a secret that no key opens, or a database that does not answer.
             delivery_log.warning("webhook_not_sent", error_code=error.code)
             outcome = self._failed(delivery, f"it could not be sent: {error.message}")
         except Exception:  # noqa: BLE001 - logged, and tried again
             delivery_log.exception("webhook_not_sent")
-            outcome = self._failed(delivery, "it could not be sent, for a fault of the gateway; its log says more")
+            outcome = self._failed(delivery, "it could not be sent because of a fault in the gateway; see its log")
         if outcome.error is not None:
             delivery_log.info("webhook_failed", status=outcome.status, error=outcome.error, state=outcome.state.value)
         while True:
             try:
-                if not await self._outbox.settle(delivery, outcome):
+                if not await self._outbox.record(delivery, outcome):
                     delivery_log.warning("webhook_lease_lost")
                 return
             except RushesError as error:
                 delivery_log.warning("write_will_be_repeated", error_code=error.code)
                 await self._clock.sleep(SETBACK_S)
 
-    async def _try(self, delivery: Delivery) -> Settlement:
+    async def _try(self, delivery: Delivery) -> DeliveryOutcome:
         endpoint: Endpoint | None = None
         if delivery.endpoint_id is not None:
             endpoint = await self._store.find(delivery.endpoint_id)
             if endpoint is None:
-                return Settlement(error="the webhook was deleted", tried=False)
+                return DeliveryOutcome(error="the webhook was deleted", tried=False)
             if not endpoint.enabled:
-                return Settlement(error="the webhook is disabled", tried=False)
+                return DeliveryOutcome(error="the webhook is disabled", tried=False)
         subject = await self._subject(delivery)
         if subject is None:
-            return Settlement(error="the job was deleted", tried=False)
+            return DeliveryOutcome(error="the job was deleted", tried=False)
         job, kept = subject
         if endpoint is not None:
             url, signing_secrets = endpoint.url, self._secrets.of_endpoint(endpoint)
         else:
             url, signing_secrets = await self._secrets.of_job_url(delivery)
         body = message(delivery.type, delivery.event_at, self._view(job, kept))
-        return self._judge(
+        return self._outcome_of(
             delivery, await self._sender.send(url, delivery.id, body, signing_secrets, traceparent=job.traceparent)
         )
 
     async def _subject(self, delivery: Delivery) -> tuple[Job, bool] | None:
-        """The job that is told of, and whether it is still kept."""
+        """The job of the message, and whether it still exists."""
         if delivery.snapshot is not None:
             return job_from(json.loads(delivery.snapshot)), False
         try:
             return await self._jobs.get_any(delivery.job_id), True
         except JobNotFound:
-            # Deleted between the claim and now: its snapshot is in the row that we have not seen.
+            # Deleted after the claim: the snapshot was written to the row since.
             snapshot = await self._outbox.snapshot_of(delivery.id)
             return None if snapshot is None else (job_from(json.loads(snapshot)), False)
 
-    def _judge(self, delivery: Delivery, heard: Heard) -> Settlement:
-        if heard.is_success:
-            return Settlement(status=heard.status, duration_ms=heard.duration_ms)
-        if heard.status == GONE:
+    def _outcome_of(self, delivery: Delivery, sent: SendResult) -> DeliveryOutcome:
+        if sent.is_success:
+            return DeliveryOutcome(status=sent.status, duration_ms=sent.duration_ms)
+        if sent.status == GONE:
             gone = "the receiver answered 410 Gone"
-            return Settlement(heard.status, gone, heard.duration_ms, disable=f"{gone}, which means: send no more")
-        if heard.refused:
-            return Settlement(error=heard.error, duration_ms=heard.duration_ms)
+            return DeliveryOutcome(
+                sent.status, gone, sent.duration_ms, disable=f"{gone}, so no more messages are sent to it"
+            )
+        if sent.refused:
+            return DeliveryOutcome(error=sent.error, duration_ms=sent.duration_ms)
         return self._failed(
-            delivery, heard.error or "", status=heard.status, duration_ms=heard.duration_ms, after_s=heard.retry_after_s
+            delivery, sent.error or "", status=sent.status, duration_ms=sent.duration_ms, after_s=sent.retry_after_s
         )
 
     def _failed(
@@ -233,9 +235,9 @@ class Dispatcher:
         status: int | None = None,
         duration_ms: int | None = None,
         after_s: float | None = None,
-    ) -> Settlement:
+    ) -> DeliveryOutcome:
         wait_s = next_wait_s(delivery.attempts + 1, self._retries_s, chance=self._chance(), retry_after_s=after_s)
-        return Settlement(status, error, duration_ms, wait_s)
+        return DeliveryOutcome(status, error, duration_ms, wait_s)
 
     async def _drain(self) -> None:
         under_way = dict(self._under_way)

@@ -1,4 +1,4 @@
-"""Who is told, and how each message fares: what is kept of endpoints, secrets and deliveries."""
+"""Endpoints, their secrets, and deliveries, as the database stores them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from yarl import URL
 
 
 class DeliveryState(StrEnum):
-    """How far a message is."""
+    """The state of a message."""
 
     PENDING = "pending"
-    """To be tried, now or later."""
+    """Waits for an attempt, now or later."""
     DELIVERED = "delivered"
-    """The receiver has answered 2xx."""
+    """The receiver answered 2xx."""
     DEAD = "dead"
-    """Given up; it can be asked for once more."""
+    """Given up. Its owner can have it sent again."""
 
 
 @dataclass(frozen=True, slots=True)
 class SealedSecret:
-    """A signing secret as it is kept, and the one before it, which signs too until its time is over."""
+    """A sealed signing secret, and the secret before it, which signs too until `old_until`."""
 
     sealed: str
     old_sealed: str | None = None
@@ -30,7 +30,7 @@ class SealedSecret:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A receiver that an account has registered. `events` None means all; times are milliseconds since 1970 UTC."""
+    """A registered receiver. `events` None means all events; times are milliseconds since 1970 UTC."""
 
     id: str
     account_id: str
@@ -48,7 +48,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message to one receiver. `endpoint_id` None: to the URL that came with the job, `sealed_url`."""
+    """One message to one receiver. With `endpoint_id` None it goes to the webhook of the job itself, `sealed_url`."""
 
     seq: int
     id: str
@@ -79,5 +79,5 @@ def shown_url(url: str) -> str:
 
 
 def lane_of(account_id: str, url: str) -> str:
-    """Messages of one account to one host wait in one lane, so that a receiver that hangs holds up no other."""
+    """The lane of messages from one account to one host. A receiver that hangs delays only its own lane."""
     return f"{account_id} {URL(url).origin()}"

@@ -1,4 +1,4 @@
-"""What we tell: the types of messages, and the JSON that is sent."""
+"""The types of webhook messages, and their JSON."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from enum import StrEnum
 from typing import Any
 
 LARGEST_BYTES = 256 * 1024
-"""Of one message, so that what a caller put into a job cannot make a receiver choke."""
+"""The largest message. A job with a large request must not overload its receiver."""
 
-LEFT_OUT = "The request's options are left out of this message, because they are too large; read the job to see them."
+LEFT_OUT = "The options of the request are too large for this message; read the job to see them."
 
 
 class MessageType(StrEnum):
-    """What has happened to a job, as its callers see it."""
+    """A change of a job, as its callers see it."""
 
     STARTED = "video.started"
     COMPLETED = "video.completed"
@@ -35,7 +35,7 @@ TYPE_OF_STATE: Mapping[str, MessageType] = {
 
 
 def message(kind: str, at_ms: int, data: Mapping[str, Any]) -> bytes:
-    """The message about something that happened at `at_ms`, at most LARGEST_BYTES long."""
+    """The message about an event at `at_ms`, of at most LARGEST_BYTES."""
     body = _written(kind, at_ms, data)
     if len(body) > LARGEST_BYTES:
         body = _written(kind, at_ms, {**data, "request": {}, "warnings": [*data.get("warnings", ()), LEFT_OUT]})

@@ -1,10 +1,11 @@
-"""The messages still to be delivered: written from the changes of jobs, leased to whoever tries them, settled.
+"""The outbox: messages are written from the changes of jobs, leased to a process, and their results recorded.
 
-A change is marked in the transaction that makes it (`jobs/transitions.py`), and turned into messages in another that
-takes the mark away, so that a crash between the two loses and repeats nothing. A lease is taken over when it runs out.
+The transaction that changes a job marks the change (`jobs/transitions.py`). Another transaction turns it into messages
+and removes the mark, so that a crash between the two neither loses nor repeats a message. An expired lease can be
+claimed again.
 
-Locks are taken in one order: the job's row where it matters, its events, deliveries, lanes by their names, endpoints.
-Only a claim takes a lane first, and it waits for no delivery.
+Every transaction locks in one order: the job's row where it matters, its events, deliveries, lanes by their names,
+endpoints. Only a claim locks a lane first, and it does not wait for deliveries.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from rushes.webhooks.store import WAKE_LANE, delivery_from
 
 MOST_BUSY_LANES = 16
 MOST_BUSY_ACCOUNTS = 4
-"""How many lanes and accounts a claim can pass over; whoever claims has limits that keep to it."""
+"""How many lanes and accounts a claim can pass over. The limits of the dispatcher keep below these."""
 
 ANY_NEWS = "SELECT seq FROM job_events WHERE unannounced = 1 LIMIT 1"
 
@@ -61,7 +62,7 @@ ORDER BY next_at LIMIT :most FOR UPDATE SKIP LOCKED
 
 NEXT_LANE = f"SELECT next_at FROM webhook_lanes WHERE {_NOT_BUSY} ORDER BY next_at LIMIT 1"  # noqa: S608 - fixed texts only
 
-# Chosen in a WITH of its own: left inside an IN, Postgres may choose once for every row.
+# A WITH of its own: inside an IN, Postgres may run the choice once for every row.
 CLAIM = """
 WITH chosen AS MATERIALIZED (
     SELECT seq FROM webhook_deliveries WHERE lane = :lane AND state = 'pending' AND next_attempt_at <= :now
@@ -126,19 +127,19 @@ UNION ALL
 SELECT job_id, type AS what FROM webhook_deliveries WHERE state = 'pending'
 """
 
-UNTOLD = """
+UNNOTIFIED = """
 SELECT e.job_id, e.state AS what FROM job_events e JOIN jobs j ON j.id = e.job_id
 WHERE j.listener IS NOT NULL AND e.state IN ('succeeded', 'failed', 'cancelled', 'expired')
   AND NOT EXISTS (SELECT 1 FROM webhook_deliveries d
                   WHERE d.job_id = e.job_id AND d.endpoint_id IS NULL AND d.state IN ('delivered', 'dead'))
 """
-"""Ended jobs that came with a URL for every message, and none of whose messages was delivered or given up: none, once
-nothing is owed. It walks over all events, so it is for tests and simulations."""
+"""Ended jobs with a webhook of their own that has neither received a message nor was given up. Empty once nothing is
+owed. It reads all events, so it is for tests and simulations."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
-    """What became of a try. `wait_s` None with an error means given up; `tried` False that nobody was called."""
+class DeliveryOutcome:
+    """The result of an attempt. `wait_s` None with an error means given up; `tried` False means no call was made."""
 
     status: int | None = None
     error: str | None = None
@@ -149,25 +150,25 @@ class Settlement:
 
     @property
     def state(self) -> DeliveryState:
-        """Where that leaves the message."""
+        """The state of the message after it."""
         if self.error is None:
             return DeliveryState.DELIVERED
         return DeliveryState.DEAD if self.wait_s is None else DeliveryState.PENDING
 
 
 class Outbox:
-    """The messages, for whoever delivers them. `lease_s` is how long one claim holds without an outcome."""
+    """The messages, as the dispatcher uses them. `lease_s` is how long a claim holds without a result."""
 
     def __init__(self, database: Database, *, lease_s: float = 60) -> None:
         self._database = database
         self._lease_ms = int(lease_s * 1000)
 
     async def has_news(self) -> bool:
-        """Whether a change waits to be made into messages."""
+        """Whether a change waits to be turned into messages."""
         return bool(await self._database.read(ANY_NEWS))
 
     async def write_messages(self, most: int) -> int:
-        """Make up to `most` changes into messages for all who listen; how many changes that were."""
+        """Turn up to `most` changes into messages to their receivers. Returns the number of changes."""
 
         async def body(transaction: Transaction) -> int:
             news = await transaction.fetch(NEWS, most=most)
@@ -210,12 +211,12 @@ class Outbox:
         rows = await self._database.read(NEXT_LANE, **_busy(room, accounts))
         return rows[0]["next_at"] if rows else None
 
-    async def settle(self, delivery: Delivery, outcome: Settlement) -> bool:
-        """Record what became of a try; False, and nothing recorded, if its lease was lost."""
+    async def record(self, delivery: Delivery, outcome: DeliveryOutcome) -> bool:
+        """Record the result of an attempt. Returns False, and records nothing, if its lease was lost."""
 
         async def body(transaction: Transaction) -> bool:
             wait_ms = int((outcome.wait_s or 0) * 1000)
-            settled = await transaction.execute(
+            recorded = await transaction.execute(
                 SETTLE,
                 id=delivery.id,
                 lease=delivery.lease,
@@ -227,7 +228,7 @@ class Outbox:
                 duration_ms=outcome.duration_ms,
                 is_final=int(outcome.state is not DeliveryState.PENDING),
             )
-            if not settled:
+            if not recorded:
                 return False
             if outcome.state is DeliveryState.PENDING:
                 await transaction.execute(
@@ -239,12 +240,15 @@ class Outbox:
         return await self._database.write(body)
 
     async def snapshot_of(self, delivery_id: str) -> str | None:
-        """What was kept of a message's job when that was deleted."""
+        """The snapshot of a message's job from before the job was deleted, if any."""
         rows = await self._database.read(GET_SNAPSHOT, id=delivery_id)
         return rows[0]["snapshot"] if rows else None
 
     async def give_back(self, lease: str | None = None) -> int:
-        """Let the messages of one claim be claimed again at once; of all, if the caller knows that nobody has any."""
+        """Make the messages of one claim claimable at once.
+
+        Without `lease` it does so for all messages, which is right only if no other process delivers.
+        """
 
         async def body(transaction: Transaction) -> int:
             statement = GIVE_ALL_BACK if lease is None else GIVE_BACK
@@ -256,7 +260,7 @@ class Outbox:
         return await self._database.write(body)
 
     async def forget(self, kept_s: float, most: int) -> int:
-        """Drop up to `most` messages that were settled so long ago; how many that were."""
+        """Delete up to `most` messages that ended `kept_s` ago. Returns their number."""
 
         async def body(transaction: Transaction) -> int:
             return await transaction.execute(FORGET_OLD, kept_ms=int(kept_s * 1000), most=most)
@@ -264,7 +268,7 @@ class Outbox:
         return await self._database.write(body)
 
     async def owed(self) -> Sequence[Row]:
-        """Changes not made into messages and messages not settled: empty when everybody was told, or given up."""
+        """Changes that are not messages yet, and pending messages. Empty once all were delivered or given up."""
         return await self._database.read(OWED)
 
 
@@ -278,21 +282,21 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Messages that are ours to try until the lease runs out."""
+    """Messages that this process may send until the lease expires."""
 
     lease: str
     deliveries: Sequence[Delivery]
 
 
 async def before_deletion(transaction: Transaction, job: Row) -> None:
-    """A job is about to be deleted: keep what its messages still need of it (`jobs.store.Deleting`)."""
+    """Keep what the messages of a job still need of it, before the job is deleted (`jobs.store.Deleting`)."""
     lanes = await _announce(transaction, await transaction.fetch(NEWS_OF_JOB, job_id=job["id"]))
     await transaction.execute(KEEP_SNAPSHOT, job_id=job["id"], snapshot=json.dumps(dict(job)))
     await _wake_lanes(transaction, lanes)
 
 
 async def _announce(transaction: Transaction, news: Sequence[Row]) -> set[tuple[str, str]]:
-    """Write the messages of changes; returns the lanes that are to be woken, after all deliveries are written."""
+    """Write the messages of changes. Returns the lanes to wake after all deliveries are written."""
     lanes: set[tuple[str, str]] = set()
     for change in news:
         job = await fetch_one(transaction, JOB_WEBHOOK, job_id=change["job_id"])
@@ -304,7 +308,7 @@ async def _announce(transaction: Transaction, news: Sequence[Row]) -> set[tuple[
 
 
 async def _wake_lanes(transaction: Transaction, lanes: set[tuple[str, str]]) -> None:
-    # In one order everywhere, so that two processes do not wait for each other.
+    # In one order everywhere, so that two processes cannot wait for each other.
     for lane, account_id in sorted(lanes):
         await transaction.execute(WAKE_LANE, lane=lane, account_id=account_id, wait_ms=0)
 
@@ -336,7 +340,7 @@ async def _write(transaction: Transaction, change: Row, job: Row, kind: MessageT
     return {(str(receiver["lane"]), account_id) for receiver in receivers}
 
 
-async def _note_health(transaction: Transaction, delivery: Delivery, outcome: Settlement) -> None:
+async def _note_health(transaction: Transaction, delivery: Delivery, outcome: DeliveryOutcome) -> None:
     if delivery.endpoint_id is None or not outcome.tried:
         return
     if outcome.error is None:

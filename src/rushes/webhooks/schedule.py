@@ -1,4 +1,4 @@
-"""When a message is tried again. Pure: time and chance are given."""
+"""When a message is sent again. Pure: time and chance are passed in."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ RETRIES_S: tuple[float, ...] = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_0
 5 min, 30 min, 2, 5, 10, 14, 20 and 24 h. With the first try that makes ten, over a little more than three days."""
 
 JITTER = 0.1
-"""So that what failed together does not come back together."""
+"""The part of a wait that chance decides, so that messages that failed together are not repeated together."""
 
 LONGEST_RETRY_AFTER_S = 86_400.0
-"""A receiver may ask us to wait, but not for ever."""
+"""The longest wait that a receiver can ask for."""
 
 
 def next_wait_s(
     failures: int, retries_s: Sequence[float], *, chance: float, retry_after_s: float | None = None
 ) -> float | None:
-    """Seconds until the next try after so many failures, or None if there is none; `chance` is from 0 to 1.
+    """The seconds until the next attempt, or None after the last one; `chance` is from 0 to 1.
 
-    What the receiver asked for counts where it is longer, up to a day; it makes the wait longer, never a try more.
+    A longer wait that the receiver asked for wins, up to a day. It adds no attempt.
     """
     if failures > len(retries_s):
         return None

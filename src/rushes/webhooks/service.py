@@ -1,4 +1,4 @@
-"""What owners do with webhooks: register receivers, rotate secrets, test them, send a message again."""
+"""What owners do with webhooks: register endpoints, rotate secrets, test them, send a message again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rushes.domain.job_webhook import JobWebhook
 from rushes.errors import RefusedAddress, RefusedInput
 from rushes.ids import new_id
 from rushes.net.client import HttpClient, Sink
-from rushes.webhooks.delivery import Heard, Sender
+from rushes.webhooks.delivery import Sender, SendResult
 from rushes.webhooks.endpoint import Delivery, Endpoint, SealedSecret, shown_url
 from rushes.webhooks.message import PING, message
 from rushes.webhooks.signing_secrets import SigningSecrets
@@ -19,8 +19,8 @@ from rushes.webhooks.store import Change, DeliveryListing, WebhookStore
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What an owner wants changed of an endpoint; `events_given` and `description_given` tell None from not given."""
+class EndpointChanges:
+    """The changes to an endpoint. `events_given` and `description_given` distinguish None from not given."""
 
     url: str | None = None
     events: tuple[str, ...] | None = None
@@ -31,7 +31,7 @@ class Wish:
 
 
 class WebhookService:
-    """The owner's side of webhooks. Another account's are WebhookNotFound."""
+    """The webhooks of an account. An endpoint of another account raises WebhookNotFound."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class WebhookService:
         self._https_only = https_only
 
     def job_webhook(self, caller: Caller, url: str, events: Sequence[str] | None) -> JobWebhook:
-        """Whom a job's caller wants told, as the job keeps it. Raises RefusedInput."""
+        """The webhook of one job, in the form that the job stores. Raises RefusedInput."""
         self._check(url, "webhook_url")
         sealed_url = self._secrets.seal(url, caller.account_id)
         return JobWebhook(sealed_url, shown_url(url), None if events is None else tuple(events))
@@ -59,7 +59,10 @@ class WebhookService:
     async def create(
         self, caller: Caller, url: str, events: tuple[str, ...] | None, description: str | None
     ) -> tuple[Endpoint, str]:
-        """A new endpoint, and the secret that is shown this once. Raises RefusedInput or WebhookLimitReached."""
+        """Create an endpoint. Returns it with its secret, which is shown only now.
+
+        Raises RefusedInput or WebhookLimitReached.
+        """
         self._check(url, "url")
         endpoint_id = new_id("whe")
         secret, sealed = self._secrets.make(endpoint_id)
@@ -71,51 +74,51 @@ class WebhookService:
         return await self._store.list(caller.account_id)
 
     async def get(self, caller: Caller, endpoint_id: str) -> Endpoint:
-        """One of them. Raises WebhookNotFound."""
+        """One endpoint. Raises WebhookNotFound."""
         return await self._store.get(caller.account_id, endpoint_id)
 
-    async def change(self, caller: Caller, endpoint_id: str, wish: Wish) -> Endpoint:
-        """Change what is given. Raises WebhookNotFound or RefusedInput."""
+    async def change(self, caller: Caller, endpoint_id: str, changes: EndpointChanges) -> Endpoint:
+        """Apply the given changes. Raises WebhookNotFound or RefusedInput."""
         endpoint = await self.get(caller, endpoint_id)
         change = Change(endpoint.url, endpoint.events, endpoint.description, endpoint.enabled)
-        if wish.url is not None:
-            self._check(wish.url, "url")
-            change = replace(change, url=wish.url)
-        if wish.events_given:
-            change = replace(change, events=wish.events)
-        if wish.description_given:
-            change = replace(change, description=wish.description)
-        if wish.enabled is not None:
-            change = replace(change, enabled=wish.enabled)
+        if changes.url is not None:
+            self._check(changes.url, "url")
+            change = replace(change, url=changes.url)
+        if changes.events_given:
+            change = replace(change, events=changes.events)
+        if changes.description_given:
+            change = replace(change, description=changes.description)
+        if changes.enabled is not None:
+            change = replace(change, enabled=changes.enabled)
         return await self._store.change(caller.account_id, endpoint_id, change)
 
     async def rotate(self, caller: Caller, endpoint_id: str) -> tuple[Endpoint, str]:
-        """A new secret, shown this once; the old one signs too for a day. Raises WebhookNotFound."""
+        """Create a new secret, which is shown only now. The old one signs too for a day. Raises WebhookNotFound."""
         secret, sealed = self._secrets.make(endpoint_id)
         return await self._store.rotate(caller.account_id, endpoint_id, sealed), secret
 
     async def delete(self, caller: Caller, endpoint_id: str) -> None:
-        """Forget an endpoint. Raises WebhookNotFound."""
+        """Delete an endpoint. Raises WebhookNotFound."""
         await self._store.delete(caller.account_id, endpoint_id)
 
-    async def test(self, caller: Caller, endpoint_id: str) -> Heard:
-        """Send a message that means nothing, once, and say what was heard. Raises WebhookNotFound."""
+    async def test(self, caller: Caller, endpoint_id: str) -> SendResult:
+        """Send one test message, without retries. Raises WebhookNotFound."""
         endpoint = await self.get(caller, endpoint_id)
         body = message(PING, self._clock.now_ms(), {"webhook_id": endpoint.id})
         return await self._sender.send(endpoint.url, new_id("msg"), body, self._secrets.of_endpoint(endpoint))
 
     async def signing_secret(self, caller: Caller) -> tuple[str, SealedSecret]:
-        """What signs messages to the URLs that come with jobs; made when it is first asked for."""
+        """The secret that signs messages to webhooks of jobs. It is created at its first use."""
         secret = await self._secrets.of_account(caller.account_id)
         return self._secrets.open(secret.sealed, caller.account_id), secret
 
     async def rotate_signing_secret(self, caller: Caller) -> tuple[str, SealedSecret]:
-        """A new one; the old one signs too for a day."""
+        """Create a new secret; the old one signs too for a day."""
         secret, sealed = self._secrets.make(caller.account_id)
         return secret, await self._store.rotate_secret(caller.account_id, sealed)
 
     async def list_deliveries(self, caller: Caller, listing: DeliveryListing) -> Sequence[Delivery]:
-        """The account's matching deliveries, newest first. Raises WebhookNotFound for an endpoint that is not there."""
+        """The matching deliveries of the account, newest first. Raises WebhookNotFound for an unknown endpoint."""
         if listing.endpoint_id is not None:
             await self.get(caller, listing.endpoint_id)
         return await self._store.list_deliveries(caller.account_id, listing)
@@ -125,7 +128,7 @@ class WebhookService:
         return await self._store.redeliver(caller.account_id, delivery_id)
 
     def _check(self, url: str, field: str) -> None:
-        """As far as its text tells; where its name leads is checked at each call."""
+        """Check the text of a URL. The address of its host is checked at each call."""
         try:
             checked = self._client.check_url(url, Sink.WEBHOOKS)
         except RefusedAddress as exc:

@@ -1,4 +1,4 @@
-"""Signatures and secrets as the Standard Webhooks specification has them (standardwebhooks.com, checked 2026-11-22)."""
+"""Signatures and secrets of the Standard Webhooks specification (standardwebhooks.com, checked 2026-11-22)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from collections.abc import Sequence
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32
-"""The specification asks for 24 to 64."""
+"""The specification asks for 24 to 64 bytes."""
 
 
 def new_secret() -> str:
-    """A fresh secret: `whsec_` and 32 random bytes in base64."""
+    """A new secret: `whsec_` and 32 random bytes in base64."""
     return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def signed_headers(message_id: str, timestamp_s: int, body: bytes, signing_secrets: Sequence[str]) -> dict[str, str]:
-    """The headers that let a receiver who knows any of the secrets trust the body.
+    """The headers with which a receiver that knows one of the secrets can verify the body.
 
-    The id is the same for every try of a message, so that receivers can drop repetitions; the time is the try's own,
-    so that they can drop what was recorded and sent again.
+    The id is the same in every attempt, so that receivers can drop repetitions. The time is that of the attempt, so
+    that they can drop a recorded message that is sent again later.
     """
     content = f"{message_id}.{timestamp_s}.".encode() + body
     signatures = [_sign(content, secret) for secret in signing_secrets]

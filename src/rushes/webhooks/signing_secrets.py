@@ -12,7 +12,7 @@ from rushes.webhooks.store import WebhookStore
 
 
 class SigningSecrets:
-    """Seals and opens. A secret is bound to the endpoint or account it belongs to. Opening raises Unsealable."""
+    """Seals and opens signing secrets. A secret is bound to its endpoint or account. Opening raises Unsealable."""
 
     def __init__(self, store: WebhookStore, sealer: Sealer, clock: Clock) -> None:
         self._store = store
@@ -20,33 +20,33 @@ class SigningSecrets:
         self._clock = clock
 
     def make(self, owner_id: str) -> tuple[str, str]:
-        """A fresh secret for an endpoint or account, and its sealed form."""
+        """A new secret for an endpoint or account, and its sealed form."""
         secret = new_secret()
         return secret, self._sealer.seal(secret, owner_id)
 
     def of_endpoint(self, endpoint: Endpoint) -> Sequence[str]:
-        """What signs messages to the endpoint now, the newest first."""
+        """The secrets that sign messages to the endpoint now, newest first."""
         return self._opened(endpoint.secret, endpoint.id)
 
     async def of_account(self, account_id: str) -> SealedSecret:
-        """The secret for URLs that come with jobs, made when it is first needed."""
+        """The secret for webhooks of jobs, created at its first use."""
         found = await self._store.find_secret(account_id)
         if found is None:
             found = await self._store.keep_secret(account_id, self.make(account_id)[1])
         return found
 
     async def of_job_url(self, delivery: Delivery) -> tuple[str, Sequence[str]]:
-        """The URL that came with the delivery's job, and what signs messages to it."""
+        """The webhook URL of the delivery's job, and the secrets that sign messages to it."""
         assert delivery.sealed_url is not None
         secret = await self.of_account(delivery.account_id)
         return self.open(delivery.sealed_url, delivery.account_id), self._opened(secret, delivery.account_id)
 
     def open(self, sealed: str, owner_id: str) -> str:
-        """What was sealed for this owner."""
+        """Open a text that was sealed for this owner."""
         return self._sealer.open(sealed, owner_id)
 
     def seal(self, text: str, owner_id: str) -> str:
-        """The sealed form of what this owner gave us."""
+        """Seal a text for this owner."""
         return self._sealer.seal(text, owner_id)
 
     def _opened(self, secret: SealedSecret, owner_id: str) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Webhooks in the database as their owners see them: endpoints, secrets, and how deliveries fare. See outbox.py too."""
+"""Endpoints, secrets and deliveries in the database, as their owners see them. See outbox.py too."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rushes.errors import DeliveryNotFound, NotRedeliverable, WebhookLimitReache
 from rushes.webhooks.endpoint import Delivery, DeliveryState, Endpoint, SealedSecret
 
 MOST_ENDPOINTS = 10
-"""Of one account: every change of every job is sent to each."""
+"""The most endpoints of one account: each change of each job is sent to all of them."""
 
 OLD_SECRET_MS = 24 * 3600 * 1000
-"""How long a secret goes on signing, beside the new one, after it was replaced."""
+"""How long a replaced secret signs beside the new one."""
 
 LOCK_ACCOUNT = "SELECT id FROM accounts WHERE id = :account_id FOR UPDATE"
 
@@ -61,13 +61,13 @@ RETURNING *
 
 LOCK_DELIVERY = "SELECT * FROM webhook_deliveries WHERE id = :id AND account_id = :account_id FOR UPDATE"
 
-# Locked, and before its deliveries: a deletion that is under way leaves a snapshot only in those that it sees waiting.
+# The job is locked before its deliveries: a deletion leaves a snapshot only in the deliveries that it sees pending.
 LOCK_JOB_OF_DELIVERY = """
 SELECT id FROM jobs
 WHERE id = (SELECT job_id FROM webhook_deliveries WHERE id = :id AND account_id = :account_id) FOR UPDATE
 """
 
-# One that is under way is left alone; of one that waits for its next try only the waiting ends.
+# A running attempt is left alone. A pending delivery keeps its attempts and is due at once.
 REDELIVER = """
 UPDATE webhook_deliveries SET state = 'pending', next_attempt_at = :now, settled_at = NULL,
                               attempts = CASE WHEN state = 'pending' THEN attempts ELSE 0 END
@@ -82,12 +82,12 @@ SET next_at = CASE WHEN excluded.next_at < webhook_lanes.next_at THEN excluded.n
 """
 
 DELIVERIES_CHANNEL = "deliveries"
-"""Tells that a delivery may be due."""
+"""A note here says that a delivery may be due."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an endpoint becomes."""
+    """The new values of an endpoint."""
 
     url: str
     events: tuple[str, ...] | None
@@ -97,7 +97,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryListing:
-    """Which of an account's deliveries, newest first; every given condition holds."""
+    """A query for deliveries of an account, newest first; all given conditions must match."""
 
     limit: int
     endpoint_id: str | None = None
@@ -106,7 +106,7 @@ class DeliveryListing:
 
 
 class WebhookStore:
-    """What owners do with their webhooks."""
+    """The webhooks of accounts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -115,7 +115,7 @@ class WebhookStore:
         """Register a receiver. Raises WebhookLimitReached."""
 
         async def body(transaction: Transaction) -> Endpoint:
-            # Two at one moment must not both be the last that is allowed.
+            # Locked, so that two requests at once cannot both create the last allowed endpoint.
             await transaction.fetch(LOCK_ACCOUNT, account_id=account_id)
             if len(await transaction.fetch(LIST_ENDPOINTS, account_id=account_id)) >= MOST_ENDPOINTS:
                 raise WebhookLimitReached(f"An account can have {MOST_ENDPOINTS} webhooks; delete one first")
@@ -141,15 +141,15 @@ class WebhookStore:
     async def get(self, account_id: str, endpoint_id: str) -> Endpoint:
         """The account's endpoint. Raises WebhookNotFound."""
         rows = await self._database.read(GET_ENDPOINT, id=endpoint_id, account_id=account_id)
-        return _endpoint(_there(rows[0] if rows else None, endpoint_id))
+        return _endpoint(_existing(rows[0] if rows else None, endpoint_id))
 
     async def find(self, endpoint_id: str) -> Endpoint | None:
-        """The endpoint, whosever it is."""
+        """The endpoint with this id in any account, if it exists."""
         rows = await self._database.read(FIND_ENDPOINT, id=endpoint_id)
         return _endpoint(rows[0]) if rows else None
 
     async def change(self, account_id: str, endpoint_id: str, change: Change) -> Endpoint:
-        """Make the endpoint what `change` says. Raises WebhookNotFound."""
+        """Set the values of an endpoint. Raises WebhookNotFound."""
 
         async def body(transaction: Transaction) -> Row | None:
             return await fetch_one(
@@ -164,7 +164,7 @@ class WebhookStore:
                 disabled_reason=None if change.enabled else "disabled by its owner",
             )
 
-        return _endpoint(_there(await self._database.write(body), endpoint_id))
+        return _endpoint(_existing(await self._database.write(body), endpoint_id))
 
     async def rotate(self, account_id: str, endpoint_id: str, sealed: str) -> Endpoint:
         """Sign with a new secret, and for a day with the present one too. Raises WebhookNotFound."""
@@ -174,10 +174,10 @@ class WebhookStore:
                 transaction, ROTATE_ENDPOINT, id=endpoint_id, account_id=account_id, sealed=sealed, old_ms=OLD_SECRET_MS
             )
 
-        return _endpoint(_there(await self._database.write(body), endpoint_id))
+        return _endpoint(_existing(await self._database.write(body), endpoint_id))
 
     async def delete(self, account_id: str, endpoint_id: str) -> None:
-        """Forget an endpoint and its secrets. Raises WebhookNotFound."""
+        """Delete an endpoint and its secrets. Raises WebhookNotFound."""
 
         async def body(transaction: Transaction) -> int:
             return await transaction.execute(DELETE_ENDPOINT, id=endpoint_id, account_id=account_id)
@@ -186,12 +186,12 @@ class WebhookStore:
             raise _no_such_webhook(endpoint_id)
 
     async def find_secret(self, account_id: str) -> SealedSecret | None:
-        """The account's own signing secret, if it has one yet."""
+        """The signing secret of the account itself, if it has one yet."""
         rows = await self._database.read(FIND_ACCOUNTS_SIGNING, account_id=account_id)
         return _secret(rows[0]) if rows else None
 
     async def keep_secret(self, account_id: str, sealed: str) -> SealedSecret:
-        """Give the account this signing secret if it has none; whichever it has then."""
+        """Store this signing secret unless the account has one. Returns the stored one."""
 
         async def body(transaction: Transaction) -> Row | None:
             await transaction.execute(KEEP_ACCOUNTS_SIGNING, account_id=account_id, sealed=sealed)
@@ -218,7 +218,7 @@ class WebhookStore:
         return _secret(row)
 
     async def list_deliveries(self, account_id: str, listing: DeliveryListing) -> Sequence[Delivery]:
-        """The account's matching deliveries, newest first; a page costs the same however many are stored."""
+        """The matching deliveries of the account, newest first. The cost of a page does not grow with their number."""
         conditions = ["account_id = :account_id"]
         if listing.endpoint_id is not None:
             conditions.append("endpoint_id = :endpoint_id")
@@ -238,7 +238,7 @@ class WebhookStore:
         return [delivery_from(row) for row in rows]
 
     async def redeliver(self, account_id: str, delivery_id: str) -> Delivery:
-        """Have a message sent again, or now instead of later. Raises DeliveryNotFound or NotRedeliverable."""
+        """Have a message sent again, or sent now. Raises DeliveryNotFound or NotRedeliverable."""
 
         async def body(transaction: Transaction) -> Row:
             job = await fetch_one(transaction, LOCK_JOB_OF_DELIVERY, id=delivery_id, account_id=account_id)
@@ -251,7 +251,7 @@ class WebhookStore:
                     gone = "was deleted" if endpoint is None else "is disabled; enable it first"
                     raise NotRedeliverable(f"The webhook '{row['endpoint_id']}' {gone}")
             if row["snapshot"] is None and job is None:
-                raise NotRedeliverable(f"Job '{row['job_id']}' was deleted, so there is nothing to tell of it")
+                raise NotRedeliverable(f"Job '{row['job_id']}' was deleted, so its message cannot be written again")
             again = await fetch_one(transaction, REDELIVER, id=delivery_id)
             if again is None:
                 return row
@@ -262,7 +262,7 @@ class WebhookStore:
         return delivery_from(await self._database.write(body))
 
 
-def _there(row: Row | None, endpoint_id: str) -> Row:
+def _existing(row: Row | None, endpoint_id: str) -> Row:
     if row is None:
         raise _no_such_webhook(endpoint_id)
     return row
@@ -298,5 +298,5 @@ def _endpoint(row: Row) -> Endpoint:
 
 
 def delivery_from(row: Row) -> Delivery:
-    """The delivery that a row of `webhook_deliveries` holds."""
+    """The delivery in a row of `webhook_deliveries`."""
     return Delivery(**{**row, "state": DeliveryState(row["state"])})

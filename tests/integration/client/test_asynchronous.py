@@ -180,7 +180,7 @@ async def test_a_watch_gives_up_when_its_patience_is_over() -> None:
 async def test_a_wait_ends_after_its_timeout_and_names_the_job(server: Scripted) -> None:
     server.script = [says(job())]
     async with client_of(server) as client:
-        with pytest.raises(WaitedTooLong, match="it goes on") as caught:
+        with pytest.raises(WaitedTooLong, match="it continues") as caught:
             await (await client.job("job_1")).wait(timeout_s=0.05)
     assert caught.value.job_id == "job_1"
 

@@ -134,6 +134,6 @@ async def test_an_expired_link_and_a_lost_video_are_told_apart(server: Scripted,
     async with AsyncClient(base_url=server.url, api_key="key") as client:
         with pytest.raises(NotAllowed):
             await save_video(client.http, video(f"{server.url}/v.mp4"), tmp_path / "a.mp4")
-        with pytest.raises(NotFound, match="no longer kept"):
+        with pytest.raises(NotFound, match="no longer has"):
             await save_video(client.http, video(None), tmp_path / "a.mp4")
     assert names_in(tmp_path) == []

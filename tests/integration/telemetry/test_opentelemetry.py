@@ -32,7 +32,7 @@ async def test_a_step_is_a_child_of_the_acceptance_with_the_times_that_it_had(co
     spans = OpenTelemetrySpans()
     with spans.accepting("job_1") as traceparent:
         pass
-    spans.tell(traceparent, STEP)
+    spans.record(traceparent, STEP)
     await spans.close()
     root, step = sorted(collector.spans, key=lambda span: span.name)
     assert (root.name, root.parent_id, root.service) == ("create", "", "films")
@@ -46,7 +46,7 @@ async def test_what_a_caller_does_not_want_recorded_is_not_sent_and_still_handed
     spans = OpenTelemetrySpans()
     with spans.accepting("job_1") as traceparent:
         pass
-    spans.tell(traceparent, STEP)
+    spans.record(traceparent, STEP)
     await spans.close()
     assert collector.spans == []
     assert traceparent is not None
@@ -58,7 +58,7 @@ async def test_a_refused_request_leaves_no_span(collector: Collector) -> None:
     spans = OpenTelemetrySpans()
     with pytest.raises(UnsupportedOption), spans.accepting("job_1"):
         raise UnsupportedOption("no such option", "size")
-    spans.tell(None, STEP)
+    spans.record(None, STEP)
     await spans.close()
     assert collector.spans == []
 

@@ -15,7 +15,7 @@ from rushes.domain.job import Job
 from rushes.jobs.store import JobStore
 from rushes.net.client import HttpClient
 from rushes.sealing import Sealer
-from rushes.webhooks.delivery import Heard, Sender
+from rushes.webhooks.delivery import Sender, SendResult
 from rushes.webhooks.dispatch import ROOM, Dispatcher
 from rushes.webhooks.endpoint import DeliveryState
 from rushes.webhooks.outbox import Outbox, before_deletion
@@ -26,7 +26,7 @@ from tests.fixtures.clocks import START_MS, ManualClock
 from tests.fixtures.databases import WatchedDatabase, fresh_sqlite
 from tests.fixtures.new_jobs import ACCOUNT, new_job
 
-OK = Heard(200, None, 1)
+OK = SendResult(200, None, 1)
 
 
 class PlayedSender(Sender):
@@ -34,7 +34,7 @@ class PlayedSender(Sender):
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__(HttpClient(), clock)
-        self.says: Callable[[str], Heard] = lambda _: OK
+        self.says: Callable[[str], SendResult] = lambda _: OK
         self.tries: list[tuple[float, str, str]] = []
         self.hanging = 0
 
@@ -46,14 +46,14 @@ class PlayedSender(Sender):
         signing_secrets: Sequence[str],
         *,
         traceparent: str | None = None,
-    ) -> Heard:
+    ) -> SendResult:
         assert signing_secrets
         self.tries.append(((self._clock.now_ms() - START_MS) / 1000, url, message_id))
         if "hang" in url:
             self.hanging += 1
             await self._clock.sleep(15)
             self.hanging -= 1
-            return Heard(None, "the receiver did not answer within 15 s", 15_000)
+            return SendResult(None, "the receiver did not answer within 15 s", 15_000)
         return self.says(url)
 
 
@@ -125,7 +125,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 async def test_a_receiver_that_never_takes_it_is_tried_at_the_schedules_times_and_given_up(bench: Bench) -> None:
     # The schedule's days as minutes, because virtual days are full of idle polls.
     retries_s = [wait_s / 100 for wait_s in RETRIES_S]
-    bench.sender.says = lambda _: Heard(500, "the receiver answered 500", 1)
+    bench.sender.says = lambda _: SendResult(500, "the receiver answered 500", 1)
     await bench.register("whe_1", "https://example.com")
     bench.start(retries_s=retries_s)
     await bench.cancel()
@@ -138,7 +138,7 @@ async def test_a_receiver_that_never_takes_it_is_tried_at_the_schedules_times_an
 
 
 async def test_what_the_receiver_asks_for_lengthens_the_wait(bench: Bench) -> None:
-    answers = iter([Heard(429, "the receiver answered 429", 1, retry_after_s=1000), OK])
+    answers = iter([SendResult(429, "the receiver answered 429", 1, retry_after_s=1000), OK])
     bench.sender.says = lambda _: next(answers)
     await bench.register("whe_1", "https://example.com")
     bench.start()
@@ -162,7 +162,7 @@ async def test_a_receiver_that_hangs_holds_a_few_places_and_delays_no_other(benc
 
 
 async def test_a_process_whose_clock_is_ahead_of_the_databases_does_not_ask_without_pause(bench: Bench) -> None:
-    bench.sender.says = lambda _: Heard(429, "the receiver answered 429", 1, retry_after_s=300)
+    bench.sender.says = lambda _: SendResult(429, "the receiver answered 429", 1, retry_after_s=300)
     await bench.register("whe_1", "https://example.com")
     bench.start(clock=ClockAhead(bench.clock))
     await bench.cancel()

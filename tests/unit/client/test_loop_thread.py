@@ -71,7 +71,7 @@ def test_a_listener_hears_everything_in_order_and_on_its_own_thread() -> None:
 
     async def work() -> str:
         for number in range(100):
-            relay.tell(number)
+            relay.send(number)
             await asyncio.sleep(0)
         return "done"
 
@@ -87,7 +87,7 @@ def test_what_a_listener_raises_cancels_the_work() -> None:
 
     async def work() -> None:
         try:
-            relay.tell(0)
+            relay.send(0)
             await for_ever()
         finally:
             ended.set()

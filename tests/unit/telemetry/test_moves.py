@@ -25,7 +25,7 @@ class KeptSpans(NoSpans):
     def __init__(self) -> None:
         self.told: list[tuple[str | None, Step]] = []
 
-    def tell(self, traceparent: str | None, step: Step) -> None:
+    def record(self, traceparent: str | None, step: Step) -> None:
         self.told.append((traceparent, step))
 
 
@@ -115,7 +115,7 @@ def test_a_rerouted_job_waits_twice() -> None:
 
 def test_more_ends_than_can_be_told_are_counted_instead() -> None:
     metrics = Metrics()
-    moves = Moves(metrics, NoSpans(), most_untold=2)
+    moves = Moves(metrics, NoSpans(), most_waiting=2)
     for _ in range(2 + 3):
         moves.moved(move(state=State.CANCELLED))
     assert metrics.registry.get_sample_value("rushes_telemetry_dropped_total") == 3

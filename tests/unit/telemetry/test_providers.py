@@ -42,7 +42,7 @@ class KeptSpans(NoSpans):
     def __init__(self) -> None:
         self.steps: list[Step] = []
 
-    def tell(self, traceparent: str | None, step: Step) -> None:
+    def record(self, traceparent: str | None, step: Step) -> None:
         assert traceparent == "the trace"
         self.steps.append(step)
 

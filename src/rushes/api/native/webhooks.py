@@ -20,7 +20,7 @@ from rushes.intake.generation import known_events
 from rushes.views.times import rfc3339, rfc3339_or_none
 from rushes.webhooks.endpoint import Delivery, DeliveryState, Endpoint, SealedSecret
 from rushes.webhooks.message import MessageType
-from rushes.webhooks.service import Wish
+from rushes.webhooks.service import EndpointChanges
 from rushes.webhooks.store import DeliveryListing
 
 router = APIRouter()
@@ -248,7 +248,7 @@ async def change_webhook(request: Request, webhook_id: str, caller: Authenticate
     content = await read_json_object(request)
     refuse_unknown(content, ChangedWebhook.model_fields)
     body = shaped(ChangedWebhook, content)
-    wish = Wish(
+    changes = EndpointChanges(
         url=body.url,
         events=None if body.events is None else tuple(body.events),
         events_given="events" in body.model_fields_set,
@@ -256,7 +256,7 @@ async def change_webhook(request: Request, webhook_id: str, caller: Authenticate
         description_given="description" in body.model_fields_set,
         enabled=body.enabled,
     )
-    return json_response(_view(request, await services_of(request).webhooks.change(caller, webhook_id, wish)))
+    return json_response(_view(request, await services_of(request).webhooks.change(caller, webhook_id, changes)))
 
 
 @router.delete("/webhooks/{webhook_id}", summary="Delete a webhook", status_code=204, response_class=Response,
@@ -286,11 +286,11 @@ async def rotate_webhook(request: Request, webhook_id: str, caller: Authenticate
     responses=problems(401, 404, 503),
 )
 async def test_webhook(request: Request, webhook_id: str, caller: Authenticated) -> Response:
-    """Sends one `webhook.ping`, also if it is disabled, and answers what was heard. Nothing is tried again."""
-    heard = await services_of(request).webhooks.test(caller, webhook_id)
+    """Sends one `webhook.ping`, also if it is disabled, and answers what was result. Nothing is tried again."""
+    result = await services_of(request).webhooks.test(caller, webhook_id)
     return json_response(
         TestedWebhook(
-            success=heard.is_success, status_code=heard.status, duration_ms=heard.duration_ms, error=heard.error
+            success=result.is_success, status_code=result.status, duration_ms=result.duration_ms, error=result.error
         )
     )
 
