@@ -12,10 +12,10 @@ from rushes.console.errors import field_errors, status_of
 from rushes.console.routes import Page
 from rushes.console.visit import Form, Visit, sentence_of
 from rushes.errors import CallerError
-from rushes.webhooks.delivery import Heard
+from rushes.webhooks.delivery import SendResult
 from rushes.webhooks.endpoint import DeliveryState
 from rushes.webhooks.message import MessageType
-from rushes.webhooks.service import Wish
+from rushes.webhooks.service import EndpointChanges
 from rushes.webhooks.store import DeliveryListing
 
 PAGE_SIZE = 50
@@ -47,16 +47,16 @@ async def show_webhook(visit: Visit) -> Response:
 
 
 async def test_webhook(visit: Visit) -> Response:
-    """Send a ping now, and say what was heard."""
-    heard = await visit.services.webhooks.test(visit.signed_in, visit.request.path_params["webhook_id"])
-    return await _endpoint_page(visit, heard)
+    """Send a ping now, and show its result."""
+    sent = await visit.services.webhooks.test(visit.signed_in, visit.request.path_params["webhook_id"])
+    return await _endpoint_page(visit, sent)
 
 
 async def switch_webhook(visit: Visit) -> Response:
     """Enable or disable an endpoint."""
     webhook_id = visit.request.path_params["webhook_id"]
-    wish = Wish(enabled=visit.form.text("enabled") == "1")
-    await visit.services.webhooks.change(visit.signed_in, webhook_id, wish)
+    changes = EndpointChanges(enabled=visit.form.text("enabled") == "1")
+    await visit.services.webhooks.change(visit.signed_in, webhook_id, changes)
     return visit.go(f"/webhooks/{webhook_id}")
 
 
@@ -91,10 +91,10 @@ async def _page(visit: Visit, form: Form, error: CallerError | None = None) -> R
     )
 
 
-async def _endpoint_page(visit: Visit, heard: Heard | None = None) -> Response:
+async def _endpoint_page(visit: Visit, sent: SendResult | None = None) -> Response:
     webhook_id = visit.request.path_params["webhook_id"]
     endpoint = await visit.services.webhooks.get(visit.signed_in, webhook_id)
-    return visit.page("webhook.html", endpoint=endpoint, heard=heard, **await _deliveries(visit, webhook_id))
+    return visit.page("webhook.html", endpoint=endpoint, sent=sent, **await _deliveries(visit, webhook_id))
 
 
 async def _deliveries(visit: Visit, webhook_id: str | None) -> dict[str, Any]:
