@@ -9,16 +9,9 @@ from typing import Any, Final
 
 from rushes.catalogue.model import Audio, InputRule, Model, OptionRule, TaskEntry
 from rushes.catalogue.wording import listed, shown
+from rushes.domain.options import DEFAULTED
 from rushes.domain.request import Role, VideoRequest, VideoTask
 from rushes.errors import FieldError, InvalidRequest, UnsupportedOption
-
-FIELDS: Final = {
-    "aspect_ratio": "aspect_ratio",
-    "resolution": "resolution",
-    "duration_s": "duration",
-    "generate_audio": "generate_audio",
-}
-"""The options whose values an entry lists and which have defaults, with the names that callers use."""
 
 LISTS: Final = {"aspect_ratio": "aspect_ratios", "resolution": "resolutions", "duration_s": "durations_s"}
 """Where an entry, a task or a rule lists the values of an option."""
@@ -71,7 +64,7 @@ def offers_of(model: Model, request: VideoRequest, *, test: bool) -> dict[str, t
     entry = TaskEntry() if task is None else model.video_tasks[task]
     roles = {item.role for item in request.media}
     found = {}
-    for option in FIELDS:
+    for option in DEFAULTED:
         base = _base(model, option, test=test)
         offer = base if task is None else _for_task(base, option, task, entry)
         for rule in model.input_rules:
@@ -117,7 +110,7 @@ def _value(model: Model, option: str, given: Any, base: Offer, offer: Offer) -> 
         return offer.default
     if given in offer.values:
         return given
-    field = FIELDS[option]
+    field = DEFAULTED[option]
     if option == "generate_audio" and given not in base.values:
         never = "never" if model.audio is Audio.NEVER else "always"
         raise _not_offered(
@@ -163,7 +156,7 @@ def _apply_option_rules(model: Model, request: VideoRequest, pinned: dict[str, A
 
 
 def _conditions(rule: OptionRule) -> Iterator[tuple[str, Any]]:
-    for option in FIELDS:
+    for option in DEFAULTED:
         wanted = getattr(rule, "audio" if option == "generate_audio" else option)
         if wanted is not None:
             yield option, wanted
@@ -181,8 +174,8 @@ def _narrowed_by(rule: OptionRule) -> Iterator[tuple[str, Sequence[Any]]]:
 
 
 def _against(model: Model, rule: OptionRule, option: str, value: Any) -> UnsupportedOption:
-    field = FIELDS[option]
-    with_what = " and ".join(f"{FIELDS[name]} {shown(wanted)}" for name, wanted in _conditions(rule))
+    field = DEFAULTED[option]
+    with_what = " and ".join(f"{DEFAULTED[name]} {shown(wanted)}" for name, wanted in _conditions(rule))
     values = getattr(rule, LISTS[option])
     return _not_offered(model, field, value, f"it offers {listed(values)}", f" together with {with_what}")
 

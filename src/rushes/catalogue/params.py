@@ -6,16 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from rushes.catalogue.wording import shown
+from rushes.domain.options import OPTIONS
 from rushes.domain.request import Json
 from rushes.errors import UnsupportedOption
 
-PORTABLE: Final = frozenset({
-    "prompt", "model", "provider", "aspect_ratio", "resolution", "duration", "size", "n", "response_format", "seed",
-    "input_image", "reference_image", "reference_images", "last_frame", "video",
-    "generate_audio", "negative_prompt", "person_generation",
-    # Ours alone: left inside, a key would be stored with the request and an address sent to the provider.
-    "byok_api_key", "webhook_url", "webhook_events",
-})  # fmt: skip
+# The last are ours alone: left inside, a key would be stored with the request and an address sent to the provider.
+PORTABLE: Final = frozenset(option.name for option in OPTIONS) | {
+    "response_format", "byok_api_key", "webhook_url", "webhook_events",
+}  # fmt: skip
 
 CREDENTIALS: Final = frozenset({
     "apikey", "byokapikey", "xapikey", "xgoogapikey", "authorization", "bearertoken", "accesstoken", "refreshtoken",

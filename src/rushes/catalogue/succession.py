@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from rushes.catalogue.check import FIELDS, complete, offers_of
+from rushes.catalogue.check import complete, offers_of
 from rushes.catalogue.model import Model
 from rushes.catalogue.wording import shown
+from rushes.domain.options import DEFAULTED
 from rushes.domain.request import VideoRequest
 from rushes.errors import UnsupportedOption
 
@@ -25,7 +26,7 @@ def complete_for(
         return pinned, ()
     dropped = [
         option
-        for option in FIELDS
+        for option in DEFAULTED
         if getattr(request, option) is None and not offers(served, request, option, getattr(pinned, option))
     ]
     left_open: dict[str, Any] = dict.fromkeys(dropped)
@@ -36,7 +37,7 @@ def complete_for(
             f"{exc.message} ('{served.id}' serves '{asked.id}', which is retired)", exc.field
         ) from exc
     warnings = tuple(
-        f"{FIELDS[option]} {shown(getattr(pinned, option))}, the default of '{asked.id}', is not offered by "
+        f"{DEFAULTED[option]} {shown(getattr(pinned, option))}, the default of '{asked.id}', is not offered by "
         f"'{served.id}', whose own default takes over"
         for option in dropped
     )
@@ -51,7 +52,7 @@ def with_defaults_of(completed: VideoRequest, model: Model, request: VideoReques
     """
     kept: dict[str, Any] = {
         option: getattr(completed, option)
-        for option in FIELDS
+        for option in DEFAULTED
         if getattr(request, option) is None and offers(model, request, option, getattr(completed, option))
     }
     return dataclasses.replace(request, **kept)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from rushes.domain.options import DEFAULTED
 from rushes.domain.request import VideoRequest
 from rushes.errors import ProviderAuth, ProviderCreditEmpty, ProviderQuota, ProviderUnavailable, RushesError
 
@@ -17,8 +18,6 @@ LONGEST_WAIT_S = 30.0
 """A provider that asks for more patience than this is left at once."""
 
 VERSION = 1
-PINNED_OPTIONS = ("aspect_ratio", "resolution", "duration_s", "generate_audio")
-"""What a model's defaults may have filled in, so that it can differ from one fallback to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Fallback:
 
 def pinned_options(request: VideoRequest) -> dict[str, Any]:
     """The options of a request that a fallback keeps for itself."""
-    return {option: getattr(request, option) for option in PINNED_OPTIONS}
+    return {option: getattr(request, option) for option in DEFAULTED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ Callers see four words: `pending` (queued), `in_progress` (the next three, and r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
@@ -231,6 +232,10 @@ class Job:
     reserved_microusd: int = 0
     spent_microusd: int | None = None
     trouble: Trouble | None = None
+    user: str | None = None
+    """The caller's own tag; never sent upstream."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """The caller's own pairs; never sent upstream."""
 
     @property
     def status(self) -> Status:

@@ -83,7 +83,7 @@ class PreviousVideo:
     """The earlier job of ours whose video is the `video` input.
 
     Where `provider`, `api` and `credential` are those that this request runs on, its adapter may go on from the
-    provider's own record (`provider_video_id`, `handle`, `output`) instead of sending the bytes.
+    provider's own record (`provider_video_id`, `handle`) instead of sending the bytes.
     """
 
     job_id: str
@@ -96,9 +96,11 @@ class PreviousVideo:
     """The fingerprint of the key that it was made with; None where there was none."""
     provider_video_id: str | None
     handle: Json | None
-    output: Json | None
-    ended_at: int
-    """When the provider's job ended, in milliseconds since 1970 UTC: providers keep their records for a while only."""
+    """The adapter's own handle of the call that made it; None if it is not kept."""
+    handle_index: int
+    """Which of that call's videos it is."""
+    completed_at: int
+    """When it was finished, in milliseconds since 1970 UTC: providers keep their records for a while only."""
 
 
 @dataclass(frozen=True, slots=True)

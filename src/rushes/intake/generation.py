@@ -6,58 +6,49 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-from pydantic.config import JsonDict
+from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 from pydantic_core import PydanticCustomError
 
 from rushes.catalogue.params import lift_portable
 from rushes.catalogue.size import with_size
 from rushes.domain.fallbacks import MOST_FALLBACKS
 from rushes.domain.job_webhook import JobWebhook
-from rushes.domain.request import Role, VideoRequest
-from rushes.errors import FieldError, InvalidRequest
+from rushes.domain.options import (
+    LONGEST_METADATA_NAME,
+    LONGEST_METADATA_VALUE,
+    MOST_METADATA,
+    OPTIONS,
+)
+from rushes.domain.request import VideoRequest, VideoTask
+from rushes.errors import FieldError, InvalidRequest, UnsupportedOption
 from rushes.intake.body import refuse_unknown, shaped
-from rushes.jobs.new_job import Asked
+from rushes.jobs.new_job import Asked, Previous
 from rushes.media.inputs import GivenMedia
 from rushes.webhooks.message import MessageType
 
-LONGEST_PROMPT = 32_000
 
-NOT_EMPTY: JsonDict = {"minLength": 1}
-"""Said in the document alone: what refuses an empty one, further in, can say more."""
-
-MEDIA = "Base64, a data URL, an http(s) URL, or the reference of an upload."
-
-
-class GenerationBody(BaseModel):
-    """What POST /videos/generations takes. Null means not given."""
-
+class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    prompt: str = Field(min_length=1, max_length=LONGEST_PROMPT, description="What the video shows.")
-    model: str | None = Field(
-        None, json_schema_extra=NOT_EMPTY, description="`ID` or `provider/ID`; default `veo-3.0-generate-001`."
-    )
-    provider: str | None = Field(None, json_schema_extra=NOT_EMPTY, description="Provider name.")
-    aspect_ratio: str | None = Field(None, description="Such as `16:9`; the model's catalogue entry decides.")
-    resolution: str | None = Field(None, description="Such as `720p`; the model's catalogue entry decides.")
-    size: str | None = Field(
-        None,
-        json_schema_extra={"pattern": "^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$"},
-        description="Width and height, such as `1280x720`: ratio and resolution in one.",
-    )
-    duration: int | None = Field(None, ge=1, description="Seconds.")
-    n: int | None = Field(None, ge=1, le=10, description="Number of videos; default 1.")
+
+def _portable() -> type[_Strict]:
+    """What a request may say of the video, as a model: made from the table of options."""
+    fields: dict[str, Any] = {}
+    for option in OPTIONS:
+        is_required = option.name == "prompt"
+        kind = option.kind if is_required else option.kind | None
+        default = ... if is_required else None
+        fields[option.name] = (kind, Field(default, description=option.description, **option.bounds))
+    return create_model("PortableOptions", __base__=_Strict, **fields)
+
+
+PortableOptions: type[_Strict] = _portable()
+
+
+class GenerationBody(PortableOptions):  # type: ignore[misc,valid-type]  # made at run time, from one table
+    """What POST /videos/generations takes. Null means not given."""
+
     response_format: Literal["url", "b64_json"] | None = Field(None, description="How finished videos are answered.")
-    seed: int | None = Field(None, ge=0, le=2**32 - 1, description="Repeats a result where the model can.")
-    negative_prompt: str | None = Field(None, max_length=LONGEST_PROMPT, description="What to avoid.")
-    generate_audio: bool | None = Field(None, description="Whether the video has a sound track.")
-    person_generation: str | None = Field(None, description="Which people may be shown, where the model asks.")
-    input_image: str | None = Field(None, description="The opening shot. " + MEDIA)
-    last_frame: str | None = Field(None, description="The closing shot. " + MEDIA)
-    reference_image: str | None = Field(None, description="An image for style or subject. " + MEDIA)
-    reference_images: list[str] | None = Field(None, description="Several; `reference_image` counts as the first.")
-    video: str | None = Field(None, description="A video to extend. " + MEDIA)
     fallback_models: list[str] | None = Field(
         None,
         max_length=MOST_FALLBACKS,
@@ -73,6 +64,17 @@ class GenerationBody(BaseModel):
     byok_api_key: str | None = Field(
         None, repr=False, description="Your own key of the provider: used for this job alone, wiped when it ends."
     )
+
+    @field_validator("video_task", mode="before")
+    @classmethod
+    def _known_task(cls, task: object) -> object:
+        # Strict: from JSON a member of an enumeration comes as text.
+        return VideoTask(task) if isinstance(task, str) and task in list(VideoTask) else task
+
+    @field_validator("metadata")
+    @classmethod
+    def _small_metadata(cls, metadata: dict[str, str] | None) -> dict[str, str] | None:
+        return metadata if metadata is None else _checked_metadata(metadata)
 
     @field_validator("webhook_events", mode="before")
     @classmethod
@@ -107,16 +109,33 @@ def known_events(events: object) -> object:
 
 def given_media(body: GenerationBody) -> list[GivenMedia]:
     """The input files of a body, each with the name its errors use; references in the order given."""
-    single = (
-        (Role.INPUT_IMAGE, body.input_image),
-        (Role.LAST_FRAME, body.last_frame),
-        (Role.VIDEO, body.video),
-        (Role.REFERENCE_IMAGE, body.reference_image),
-    )
-    media = [GivenMedia(role, role.value, value) for role, value in single if value is not None]
-    for index, value in enumerate(body.reference_images or ()):
-        media.append(GivenMedia(Role.REFERENCE_IMAGE, f"reference_images.{index}", value))
+    media = []
+    for option in OPTIONS:
+        value = getattr(body, option.name)
+        if option.role is None or value is None:
+            continue
+        if isinstance(value, str):
+            media.append(GivenMedia(option.role, option.name, value))
+        else:
+            media += [GivenMedia(option.role, f"{option.name}.{index}", one) for index, one in enumerate(value)]
     return media
+
+
+def _checked_metadata(metadata: dict[str, str]) -> dict[str, str]:
+    if len(metadata) > MOST_METADATA:
+        raise PydanticCustomError("metadata", f"Must hold at most {MOST_METADATA} pairs, not {len(metadata)}")
+    for name, value in metadata.items():
+        if not 1 <= len(name) <= LONGEST_METADATA_NAME:
+            raise PydanticCustomError(
+                "metadata", f"Each name must have 1 to {LONGEST_METADATA_NAME} characters, not {len(name)}"
+            )
+        if len(value) > LONGEST_METADATA_VALUE:
+            raise PydanticCustomError(
+                "metadata",
+                "The value of '{name}' must have at most {most} characters, not {length}",
+                {"name": name, "most": LONGEST_METADATA_VALUE, "length": len(value)},
+            )
+    return metadata
 
 
 def asked_of(content: dict[str, Any], webhook_of: Callable[[str, Sequence[str] | None], JobWebhook]) -> Asked:
@@ -130,16 +149,9 @@ def asked_of(content: dict[str, Any], webhook_of: Callable[[str, Sequence[str] |
         content = {**lifted, "additional_params": rest}
     refuse_unknown(content, GenerationBody.model_fields)
     body = shaped(GenerationBody, content)
+    said = {option.attribute: getattr(body, option.name) for option in OPTIONS if option.attribute is not None}
     video = VideoRequest(
-        prompt=body.prompt,
-        aspect_ratio=body.aspect_ratio,
-        resolution=body.resolution,
-        duration_s=body.duration,
-        n=1 if body.n is None else body.n,
-        seed=body.seed,
-        negative_prompt=body.negative_prompt,
-        generate_audio=body.generate_audio,
-        person_generation=body.person_generation,
+        **{name: value for name, value in said.items() if value is not None},
         additional_params=body.additional_params or {},
     )
     if body.size is not None:
@@ -155,8 +167,25 @@ def asked_of(content: dict[str, Any], webhook_of: Callable[[str, Sequence[str] |
         media=tuple(given_media(body)),
         model=body.model,
         provider=body.provider,
+        previous=_previous(body),
+        user=body.user,
+        metadata=body.metadata or {},
         response_format=body.response_format or "url",
         byok_api_key=body.byok_api_key,
         fallback_models=tuple(body.fallback_models or ()),
         webhook=webhook,
     )
+
+
+def _previous(body: GenerationBody) -> Previous | None:
+    if body.previous_job_id is None:
+        if body.previous_index is not None:
+            raise _wrong("previous_index", "Needs a previous_job_id")
+        return None
+    if body.video is not None:
+        raise _wrong("previous_job_id", "Takes the place of video; give only one of the two")
+    return Previous(body.previous_job_id, body.previous_index or 0)
+
+
+def _wrong(field: str, message: str) -> UnsupportedOption:
+    return UnsupportedOption(f"{field}: {message}", field)

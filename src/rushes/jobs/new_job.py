@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from rushes.domain.fallbacks import NO_FALLBACKS, Fallback, Fallbacks
 from rushes.domain.job_webhook import JobWebhook
 from rushes.domain.request import VideoRequest
 from rushes.media.inputs import GivenMedia
 from rushes.money.costs import Reservation, reservation_for
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The finished job, and which of its videos, that a request takes as its `video`."""
+
+    job_id: str
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +35,12 @@ class Asked:
     asked_model: str | None = None
     """The model's name as the caller wrote it, to be shown again, where that is not `model` and `provider`."""
     source_job_id: str | None = None
-    """The job whose video this one is made from."""
+    """The job whose video this one is made from, where it was copied by the HTTP surface."""
+    previous: Previous | None = None
+    user: str | None = None
+    """The caller's own tag; never sent upstream."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """The caller's own pairs; never sent upstream."""
     webhook: JobWebhook | None = None
 
     def __repr__(self) -> str:
@@ -87,7 +101,9 @@ class NewJob:
             "byok": int(self.sealed_secret is not None),
             "fallbacks": self.fallbacks.to_json(),
             "asked_model": asked.asked_model,
-            "source_job_id": asked.source_job_id,
+            "source_job_id": asked.source_job_id if asked.previous is None else asked.previous.job_id,
+            "user_tag": asked.user,
+            "metadata": json.dumps(asked.metadata, ensure_ascii=False) if asked.metadata else None,
             "listener": None if asked.webhook is None else asked.webhook.to_json(),
             "request_id": self.request_id,
             "traceparent": self.traceparent,

@@ -19,7 +19,7 @@ ACCEPTED_COLUMNS = (
     "id", "account_id", "key_id", "state", "provider", "model", "served_provider", "served_model", "request",
     "response_format", "cost_usd", "usual_s", "warnings", "available_at", "deadline_at", "progress", "created_at",
     "surface", "credential", "byok", "fallbacks", "asked_model", "source_job_id", "listener", "request_id",
-    "traceparent", "reserved_microusd",
+    "traceparent", "reserved_microusd", "user_tag", "metadata",
 )  # fmt: skip
 """What a job has from its acceptance on."""
 
@@ -82,6 +82,8 @@ def job_from(row: Row) -> Job:
         source_job_id=row["source_job_id"],
         webhook=JobWebhook.from_json(row["listener"]),
         # A webhook's snapshot of a deleted job may be older than these columns.
+        user=row.get("user_tag"),
+        metadata={} if row.get("metadata") is None else from_json(row["metadata"]),
         request_id=row.get("request_id"),
         traceparent=row.get("traceparent"),
         abort_requested=row["abort_requested_at"] is not None,

@@ -16,10 +16,12 @@ from rushes.catalogue.wording import shown
 from rushes.clock import Clock
 from rushes.domain.fallbacks import Fallback, Fallbacks, pinned_options
 from rushes.domain.job import Job, Status
+from rushes.domain.request import InputMedia, Role
 from rushes.errors import FieldError, InvalidRequest
 from rushes.ids import new_id
 from rushes.jobs.idempotency import Once, Replay
 from rushes.jobs.new_job import Asked, NewJob
+from rushes.jobs.previous import Source, source_of
 from rushes.jobs.quote import UNKNOWN_PRICE, Quote, Quoted, cost_usd_of, quote_of
 from rushes.jobs.routing import ANIMATIC, Servers, Serving
 from rushes.jobs.search import Found, find_by_prompt
@@ -84,8 +86,8 @@ class JobService:
 
         Media are taken in last: nothing is decoded or fetched for a request that is refused anyway. Raises
         ModelNotFound, ProviderNotFound, UnsupportedOption, InvalidRequest, ModelRetired, NoCredentials,
-        SpendLimitReached, PriceUnknown, QueueFull, IdempotencyMismatch or what `Inputs.take` raises; no job is stored
-        then.
+        SpendLimitReached, PriceUnknown, QueueFull, IdempotencyMismatch, what `source_of` raises for the job that it
+        goes on from, or what `Inputs.take` raises; no job is stored then.
         """
         job_id = new_id("job")
         with self._tracing(job_id) as traceparent:
@@ -94,7 +96,8 @@ class JobService:
     async def _create(
         self, caller: Caller, asked: Asked, once: Once | None, job_id: str, traceparent: str | None
     ) -> Job | Replay:
-        plan = self._plan(caller, asked)
+        source = await self._source(caller, asked)
+        plan = self._plan(caller, asked, self._expected(asked, source))
         # The limits are kept where the job is stored; this only spares fetching media for nothing.
         await self._spending.check(
             caller.account_id,
@@ -103,8 +106,13 @@ class JobService:
             self._clock.now_ms(),
             unpriced_allowed=self._policy.unpriced_allowed,
         )
-        if asked.media:
+        if asked.media or source is not None:
             await self._store.check_room(caller.account_id, caller.key_id)
+            media = await self._inputs.take(caller.account_id, asked.media)
+            if source is not None:
+                media = (*media, await self._inputs.copy(caller.account_id, source.stored, Role.VIDEO))
+            # Now that lengths are known, they are checked and priced.
+            plan = self._plan(caller, asked, media)
         request_of = origin.current.get()
         new = NewJob(
             id=job_id,
@@ -113,7 +121,7 @@ class JobService:
             asked=asked,
             provider=plan.model.provider,
             model=plan.model.id,
-            request=replace(plan.serving.request, media=await self._inputs.take(caller.account_id, asked.media)),
+            request=replace(plan.serving.request, previous=None if source is None else source.previous),
             route=_route(plan.serving),
             hold_s=self._policy.test_hold_s if plan.serving.model.provider == ANIMATIC else self._policy.hold_s,
             sealed_secret=self._seal(plan.serving, job_id),
@@ -131,8 +139,9 @@ class JobService:
         """
         now_ms = self._clock.now_ms()
         limits = await self._spending.limits_of(caller.account_id, caller.key_id, now_ms)
+        source = await self._source(caller, asked)
         return quote_of(
-            self._plan(caller, asked).quoted,
+            self._plan(caller, asked, self._expected(asked, source)).quoted,
             limits=limits,
             now_ms=now_ms,
             unpriced_allowed=self._policy.unpriced_allowed,
@@ -172,10 +181,23 @@ class JobService:
         """Cancel a pending job; again is no error. Raises JobNotFound or NotCancellable."""
         return await self._store.cancel(caller.account_id, job_id)
 
-    def _plan(self, caller: Caller, asked: Asked) -> _Plan:
-        """Which models would run, each with the request as it would get it; no media are needed for that."""
+    async def _source(self, caller: Caller, asked: Asked) -> Source | None:
+        """The video that the request goes on from, if it does."""
+        if asked.previous is None:
+            return None
+        job, attempts = await self._store.source(caller.account_id, asked.previous.job_id)
+        return source_of(job, attempts, asked.previous.index, self._clock.now_ms())
+
+    @staticmethod
+    def _expected(asked: Asked, source: Source | None) -> tuple[InputMedia, ...]:
+        """What stands for the input files until they are taken in."""
+        given = tuple(item.expected() for item in asked.media)
+        return given if source is None else (*given, source.expected())
+
+    def _plan(self, caller: Caller, asked: Asked, media: tuple[InputMedia, ...]) -> _Plan:
+        """Which models would run, each with the request as it would get it."""
         model = choose(self._catalogue, asked.model, asked.provider)
-        expected = replace(asked.request, media=tuple(item.expected() for item in asked.media))
+        expected = replace(asked.request, media=media)
         test = caller.mode is Mode.TEST
         today = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).date()
         serving = self._servers.serve(model, expected, test=test, byok_api_key=asked.byok_api_key, today=today)

@@ -50,6 +50,8 @@ SELECT_REQUEST = "SELECT seq, id, created_at, request FROM jobs"
 
 JOBS_AMONG = SELECT_JOB + " WHERE account_id = :account_id AND id IN ({}) ORDER BY seq DESC"
 
+ATTEMPTS = "SELECT n, handle, outputs FROM attempts WHERE job_id = :job_id ORDER BY part"
+
 COUNT_JOBS = "SELECT status, jobs FROM job_counts WHERE account_id = :account_id"
 
 DELETE_JOB = "DELETE FROM jobs WHERE id = :id"
@@ -90,13 +92,14 @@ class Listing:
     status: Status | None = None
     model: str | None = None
     provider: str | None = None
+    user: str | None = None
     created_after_ms: int | None = None
     created_before_ms: int | None = None
 
     @property
     def counted(self) -> bool:
         """Whether the number of all matching jobs is kept: with no filter, or by status alone."""
-        given = (self.model, self.provider, self.created_after_ms, self.created_before_ms)
+        given = (self.model, self.provider, self.user, self.created_after_ms, self.created_before_ms)
         return all(value is None for value in given)
 
 
@@ -120,6 +123,8 @@ def _list_sql(selecting: str, listing: Listing) -> str:
         conditions.append("model = :model")
     if listing.provider is not None:
         conditions.append("provider = :provider")
+    if listing.user is not None:
+        conditions.append("user_tag = :user")
     if listing.created_after_ms is not None:
         conditions.append("created_at >= :created_after")
     if listing.created_before_ms is not None:
@@ -136,6 +141,7 @@ def _list_parameters(account_id: str, listing: Listing) -> dict[str, object]:
         "status": listing.status,
         "model": listing.model,
         "provider": listing.provider,
+        "user": listing.user,
         "created_after": listing.created_after_ms,
         "created_before": listing.created_before_ms,
         "limit": listing.limit,
@@ -226,6 +232,10 @@ class JobStore:
         if not rows:
             raise _no_such_job(job_id)
         return job_from(rows[0])
+
+    async def source(self, account_id: str, job_id: str) -> tuple[Job, Sequence[Row]]:
+        """A job of the account with its attempts in order, for a request that goes on from it. Raises JobNotFound."""
+        return await self.get(account_id, job_id), await self._database.read(ATTEMPTS, job_id=job_id)
 
     async def list(self, account_id: str, listing: Listing) -> Sequence[Job]:
         """The account's matching jobs, in the order that the listing says."""

@@ -80,15 +80,26 @@ class StoredInput:
     sha256: str
     size_bytes: int
     content_type: str
-    width: int
-    height: int
+    width: int | None
+    height: int | None
     duration_s: float | None
     keep_until: int
     """Milliseconds since 1970 UTC; a job that needs the file keeps it longer."""
 
     def media(self, role: Role) -> InputMedia:
         """The file as a request names it."""
-        return InputMedia(role, self.key, self.content_type, self.size_bytes, self.sha256)
+        is_video = self.content_type.startswith("video/")
+        return InputMedia(
+            role,
+            self.key,
+            self.content_type,
+            self.size_bytes,
+            self.sha256,
+            self.duration_s,
+            # An image's size is not part of a request: no limit and no price depends on it.
+            self.width if is_video else None,
+            self.height if is_video else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,11 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from rushes.domain.request import InputMedia, Role
+from rushes.domain.output import StoredVideo
+from rushes.domain.request import InputMedia, MediaKind, Role
 from rushes.errors import (
     BodyTooLarge,
+    FileExpired,
     MediaError,
     RushesError,
     UnusableInput,
@@ -26,18 +28,24 @@ from rushes.ids import ALPHABET, LENGTH, new_id
 from rushes.media.encoded import decode, decode_data_url, is_data_url, malformed
 from rushes.media.input_store import InputStore, StoredInput, quota_reached
 from rushes.media.inspection import Inspector
+from rushes.media.output_store import LARGEST_VIDEO_BYTES
 from rushes.media.remote import fetch
-from rushes.media.sniff import HEAD_BYTES, IMAGE_TYPES, VIDEO_TYPES, content_type_of, kind_of
+from rushes.media.sniff import AUDIO_TYPES, HEAD_BYTES, IMAGE_TYPES, VIDEO_TYPES, content_type_of, kind_of
 from rushes.media.storage import Storage
 from rushes.net.client import HttpClient
 
 MIB = 1024**2
 MOST_IMAGE_BYTES = 20 * MIB
 MOST_VIDEO_BYTES = 256 * MIB
+MOST_AUDIO_BYTES = 64 * MIB
 MOST_UPLOAD_BYTES = 512 * MIB
+KIND_OF_LIMIT = {MOST_IMAGE_BYTES: "an image", MOST_AUDIO_BYTES: "an audio file"}
 UPLOAD_S = 3600
 ARRIVAL_S = 2 * UPLOAD_S
 """A file that has not arrived by then never will: longer than any arrival is allowed to take."""
+
+ALL_TYPES = (*IMAGE_TYPES, *VIDEO_TYPES, *AUDIO_TYPES)
+TYPES_OF = {MediaKind.IMAGE: IMAGE_TYPES, MediaKind.VIDEO: VIDEO_TYPES, MediaKind.AUDIO: AUDIO_TYPES}
 
 UPLOAD_PREFIX = "upload"
 _REFERENCE = re.compile(rf"{UPLOAD_PREFIX}_[{ALPHABET}]{{{LENGTH}}}")
@@ -77,6 +85,11 @@ class _Wanted:
     field: str | None
     types: tuple[str, ...]
     most_video_bytes: int
+
+    @property
+    def is_audio(self) -> bool:
+        """Whether nothing but audio is taken."""
+        return self.types == AUDIO_TYPES
 
     def unusable(self, trouble: str) -> UnusableInput:
         return UnusableInput(f"{self.subject} {trouble}", self.field or "file")
@@ -123,15 +136,33 @@ class Inputs:
             raise _upload_too_large()
         if size_bytes is not None and await self._store.total_bytes(account_id) + size_bytes > self._terms.quota_bytes:
             raise quota_reached(self._terms.quota_bytes)
-        wanted = _Wanted("The file", None, (*IMAGE_TYPES, *VIDEO_TYPES), MOST_UPLOAD_BYTES)
+        wanted = _Wanted("The file", None, ALL_TYPES, MOST_UPLOAD_BYTES)
         return await self._keep(account_id, chunks, wanted, keep_s=self._terms.upload_s, within_s=UPLOAD_S)
+
+    async def copy(self, account_id: str, video: StoredVideo, role: Role) -> InputMedia:
+        """A finished video of ours as an input file, kept for as long as a job needs it.
+
+        Raises FileExpired if its bytes are gone, UnusableInput if it cannot be decoded, InputQuotaReached.
+        """
+        wanted = _Wanted(f"{role.field}: the video", role.field, VIDEO_TYPES, LARGEST_VIDEO_BYTES)
+        chunks = self._bytes_of(video)
+        stored = await self._keep(account_id, chunks, wanted, keep_s=self._terms.grace_s, within_s=UPLOAD_S)
+        return stored.media(role)
+
+    async def _bytes_of(self, video: StoredVideo) -> AsyncGenerator[bytes, None]:
+        try:
+            async with aclosing(self._storage.open(video.key)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except FileNotFoundError:
+            raise FileExpired("The video of the previous job is no longer kept") from None
 
     async def receive(self, account_id: str, chunks: AsyncGenerator[bytes, None], field: str) -> StoredInput:
         """Store a file that came as `field` of a request; it waits for that request's job as every input does.
 
         Raises UnusableInput naming `field`, InputQuotaReached and whatever `chunks` raises; nothing is left then.
         """
-        wanted = _Wanted(f"{field}: the file", field, (*IMAGE_TYPES, *VIDEO_TYPES), MOST_VIDEO_BYTES)
+        wanted = _Wanted(f"{field}: the file", field, ALL_TYPES, MOST_VIDEO_BYTES)
         return await self._keep(account_id, chunks, wanted, keep_s=self._terms.grace_s, within_s=UPLOAD_S)
 
     async def read(self, media: InputMedia) -> bytes:
@@ -150,7 +181,7 @@ class Inputs:
         return content.getvalue()
 
     async def _take_one(self, account_id: str, item: GivenMedia) -> InputMedia:
-        types = VIDEO_TYPES if item.role is Role.VIDEO else IMAGE_TYPES
+        types = TYPES_OF[item.role.kind]
         name, value = item.field, item.value
         if _LOOKS_LIKE_REFERENCE.fullmatch(value[: _URL_HEAD_CHARS * 2]):
             return (await self._refer(account_id, name, value, types)).media(item.role)
@@ -199,9 +230,11 @@ class Inputs:
             ):
                 file = await self._storage.put(key, checked, max_bytes=wanted.most_video_bytes)
             settled = await self._store.use_same(account_id, file.sha256, keep_s=keep_s)
+            if settled is not None and settled.content_type not in wanted.types:
+                raise wanted.unusable(f"is {settled.content_type}, {_takes(wanted.types)}")
             if settled is None:
                 async with self._storage.on_disk(key) as path:
-                    facts = await self._inspector.inspect(str(path), wanted.subject)
+                    facts = await self._inspector.inspect(str(path), wanted.subject, as_audio=wanted.is_audio)
                 settled = await self._store.settle(
                     input_id, account_id, file, facts, keep_s=keep_s, quota_bytes=self._terms.quota_bytes
                 )
@@ -255,15 +288,19 @@ async def _checked(chunks: AsyncGenerator[bytes, None], wanted: _Wanted) -> Asyn
         if size_bytes > most_bytes:
             if wanted.field is None and most_bytes == MOST_UPLOAD_BYTES:
                 raise _upload_too_large()
-            kind = "an image" if most_bytes == MOST_IMAGE_BYTES else "a video"
+            kind = KIND_OF_LIMIT.get(most_bytes, "a video")
             raise wanted.unusable(f"is larger than the {most_bytes // MIB} MiB that {kind} may have here")
         yield chunk
 
 
 def _most_bytes(head: bytes, wanted: _Wanted) -> int:
     content_type = content_type_of(head)
-    if content_type is None or content_type not in wanted.types:
+    # Several programs write M4A under the brand of a video: the decoder tells them apart.
+    is_taken = content_type in wanted.types or (wanted.is_audio and content_type in VIDEO_TYPES)
+    if not is_taken:
         raise wanted.unusable(f"is {kind_of(head)}, {_takes(wanted.types)}")
+    if wanted.is_audio or content_type in AUDIO_TYPES:
+        return MOST_AUDIO_BYTES
     return MOST_IMAGE_BYTES if content_type in IMAGE_TYPES else wanted.most_video_bytes
 
 

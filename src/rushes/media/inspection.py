@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from rushes.errors import OutputInvalid, UnusableInput
 from rushes.media.picture import probe_image
 from rushes.media.probe import probe_video
-from rushes.media.sniff import HEAD_BYTES, VIDEO_TYPES, content_type_of
+from rushes.media.sniff import AUDIO_TYPES, HEAD_BYTES, VIDEO_TYPES, content_type_of
+from rushes.media.sound import probe_audio
 from rushes.offload import Offload
 
 CODECS = ("h264", "hevc", "vp8", "vp9", "av1")
@@ -25,11 +26,11 @@ KILL_S = 30
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a usable input file is; `duration_s` of videos alone."""
+    """What a usable input file is: a size unless it is audio, a length unless it is an image."""
 
     content_type: str
-    width: int
-    height: int
+    width: int | None = None
+    height: int | None = None
     duration_s: float | None = None
 
 
@@ -40,9 +41,12 @@ class Inspector:
         self._child = Offload(1)
         self._turn = asyncio.Semaphore(1)
 
-    async def inspect(self, path: str, subject: str) -> Facts:
-        """The facts of an image or video that decodes; errors begin with `subject`. Raises UnusableInput."""
-        turn = asyncio.create_task(self._in_turn(path, subject))
+    async def inspect(self, path: str, subject: str, *, as_audio: bool = False) -> Facts:
+        """The facts of an image, video or audio file that decodes; errors begin with `subject`. Raises UnusableInput.
+
+        `as_audio` takes a file that begins like a video for audio.
+        """
+        turn = asyncio.create_task(self._in_turn(path, subject, as_audio=as_audio))
         try:
             # A child cannot be told that its caller has gone: the turn lasts until it is done, or it would be the
             # next file that is blamed for what this one does.
@@ -51,11 +55,11 @@ class Inspector:
             turn.add_done_callback(_overlook)
             raise
 
-    async def _in_turn(self, path: str, subject: str) -> Facts:
+    async def _in_turn(self, path: str, subject: str, *, as_audio: bool) -> Facts:
         async with self._turn:
             try:
                 async with asyncio.timeout(KILL_S):
-                    return await self._child.run(_inspect, path, subject)
+                    return await self._child.run(_inspect, path, subject, as_audio)
             except TimeoutError as exc:
                 self._child.close()
                 raise UnusableInput(f"{subject} takes too long to decode.") from exc
@@ -67,15 +71,18 @@ class Inspector:
         self._child.close()
 
 
-def _inspect(path: str, subject: str) -> Facts:
+def _inspect(path: str, subject: str, as_audio: bool) -> Facts:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY_BYTES, hard))
     signal.signal(signal.SIGALRM, _stop)
     signal.setitimer(signal.ITIMER_REAL, DECODE_S)
     try:
         with open(path, "rb") as file:
-            is_video = content_type_of(file.read(HEAD_BYTES)) in VIDEO_TYPES
-        return _inspect_video(path, subject) if is_video else _inspect_image(path, subject)
+            content_type = content_type_of(file.read(HEAD_BYTES))
+        if as_audio or content_type in AUDIO_TYPES:
+            audio = probe_audio(path, subject)
+            return Facts(audio.content_type, duration_s=audio.duration_s)
+        return _inspect_video(path, subject) if content_type in VIDEO_TYPES else _inspect_image(path, subject)
     except _TooLong as exc:
         raise UnusableInput(f"{subject} takes too long to decode.") from exc
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp")
 VIDEO_TYPES = ("video/mp4", "video/quicktime", "video/webm")
+AUDIO_TYPES = ("audio/wav", "audio/mpeg", "audio/mp4", "audio/aac", "audio/flac", "audio/ogg")
 
 UNKNOWN_TYPE = "application/octet-stream"
 
@@ -62,6 +63,12 @@ EXTENSIONS = {
     "video/mp4": ".mp4",
     "video/quicktime": ".mov",
     "video/webm": ".webm",
+    "audio/wav": ".wav",
+    "audio/mpeg": ".mp3",
+    "audio/mp4": ".m4a",
+    "audio/aac": ".aac",
+    "audio/flac": ".flac",
+    "audio/ogg": ".ogg",
 }
 
 
@@ -71,7 +78,7 @@ def extension_of(content_type: str) -> str:
 
 
 def content_type_of(head: bytes) -> str | None:
-    """One of IMAGE_TYPES or VIDEO_TYPES; None for everything else. `head` is how the file begins."""
+    """One of IMAGE_TYPES, VIDEO_TYPES or AUDIO_TYPES; None for everything else. `head` is how the file begins."""
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if head.startswith(b"\xff\xd8\xff"):
@@ -85,6 +92,27 @@ def content_type_of(head: bytes) -> str | None:
         return "video/quicktime"
     if head.startswith(_EBML) and b"webm" in head[:64]:
         return "video/webm"
+    return _audio_type_of(head)
+
+
+def _audio_type_of(head: bytes) -> str | None:
+    if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
+        return "audio/wav"
+    if head.startswith(b"fLaC"):
+        return "audio/flac"
+    if head.startswith(b"OggS"):
+        return "audio/ogg"
+    if head[4:8] == b"ftyp" and head[8:12] in _AUDIO_BRANDS:
+        return "audio/mp4"
+    if head.startswith(b"ID3"):
+        return "audio/mpeg"
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
+        # A frame of MPEG audio: its layer is 3 in MP3 (01), and always 00 in AAC's own stream (ADTS).
+        layer, version = head[1] & 0x06, head[1] & 0x18
+        if layer == 0x02 and version != 0x08:
+            return "audio/mpeg"
+        if layer == 0 and head[1] & 0xF0 == 0xF0:
+            return "audio/aac"
     return None
 
 

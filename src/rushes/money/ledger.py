@@ -188,6 +188,7 @@ async def book(
     if cost_microusd or unpriced:
         await add_cost(
             transaction,
+            job_id=owner.job_id,
             account_id=owner.account_id,
             accepted_at=owner.accepted_at,
             provider=owner.provider,

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from rushes.catalogue.price import to_usd
-from rushes.db.database import Database, Row, Transaction
+from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.domain.job import State
 
 DAY_MS = 86_400_000
@@ -28,6 +28,19 @@ ON CONFLICT (account_id, day, provider, model) DO UPDATE SET
     unpriced = usage_rollups.unpriced + excluded.unpriced,
     cost_microusd = usage_rollups.cost_microusd + excluded.cost_microusd
 """
+
+ADD_USER_USAGE = """
+INSERT INTO user_usage_rollups (account_id, day, user_tag, jobs, completed, failed, unpriced, cost_microusd)
+VALUES (:account_id, :day, :user_tag, :jobs, :completed, :failed, :unpriced, :cost_microusd)
+ON CONFLICT (account_id, day, user_tag) DO UPDATE SET
+    jobs = user_usage_rollups.jobs + excluded.jobs,
+    completed = user_usage_rollups.completed + excluded.completed,
+    failed = user_usage_rollups.failed + excluded.failed,
+    unpriced = user_usage_rollups.unpriced + excluded.unpriced,
+    cost_microusd = user_usage_rollups.cost_microusd + excluded.cost_microusd
+"""
+
+USER_OF_JOB = "SELECT user_tag FROM jobs WHERE id = :job_id"
 
 SUM_USAGE = """
 SELECT provider, model, SUM(jobs) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
@@ -46,7 +59,7 @@ GROUP BY provider, model ORDER BY provider, model
 _SUM_SPAN = """
 SELECT {group}, SUM(jobs) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
        SUM(unpriced) AS unpriced, SUM(cost_microusd) AS cost_microusd
-FROM usage_rollups WHERE account_id = :account_id AND day >= :first_day AND day <= :last_day
+FROM {table} WHERE account_id = :account_id AND day >= :first_day AND day <= :last_day
 GROUP BY {group} ORDER BY {group}
 """
 
@@ -57,9 +70,16 @@ class Grouping(StrEnum):
     DATE = "date"
     MODEL = "model"
     PROVIDER = "provider"
+    USER = "user"
+    """The caller's own tag; jobs without one are not counted."""
 
 
-_COLUMNS = {Grouping.DATE: "day", Grouping.MODEL: "provider, model", Grouping.PROVIDER: "provider"}
+_COLUMNS = {
+    Grouping.DATE: "day",
+    Grouping.MODEL: "provider, model",
+    Grouping.PROVIDER: "provider",
+    Grouping.USER: "user_tag",
+}
 
 
 USAGE_BY_DAY = """
@@ -132,7 +152,7 @@ class UsageStore:
     ) -> Sequence[tuple[str, Usage]]:
         """The usage of jobs accepted on these days (UTC), both included, by the group's name; empty groups left out."""
         rows = await self._database.read(
-            _SUM_SPAN.format(group=_COLUMNS[grouping]),
+            _SUM_SPAN.format(group=_COLUMNS[grouping], table=_table_of(grouping)),
             account_id=account_id,
             first_day=(first - EPOCH).days,
             last_day=(last - EPOCH).days,
@@ -162,12 +182,9 @@ async def count_usage(
 ) -> None:
     """Count a job's move to `state`, its acceptance or its end, once each, with what the ledger says that it cost."""
     completed = state is State.SUCCEEDED
-    await transaction.execute(
-        ADD_USAGE,
-        account_id=job["account_id"],
-        day=job["created_at"] // DAY_MS,
-        provider=job["provider"],
-        model=job["model"],
+    await _add(
+        transaction,
+        _Counted.of(job),
         jobs=int(state is State.QUEUED),
         completed=int(completed),
         failed=int(state.is_final and not completed),
@@ -179,6 +196,7 @@ async def count_usage(
 async def add_cost(
     transaction: Transaction,
     *,
+    job_id: str,
     account_id: str,
     accepted_at: int,
     provider: str,
@@ -186,35 +204,60 @@ async def add_cost(
     cost_microusd: int,
     unpriced: int,
 ) -> None:
-    """Add to what the account's jobs have cost, and to the number of those whose cost is not known; for the ledger."""
-    await transaction.execute(
-        ADD_USAGE,
-        account_id=account_id,
-        day=accepted_at // DAY_MS,
-        provider=provider,
-        model=model,
-        jobs=0,
-        completed=0,
-        failed=0,
-        unpriced=unpriced,
-        cost_microusd=cost_microusd,
-    )
+    """Add to what the account's jobs have cost, and to the number of those whose cost is not known; for the ledger.
+
+    What is settled after the job was deleted counts for no user: the tag is deleted with the job.
+    """
+    job = await fetch_one(transaction, USER_OF_JOB, job_id=job_id)
+    counted = _Counted(account_id, accepted_at // DAY_MS, provider, model, None if job is None else job["user_tag"])
+    await _add(transaction, counted, cost_microusd=cost_microusd, unpriced=unpriced)
 
 
 async def count_recovery(transaction: Transaction, job: Row) -> None:
     """Take back that a job which an operator recovered had been counted as failed."""
-    await transaction.execute(
-        ADD_USAGE,
-        account_id=job["account_id"],
-        day=job["created_at"] // DAY_MS,
-        provider=job["provider"],
-        model=job["model"],
-        jobs=0,
-        completed=0,
-        failed=-1,
-        unpriced=0,
-        cost_microusd=0,
-    )
+    await _add(transaction, _Counted.of(job), failed=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Where a job counts."""
+
+    account_id: str
+    day: int
+    provider: str
+    model: str
+    user: str | None
+
+    @classmethod
+    def of(cls, job: Row) -> _Counted:
+        return cls(job["account_id"], job["created_at"] // DAY_MS, job["provider"], job["model"], job["user_tag"])
+
+
+async def _add(
+    transaction: Transaction,
+    counted: _Counted,
+    *,
+    jobs: int = 0,
+    completed: int = 0,
+    failed: int = 0,
+    unpriced: int = 0,
+    cost_microusd: int = 0,
+) -> None:
+    changes = {
+        "jobs": jobs,
+        "completed": completed,
+        "failed": failed,
+        "unpriced": unpriced,
+        "cost_microusd": cost_microusd,
+    }
+    owner = {"account_id": counted.account_id, "day": counted.day}
+    await transaction.execute(ADD_USAGE, **owner, provider=counted.provider, model=counted.model, **changes)
+    if counted.user is not None:
+        await transaction.execute(ADD_USER_USAGE, **owner, user_tag=counted.user, **changes)
+
+
+def _table_of(grouping: Grouping) -> str:
+    return "user_usage_rollups" if grouping is Grouping.USER else "usage_rollups"
 
 
 def _name_of(row: Row, grouping: Grouping) -> str:
@@ -225,6 +268,8 @@ def _name_of(row: Row, grouping: Grouping) -> str:
             return f"{row['provider']}/{row['model']}"
         case Grouping.PROVIDER:
             return str(row["provider"])
+        case Grouping.USER:
+            return str(row["user_tag"])
 
 
 def _usage(row: Row) -> Usage:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -11,6 +11,8 @@ from starlette.requests import HTTPConnection
 
 from rushes.catalogue.price import to_usd
 from rushes.domain.job import Job, State, Status
+from rushes.domain.options import OPTIONS
+from rushes.domain.request import InputMedia
 from rushes.views.signed_links import Links
 from rushes.views.times import rfc3339, rfc3339_or_none
 
@@ -92,6 +94,8 @@ class JobView:
     usage: Usage
     warnings: list[str]
     request: Annotated[dict[str, Any], Field(description="The accepted options, defaults filled in.")]
+    user: Annotated[str | None, Field(description="The caller's own tag.")] = None
+    metadata: Annotated[dict[str, str], Field(description="The caller's own pairs.")] = field(default_factory=dict)
 
 
 def view_of(
@@ -129,6 +133,8 @@ def view_of(
         usage=usage(job),
         warnings=list(job.warnings),
         request=accepted_options(job),
+        user=job.user,
+        metadata=dict(job.metadata),
     )
 
 
@@ -146,29 +152,34 @@ def accepted_options(job: Job) -> dict[str, Any]:
     """The options as the model got them, without media bytes and keys."""
     request = job.request
     options: dict[str, Any] = {
-        "prompt": request.prompt,
+        option.name: getattr(request, option.attribute) for option in OPTIONS if option.attribute is not None
+    }
+    options |= {
         "model": job.model,
         "provider": job.provider,
-        "aspect_ratio": request.aspect_ratio,
-        "resolution": request.resolution,
-        "duration": request.duration_s,
-        "n": request.n,
         "response_format": job.response_format,
-        "seed": request.seed,
-        "negative_prompt": request.negative_prompt,
-        "generate_audio": request.generate_audio,
-        "person_generation": request.person_generation,
-        "media": [
-            {"role": item.role, "content_type": item.content_type, "size_bytes": item.size_bytes, "sha256": item.sha256}
-            for item in request.media
-        ]
-        or None,
+        "media": [_file(item) for item in request.media] or None,
+        "previous_job_id": None if request.previous is None else request.previous.job_id,
+        "previous_index": None if request.previous is None else request.previous.index,
+        "user": job.user,
+        "metadata": dict(job.metadata) or None,
         "webhook_url": None if job.webhook is None else job.webhook.shown_url,
         "webhook_events": None if job.webhook is None or job.webhook.events is None else list(job.webhook.events),
         "fallback_models": [fallback.name for fallback in job.fallbacks.models] or None,
         "additional_params": dict(request.additional_params),
     }
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _file(item: InputMedia) -> dict[str, Any]:
+    content = {
+        "role": item.role,
+        "content_type": item.content_type,
+        "size_bytes": item.size_bytes,
+        "sha256": item.sha256,
+        "duration": item.duration_s,
+    }
+    return {name: value for name, value in content.items() if value is not None}
 
 
 def _result(

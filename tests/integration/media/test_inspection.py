@@ -132,15 +132,15 @@ def test_a_decoder_is_asked_to_stop_before_it_is_killed(tmp_path: Path, monkeypa
     limits = resource.getrlimit(resource.RLIMIT_DATA)
     try:
         with pytest.raises(UnusableInput, match="too long"):
-            inspection._inspect(stored(tmp_path, image()), "The file")
+            inspection._inspect(stored(tmp_path, image()), "The file", False)
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, limits)
 
 
-def _die(path: str, subject: str) -> Facts:
+def _die(path: str, subject: str, as_audio: bool) -> Facts:
     os._exit(9)
 
 
-def _hang(path: str, subject: str) -> Facts:
+def _hang(path: str, subject: str, as_audio: bool = False) -> Facts:
     while True:
         pass

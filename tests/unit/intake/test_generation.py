@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rushes.domain.job_webhook import JobWebhook
-from rushes.intake.generation import LONGEST_PROMPT, GenerationBody, asked_of
+from rushes.domain.options import LONGEST_PROMPT
+from rushes.intake.generation import GenerationBody, asked_of
 
 
 @pytest.mark.parametrize("prompt", ["", " ", "\n\t", "\u00a0\u3000", "x" * (LONGEST_PROMPT + 1)])

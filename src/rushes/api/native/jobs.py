@@ -27,7 +27,7 @@ from rushes.views.job import JobView, view_of
 router = APIRouter()
 
 LIST_PARAMETERS = (
-    "limit", "skip", "cursor", "status", "model", "provider", "created_after", "created_before"
+    "limit", "skip", "cursor", "status", "model", "provider", "user", "created_after", "created_before"
 )  # fmt: skip
 FARTHEST_SKIP = 10_000_000
 
@@ -99,6 +99,7 @@ async def list_jobs(
     status: Annotated[Status | None, Query(description="Only jobs in this status.")] = None,
     model: Annotated[str | None, Query(description="Only jobs that asked for this model id.")] = None,
     provider: Annotated[str | None, Query(description="Only jobs of this provider.")] = None,
+    user: Annotated[str | None, Query(description="Only jobs with this `user` tag.")] = None,
     created_after: Annotated[Moment | None, Query(description="Created at this time or later.")] = None,
     created_before: Annotated[Moment | None, Query(description="Created before this time.")] = None,
 ) -> Response:
@@ -111,6 +112,7 @@ async def list_jobs(
         status=status,
         model=None if model is None else model.removeprefix(f"{provider or ''}/"),
         provider=provider,
+        user=user,
         created_after_ms=milliseconds(created_after),
         created_before_ms=milliseconds(created_before),
     )

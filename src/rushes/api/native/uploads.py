@@ -45,15 +45,15 @@ BODY_SCHEMA: dict[str, Any] = {
 
 
 class Upload(BaseModel):
-    """A stored file. `content_type` is what its bytes say; `duration` is null for an image."""
+    """A stored file. `content_type` is what its bytes say; an image has no `duration`, audio no size."""
 
     upload_id: str
     reference: str = Field(description="What to give as input_image, last_frame, reference_image or video.")
     content_type: str
     size_bytes: int
     sha256: str
-    width: int
-    height: int
+    width: int | None
+    height: int | None
     duration: float | None
     expires_at: str
 

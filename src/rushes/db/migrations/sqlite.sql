@@ -54,7 +54,7 @@ CREATE TABLE jobs (
 	created_at BIGINT NOT NULL, 
 	started_at BIGINT, 
 	completed_at BIGINT, 
-	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, listener TEXT, abort_requested_at BIGINT, reserved_microusd BIGINT DEFAULT '0' NOT NULL, spent_microusd BIGINT, request_id TEXT, traceparent TEXT, turn BIGINT DEFAULT '0' NOT NULL, held INTEGER DEFAULT '0' NOT NULL, trouble_code TEXT, trouble TEXT, trouble_at BIGINT, 
+	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, listener TEXT, abort_requested_at BIGINT, reserved_microusd BIGINT DEFAULT '0' NOT NULL, spent_microusd BIGINT, request_id TEXT, traceparent TEXT, turn BIGINT DEFAULT '0' NOT NULL, held INTEGER DEFAULT '0' NOT NULL, trouble_code TEXT, trouble TEXT, trouble_at BIGINT, user_tag TEXT, metadata TEXT, 
 	PRIMARY KEY (seq), 
 	UNIQUE (id)
 );
@@ -334,5 +334,17 @@ CREATE TABLE sign_in_links (
 	PRIMARY KEY (hash)
 );
 CREATE INDEX sign_in_links_by_expiry ON sign_in_links (expires_at);
+CREATE INDEX jobs_by_account_user ON jobs (account_id, user_tag, seq) WHERE user_tag IS NOT NULL;
+CREATE TABLE user_usage_rollups (
+	account_id TEXT NOT NULL, 
+	day BIGINT NOT NULL, 
+	user_tag TEXT NOT NULL, 
+	jobs BIGINT NOT NULL, 
+	completed BIGINT NOT NULL, 
+	failed BIGINT NOT NULL, 
+	unpriced BIGINT NOT NULL, 
+	cost_microusd BIGINT NOT NULL, 
+	PRIMARY KEY (account_id, day, user_tag)
+);
 INSERT INTO schema_floor (version) VALUES ('0014');
-INSERT INTO alembic_version (version_num) VALUES ('0016');
+INSERT INTO alembic_version (version_num) VALUES ('0017');
