@@ -13,8 +13,8 @@ from rushes.db.database import Database
 from rushes.db.postgres import PostgresDatabase
 from rushes.db.sqlite import SqliteDatabase
 from rushes.domain.job import Job
-from rushes.engine.claims import LeaseStore
-from rushes.engine.job_record import Claimed
+from rushes.engine.claims import ClaimStore
+from rushes.engine.job_record import Claim
 from rushes.jobs.store import JobStore
 from tests.fixtures.clocks import ManualClock
 from tests.fixtures.databases import fresh_sqlite
@@ -122,17 +122,17 @@ class Desk:
         """The callers' half."""
         return JobStore(self.harness.database)
 
-    def leases(self, worker_id: str = "worker_1") -> LeaseStore:
+    def leases(self, worker_id: str = "worker_1") -> ClaimStore:
         """One worker's half."""
-        return LeaseStore(self.harness.database, worker_id)
+        return ClaimStore(self.harness.database, worker_id)
 
-    async def claim(self, most: int = 100, worker_id: str = "worker_1") -> dict[str, Claimed]:
+    async def claim(self, most: int = 100, worker_id: str = "worker_1") -> dict[str, Claim]:
         """What a living worker can claim now, by the job's id."""
         leases = self.leases(worker_id)
         await leases.beat(LEASE_S)
         return {claimed.job.id: claimed for claimed in await leases.claim(most)}
 
-    async def claim_one(self, worker_id: str = "worker_1") -> Claimed:
+    async def claim_one(self, worker_id: str = "worker_1") -> Claim:
         """The only job that can be claimed."""
         (claimed,) = (await self.claim(worker_id=worker_id)).values()
         return claimed

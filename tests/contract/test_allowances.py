@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from rushes.accounts.limits import LimitName, Limits, LimitStore
 from rushes.domain.job import Problem, State
-from rushes.engine.claims import LeaseStore
-from rushes.engine.job_record import Claimed
+from rushes.domain.progress import Submission
+from rushes.engine.claims import ClaimStore
+from rushes.engine.job_record import Claim
 from rushes.errors import QueueFull
 from rushes.jobs.admission import Allowances
 from rushes.jobs.store import JobStore
@@ -58,7 +59,7 @@ async def test_a_key_may_have_fewer_pending_jobs_than_its_account(desk: Desk) ->
 async def test_a_job_that_was_begun_is_not_pending_any_more(desk: Desk) -> None:
     await limit(desk, LimitName.QUEUED_JOBS, 1)
     await desk.jobs.create(new_job(1))
-    await desk.leases().intend(await desk.claim_one(), attempt_id="att_1", part=0, n=1)
+    await desk.leases().record(await desk.claim_one()).intend(attempt_id="att_1", part=0, n=1)
     await desk.jobs.create(new_job(2))
 
 
@@ -77,7 +78,7 @@ async def test_an_account_without_room_holds_up_nobody_behind_it(desk: Desk) -> 
     await desk.jobs.create(new_job("other", account_id="acct_2"))
     assert await ids_claimed(desk, most=10) == ["job_0", "job_1", "job_other"]
     assert await ids_claimed(desk, most=10) == []
-    assert await desk.leases().next_available_at() is None
+    assert await desk.leases().next_available_s() is None
 
 
 async def test_a_key_without_room_leaves_its_accounts_room_to_others(desk: Desk) -> None:
@@ -90,16 +91,16 @@ async def test_a_key_without_room_leaves_its_accounts_room_to_others(desk: Desk)
 
 
 async def test_room_comes_back_when_a_video_is_finished_at_the_provider(desk: Desk) -> None:
-    leases = LeaseStore(desk.harness.database, "worker_1", jobs_in_flight=1)
+    leases = ClaimStore(desk.harness.database, "worker_1", jobs_in_flight=1)
     await leases.beat(LEASE_S)
     for number in (1, 2):
         await desk.jobs.create(new_job(number))
     (first,) = await leases.claim(10)
     assert list(await leases.claim(10)) == []
-    await leases.intend(first, attempt_id="att_1", part=0, n=1)
-    await leases.accept(first, "att_1", {}, None)
+    await leases.record(first).intend(attempt_id="att_1", part=0, n=1)
+    await leases.record(first).accept("att_1", Submission({}))
     assert list(await leases.claim(10)) == []
-    await leases.begin_storing(first)
+    await leases.record(first).begin_storing()
     assert [one.job.id for one in await leases.claim(10)] == ["job_2"]
 
 
@@ -109,7 +110,7 @@ async def test_what_remains_is_the_least_of_what_account_and_key_leave(desk: Des
     await limit(desk, LimitName.JOBS_IN_FLIGHT, 4)
     await limit(desk, LimitName.JOBS_IN_FLIGHT, 3, key_id="key_1")
     await desk.jobs.create(new_job(0))
-    await desk.leases().intend(await desk.claim_one(), attempt_id="att_1", part=0, n=1)
+    await desk.leases().record(await desk.claim_one()).intend(attempt_id="att_1", part=0, n=1)
     for number in (1, 2):
         await desk.jobs.create(new_job(number))
     assert await allowances.remaining(ACCOUNT, "key_1") == Limits(jobs_in_flight=2, queued_jobs=7)
@@ -146,7 +147,7 @@ def test_nobody_has_more_in_flight_than_may_be_and_no_room_is_left_unused(
         leases = desk.leases()
         await leases.beat(LEASE_S)
         waiting: dict[str, Any] = {}
-        running: dict[str, Claimed] = {}
+        running: dict[str, Claim] = {}
 
         def has_room(job: Any) -> bool:
             mine = [one.job for one in running.values()]
@@ -156,7 +157,7 @@ def test_nobody_has_more_in_flight_than_may_be_and_no_room_is_left_unused(
             return (
                 accounts[job.account_id] < of_account.get(job.account_id, 99)
                 and keys[job.account_id, job.key_id] < of_key.get((job.account_id, job.key_id), 99)
-                and lanes[job.lane] < (LANES[job.lane] or 99)
+                and lanes[job.route.lane] < (LANES[job.route.lane] or 99)
             )
 
         for number, (step, *what) in enumerate(steps):
@@ -183,7 +184,7 @@ def test_nobody_has_more_in_flight_than_may_be_and_no_room_is_left_unused(
                 one = list(running.values())[what[0] % len(running)]
                 del running[one.job.id]
                 if step == "end":
-                    await leases.fail(one, State.FAILED, PROBLEM)
+                    await leases.record(one).fail(State.FAILED, PROBLEM)
                 else:
                     await leases.put_back(one)
                     waiting[one.job.id] = new_job(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rushes.domain.job import Problem, State
 from rushes.engine import claims
-from rushes.engine.job_record import Claimed
+from rushes.engine.job_record import Claim
 from tests.contract.database_harness import HARNESSES, LEASE_S, Desk, Harness, play_on
 from tests.fixtures.new_jobs import new_job
 
@@ -36,7 +36,7 @@ async def order_of_begins(desk: Desk, jobs: int) -> list[str]:
     for _ in range(jobs):
         (one,) = await store.claim(1)
         accounts.append(one.job.account_id)
-        await store.fail(one, State.FAILED, PROBLEM)
+        await store.record(one).fail(State.FAILED, PROBLEM)
     return accounts
 
 
@@ -112,7 +112,7 @@ async def test_lanes_without_jobs_are_forgotten_and_others_are_not(desk: Desk) -
     for lane in ("over", "waiting", "running"):
         await fill(desk, "a", 1, lane=lane)
     claimed = await desk.claim()
-    await desk.leases().fail(claimed["job_a0_over"], State.FAILED, PROBLEM)
+    await desk.leases().record(claimed["job_a0_over"]).fail(State.FAILED, PROBLEM)
     await desk.leases().put_back(claimed["job_a0_waiting"])
     assert await desk.leases().forget_idle_lanes(10) == 1
     assert await desk.leases().forget_idle_lanes(10) == 0
@@ -139,7 +139,7 @@ class Queues:
 
     def __init__(self) -> None:
         self.waiting: dict[str, dict[str, list[str]]] = {lane: defaultdict(list) for lane in LANES}
-        self.running: list[Claimed] = []
+        self.running: list[Claim] = []
         self.began: dict[tuple[str, str], Counter[str]] = {}
 
     def enter(self, lane: str, account_id: str, job_id: str) -> None:
@@ -156,7 +156,7 @@ class Queues:
     def ready(self, lane: str) -> int:
         return min(sum(map(len, self.waiting[lane].values())), self.free(lane))
 
-    def claim(self, claimed: Sequence[Claimed], most: int) -> None:
+    def claim(self, claimed: Sequence[Claim], most: int) -> None:
         for one in claimed:
             lane, account_id = one.lane, one.job.account_id
             assert self.free(lane) > 0
@@ -210,10 +210,10 @@ def test_no_account_begins_two_jobs_more_than_another_that_waits_and_no_lane_two
                     queues.claim(claimed, 1)
                     for one in claimed:
                         queues.running.remove(one)
-                        await store.fail(one, State.FAILED, PROBLEM)
+                        await store.record(one).fail(State.FAILED, PROBLEM)
             elif step == "end" and queues.running:
                 one = queues.running.pop(what[0] % len(queues.running))
-                await store.fail(one, State.FAILED, PROBLEM)
+                await store.record(one).fail(State.FAILED, PROBLEM)
             elif step == "cancel" and (waiting := queues.all_waiting()):
                 lane, account_id, job_id = waiting[what[0] % len(waiting)]
                 await desk.jobs.cancel(account_id, job_id)

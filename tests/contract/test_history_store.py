@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rushes.domain.job import AttemptState, State
+from rushes.domain.progress import Submission
 from rushes.errors import JobNotFound
 from rushes.jobs.events.store import MARKS_AT_ONCE, HistoryStore
 from tests.contract.database_harness import Desk
@@ -22,7 +23,7 @@ async def moved(desk: Desk) -> None:
     await desk.jobs.create(new_job(1))
     claimed = await desk.claim_one()
     await desk.jobs.create(new_job(2))
-    await desk.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
+    await desk.leases().record(claimed).intend(attempt_id="att_1", part=0, n=1)
 
 
 async def test_a_look_is_the_job_and_its_own_last_event(desk: Desk) -> None:
@@ -67,11 +68,11 @@ async def test_a_mark_changes_with_every_move_and_report_and_with_nothing_else(d
     assert await history.marks(["job_1"]) == seen[-1]
     leases = desk.leases()
     for step in (
-        leases.intend(claimed, attempt_id="att_1", part=0, n=1),
-        leases.report(claimed, 40),
-        leases.accept(claimed, "att_1", {}, None),
-        leases.begin_storing(claimed),
-        leases.succeed(claimed, [stored_video()], "stored"),
+        leases.record(claimed).intend(attempt_id="att_1", part=0, n=1),
+        leases.record(claimed).report(40),
+        leases.record(claimed).accept("att_1", Submission({})),
+        leases.record(claimed).begin_storing(),
+        leases.record(claimed).succeed([stored_video()], "stored"),
     ):
         await step
         marks = await history.marks(["job_1"])

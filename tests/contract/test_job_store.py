@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rushes.domain.job import Problem, State, Status
+from rushes.domain.progress import Submission
 from rushes.domain.request import VideoRequest
 from rushes.errors import JobNotFound, LeaseLost, NotCancellable
 from rushes.jobs.store import Listing
@@ -166,11 +167,11 @@ async def test_counts_follow_every_move(desk: Desk) -> None:
     await desk.jobs.cancel(ACCOUNT, "job_0")
     claimed = await desk.claim()
     for number in (1, 2, 3):
-        await desk.leases().intend(claimed[f"job_{number}"], attempt_id=f"att_{number}", part=0, n=1)
-    await desk.leases().accept(claimed["job_2"], "att_2", {}, None)
-    await desk.leases().begin_storing(claimed["job_2"])
-    await desk.leases().succeed(claimed["job_2"], [stored_video()], "stored")
-    await desk.leases().fail(claimed["job_3"], State.FAILED, Problem("provider_rejected", "It broke"))
+        await desk.leases().record(claimed[f"job_{number}"]).intend(attempt_id=f"att_{number}", part=0, n=1)
+    await desk.leases().record(claimed["job_2"]).accept("att_2", Submission({}))
+    await desk.leases().record(claimed["job_2"]).begin_storing()
+    await desk.leases().record(claimed["job_2"]).succeed([stored_video()], "stored")
+    await desk.leases().record(claimed["job_3"]).fail(State.FAILED, Problem("provider_rejected", "It broke"))
     counts = {status: await desk.jobs.count(ACCOUNT, status) for status in Status}
     assert counts == {Status.PENDING: 1, Status.IN_PROGRESS: 1, Status.COMPLETED: 1, Status.FAILED: 2}
     assert await desk.jobs.count(ACCOUNT) == 5
@@ -229,7 +230,7 @@ async def test_a_claimed_job_can_be_cancelled_until_the_intent_is_recorded(desk:
     claimed = await desk.claim_one()
     await desk.jobs.cancel(ACCOUNT, "job_1")
     with pytest.raises(LeaseLost):
-        await desk.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
+        await desk.leases().record(claimed).intend(attempt_id="att_1", part=0, n=1)
     await desk.check_books()
     await desk.jobs.create(new_job(2, lane_capacity=1))
     assert list(await desk.claim()) == ["job_2"]
@@ -238,7 +239,7 @@ async def test_a_claimed_job_can_be_cancelled_until_the_intent_is_recorded(desk:
 async def test_after_the_intent_cancelling_says_what_the_job_is(desk: Desk) -> None:
     await desk.jobs.create(new_job())
     claimed = await desk.claim_one()
-    await desk.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
+    await desk.leases().record(claimed).intend(attempt_id="att_1", part=0, n=1)
     before = await desk.everything()
     with pytest.raises(NotCancellable, match="'job_1' is in_progress"):
         await desk.jobs.cancel(ACCOUNT, "job_1")
@@ -253,7 +254,7 @@ async def test_of_a_cancel_and_an_intent_at_once_exactly_one_wins(desk: Desk) ->
     for number, (job_id, one) in enumerate(claimed.items()):
         race = [
             desk.jobs.cancel(ACCOUNT, job_id),
-            desk.leases().intend(one, attempt_id=f"att_{job_id}", part=0, n=1),
+            desk.leases().record(one).intend(attempt_id=f"att_{job_id}", part=0, n=1),
         ]
         calls += race if number % 2 else reversed(race)
     outcomes = await together(*calls)
@@ -272,7 +273,10 @@ async def test_of_a_cancel_and_a_worker_at_once_exactly_one_wins(desk: Desk) -> 
     async def work() -> None:
         while claimed := await desk.claim(7):
             await together(
-                *(desk.leases().intend(one, attempt_id=f"att_{job_id}", part=0, n=1) for job_id, one in claimed.items())
+                *(
+                    desk.leases().record(one).intend(attempt_id=f"att_{job_id}", part=0, n=1)
+                    for job_id, one in claimed.items()
+                )
             )
 
     cancels = [desk.jobs.cancel(ACCOUNT, f"job_{number}") for number in reversed(range(jobs))]

@@ -25,7 +25,8 @@ from hypothesis.stateful import (
 
 from rushes.domain.fallbacks import Fallbacks
 from rushes.domain.job import MOVES, Problem, State
-from rushes.engine.job_record import Claimed
+from rushes.domain.progress import Submission
+from rushes.engine.job_record import Claim
 from rushes.errors import LeaseLost, NotAbortable, NotCancellable
 from rushes.jobs.store import Listing
 from rushes.operations.abort import AbortStore
@@ -60,7 +61,7 @@ class Life:
         self.fallbacks_used = 0
         self.progress = 0
         self.to_abort = False
-        self.claim: Claimed | None = None
+        self.claim: Claim | None = None
         self.worker_id: str | None = None
 
     @property
@@ -108,7 +109,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         shutil.rmtree(self.directory)
 
     @initialize(target=claims)
-    def workers_start(self) -> MultipleResults[Claimed]:
+    def workers_start(self) -> MultipleResults[Claim]:
         """Begin in the middle of things, so that few steps lead far."""
         for worker_id in WORKERS:
             self.beat(worker_id)
@@ -177,7 +178,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         self.alive.add(worker_id)
 
     @rule(target=claims, worker_id=st.sampled_from(WORKERS), most=st.integers(1, 4))
-    def claim(self, worker_id: str, most: int) -> MultipleResults[Claimed]:
+    def claim(self, worker_id: str, most: int) -> MultipleResults[Claim]:
         claimed = list(self.wait_for(self.desk.leases(worker_id).claim(most)))
         assert len(claimed) <= most
         assert worker_id in self.alive or not claimed
@@ -199,19 +200,19 @@ class JobStoreMachine(RuleBasedStateMachine):
         return multiple(*sorted(claimed, key=lambda one: one.job.id))
 
     @rule(one=claims, steps=st.integers(1, 8), data=st.data())
-    def work(self, one: Claimed, steps: int, data: st.DataObject) -> None:
+    def work(self, one: Claim, steps: int, data: st.DataObject) -> None:
         for _ in range(steps):
             self.work_a_step(one, data)
             self.the_books_are_right()
 
-    def work_a_step(self, one: Claimed, data: st.DataObject) -> None:
+    def work_a_step(self, one: Claim, data: st.DataObject) -> None:
         life = self.lives[one.job.id]
         names = sorted(self.steps(life))
         # Ends are drawn less often, or few lives would get far.
         onward = [name for name in names if name not in ENDS]
         self.do(one, data.draw(st.sampled_from(onward * 4 + names), label="step"))
 
-    def do(self, one: Claimed, step: str) -> None:
+    def do(self, one: Claim, step: str) -> None:
         life = self.lives[one.job.id]
         write, change = self.steps(life)[step]
         try:
@@ -268,35 +269,38 @@ class JobStoreMachine(RuleBasedStateMachine):
 
         steps: dict[str, tuple[Any, Any]] = {
             "report": (
-                lambda one: leases.report(one, percent),
+                lambda one: leases.record(one).report(percent),
                 lambda: setattr(life, "progress", max(life.progress, percent)),
             ),
-            "begin_storing": (leases.begin_storing, begin_storing),
+            "begin_storing": (lambda one: leases.record(one).begin_storing(), begin_storing),
             "put_back": (leases.put_back, life.release),
             "succeed": (
-                lambda one: leases.succeed(one, [stored_video()], "stored"),
+                lambda one: leases.record(one).succeed([stored_video()], "stored"),
                 lambda: life.move(State.SUCCEEDED),
             ),
-            "fail": (lambda one: leases.fail(one, State.FAILED, PROBLEM), lambda: life.move(State.FAILED)),
-            "expire": (lambda one: leases.fail(one, State.EXPIRED, PROBLEM), lambda: life.move(State.EXPIRED)),
+            "fail": (lambda one: leases.record(one).fail(State.FAILED, PROBLEM), lambda: life.move(State.FAILED)),
+            "expire": (lambda one: leases.record(one).fail(State.EXPIRED, PROBLEM), lambda: life.move(State.EXPIRED)),
         }
         if number < 3 and life.state in BEFORE_STORING and not intents:
             part = self.next_part(life)
-            steps["intend"] = (lambda one: leases.intend(one, attempt_id=new_id, part=part, n=1), intend)
+            steps["intend"] = (lambda one: leases.record(one).intend(attempt_id=new_id, part=part, n=1), intend)
         if intents:
-            steps["accept"] = (lambda one: leases.accept(one, intents[0], {"name": "a"}, None), accept)
-            steps["withdraw"] = (lambda one: leases.withdraw(one, intents[0]), lambda: life.attempts.pop(intents[0]))
+            steps["accept"] = (lambda one: leases.record(one).accept(intents[0], Submission({"name": "a"})), accept)
+            steps["withdraw"] = (
+                lambda one: leases.record(one).withdraw(intents[0]),
+                lambda: life.attempts.pop(intents[0]),
+            )
         if accepted:
             steps["keep"] = (
-                lambda one: leases.keep(one, accepted[0], [stored_video()]),
+                lambda one: leases.record(one).keep(accepted[0], [stored_video()]),
                 lambda: life.attempts.update({accepted[0]: "stored"}),
             )
         if life.fallbacks_used < len(FALLBACKS.models) and len(intents) == number:
-            steps["fall_back"] = (lambda one: leases.fall_back(one, "no credit", 0), fall_back)
+            steps["fall_back"] = (lambda one: leases.record(one).fall_back("no credit", 0), fall_back)
         if intents or accepted:
             failed_id = (intents + accepted)[0]
             steps["fail_attempt"] = (
-                lambda one: leases.fail_attempt(one, failed_id, PROBLEM),
+                lambda one: leases.record(one).fail_attempt(failed_id, PROBLEM),
                 lambda: life.attempts.update({failed_id: "failed"}),
             )
         return steps

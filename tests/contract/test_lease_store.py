@@ -11,8 +11,9 @@ import pytest
 from rushes.db.database import Database
 from rushes.domain.fallbacks import Fallbacks
 from rushes.domain.job import AttemptState, Problem, State, Status
-from rushes.engine.claims import LeaseStore
-from rushes.engine.job_record import Claimed, StepStore
+from rushes.domain.progress import Submission
+from rushes.engine.claims import ClaimStore
+from rushes.engine.job_record import Claim, JobRecord
 from rushes.errors import LeaseLost, NotCancellable
 from rushes.jobs.rows import outputs_to_json
 from tests.contract.database_harness import LEASE_S, Desk, together
@@ -22,12 +23,12 @@ from tests.fixtures.scripted_provider import stored_video
 PROBLEM = Problem("provider_rejected", "It broke", "13")
 
 
-async def running_job(desk: Desk, number: int = 1) -> Claimed:
+async def running_job(desk: Desk, number: int = 1) -> Claim:
     """A claimed job with one accepted attempt, `att_1`."""
     await desk.jobs.create(new_job(number, reports_progress=True))
     claimed = await desk.claim_one()
-    await desk.leases().intend(claimed, attempt_id=f"att_{number}", part=0, n=1)
-    await desk.leases().accept(claimed, f"att_{number}", {"name": "a"}, "video-17")
+    await desk.leases().record(claimed).intend(attempt_id=f"att_{number}", part=0, n=1)
+    await desk.leases().record(claimed).accept(f"att_{number}", Submission({"name": "a"}, provider_video_id="video-17"))
     return claimed
 
 
@@ -59,25 +60,24 @@ async def test_a_claimed_job_is_still_pending(desk: Desk) -> None:
 
 async def test_a_held_job_is_claimed_when_its_hold_ends(desk: Desk) -> None:
     await desk.jobs.create(new_job(hold_s=2))
-    assert await desk.leases().next_available_at() == desk.harness.now_ms() + 2000
+    assert await desk.leases().next_available_s() == 2
     desk.harness.pass_time(1.999)
     assert await desk.claim() == {}
     desk.harness.pass_time(0.001)
     assert list(await desk.claim()) == ["job_1"]
-    assert await desk.leases().next_available_at() is None
+    assert await desk.leases().next_available_s() is None
 
 
 async def test_the_next_job_available_is_the_first_of_all_lanes_with_room(desk: Desk) -> None:
-    start_ms = desk.harness.now_ms()
     await desk.jobs.create(new_job(1, lane="full", lane_capacity=1))
     await desk.claim()
     await desk.jobs.create(new_job(2, lane="full", lane_capacity=1))
     await desk.jobs.create(new_job(3, lane="a", hold_s=9))
     await desk.jobs.create(new_job(4, lane="b", hold_s=5))
-    assert await desk.leases().next_available_at() == start_ms + 5000
+    assert await desk.leases().next_available_s() == 5
     await desk.jobs.create(new_job(5, lane="c"))
-    assert await desk.leases().next_available_at() == 0
-    assert await desk.leases().next_available_at(lambda lane: int(lane != "c")) == start_ms + 5000
+    assert await desk.leases().next_available_s() == 0
+    assert await desk.leases().next_available_s(lambda lane: int(lane != "c")) == 5
 
 
 async def test_a_lane_never_holds_more_than_its_capacity_and_holds_up_no_other(desk: Desk) -> None:
@@ -93,12 +93,12 @@ async def test_a_slot_is_free_again_when_the_videos_exist(desk: Desk) -> None:
     for number in (1, 2):
         await desk.jobs.create(new_job(number, lane_capacity=1))
     claimed = await desk.claim_one()
-    await desk.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
-    await desk.leases().accept(claimed, "att_1", {}, None)
+    await desk.leases().record(claimed).intend(attempt_id="att_1", part=0, n=1)
+    await desk.leases().record(claimed).accept("att_1", Submission({}))
     assert await desk.claim() == {}
-    await desk.leases().begin_storing(claimed)
+    await desk.leases().record(claimed).begin_storing()
     assert list(await desk.claim()) == ["job_2"]
-    await desk.leases().succeed(claimed, [stored_video()], "stored")
+    await desk.leases().record(claimed).succeed([stored_video()], "stored")
     await desk.check_books()
 
 
@@ -125,7 +125,7 @@ async def test_a_look_where_nothing_waits_writes_nothing(desk: Desk) -> None:
     class NoWrites:
         read = staticmethod(desk.harness.database.read)
 
-    assert await LeaseStore(cast(Database, NoWrites()), "worker_1").claim(10) == []
+    assert await ClaimStore(cast(Database, NoWrites()), "worker_1").claim(10) == []
 
 
 # One job's life.
@@ -136,17 +136,17 @@ async def test_a_job_moves_with_what_is_recorded_of_it(desk: Desk) -> None:
     await desk.jobs.create(new_job())
     claimed = await desk.claim_one()
     start_ms = desk.harness.now_ms()
-    await leases.intend(claimed, attempt_id="att_1", part=0, n=1)
+    await leases.record(claimed).intend(attempt_id="att_1", part=0, n=1)
     assert (await desk.job()).state is State.SUBMITTING
     assert (await desk.job()).started_at == start_ms
-    await leases.accept(claimed, "att_1", {"name": "a"}, "video-17")
+    await leases.record(claimed).accept("att_1", Submission({"name": "a"}, provider_video_id="video-17"))
     assert (await desk.job()).state is State.RUNNING
     assert (await desk.job()).provider_video_id == "video-17"
-    await leases.begin_storing(claimed)
+    await leases.record(claimed).begin_storing()
     assert (await desk.job()).state is State.STORING
-    await leases.keep(claimed, "att_1", [stored_video()])
+    await leases.record(claimed).keep("att_1", [stored_video()])
     desk.harness.pass_time(30)
-    await leases.succeed(claimed, [stored_video()], "stored")
+    await leases.record(claimed).succeed([stored_video()], "stored")
     job = await desk.job()
     assert job.state is State.SUCCEEDED
     assert job.completed_at == start_ms + 30_000
@@ -158,8 +158,8 @@ async def test_a_job_moves_with_what_is_recorded_of_it(desk: Desk) -> None:
 
 async def test_the_videos_of_a_single_attempt_can_be_kept_with_the_jobs_end(desk: Desk) -> None:
     claimed = await running_job(desk)
-    await desk.leases().begin_storing(claimed)
-    await desk.leases().succeed(claimed, [stored_video()], "stored", of_attempt="att_1")
+    await desk.leases().record(claimed).begin_storing()
+    await desk.leases().record(claimed).succeed([stored_video()], "stored", of_attempt="att_1")
     (attempt,) = await desk.rows("SELECT state, outputs FROM attempts")
     assert (attempt["state"], attempt["outputs"]) == ("stored", outputs_to_json([stored_video()]))
     assert (await desk.job()).outputs == (stored_video(),)
@@ -168,24 +168,24 @@ async def test_the_videos_of_a_single_attempt_can_be_kept_with_the_jobs_end(desk
 
 async def test_the_first_id_that_the_provider_gave_stays(desk: Desk) -> None:
     claimed = await running_job(desk)
-    await desk.leases().intend(claimed, attempt_id="att_2", part=1, n=1)
-    await desk.leases().accept(claimed, "att_2", {}, "video-18")
+    await desk.leases().record(claimed).intend(attempt_id="att_2", part=1, n=1)
+    await desk.leases().record(claimed).accept("att_2", Submission({}, provider_video_id="video-18"))
     assert (await desk.job()).provider_video_id == "video-17"
 
 
 async def test_an_intent_that_is_withdrawn_leaves_no_trace_but_the_status(desk: Desk) -> None:
     await desk.jobs.create(new_job())
     claimed = await desk.claim_one()
-    await desk.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
-    await desk.leases().withdraw(claimed, "att_1")
+    await desk.leases().record(claimed).intend(attempt_id="att_1", part=0, n=1)
+    await desk.leases().record(claimed).withdraw("att_1")
     assert await desk.rows("SELECT id FROM attempts") == []
     assert (await desk.job()).state is State.SUBMITTING
-    await desk.leases().intend(claimed, attempt_id="att_2", part=0, n=1)
+    await desk.leases().record(claimed).intend(attempt_id="att_2", part=0, n=1)
 
 
 async def test_an_accepted_attempt_cannot_be_withdrawn(desk: Desk) -> None:
     claimed = await running_job(desk)
-    await desk.leases().withdraw(claimed, "att_1")
+    await desk.leases().record(claimed).withdraw("att_1")
     assert len(await desk.rows("SELECT id FROM attempts")) == 1
 
 
@@ -193,7 +193,7 @@ async def test_an_intent_recorded_twice_is_one(desk: Desk) -> None:
     await desk.jobs.create(new_job())
     claimed = await desk.claim_one()
     for _ in range(2):
-        await desk.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
+        await desk.leases().record(claimed).intend(attempt_id="att_1", part=0, n=1)
     assert len(await desk.rows("SELECT id FROM attempts")) == 1
 
 
@@ -201,7 +201,7 @@ async def test_reported_progress_never_falls(desk: Desk) -> None:
     claimed = await running_job(desk)
     seen = []
     for percent in (10, 40, 20, 40, 90, 0):
-        await desk.leases().report(claimed, percent)
+        await desk.leases().record(claimed).report(percent)
         seen.append((await desk.job()).progress)
     assert seen == [10, 40, 40, 40, 90, 90]
 
@@ -210,7 +210,7 @@ async def test_a_warning_is_added_once_and_keeps_those_before(desk: Desk) -> Non
     await desk.jobs.create(new_job(warnings=("First",)))
     claimed = await desk.claim_one()
     for warning in ("Second", "First", "Second"):
-        await desk.leases().warn(claimed, warning)
+        await desk.leases().record(claimed).warn(warning)
     assert (await desk.job()).warnings == ("First", "Second")
 
 
@@ -218,7 +218,7 @@ async def test_a_warning_is_added_once_and_keeps_those_before(desk: Desk) -> Non
 async def test_a_job_may_fail_before_it_was_submitted(desk: Desk, state: State) -> None:
     await desk.jobs.create(new_job(lane_capacity=1))
     claimed = await desk.claim_one()
-    await desk.leases().fail(claimed, state, PROBLEM)
+    await desk.leases().record(claimed).fail(state, PROBLEM)
     job = await desk.job()
     assert job.state is state
     assert job.problem == PROBLEM
@@ -229,25 +229,25 @@ async def test_an_illegal_move_is_refused_and_changes_nothing(desk: Desk) -> Non
     claimed = await running_job(desk)
     before = await desk.everything()
     with pytest.raises(ValueError, match="cannot move from running to succeeded"):
-        await desk.leases().succeed(claimed, [stored_video()], "stored")
+        await desk.leases().record(claimed).succeed([stored_video()], "stored")
     assert await desk.everything() == before
 
 
 # Falling back.
 
 
-async def begun_job(desk: Desk, **given: Any) -> Claimed:
+async def begun_job(desk: Desk, **given: Any) -> Claim:
     """A claimed job with one intent, `att_1`, and a fallback in the lane `other`."""
     fallbacks = Fallbacks((fallback(lane="other", **given),))
     await desk.jobs.create(new_job(lane_capacity=1, fallbacks=fallbacks))
     claimed = await desk.claim_one()
-    await desk.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
+    await desk.leases().record(claimed).intend(attempt_id="att_1", part=0, n=1)
     return claimed
 
 
 async def test_a_job_that_falls_back_waits_in_the_lane_of_its_fallback(desk: Desk) -> None:
     claimed = await begun_job(desk, lane_capacity=1)
-    await desk.leases().fall_back(claimed, "no credit", desk.harness.now_ms())
+    await desk.leases().record(claimed).fall_back("no credit", desk.harness.now_ms())
     job = await desk.job()
     assert job.state is State.REROUTED
     assert job.status is Status.IN_PROGRESS
@@ -263,7 +263,7 @@ async def test_a_fallbacks_lane_takes_no_more_than_it_has_room_for(desk: Desk) -
     await desk.jobs.create(new_job(2, lane="other", lane_capacity=1))
     await desk.claim_one("worker_2")
     claimed = await begun_job(desk, lane_capacity=1)
-    await desk.leases().fall_back(claimed, "no credit", desk.harness.now_ms())
+    await desk.leases().record(claimed).fall_back("no credit", desk.harness.now_ms())
     assert await desk.claim() == {}
     await desk.check_books()
 
@@ -280,7 +280,7 @@ async def test_a_job_that_fell_back_runs_with_what_was_pinned_for_that_case(desk
         warnings=("W",),
     )
     desk.harness.pass_time(10)
-    await desk.leases().fall_back(claimed, "no credit", desk.harness.now_ms())
+    await desk.leases().record(claimed).fall_back("no credit", desk.harness.now_ms())
     job = (await desk.claim_one()).job
     assert (job.served_provider, job.served_model) == ("spare", "clip")
     assert (job.api, job.credential, job.cost_usd) == ("vertex", "abc", Decimal("0.10"))
@@ -295,7 +295,7 @@ async def test_a_job_that_fell_back_runs_with_what_was_pinned_for_that_case(desk
 
 async def test_a_job_that_was_never_begun_falls_back_within_the_queue_and_stays_cancellable(desk: Desk) -> None:
     await desk.jobs.create(new_job(fallbacks=Fallbacks((fallback(lane="other"),))))
-    await desk.leases().fall_back(await desk.claim_one(), "unreachable", desk.harness.now_ms())
+    await desk.leases().record(await desk.claim_one()).fall_back("unreachable", desk.harness.now_ms())
     assert (await desk.job()).state is State.QUEUED
     await desk.check_books()
     await desk.jobs.cancel(ACCOUNT, "job_1")
@@ -304,7 +304,7 @@ async def test_a_job_that_was_never_begun_falls_back_within_the_queue_and_stays_
 
 async def test_a_job_that_waits_for_a_fallback_cannot_be_cancelled_but_expires(desk: Desk) -> None:
     claimed = await begun_job(desk, deadline_s=60)
-    await desk.leases().fall_back(claimed, "no credit", desk.harness.now_ms())
+    await desk.leases().record(claimed).fall_back("no credit", desk.harness.now_ms())
     with pytest.raises(NotCancellable):
         await desk.jobs.cancel(ACCOUNT, "job_1")
     desk.harness.pass_time(60)
@@ -315,18 +315,18 @@ async def test_a_job_that_waits_for_a_fallback_cannot_be_cancelled_but_expires(d
 
 async def test_a_job_with_an_accepted_attempt_never_falls_back(desk: Desk) -> None:
     claimed = await begun_job(desk)
-    await desk.leases().accept(claimed, "att_1", {"name": "a"}, None)
+    await desk.leases().record(claimed).accept("att_1", Submission({"name": "a"}))
     before = await desk.everything()
     with pytest.raises(ValueError, match="attempt that was answered"):
-        await desk.leases().fall_back(claimed, "no credit", desk.harness.now_ms())
+        await desk.leases().record(claimed).fall_back("no credit", desk.harness.now_ms())
     assert await desk.everything() == before
 
 
 async def test_a_job_falls_back_no_more_often_than_it_has_fallbacks(desk: Desk) -> None:
-    await desk.leases().fall_back(await begun_job(desk), "no credit", desk.harness.now_ms())
+    await desk.leases().record(await begun_job(desk)).fall_back("no credit", desk.harness.now_ms())
     claimed = await desk.claim_one()
     with pytest.raises(ValueError, match="no fallback left"):
-        await desk.leases().fall_back(claimed, "no credit", desk.harness.now_ms())
+        await desk.leases().record(claimed).fall_back("no credit", desk.harness.now_ms())
 
 
 async def test_only_so_many_orphans_are_taken_that_others_find_room(desk: Desk) -> None:
@@ -351,26 +351,29 @@ async def test_a_claim_finds_nothing_to_write_where_no_lane_has_room_here(desk: 
 
 # Taking over, and the fence.
 
-WRITES: dict[str, Callable[[LeaseStore, Claimed], Awaitable[object]]] = {
-    "intend": lambda leases, claimed: leases.intend(claimed, attempt_id="att_2", part=1, n=1),
-    "accept": lambda leases, claimed: leases.accept(claimed, "att_1", {"name": "late"}, "late"),
-    "withdraw": lambda leases, claimed: leases.withdraw(claimed, "att_1"),
-    "report": lambda leases, claimed: leases.report(claimed, 90),
-    "warn": lambda leases, claimed: leases.warn(claimed, "late"),
-    "begin_storing": lambda leases, claimed: leases.begin_storing(claimed),
-    "keep": lambda leases, claimed: leases.keep(claimed, "att_1", [stored_video()]),
-    "fail_attempt": lambda leases, claimed: leases.fail_attempt(claimed, "att_1", PROBLEM),
-    "fall_back": lambda leases, claimed: leases.fall_back(claimed, "late", 0),
+WRITES: dict[str, Callable[[ClaimStore, Claim], Awaitable[object]]] = {
+    "intend": lambda leases, claimed: leases.record(claimed).intend(attempt_id="att_2", part=1, n=1),
+    "accept": lambda leases, claimed: leases.record(claimed).accept(
+        "att_1", Submission({"name": "late"}, provider_video_id="late")
+    ),
+    "withdraw": lambda leases, claimed: leases.record(claimed).withdraw("att_1"),
+    "report": lambda leases, claimed: leases.record(claimed).report(90),
+    "warn": lambda leases, claimed: leases.record(claimed).warn("late"),
+    "trouble": lambda leases, claimed: leases.record(claimed).trouble("late", "late"),
+    "begin_storing": lambda leases, claimed: leases.record(claimed).begin_storing(),
+    "keep": lambda leases, claimed: leases.record(claimed).keep("att_1", [stored_video()]),
+    "fail_attempt": lambda leases, claimed: leases.record(claimed).fail_attempt("att_1", PROBLEM),
+    "fall_back": lambda leases, claimed: leases.record(claimed).fall_back("late", 0),
     "put_back": lambda leases, claimed: leases.put_back(claimed),
-    "succeed": lambda leases, claimed: leases.succeed(claimed, [stored_video()], "stored"),
-    "fail": lambda leases, claimed: leases.fail(claimed, State.FAILED, PROBLEM),
+    "succeed": lambda leases, claimed: leases.record(claimed).succeed([stored_video()], "stored"),
+    "fail": lambda leases, claimed: leases.record(claimed).fail(State.FAILED, PROBLEM),
 }
 
 
 def test_every_write_with_a_lease_is_tried_against_the_fence() -> None:
-    without_lease = {"beat", "release_dead", "leave", "claim", "next_available_at", "expire_overdue", "disown"}
-    without_lease |= {"note_late_answer", "to_abort", "listen", "forget_idle_lanes"}
-    named = {*vars(LeaseStore), *vars(StepStore)}
+    without_lease = {"beat", "release_dead", "leave", "claim", "next_available_s", "expire_overdue", "give_back_later"}
+    without_lease |= {"late_answer", "to_abort", "listen", "forget_idle_lanes", "record", "is_there_another"}
+    named = {*vars(ClaimStore), *vars(JobRecord)}
     assert set(WRITES) == {name for name in named if not name.startswith("_")} - without_lease
 
 
@@ -379,7 +382,7 @@ def test_every_write_with_a_lease_is_tried_against_the_fence() -> None:
 async def test_a_write_without_the_lease_raises_and_changes_nothing(desk: Desk, write: str, how: str) -> None:
     claimed = await running_job(desk)
     if how == "ended":
-        await desk.leases().fail(claimed, State.FAILED, PROBLEM)
+        await desk.leases().record(claimed).fail(State.FAILED, PROBLEM)
     else:
         await desk.leases("worker_2").release_dead(all_workers=True)
         if how == "taken over":
@@ -395,18 +398,18 @@ async def test_the_same_workers_next_claim_fences_its_last_one_off(desk: Desk) -
     await desk.leases().put_back(first)
     second = await desk.claim_one()
     with pytest.raises(LeaseLost):
-        await desk.leases().warn(first, "late")
-    await desk.leases().warn(second, "in time")
+        await desk.leases().record(first).warn("late")
+    await desk.leases().record(second).warn("in time")
 
 
 async def test_a_job_taken_over_comes_with_all_its_attempts(desk: Desk) -> None:
     leases = desk.leases()
     claimed = await running_job(desk)
     for part, attempt_id in ((1, "att_stored"), (2, "att_failed"), (3, "att_intent")):
-        await leases.intend(claimed, attempt_id=attempt_id, part=part, n=2)
-    await leases.accept(claimed, "att_stored", {"name": "b"}, None)
-    await leases.keep(claimed, "att_stored", [stored_video()])
-    await leases.fail_attempt(claimed, "att_failed", PROBLEM)
+        await leases.record(claimed).intend(attempt_id=attempt_id, part=part, n=2)
+    await leases.record(claimed).accept("att_stored", Submission({"name": "b"}))
+    await leases.record(claimed).keep("att_stored", [stored_video()])
+    await leases.record(claimed).fail_attempt("att_failed", PROBLEM)
     await leases.leave()
     taken = await desk.claim_one("worker_2")
     assert [attempt.state for attempt in taken.attempts] == [
@@ -429,14 +432,14 @@ async def test_a_living_workers_leases_are_left_alone(desk: Desk) -> None:
     await desk.leases().beat(LEASE_S)
     desk.harness.pass_time(LEASE_S - 1)
     assert await desk.leases("worker_2").release_dead() == 0
-    await desk.leases().warn(claimed, "still mine")
+    await desk.leases().record(claimed).warn("still mine")
 
 
 async def test_a_dead_workers_jobs_are_free_again(desk: Desk) -> None:
     await desk.jobs.create(new_job("queued", lane_capacity=2))
     await desk.jobs.create(new_job("begun", lane_capacity=2))
     claimed = await desk.claim()
-    await desk.leases().intend(claimed["job_begun"], attempt_id="att_1", part=0, n=1)
+    await desk.leases().record(claimed["job_begun"]).intend(attempt_id="att_1", part=0, n=1)
     desk.harness.pass_time(LEASE_S + 0.001)
     assert await desk.leases("worker_2").release_dead() == 2
     await desk.check_books()
@@ -447,7 +450,7 @@ async def test_a_dead_workers_jobs_are_free_again(desk: Desk) -> None:
 async def test_jobs_already_begun_are_claimed_before_new_ones_even_if_their_lane_is_full(desk: Desk) -> None:
     await desk.jobs.create(new_job(1, lane_capacity=1))
     claimed = await desk.claim_one()
-    await desk.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
+    await desk.leases().record(claimed).intend(attempt_id="att_1", part=0, n=1)
     await desk.jobs.create(new_job(2, lane_capacity=1))
     await desk.leases().leave()
     assert list(await desk.claim(1, "worker_2")) == ["job_1"]
@@ -468,7 +471,7 @@ async def test_a_job_put_back_can_be_claimed_and_cancelled_again(desk: Desk) -> 
 async def test_leases_survive_a_restart_until_they_are_released(desk: Desk) -> None:
     claimed = await running_job(desk)
     await desk.harness.restart()
-    await desk.leases().warn(claimed, "still mine")
+    await desk.leases().record(claimed).warn("still mine")
     assert await desk.claim(worker_id="worker_2") == {}
     assert await desk.leases("worker_2").release_dead(all_workers=True) == 1
     assert list(await desk.claim(worker_id="worker_2")) == ["job_1"]

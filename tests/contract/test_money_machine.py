@@ -20,8 +20,9 @@ from rushes.accounts.keys import Mode
 from rushes.accounts.limits import WHOLE_ACCOUNT, LimitName, LimitStore
 from rushes.domain.fallbacks import Fallbacks
 from rushes.domain.job import Job, Problem, State
+from rushes.domain.progress import Submission
 from rushes.domain.request import VideoRequest
-from rushes.engine.job_record import Claimed
+from rushes.engine.job_record import Claim
 from rushes.errors import NotRecoverable, PriceUnknown, SpendLimitReached
 from rushes.jobs.idempotency import Once, Replay
 from rushes.operations.recovery import RecoveryStore
@@ -98,7 +99,7 @@ class MoneyMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.desk = Desk(self.wait_for(self.open()))
         self.lives: dict[str, Life] = {}
-        self.claims: dict[str, Claimed] = {}
+        self.claims: dict[str, Claim] = {}
         self.limits: dict[tuple[str, str, LimitName], int] = {}
         self.answers: dict[str, str] = {}
         self.places: list[tuple[str, str]] = []
@@ -249,7 +250,7 @@ class MoneyMachine(RuleBasedStateMachine):
     def intend_all(self, job_id: str, mark: str) -> None:
         one, life = self.claimed(job_id), self.lives[job_id]
         for part in range(life.n):
-            self.wait_for(self.desk.leases().intend(one, attempt_id=f"{job_id}_{mark}{part}", part=part, n=1))
+            self.wait_for(self.desk.leases().record(one).intend(attempt_id=f"{job_id}_{mark}{part}", part=part, n=1))
         life.state = State.SUBMITTING
 
     @precondition(lambda self: any(life.spares for life in self.having(State.QUEUED, State.SUBMITTING).values()))
@@ -259,7 +260,7 @@ class MoneyMachine(RuleBasedStateMachine):
         if not life.spares:
             return
         one = self.claimed(job_id)
-        self.wait_for(self.desk.leases().fall_back(one, "it is away", self.desk.harness.now_ms()))
+        self.wait_for(self.desk.leases().record(one).fall_back("it is away", self.desk.harness.now_ms()))
         life.price = life.spares.pop(0)
         life.state = State.QUEUED if life.state is State.QUEUED else State.REROUTED
         del self.claims[job_id]
@@ -281,24 +282,24 @@ class MoneyMachine(RuleBasedStateMachine):
         leases = self.desk.leases()
         rows = await self.desk.rows(f"SELECT id FROM attempts WHERE job_id = '{job_id}' ORDER BY part")
         for row, fate in zip(rows, fates, strict=True):
-            await leases.accept(one, str(row["id"]), {"name": "x"}, None)
+            await leases.record(one).accept(str(row["id"]), Submission({"name": "x"}))
             if fate != "stored":
-                await leases.fail_attempt(one, str(row["id"]), Problem(fate, "It broke"))
+                await leases.record(one).fail_attempt(str(row["id"]), Problem(fate, "It broke"))
         if "stored" in fates:
-            await leases.begin_storing(one)
+            await leases.record(one).begin_storing()
             for row, fate in zip(rows, fates, strict=True):
                 if fate == "stored":
-                    await leases.keep(one, str(row["id"]), [stored_video()])
+                    await leases.record(one).keep(str(row["id"]), [stored_video()])
         life.fates = fates
         await self.finish_job(one, life)
 
-    async def finish_job(self, one: Claimed, life: Life) -> None:
+    async def finish_job(self, one: Claim, life: Life) -> None:
         delivered = life.fates.count("stored")
         if delivered:
-            await self.desk.leases().succeed(one, [stored_video()] * delivered, "stored")
+            await self.desk.leases().record(one).succeed([stored_video()] * delivered, "stored")
             life.end(State.SUCCEEDED)
         else:
-            await self.desk.leases().fail(one, State.FAILED, Problem("provider_rejected", "It broke"))
+            await self.desk.leases().record(one).fail(State.FAILED, Problem("provider_rejected", "It broke"))
             life.end(State.FAILED)
         del self.claims[one.job.id]
 
@@ -339,10 +340,10 @@ class MoneyMachine(RuleBasedStateMachine):
         places = [part for part, was in enumerate(life.fates) if was == fate][: len(revived)]
         for attempt_id, part in zip(revived, places, strict=False):
             if found:
-                self.wait_for(self.desk.leases().keep(one, attempt_id, [stored_video()]))
+                self.wait_for(self.desk.leases().record(one).keep(attempt_id, [stored_video()]))
                 life.fates[part] = "stored"
             else:
-                self.wait_for(self.desk.leases().fail_attempt(one, attempt_id, Problem(fate, "It broke")))
+                self.wait_for(self.desk.leases().record(one).fail_attempt(attempt_id, Problem(fate, "It broke")))
         self.wait_for(self.finish_job(one, life))
 
     @precondition(lambda self: self.having(State.FAILED))
@@ -381,7 +382,7 @@ class MoneyMachine(RuleBasedStateMachine):
                 self.claims.pop(life[0], None)
             else:
                 one = self.claimed(life[0])
-                self.wait_for(self.desk.leases().fail(one, State.FAILED, Problem("provider_rejected", "No")))
+                self.wait_for(self.desk.leases().record(one).fail(State.FAILED, Problem("provider_rejected", "No")))
                 life[1].end(State.FAILED)
                 del self.claims[life[0]]
         (total,) = self.wait_for(self.desk.rows("SELECT COALESCE(SUM(reserved_microusd), 0) AS usd FROM ledger"))
@@ -426,10 +427,10 @@ class MoneyMachine(RuleBasedStateMachine):
         job_id = data.draw(st.sampled_from(sorted(self.having(*states))))
         return job_id, self.lives[job_id]
 
-    def claimed(self, job_id: str) -> Claimed:
+    def claimed(self, job_id: str) -> Claim:
         return self.wait_for(self.claim(job_id))
 
-    async def claim(self, job_id: str) -> Claimed:
+    async def claim(self, job_id: str) -> Claim:
         if job_id not in self.claims:
             self.claims |= await self.desk.claim(most=1000)
         return self.claims[job_id]

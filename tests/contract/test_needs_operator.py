@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from rushes.domain.job import Problem, State
-from rushes.engine.job_record import Claimed
+from rushes.domain.progress import Submission
+from rushes.engine.job_record import Claim
 from rushes.errors import NotRecoverable
 from rushes.operations.needs_operator import Action, NeedsOperator, NeedsOperatorStore
 from rushes.operations.recovery import RecoveryStore
@@ -31,10 +32,10 @@ def recovery(desk: Desk) -> RecoveryStore:
     return RecoveryStore(desk.harness.database)
 
 
-async def begun(desk: Desk, number: int = 1, **given: Any) -> Claimed:
+async def begun(desk: Desk, number: int = 1, **given: Any) -> Claim:
     await desk.jobs.create(new_job(number, **given))
     claimed = (await desk.claim())[f"job_{number}"]
-    await desk.leases().intend(claimed, attempt_id=f"att_{number}", part=0, n=1)
+    await desk.leases().record(claimed).intend(attempt_id=f"att_{number}", part=0, n=1)
     return claimed
 
 
@@ -44,10 +45,12 @@ async def ended(
     """A job whose only attempt ended with this code."""
     claimed, leases = await begun(desk, number, **given), desk.leases()
     if accepted:
-        await leases.accept(claimed, f"att_{number}", {"name": "known"}, f"video_{number}")
+        await leases.record(claimed).accept(
+            f"att_{number}", Submission({"name": "known"}, provider_video_id=f"video_{number}")
+        )
     problem = Problem(code, f"it ended as {code}")
-    await leases.fail_attempt(claimed, f"att_{number}", problem)
-    await leases.fail(claimed, state, problem)
+    await leases.record(claimed).fail_attempt(f"att_{number}", problem)
+    await leases.record(claimed).fail(state, problem)
 
 
 def told(entries: Sequence[NeedsOperator]) -> list[tuple[str, str, int]]:
@@ -102,7 +105,7 @@ async def test_a_job_that_is_past_its_deadline_and_has_not_ended_is_listed(
     desk: Desk, needing: NeedsOperatorStore
 ) -> None:
     claimed = await begun(desk, deadline_s=60)
-    await desk.leases().accept(claimed, "att_1", {"name": "known"}, "video_1")
+    await desk.leases().record(claimed).accept("att_1", Submission({"name": "known"}, provider_video_id="video_1"))
     desk.harness.pass_time(100)
     assert await needing.list() == []
     desk.harness.pass_time(30)
@@ -168,7 +171,7 @@ async def test_a_job_that_the_provider_still_has_is_recovered(
     assert await needing.list() == []
     claimed = await desk.claim_one()
     assert (claimed.job.state, claimed.attempts[0].handle) == (State.RECOVERING, {"name": "known"})
-    await desk.leases().succeed(claimed, [stored_video()], "stored")
+    await desk.leases().record(claimed).succeed([stored_video()], "stored")
     assert (await desk.job()).state is State.SUCCEEDED
     assert await needing.list() == []
     await desk.check_books()
@@ -181,8 +184,8 @@ async def test_a_recovery_that_fails_is_listed_again(
     await ended(desk, "expired", state=State.EXPIRED, cost_usd=cost_usd)
     await recovery.recover("job_1")
     claimed, lost = await desk.claim_one(), Problem("output_lost", "still not there")
-    await desk.leases().fail_attempt(claimed, "att_1", lost)
-    await desk.leases().fail(claimed, State.FAILED, lost)
+    await desk.leases().record(claimed).fail_attempt("att_1", lost)
+    await desk.leases().record(claimed).fail(State.FAILED, lost)
     assert [entry.reason for entry in await needing.list()] == ["output_lost"]
     await desk.check_books()
 

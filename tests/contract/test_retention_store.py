@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from rushes.domain.job import Job, State
+from rushes.domain.progress import Submission
 from rushes.errors import IdempotencyMismatch, JobNotFinished, JobNotFound
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay
 from rushes.jobs.retention import RetentionStore
@@ -24,13 +25,13 @@ def retention(desk: Desk) -> RetentionStore:
     return RetentionStore(desk.harness.database)
 
 
-async def finished(desk: Desk, *, files_expire_at: int | None) -> Job:
+async def finished(desk: Desk, *, retention_s: float | None) -> Job:
     await desk.jobs.create(new_job())
     claimed, leases = await desk.claim_one(), desk.leases()
-    await leases.intend(claimed, attempt_id="att_1", part=0, n=1)
-    await leases.accept(claimed, "att_1", {}, None)
-    await leases.begin_storing(claimed)
-    await leases.succeed(claimed, [stored_video("videos/1")], "stored", files_expire_at=files_expire_at)
+    await leases.record(claimed).intend(attempt_id="att_1", part=0, n=1)
+    await leases.record(claimed).accept("att_1", Submission({}))
+    await leases.record(claimed).begin_storing()
+    await leases.record(claimed).succeed([stored_video("videos/1")], "stored", retention_s=retention_s)
     return await desk.job()
 
 
@@ -63,7 +64,7 @@ async def test_a_key_is_free_again_after_its_day(desk: Desk, retention: Retentio
 
 
 async def test_files_are_doomed_when_their_time_comes_and_once(desk: Desk, retention: RetentionStore) -> None:
-    await finished(desk, files_expire_at=desk.harness.now_ms() + 5000)
+    await finished(desk, retention_s=5)
     assert await retention.expire(10) == 0
     desk.harness.pass_time(5)
     assert await retention.expire(10) == 1
@@ -75,13 +76,13 @@ async def test_files_are_doomed_when_their_time_comes_and_once(desk: Desk, reten
 
 
 async def test_without_a_retention_files_stay(desk: Desk, retention: RetentionStore) -> None:
-    await finished(desk, files_expire_at=None)
+    await finished(desk, retention_s=None)
     desk.harness.pass_time(10**9)
     assert await retention.expire(10) == 0
 
 
 async def test_a_deleted_job_dooms_its_files_and_is_not_counted(desk: Desk, retention: RetentionStore) -> None:
-    job = await finished(desk, files_expire_at=None)
+    job = await finished(desk, retention_s=None)
     assert job.state is State.SUCCEEDED
     await desk.jobs.delete(ACCOUNT, job.id)
     with pytest.raises(JobNotFound):

@@ -9,6 +9,7 @@ import pytest
 
 from rushes.domain.job import Problem, State
 from rushes.domain.job_webhook import JobWebhook
+from rushes.domain.progress import Submission
 from rushes.errors import DeliveryNotFound, NotRedeliverable, WebhookLimitReached, WebhookNotFound
 from rushes.jobs.store import JobStore
 from rushes.webhooks.endpoint import Delivery, DeliveryState, Endpoint
@@ -48,10 +49,10 @@ async def finish(desk: Desk, number: int = 1, webhook: JobWebhook | None = None)
     """A job from its creation to its end."""
     await desk.jobs.create(new_job(number, webhook=webhook))
     claimed, leases = (await desk.claim())[f"job_{number}"], desk.leases()
-    await leases.intend(claimed, attempt_id=f"att_{number}", part=0, n=1)
-    await leases.accept(claimed, f"att_{number}", {}, None)
-    await leases.begin_storing(claimed)
-    await leases.succeed(claimed, [stored_video(f"videos/{number}")], "stored", files_expire_at=None)
+    await leases.record(claimed).intend(attempt_id=f"att_{number}", part=0, n=1)
+    await leases.record(claimed).accept(f"att_{number}", Submission({}))
+    await leases.record(claimed).begin_storing()
+    await leases.record(claimed).succeed([stored_video(f"videos/{number}")], "stored")
 
 
 async def claim(outbox: Outbox, most: int = 100) -> list[Delivery]:
@@ -350,6 +351,6 @@ async def test_a_job_that_fails_before_it_began_is_told_as_failed(
 ) -> None:
     await register(store)
     await desk.jobs.create(new_job())
-    await desk.leases().fail(await desk.claim_one(), State.FAILED, Problem("no_credentials", "gone"))
+    await desk.leases().record(await desk.claim_one()).fail(State.FAILED, Problem("no_credentials", "gone"))
     await outbox.write_messages(100)
     assert (await get(store)).type == "video.failed"

@@ -129,9 +129,9 @@ class OutboxMachine(RuleBasedStateMachine):
         claimed = self.wait_for(self.desk.claim(most=1))
         for job_id, one in claimed.items():
             leases = self.desk.leases()
-            self.wait_for(leases.intend(one, attempt_id=f"att_{job_id}", part=0, n=1))
+            self.wait_for(leases.record(one).intend(attempt_id=f"att_{job_id}", part=0, n=1))
             self.note(job_id, "video.started")
-            self.wait_for(leases.fail(one, State.FAILED, Problem("provider_rejected", "It broke")))
+            self.wait_for(leases.record(one).fail(State.FAILED, Problem("provider_rejected", "It broke")))
             self.note(job_id, "video.failed")
             self.jobs[job_id] = False
 

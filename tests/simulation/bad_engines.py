@@ -11,9 +11,8 @@ from typing import Any
 from unittest import mock
 
 from rushes.domain.job import MOVES, Attempt, AttemptState, Problem, State
-from rushes.engine import claims, job_record, job_run, submission
-from rushes.engine.claims import LeaseStore
-from rushes.engine.job_record import Claimed
+from rushes.engine import claims, job_record, polling, storing, submission
+from rushes.engine.job_record import JobRecord
 from rushes.errors import Aborted, SubmissionUnknown
 from rushes.jobs import files, lanes, store, transitions
 from rushes.jobs.store import JobStore
@@ -35,18 +34,18 @@ def altered(module: ModuleType, name: str, old: str, new: str) -> AbstractContex
 @contextmanager
 def intent_is_recorded_after_the_submit() -> Iterator[None]:
     """The attempt is written down once the answer is here, as in most programs that nobody has killed yet."""
-    intend, accept = LeaseStore.intend, LeaseStore.accept
+    intend, accept = JobRecord.intend, JobRecord.accept
     meant: dict[str, dict[str, Any]] = {}
 
-    async def remember(self: LeaseStore, claimed: Claimed, **given: Any) -> Attempt:
-        meant[given["attempt_id"]] = given
-        return Attempt(given["attempt_id"], given["part"], given["n"], AttemptState.INTENT)
+    async def remember(self: JobRecord, attempt_id: str, **given: Any) -> Attempt:
+        meant[attempt_id] = given
+        return Attempt(attempt_id, given["part"], given["n"], AttemptState.INTENT)
 
-    async def record_both(self: LeaseStore, claimed: Claimed, attempt_id: str, *rest: Any) -> None:
-        await intend(self, claimed, **meant[attempt_id])
-        await accept(self, claimed, attempt_id, *rest)
+    async def record_both(self: JobRecord, attempt_id: str, submission: Any) -> None:
+        await intend(self, attempt_id, **meant[attempt_id])
+        await accept(self, attempt_id, submission)
 
-    with mock.patch.object(LeaseStore, "intend", remember), mock.patch.object(LeaseStore, "accept", record_both):
+    with mock.patch.object(JobRecord, "intend", remember), mock.patch.object(JobRecord, "accept", record_both):
         yield
 
 
@@ -65,7 +64,7 @@ def cancel_does_not_look_at_the_state() -> AbstractContextManager[Any]:
 def progress_is_what_was_said_last() -> Iterator[None]:
     """Reported progress is stored as it comes."""
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(job_run, "PROGRESS_STEP", -1000))
+        stack.enter_context(mock.patch.object(polling, "PROGRESS_STEP", -1000))
         stack.enter_context(altered(job_record, "REPORT_PROGRESS", "AND progress < :percent", ""))
         yield
 
@@ -130,13 +129,13 @@ def workers_share_the_names_of_files() -> Iterator[None]:
     def shared_key(job_id: str, attempt_id: str, place: int, lease: str) -> str:
         return files.video_key(job_id, attempt_id, place, "shared")
 
-    with mock.patch.object(job_run, "video_key", shared_key), mock.patch.object(job_record, "video_key", shared_key):
+    with mock.patch.object(storing, "video_key", shared_key), mock.patch.object(job_record, "video_key", shared_key):
         yield
 
 
 def refusals_deny_what_was_lost() -> AbstractContextManager[Any]:
     """A repeated submit that is refused for its key says that the one before was refused too."""
-    return mock.patch.object(submission.Submitting, "_doubt_if_maybe_accepted", return_value=None)
+    return mock.patch.object(submission.Submitting, "_raise_unknown_if_maybe_accepted", return_value=None)
 
 
 @contextmanager
@@ -157,13 +156,13 @@ def written_off_means_gone() -> Iterator[None]:
 
 def aborted_means_free() -> AbstractContextManager[Any]:
     """A job that an operator has ended costs nothing, whatever its provider may think of it."""
-    fail = LeaseStore.fail
+    fail = JobRecord.fail
 
-    async def fail_for_free(self: LeaseStore, claimed: Claimed, state: State, problem: Problem, **given: Any) -> None:
+    async def fail_for_free(self: JobRecord, state: State, problem: Problem, **given: Any) -> None:
         given["is_free"] = problem.code == Aborted.code
-        await fail(self, claimed, state, problem, **given)
+        await fail(self, state, problem, **given)
 
-    return mock.patch.object(LeaseStore, "fail", fail_for_free)
+    return mock.patch.object(JobRecord, "fail", fail_for_free)
 
 
 def changes_are_not_marked() -> AbstractContextManager[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -19,8 +19,9 @@ from rushes.domain.job import Job, State
 from rushes.domain.request import InputMedia
 from rushes.engine import claims
 from rushes.engine.breaker import Breaker
-from rushes.engine.claims import LeaseStore
-from rushes.engine.job_resources import Tools
+from rushes.engine.claims import ClaimStore
+from rushes.engine.job_resources import JobResources
+from rushes.engine.storage_health import StorageHealth
 from rushes.engine.worker import Worker, WorkerLimits
 from rushes.errors import NoCredentials, RushesError
 from rushes.jobs.retention import Cleaner, RetentionStore
@@ -238,9 +239,10 @@ class Service:
         self._world = world
         self.process = process
         self._database = world.database_of(process)
-        self._leases = LeaseStore(self._database, process.name)
+        self._leases = ClaimStore(self._database, process.name, clock=process)
         self._storage = SimulatedStorage(world.files, process, world.chance)
         self._outputs = OutputStore(self._storage, SimulatedMeasuring(world.files, process, world.chance))
+        self._storage_health = StorageHealth()
         self._jobs = JobStore(self._database, deleting=before_deletion)
         self._delivering: asyncio.Task[None] | None = None
         self._breakers: dict[str, Breaker] = {}
@@ -274,13 +276,25 @@ class Service:
         self._delivering = self.process.spawn(delivering.run())
 
     async def _work(self) -> None:
-        worker = Worker(self._leases, self._tools_for, self.process, WorkerLimits(most_in_flight=20, lease_s=LEASE_S))
+        limits = WorkerLimits(most_in_flight=20, lease_s=LEASE_S)
+        worker = Worker(
+            self._leases,
+            self._resources_for,
+            self.process,
+            limits,
+            storage_health=self._storage_health,
+            check_storage=self._check_storage,
+        )
         try:
             await worker.start(alone=self._world.embedded)
         except RushesError:
             self.process.die("cannot start")
             return
         self._worker = worker
+
+    async def _check_storage(self) -> None:
+        await self._storage.put(f"probes/{self.process.name}", _probe(), max_bytes=10)
+        await self._storage.delete(f"probes/{self.process.name}")
 
     async def stop(self) -> None:
         """Stop in good order."""
@@ -299,14 +313,13 @@ class Service:
         if self._worker is not None and not self.process.dead and not self.process.is_frozen:
             self._worker.wake()
 
-    async def _tools_for(self, job: Job) -> Tools:
+    async def _resources_for(self, job: Job) -> JobResources:
         name = job.served_provider
         secret = await self._jobs.sealed_secret(job.id)
         if name == self._world.missing_credential:
             self._world.note(self.process.name, f"has no credential for {job.id}")
             raise NoCredentials(f"Model '{name}/clip' cannot be served any more")
-        return Tools(
-            leases=self._leases,
+        return JobResources(
             provider=self._providers[name],
             model=KINDS[name].model,
             credential=Credential(kind="api_key", secret=secret or "ours"),
@@ -314,8 +327,13 @@ class Service:
             outputs=self._outputs,
             clock=self.process,
             breaker=self._breakers.setdefault(name, Breaker()),
+            storage_health=self._storage_health,
             retention_s=self._world.retention_s,
         )
+
+
+async def _probe() -> AsyncIterator[bytes]:
+    yield b"probe"
 
 
 async def _no_media(_: InputMedia) -> bytes:

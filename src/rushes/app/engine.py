@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,20 +11,27 @@ from rushes.app.foundation import Foundation
 from rushes.app.own_servers import assumed
 from rushes.domain.job import Job
 from rushes.engine.breaker import Breakers, Circuit, CircuitHealth
-from rushes.engine.job_resources import Tools
+from rushes.engine.claims import ClaimStore
+from rushes.engine.job_resources import JobResources
+from rushes.engine.storage_health import StorageHealth
 from rushes.engine.worker import Worker, WorkerLimits
 from rushes.errors import NoCredentials
 from rushes.ids import new_id
 from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.media.input_cleaner import InputCleaner
 from rushes.media.output_store import OutputStore
-from rushes.telemetry.leases import ObservedLeases
 from rushes.telemetry.providers import ObservedClock, ObservedProvider
 from rushes.views.job import view_of
 from rushes.views.signed_links import Links
 from rushes.webhooks.cleaner import DeliveryCleaner
 from rushes.webhooks.dispatch import Dispatcher
 from rushes.webhooks.outbox import Outbox
+
+PROBE_BYTES = 256 * 1024
+
+
+async def _probe() -> AsyncIterator[bytes]:
+    yield bytes(PROBE_BYTES)
 
 
 class Engine:
@@ -35,21 +42,27 @@ class Engine:
         self._breakers = Breakers()
         self._outputs = OutputStore(base.storage, base.measuring)
         self._waiting_clock = ObservedClock(base.clock, base.metrics)
-        self._leases = ObservedLeases(
+        self._storage_health = StorageHealth()
+        worker_id = new_id("worker")
+        self._probe_key = f"probes/{worker_id}"
+        claims = ClaimStore(
             base.database,
-            new_id("worker"),
-            base.metrics,
+            worker_id,
             pulse=base.pulse,
+            clock=base.clock,
             jobs_in_flight=base.default_limits.jobs_in_flight,
         )
         settings = base.settings
         self.worker = Worker(
-            self._leases,
-            self._tools_for,
+            claims,
+            self._resources_for,
             base.clock,
             WorkerLimits(
                 most_in_flight=settings.most_in_flight, lease_s=settings.lease_s, last_answer_s=settings.drain_s
             ),
+            storage_health=self._storage_health,
+            check_storage=self._check_storage,
+            heartbeat_recorded=base.metrics.heartbeat_recorded,
         )
         self._dispatcher = Dispatcher(
             base.database,
@@ -62,11 +75,16 @@ class Engine:
             alone=not base.shared,
         )
 
+    async def _check_storage(self) -> None:
+        """Write a small file, since a storage that answers may still be full. Raises StorageUnavailable."""
+        await self._base.storage.put(self._probe_key, _probe(), max_bytes=PROBE_BYTES)
+        await self._base.storage.delete(self._probe_key)
+
     @property
     def gauges(self) -> Mapping[tuple[str, str], Callable[[], float]]:
         """Numbers of this process, by name and meaning."""
         return {
-            ("rushes_jobs_in_flight", "Jobs that this process carries out"): lambda: self.worker.in_flight,
+            ("rushes_jobs_in_flight", "Jobs that this process runs"): lambda: self.worker.in_flight,
             ("rushes_webhooks_in_flight", "Messages that are being tried"): lambda: self._dispatcher.under_way,
         }
 
@@ -85,7 +103,7 @@ class Engine:
             DeliveryCleaner(Outbox(base.database), base.clock).run(),
         )
 
-    async def _tools_for(self, job: Job) -> Tools:
+    async def _resources_for(self, job: Job) -> JobResources:
         base = self._base
         adapter = base.adapters.get((job.served_provider, job.api))
         # An own server may not have answered since we started; the job goes on all the same.
@@ -95,8 +113,7 @@ class Engine:
         credential = await credential_of(job, base.jobs, base.keyring, base.sealer)
         if adapter is None or model is None or credential is None:
             raise NoCredentials(f"Model '{job.served_provider}/{job.served_model}' cannot be served any more")
-        return Tools(
-            leases=self._leases,
+        return JobResources(
             provider=ObservedProvider(adapter, job, base.metrics, base.spans),
             model=model,
             credential=credential,
@@ -104,6 +121,7 @@ class Engine:
             outputs=self._outputs,
             clock=self._waiting_clock,
             breaker=self._breakers.of(Circuit(job.served_provider, job.api, job.credential, job.byok)),
+            storage_health=self._storage_health,
             poll_interval_s=base.settings.poll_interval_s,
             retention_s=base.settings.retention_s,
         )

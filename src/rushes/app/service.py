@@ -33,7 +33,8 @@ LEAST_FREE_BYTES = 64 * 1024**2
 LOOK_S = 2.0
 """How often a process looks whether the database has been changed beyond it."""
 STOPPING = "the service is stopping; its unfinished jobs go on at its next start"
-LEASES_RAN_OUT = "this worker's leases ran out, since its heartbeats did not reach the database in time"
+LEASES_EXPIRED = "this worker's leases expired, since its heartbeats did not reach the database in time"
+CANNOT_STORE = "this worker cannot store videos, so it claims no jobs; its log names the reason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,9 @@ async def running_service(settings: Settings, role: Role = Role.ALL, *, own_url:
                 return STOPPING
             # A process that answers callers too can take jobs all the same.
             if engine is not None and front is None and not engine.worker.has_leases:
-                return LEASES_RAN_OUT
+                return LEASES_EXPIRED
+            if engine is not None and front is None and not engine.worker.can_store:
+                return CANNOT_STORE
             return await _trouble(base)
 
         process_status = _process_status(base, role, engine, front, trouble)
@@ -100,7 +103,7 @@ async def running_service(settings: Settings, role: Role = Role.ALL, *, own_url:
         loops = [base.moves.run(base.history), watch_loop(base.metrics)]
         loops += [loop for half in (engine, front) if half is not None for loop in half.loops()]
         await closing.enter_async_context(_in_background(*loops))
-        hurry = _nothing if engine is None else engine.worker.hurry
+        hurry = _nothing if engine is None else engine.worker.stop_waiting
         yield Running(http, drain, hurry, lambda: _until_outgrown(base))
 
 

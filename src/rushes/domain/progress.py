@@ -10,7 +10,8 @@ from rushes.errors import ProviderError
 Handle = dict[str, object]
 """What an adapter needs to find its generation again: JSON that it alone understands. The job row keeps it."""
 
-ESTIMATE_CEILING = 95
+PROGRESS_CEILING = 95
+"""The most that an unfinished job shows, in percent, whether its progress is reported or estimated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +52,5 @@ class Submission:
 def estimate_percent(elapsed_s: float, usual_s: float) -> int:
     """Progress in percent for a provider that reports none: linear in its usual time, at most 95."""
     if usual_s <= 0:
-        return ESTIMATE_CEILING
-    return int(max(0.0, min(ESTIMATE_CEILING, 100 * elapsed_s / usual_s)))
+        return PROGRESS_CEILING
+    return int(max(0.0, min(PROGRESS_CEILING, 100 * elapsed_s / usual_s)))

@@ -1,46 +1,54 @@
-"""Who has a job: a worker claims jobs with a fresh lease token, keeps one heartbeat row alive, gives back what it has.
+"""Claims: a worker takes jobs with a fresh lease token, keeps one heartbeat row alive, and gives leases back.
 
-When that row runs out, its leases are anyone's; the next claim stamps a new token, and whatever the old worker still
-records (job_record.py) finds no row. In which order a transaction locks is in jobs/transitions.py.
+When that row expires, any other worker may take its leases. The next claim stamps a new token, and what the old worker
+still records (job_record.py) finds no row. The order in which a transaction locks is in `jobs/transitions.py`.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
-from rushes.db.database import Database, Row, Transaction, fetch_one
+from rushes.clock import SteadyClock, SystemClock
+from rushes.db.database import Database, Row, Transaction, fetch_one, fetch_row
 from rushes.domain.job import State
 from rushes.engine.fair_share import RoomFor, any_number, share_out
-from rushes.engine.job_record import Claimed, StepStore, attempts_of, doom_unrecorded, lock_leased
+from rushes.engine.job_record import Claim, JobRecord, attempts_of, delete_unrecorded_files, lock_leased
+from rushes.errors import DatabaseUnavailable
 from rushes.jobs.admission import claim_within, has_ready, lock_rooms, read_rooms
 from rushes.jobs.lanes import change_lane
 from rushes.jobs.rows import job_from
 from rushes.jobs.transitions import WORK_CHANNEL, move_where, record_event
 
-BEAT = "UPDATE workers SET alive_until = :now + :ttl_ms WHERE id = :worker_id AND alive_until >= :now"
+BEAT = """
+UPDATE workers SET alive_until = :now + :ttl_ms WHERE id = :worker_id AND alive_until >= :now RETURNING alive_until
+"""
 
 BEAT_ANEW = """
 INSERT INTO workers (id, alive_until) VALUES (:worker_id, :now + :ttl_ms)
 ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until
+RETURNING alive_until
 """
+
+OTHER_WORKER = "SELECT id FROM workers WHERE id <> :worker_id AND alive_until >= :now LIMIT 1"
 
 FORGET_WORKER = "DELETE FROM workers WHERE id = :worker_id"
 
 DEAD_WORKERS = "SELECT id FROM workers WHERE alive_until < :now AND id <> :worker_id FOR UPDATE SKIP LOCKED"
-"""Never ourselves: who asks is alive, however long it was frozen or the clock has jumped since its last heartbeat."""
+"""Never the asking worker: it is alive, however long it was frozen or the clock has jumped since its heartbeat."""
 
 ALL_WORKERS = "SELECT id FROM workers FOR UPDATE"
 
-# Key share: it keeps out whoever would release our leases, and lets the heartbeat pass while a claim waits for a lane.
-ALIVE = "SELECT id FROM workers WHERE id = :worker_id AND alive_until >= :now FOR KEY SHARE"
+# Key share: no other worker can release these leases meanwhile, and a heartbeat passes while a claim waits for a lane.
+ALIVE = "SELECT id, :now AS now FROM workers WHERE id = :worker_id AND alive_until >= :now FOR KEY SHARE"
 
 LOCK_WORKER = "SELECT id FROM workers WHERE id = :worker_id FOR UPDATE"
 
 LEASED_JOBS = "SELECT id, state, lane, lease, request FROM jobs WHERE worker_id = :worker_id ORDER BY seq FOR UPDATE"
 
-LEASED_IN_VAIN = """
+LEASED_UNUSED = """
 SELECT id, state, lane, lease, request FROM jobs WHERE worker_id = :worker_id AND lease = :lease ORDER BY seq FOR UPDATE
 """
 
@@ -51,7 +59,7 @@ UPDATE jobs SET lease = NULL, worker_id = NULL,
 
 UNLEASE = _UNLEASE + "WHERE worker_id = :worker_id"
 
-UNLEASE_IN_VAIN = _UNLEASE + "WHERE worker_id = :worker_id AND lease = :lease"
+UNLEASE_UNUSED = _UNLEASE + "WHERE worker_id = :worker_id AND lease = :lease"
 
 UNLEASE_ONE = _UNLEASE + "WHERE id = :id AND lease = :lease"
 
@@ -60,7 +68,7 @@ _IS_UNOWNED = "lease IS NULL AND state IN ('submitting', 'running', 'storing', '
 # What is limited and locked is chosen in a WITH of its own: left inside an IN, Postgres may choose once for every row.
 CLAIM_UNOWNED = f"""
 WITH chosen AS MATERIALIZED (
-    SELECT seq FROM jobs WHERE {_IS_UNOWNED}
+    SELECT seq FROM jobs WHERE {_IS_UNOWNED}{{others}}
     ORDER BY seq LIMIT :most FOR UPDATE SKIP LOCKED
 )
 UPDATE jobs SET lease = :lease, worker_id = :worker_id WHERE seq IN (SELECT seq FROM chosen) RETURNING *
@@ -87,7 +95,7 @@ UPDATE jobs SET held = 0 WHERE seq IN (SELECT seq FROM chosen)
 
 OTHERS_TO_CLAIM = f"""
 SELECT CASE WHEN EXISTS (SELECT 1 FROM jobs WHERE {_HOLD_IS_OVER}) THEN 1 ELSE 0 END AS holds,
-       CASE WHEN EXISTS (SELECT 1 FROM jobs WHERE {_IS_UNOWNED}) THEN 1 ELSE 0 END AS orphans
+       CASE WHEN EXISTS (SELECT 1 FROM jobs WHERE {_IS_UNOWNED}{{others}}) THEN 1 ELSE 0 END AS orphans
 """  # noqa: S608 - likewise
 
 # Waited for: every job that is accepted locks its lane for a moment, so a busy lane would be passed over for ever.
@@ -109,7 +117,7 @@ WHERE lane = :lane
 """
 
 FIRST_HELD = """
-SELECT MIN(available_at) AS at FROM jobs WHERE state IN ('queued', 'rerouted') AND lease IS NULL AND held = 1
+SELECT MIN(available_at) - :now AS in_ms FROM jobs WHERE state IN ('queued', 'rerouted') AND lease IS NULL AND held = 1
 """
 
 IDLE_LANES = "SELECT lane FROM lanes WHERE ready = 0 AND in_use = 0 ORDER BY lane LIMIT :most"
@@ -120,7 +128,7 @@ DELETE FROM lanes WHERE lane IN (SELECT lane FROM chosen) RETURNING lane
 """  # noqa: S608 - fixed texts only
 
 MOST_LANES = 256
-"""Of how many lanes one claim takes notice; the next one begins behind them."""
+"""How many lanes one claim reads; the next one begins behind them."""
 MOST_HOLDS = 500
 """How many holds one claim ends."""
 
@@ -131,8 +139,20 @@ OVERDUE = "state IN ('queued', 'rerouted') AND lease IS NULL AND deadline_at <= 
 ANY_OVERDUE = f"SELECT seq FROM jobs WHERE {OVERDUE} LIMIT 1"  # noqa: S608 - fixed texts only
 
 
-class LeaseStore(StepStore):
-    """What one worker does with jobs. Methods that take a Claimed raise LeaseLost if it is no longer ours."""
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A heartbeat that the database has recorded.
+
+    `was_alive`: the one before had not expired; if it had, other workers may have taken the leases. `now_ms` is the
+    database's time.
+    """
+
+    was_alive: bool
+    now_ms: int
+
+
+class ClaimStore:
+    """The claims of one worker."""
 
     def __init__(
         self,
@@ -140,15 +160,17 @@ class LeaseStore(StepStore):
         worker_id: str,
         *,
         pulse: Database | None = None,
+        clock: SteadyClock | None = None,
         jobs_in_flight: int | None = None,
     ) -> None:
-        """`pulse` is a way to the same database that is kept free for the heartbeat; `jobs_in_flight` is how many jobs
-        an account may have in flight that has no such limit of its own.
+        """`pulse` is a way to the same database that is kept free for the heartbeat. `clock` times the retries of what
+        is recorded. `jobs_in_flight` is how many jobs an account without a limit of its own may have in flight.
         """
-        super().__init__(database)
+        self._clock = SystemClock() if clock is None else clock
+        self._database = database
         self._pulse = pulse or database
         self._worker_id = worker_id
-        self._doubtful: set[str] = set()
+        self._unused_leases: set[str] = set()
         self._jobs_in_flight = jobs_in_flight
         self._after = ""
 
@@ -156,20 +178,32 @@ class LeaseStore(StepStore):
         """Call `heard` with WORK_CHANNEL's notes, until what this returns is called."""
         return self._database.listen(WORK_CHANNEL, heard)
 
-    async def beat(self, ttl_s: float) -> bool:
-        """Stay alive for another `ttl_s`, and say whether we were until now: if not, our leases may be another's."""
+    async def beat(self, ttl_s: float) -> Heartbeat:
+        """Record that this worker is alive for another `ttl_s`."""
 
-        async def body(transaction: Transaction) -> bool:
+        async def body(transaction: Transaction) -> Heartbeat:
             ttl_ms = int(ttl_s * 1000)
-            if await transaction.execute(BEAT, worker_id=self._worker_id, ttl_ms=ttl_ms):
-                return True
-            await transaction.execute(BEAT_ANEW, worker_id=self._worker_id, ttl_ms=ttl_ms)
-            return False
+            row = await fetch_one(transaction, BEAT, worker_id=self._worker_id, ttl_ms=ttl_ms)
+            was_alive = row is not None
+            if row is None:
+                row = await fetch_row(transaction, BEAT_ANEW, worker_id=self._worker_id, ttl_ms=ttl_ms)
+            return Heartbeat(was_alive, row["alive_until"] - ttl_ms)
 
         return await self._pulse.write(body)
 
+    async def is_there_another(self) -> bool:
+        """Whether another worker is alive. If the database does not say, there is none."""
+        try:
+            return bool(await self._database.read(OTHER_WORKER, worker_id=self._worker_id))
+        except DatabaseUnavailable:
+            return False
+
+    def record(self, claim: Claim) -> JobRecord:
+        """The record of a claimed job."""
+        return JobRecord(self._database, claim, self._clock)
+
     async def release_dead(self, *, all_workers: bool = False) -> int:
-        """Take the leases from others that stopped beating; from every worker if the caller knows that none runs."""
+        """Release the leases of workers whose heartbeat has expired; of every worker if `all_workers`."""
 
         async def body(transaction: Transaction) -> int:
             if all_workers:
@@ -191,30 +225,39 @@ class LeaseStore(StepStore):
         await self._database.write(body)
 
     async def claim(
-        self, most: int, room_for: RoomFor = any_number, *, orphans: int | None = None
-    ) -> Sequence[Claimed]:
-        """Up to `most` jobs that nobody works on: first those already begun, then queued ones whose lane has room.
+        self,
+        most: int,
+        room_for: RoomFor = any_number,
+        *,
+        orphans: int | None = None,
+        except_lanes: Collection[str] = (),
+    ) -> Sequence[Claim]:
+        """Up to `most` jobs that no worker has: first those already begun, then queued ones whose lane has room.
 
-        Of those begun there are `orphans` at most, if that is said. Lanes get equal shares of what there is, as far as
-        `room_for` lets them, and of a lane its accounts take turns.
-        None while our heartbeat has run out: a lease without one would never be taken from us, should we die. A claim
-        whose answer was lost may have been made all the same; the next one gives back what nobody here knows of.
+        At most `orphans` of them were begun before, and none of those is of `except_lanes`. Lanes get equal shares, as
+        far as `room_for` lets them, and the accounts of a lane take turns.
+
+        Returns nothing if this worker's heartbeat has expired: no other worker could reclaim such a lease. A claim
+        whose answer was lost may have been made all the same; the next claim gives back the jobs of it.
         """
         orphans = most if orphans is None else min(most, orphans)
-        await self._give_back_doubtful()
-        if not await self._can_claim_any(room_for, orphans):
-            # A worker looks whenever a job of its own has ended; mostly in vain, and that should cost no write.
+        await self._give_back_unused()
+        others, lanes = _except(except_lanes)
+        if not await self._can_claim_any(room_for, orphans, others, lanes):
+            # A worker asks whenever one of its jobs has ended. Mostly there is none, and that should cost no write.
             return []
         lease = f"{self._worker_id}.{secrets.token_hex(8)}"
-        self._doubtful.add(lease)
+        self._unused_leases.add(lease)
         after = self._after
 
-        async def body(transaction: Transaction) -> tuple[list[Claimed], str]:
-            if await fetch_one(transaction, ALIVE, worker_id=self._worker_id) is None:
+        async def body(transaction: Transaction) -> tuple[list[Claim], str]:
+            alive = await fetch_one(transaction, ALIVE, worker_id=self._worker_id)
+            if alive is None:
                 return [], after
+            now_ms = alive["now"]
             ours = {"lease": lease, "worker_id": self._worker_id}
-            rows = await transaction.fetch(CLAIM_UNOWNED, most=orphans, **ours)
-            claimed = [await _claimed(transaction, row, lease) for row in rows]
+            rows = await transaction.fetch(CLAIM_UNOWNED.format(others=others), most=orphans, **lanes, **ours)
+            claimed = [await _claim_from(transaction, row, lease, now_ms) for row in rows]
             await transaction.execute(END_HOLDS, most=MOST_HOLDS)
             rooms = await lock_rooms(transaction, self._jobs_in_flight)
             found = [row["lane"] for row in await transaction.fetch(OPEN_LANES, after=after, most=MOST_LANES)]
@@ -233,49 +276,50 @@ class LeaseStore(StepStore):
                 await transaction.execute(TAKE_FROM_LANE, lane=lane, taken=len(jobs), turn=turn)
             for jobs in taken.values():
                 jobs.sort(key=lambda job: (job["turn"], job["seq"]))
-                claimed.extend(Claimed(job_from(job), lease, job["lane"], ()) for job in jobs)
+                claimed.extend(Claim(job_from(job), lease, job["lane"], (), now_ms) for job in jobs)
             return claimed, _last_to_come_first(after, found, welcome, chosen)
 
         claimed, self._after = await self._database.write(body)
-        self._doubtful.discard(lease)
-        return claimed
+        self._unused_leases.discard(lease)
+        steady_ms = self._clock.steady_ms()
+        return [replace(one, steady_ms=steady_ms) for one in claimed]
 
-    async def _can_claim_any(self, room_for: RoomFor, orphans: int) -> bool:
+    async def _can_claim_any(self, room_for: RoomFor, orphans: int, others: str, except_lanes: dict[str, str]) -> bool:
         lanes = await self._database.read(OPEN_LANES, after=self._after, most=MOST_LANES)
         if any(room_for(row["lane"]) > 0 for row in lanes):
             return True
         if len(lanes) == MOST_LANES:
             # There may be one with room behind them.
             self._after = lanes[-1]["lane"]
-        (others,) = await self._database.read(OTHERS_TO_CLAIM)
-        return bool(others["holds"] or (orphans > 0 and others["orphans"]))
+        (found,) = await self._database.read(OTHERS_TO_CLAIM.format(others=others), **except_lanes)
+        return bool(found["holds"] or (orphans > 0 and found["orphans"]))
 
-    async def _give_back_doubtful(self) -> None:
+    async def _give_back_unused(self) -> None:
         """By itself, not in a claim: of all these leases the jobs are locked first, and then their lanes."""
-        doubtful = frozenset(self._doubtful)
-        if not doubtful:
+        unused = frozenset(self._unused_leases)
+        if not unused:
             return
 
         async def body(transaction: Transaction) -> None:
             # A claim that was given up may still be under way, and holds this row until it is done.
             await transaction.fetch(LOCK_WORKER, worker_id=self._worker_id)
             jobs: list[Row] = []
-            for lease in sorted(doubtful):
-                jobs.extend(await transaction.fetch(LEASED_IN_VAIN, worker_id=self._worker_id, lease=lease))
-            await _put_down(transaction, jobs)
-            for lease in sorted(doubtful):
-                await transaction.execute(UNLEASE_IN_VAIN, worker_id=self._worker_id, lease=lease)
+            for lease in sorted(unused):
+                jobs.extend(await transaction.fetch(LEASED_UNUSED, worker_id=self._worker_id, lease=lease))
+            await _free_lanes(transaction, jobs)
+            for lease in sorted(unused):
+                await transaction.execute(UNLEASE_UNUSED, worker_id=self._worker_id, lease=lease)
 
         await self._database.write(body)
-        self._doubtful -= doubtful
+        self._unused_leases -= unused
 
     async def to_abort(self) -> Sequence[str]:
-        """Which of our jobs an operator wants to end."""
+        """The ids of this worker's jobs that an operator wants to end."""
         return [row["id"] for row in await self._database.read(ABORTING, worker_id=self._worker_id)]
 
-    def disown(self, claimed: Sequence[Claimed]) -> None:
-        """Claimed, and not begun: the next claim gives back what of it is still ours."""
-        self._doubtful.update(one.lease for one in claimed)
+    def give_back_later(self, claimed: Sequence[Claim]) -> None:
+        """These claims were not begun: the next claim gives back those that this worker still holds."""
+        self._unused_leases.update(one.lease for one in claimed)
 
     async def expire_overdue(self, most: int) -> int:
         """End up to `most` jobs that waited in the queue beyond their deadline, and say how many they were."""
@@ -299,8 +343,8 @@ class LeaseStore(StepStore):
 
         return await self._database.write(body)
 
-    async def next_available_at(self, room_for: RoomFor = any_number) -> int | None:
-        """When the next queued job may be claimed, in milliseconds; 0 for at once, None if none waits.
+    async def next_available_s(self, room_for: RoomFor = any_number) -> float | None:
+        """Seconds until the next queued job may be claimed; 0 for at once, None if none waits.
 
         A job that is held back counts whether or not its lane will have room then.
         """
@@ -311,8 +355,7 @@ class LeaseStore(StepStore):
             if rooms is None or await has_ready(self._database.read, rooms, lane):
                 return 0
         (held,) = await self._database.read(FIRST_HELD)
-        at: int | None = held["at"]
-        return at
+        return None if held["in_ms"] is None else max(0, held["in_ms"]) / 1000
 
     async def forget_idle_lanes(self, most: int) -> int:
         """Forget up to `most` lanes without jobs: callers' own keys have lanes too. Says how many they were."""
@@ -320,15 +363,16 @@ class LeaseStore(StepStore):
             return 0
         return len(await self._database.write(lambda transaction: transaction.fetch(FORGET_LANES, most=most)))
 
-    async def put_back(self, claimed: Claimed) -> None:
-        """Give one job's lease back, for the next claim to go on with."""
+    async def put_back(self, claimed: Claim) -> None:
+        """Give one job's lease back, so that the next claim goes on with it. Raises LeaseLost."""
 
         async def body(transaction: Transaction) -> None:
             row = await lock_leased(transaction, claimed)
             if State(row["state"]).waits_in_lane:
                 await change_lane(transaction, row["lane"], ready=1, in_use=-1)
-            await doom_unrecorded(transaction, row)
+            await delete_unrecorded_files(transaction, row)
             await transaction.execute(UNLEASE_ONE, id=row["id"], lease=claimed.lease)
+            transaction.notify(WORK_CHANNEL, "")
 
         await self._database.write(body)
 
@@ -355,12 +399,12 @@ def _last_to_come_first(after: str, found: Sequence[str], welcome: Sequence[str]
     return found[0] if found else after
 
 
-async def _put_down(transaction: Transaction, jobs: Sequence[Row]) -> None:
+async def _free_lanes(transaction: Transaction, jobs: Sequence[Row]) -> None:
     waiting = Counter(job["lane"] for job in jobs if State(job["state"]).waits_in_lane)
     for lane, count in sorted(waiting.items()):
         await change_lane(transaction, lane, ready=count, in_use=-count)
     for job in jobs:
-        await doom_unrecorded(transaction, job)
+        await delete_unrecorded_files(transaction, job)
 
 
 async def _release(transaction: Transaction, worker_ids: Sequence[str]) -> int:
@@ -368,7 +412,7 @@ async def _release(transaction: Transaction, worker_ids: Sequence[str]) -> int:
     jobs: list[Row] = []
     for worker_id in worker_ids:
         jobs.extend(await transaction.fetch(LEASED_JOBS, worker_id=worker_id))
-    await _put_down(transaction, jobs)
+    await _free_lanes(transaction, jobs)
     for job in jobs:
         if not (state := State(job["state"])).waits_in_lane:
             await record_event(transaction, job, state, "its worker stopped; another goes on with it")
@@ -380,5 +424,16 @@ async def _release(transaction: Transaction, worker_ids: Sequence[str]) -> int:
     return len(jobs)
 
 
-async def _claimed(transaction: Transaction, row: Row, lease: str) -> Claimed:
-    return Claimed(job_from(row), lease, row["lane"], await attempts_of(transaction, row["id"]))
+async def _claim_from(transaction: Transaction, row: Row, lease: str, now_ms: int) -> Claim:
+    return Claim(job_from(row), lease, row["lane"], await attempts_of(transaction, row["id"]), now_ms)
+
+
+def _except(lanes: Collection[str]) -> tuple[str, dict[str, str]]:
+    """A condition that passes over jobs of these lanes, with its parameters."""
+    if not lanes:
+        return "", {}
+    # Filled up to a power of two with the last one, so that the database prepares few different texts.
+    names = sorted(lanes)
+    names += [names[-1]] * ((1 << (len(names) - 1).bit_length()) - len(names))
+    parameters = {f"lane_{index}": lane for index, lane in enumerate(names)}
+    return f" AND lane NOT IN ({', '.join(f':{name}' for name in parameters)})", parameters

@@ -16,8 +16,8 @@ OTHERS_PART = 8
 """Of what is free besides a lane's own jobs, one part in so many stays free for other lanes."""
 
 
-class Shares:
-    """The room of one worker: how many jobs it carries of each lane.
+class FairShare:
+    """The room of one worker: how many jobs of each lane it runs.
 
     A lane gets no more once less is free than a seventh of what it has. So however many lanes hang, they leave room
     for one that does not.
@@ -25,40 +25,40 @@ class Shares:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._carried: Counter[str] = Counter()
+        self._running: Counter[str] = Counter()
 
     def begin(self, lane: str) -> None:
-        """A job of this lane is carried out from now on."""
-        self._carried[lane] += 1
+        """A job of this lane runs from now on."""
+        self._running[lane] += 1
 
     def end(self, lane: str) -> None:
-        """It is no more."""
-        self._carried[lane] -= 1
-        if not self._carried[lane]:
-            del self._carried[lane]
+        """A job of this lane has ended."""
+        self._running[lane] -= 1
+        if not self._running[lane]:
+            del self._running[lane]
 
     @property
     def left(self) -> int:
         """How many more jobs the worker has room for, of whatever lane."""
-        return self._most - self._carried.total()
+        return self._most - self._running.total()
 
     def left_for(self, lane: str) -> int:
         """How many more jobs of this lane."""
-        carried = self._carried[lane]
-        own_and_free = carried + self.left
-        # Rounded up, so that a room of a few places is not left half empty for nobody.
+        running = self._running[lane]
+        own_and_free = running + self.left
+        # Rounded up, so that a room of a few places is not left half empty.
         most = (own_and_free * (OTHERS_PART - 1) + OTHERS_PART - 2) // OTHERS_PART
-        return max(0, most - carried)
+        return max(0, most - running)
 
     @property
     def left_for_orphans(self) -> int:
-        """How many more jobs that others had begun, of whatever lanes: what killed their worker may hang them again."""
+        """How many more jobs that others had begun, of whatever lanes: what stopped their worker may stop this one."""
         return max(0, self.left - self._most // OTHERS_PART)
 
-    def copy(self) -> Shares:
-        """As it is now: a claim may look at it from the database's thread."""
-        copy = Shares(self._most)
-        copy._carried = self._carried.copy()
+    def copy(self) -> FairShare:
+        """A copy: a claim may read it from the database's thread."""
+        copy = FairShare(self._most)
+        copy._running = self._running.copy()
         return copy
 
 
@@ -76,10 +76,10 @@ async def share_out(
     divided.
     """
     taken: dict[str, list[T]] = {}
-    hungry = {lane: places for lane, places in room.items() if places > 0}
-    while hungry and most > 0:
-        share = max(1, most // len(hungry))
-        for lane, places in list(hungry.items()):
+    waiting = {lane: places for lane, places in room.items() if places > 0}
+    while waiting and most > 0:
+        share = max(1, most // len(waiting))
+        for lane, places in list(waiting.items()):
             wanted = min(share, places, most)
             if wanted == 0:
                 break
@@ -87,7 +87,7 @@ async def share_out(
             if jobs:
                 taken.setdefault(lane, []).extend(jobs)
             most -= len(jobs)
-            hungry[lane] = places - len(jobs)
-            if len(jobs) < wanted or not hungry[lane]:
-                del hungry[lane]
+            waiting[lane] = places - len(jobs)
+            if len(jobs) < wanted or not waiting[lane]:
+                del waiting[lane]
     return taken

@@ -1,4 +1,4 @@
-"""What a worker hands to the code that carries one job out."""
+"""What a worker hands to the code that runs one job."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from dataclasses import dataclass, field
 from rushes.catalogue.model import Model
 from rushes.clock import SteadyClock
 from rushes.engine.breaker import Breaker
-from rushes.engine.claims import LeaseStore
+from rushes.engine.storage_health import StorageHealth
 from rushes.media.output_store import OutputStore
 from rushes.providers.base import Credential, Provider, ReadMedia
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
-    """What carrying a job out needs besides the job. `poll_interval_s` replaces every pace, for development;
-    `retention_s` is how long finished videos are kept, None for ever.
+class JobResources:
+    """What running a job needs besides the job.
+
+    `poll_interval_s` replaces every pace, for development. `retention_s` is how long finished videos are kept; None
+    means that they are not deleted.
     """
 
-    leases: LeaseStore
     provider: Provider
     model: Model
     credential: Credential
@@ -26,5 +27,6 @@ class Tools:
     outputs: OutputStore
     clock: SteadyClock
     breaker: Breaker = field(default_factory=Breaker)
+    storage_health: StorageHealth = field(default_factory=StorageHealth)
     poll_interval_s: float | None = None
     retention_s: float | None = None

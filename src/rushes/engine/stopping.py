@@ -8,22 +8,22 @@ import structlog
 
 from rushes.domain.job import Job
 from rushes.domain.progress import Done, Failed, Handle, Progress
-from rushes.engine.job_resources import Tools
-from rushes.engine.retry_write import Patience
+from rushes.engine.job_resources import JobResources
+from rushes.engine.run_state import RunState
 from rushes.errors import Aborted, ProviderError, ProviderRejected, UnsupportedOption
 
 log = structlog.get_logger(__name__)
 
 CANCEL_TRIES = 3
-LAST_LOOKS = 4
-"""How often a generation is looked at after its provider has agreed to stop it."""
+LAST_POLLS = 4
+"""How often a generation is polled after its provider has agreed to stop it."""
 
 BY_OPERATOR = "The operator aborted the job"
 NOT_SUBMITTED = f"{BY_OPERATOR} before it was submitted; nothing was charged"
 
 
 class _Cancelled(Enum):
-    """What became of the request to the provider; the value is how people are told, the provider's name before it."""
+    """What became of the request to the provider; the value completes a sentence that begins with its name."""
 
     AGREED = "took the cancellation and has not confirmed it yet"
     CONFIRMED = "has stopped it"
@@ -35,10 +35,10 @@ class _Cancelled(Enum):
 class Stopping:
     """Stops generations of one job at its provider."""
 
-    def __init__(self, job: Job, tools: Tools, patience: Patience) -> None:
+    def __init__(self, job: Job, resources: JobResources, state: RunState) -> None:
         self._job = job
-        self._tools = tools
-        self._patience = patience
+        self._resources = resources
+        self._state = state
 
     async def stop(self, handle: Handle) -> Done:
         """Cancel the generation where the provider can. Returns it if it was finished all the same: it is paid for.
@@ -46,10 +46,10 @@ class Stopping:
         Raises Aborted, saying what is known about its cost, or the provider's reason if it had failed by itself.
         """
         cancelled = await self._cancel(handle)
-        for look in range(LAST_LOOKS if cancelled is _Cancelled.AGREED else 1):
-            if look:
-                await self._patience.rest(self._tools.model.poll_interval_s, until_deadline=False)
-            progress = await self._look(handle)
+        for number in range(LAST_POLLS if cancelled is _Cancelled.AGREED else 1):
+            if number:
+                await self._state.rest(self._resources.model.poll_interval_s, until_deadline=False)
+            progress = await self._poll(handle)
             if isinstance(progress, Done) and progress.outputs:
                 return progress
             if isinstance(progress, Failed):
@@ -64,12 +64,12 @@ class Stopping:
         )
 
     async def _cancel(self, handle: Handle) -> _Cancelled:
-        if not self._tools.model.can_cancel:
+        if not self._resources.model.can_cancel:
             return _Cancelled.CANNOT
         failures = 0
         while True:
             try:
-                await self._tools.provider.cancel(handle, credential=self._tools.credential)
+                await self._resources.provider.cancel(handle, credential=self._resources.credential)
             except UnsupportedOption:
                 return _Cancelled.CANNOT
             except ProviderRejected:
@@ -79,17 +79,17 @@ class Stopping:
                 log.info("cancel_failed", error_code=error.code, failures=failures)
                 if failures == CANCEL_TRIES:
                     return _Cancelled.UNREACHED
-                delay_s = self._patience.back_off_s(failures, error.retry_after_s)
-                await self._patience.rest(delay_s, until_deadline=True)
+                delay_s = self._state.retry_delay_s(failures, error.retry_after_s)
+                await self._state.rest(delay_s, until_deadline=True)
             except Exception:  # logged; an adapter's fault must not keep the job from ending
                 log.exception("adapter_failed", verb="cancel")
                 return _Cancelled.UNREACHED
             else:
                 return _Cancelled.AGREED
 
-    async def _look(self, handle: Handle) -> Progress | None:
+    async def _poll(self, handle: Handle) -> Progress | None:
         try:
-            return await self._tools.provider.poll(handle, credential=self._tools.credential)
+            return await self._resources.provider.poll(handle, credential=self._resources.credential)
         except ProviderError as error:
             log.info("poll_failed", error_code=error.code)
         except Exception:

@@ -18,11 +18,13 @@ from rushes.domain.job import Attempt, AttemptState
 from rushes.domain.progress import Submission
 from rushes.domain.request import InputMedia, VideoRequest
 from rushes.engine.breaker import outcome_of
-from rushes.engine.job_record import Claimed
-from rushes.engine.job_resources import Tools
-from rushes.engine.lease_clock import Term
-from rushes.engine.retry_write import Patience
+from rushes.engine.hand_over import HandOver
+from rushes.engine.job_record import JobRecord
+from rushes.engine.job_resources import JobResources
+from rushes.engine.lease_clock import LeaseEpoch
+from rushes.engine.run_state import RunState
 from rushes.engine.stopping import BY_OPERATOR, CANCEL_TRIES, NOT_SUBMITTED
+from rushes.engine.trouble_log import TroubleLog
 from rushes.errors import (
     Aborted,
     LeaseLost,
@@ -48,70 +50,86 @@ LEADING_PART = 0
 
 
 class Submitting:
-    """The calls of one job that its provider has not accepted yet. `attempt_ids` has the attempt of each part."""
+    """The calls of one job that its provider has not accepted yet."""
 
-    def __init__(self, claimed: Claimed, tools: Tools, patience: Patience, term: Term) -> None:
-        self._claimed = claimed
-        self._term = term
-        self._job = claimed.job
-        self._tools = tools
-        self._leases = tools.leases
-        self._patience = patience
-        self._insist = patience.insist
-        self.attempt_ids = {attempt.part: attempt.id for attempt in claimed.attempts}
+    def __init__(
+        self,
+        record: JobRecord,
+        resources: JobResources,
+        state: RunState,
+        epoch: LeaseEpoch,
+        troubles: TroubleLog,
+        hand_over: HandOver,
+    ) -> None:
+        self._record = record
+        self._epoch = epoch
+        self._job = record.claim.job
+        self._resources = resources
+        self._state = state
+        self._troubles = troubles
+        self._hand_over = hand_over
+        attempts = record.claim.attempts
         # A repeated submit that is refused says nothing of the one before it, whose answer was lost.
         self._maybe_accepted = {
             attempt.part
-            for attempt in claimed.attempts
-            if attempt.state is AttemptState.INTENT and tools.model.repeatable_submit
+            for attempt in attempts
+            if attempt.state is AttemptState.INTENT and resources.model.repeatable_submit
         }
-        self._may_fall_back = claimed.job.fallbacks.next is not None and not any(
-            attempt.part != LEADING_PART or attempt.state is not AttemptState.INTENT for attempt in claimed.attempts
+        self._may_fall_back = self._job.fallbacks.next is not None and not any(
+            attempt.part != LEADING_PART or attempt.state is not AttemptState.INTENT for attempt in attempts
         )
-        self.led = asyncio.Event()
+        self._first_call_ended = asyncio.Event()
         if not self._may_fall_back:
-            self.led.set()
+            self._first_call_ended.set()
 
-    def stop_leading(self, part: int) -> None:
+    async def wait_for_turn(self, part: int) -> None:
+        """Return when this part may be submitted: the first call goes alone while a fallback may take the job over."""
+        if part != LEADING_PART:
+            await self._first_call_ended.wait()
+
+    def first_call_ended(self, part: int) -> None:
         """Once the first call has its answer, no fallback takes over any more, and the other calls begin."""
         if part == LEADING_PART:
             self._may_fall_back = False
-            self.led.set()
+            self._first_call_ended.set()
 
     async def submit(self, part: int, n: int, attempt: Attempt | None) -> Submission:
         """Have the provider accept, and record that it has."""
         if attempt is not None:
             found = await self._look_up(attempt.id)
             if found is not None:
-                await self._record(attempt.id, found)
+                await self._record.accept(attempt.id, found)
                 return found
         failures = 0
         while True:
-            self._patience.check_time(part)
+            self._state.check_time(part)
             self._check_abort(part)
-            call = self._tools.breaker.begin(self._tools.clock.steady_ms())
+            call = self._resources.breaker.begin(self._resources.clock.steady_ms())
             if call is None:
                 self._turn_away_if_closed(part)
-                wait_s = self._tools.breaker.wait_s(self._tools.clock.steady_ms())
-                await self._patience.rest(wait_s, until_deadline=True)
+                wait_s = self._resources.breaker.wait_s(self._resources.clock.steady_ms())
+                if not self._state.attempt_ids:
+                    await self._hand_over.unsubmitted(wait_s)
+                await self._state.rest(wait_s, until_deadline=True)
                 continue
             outcome = await self._call_through(call, part, n)
             if isinstance(outcome, Submission):
                 return outcome
-            attempt_id = self.attempt_ids.get(part)
+            attempt_id = self._state.attempt_ids.get(part)
             if attempt_id is not None:
                 found = await self._look_up(attempt_id, after=outcome)
                 if found is not None:
-                    await self._record(attempt_id, found)
+                    await self._record.accept(attempt_id, found)
                     return found
             failures += 1
             self._turn_away_if_refused(part, outcome, failures)
             log.info("submit_will_be_repeated", error_code=outcome.code, failures=failures)
-            await self._patience.pause(part, failures, outcome.retry_after_s)
+            await self._troubles.failed(outcome, failures)
+            await self._state.pause(part, failures, outcome.retry_after_s)
 
     def _check_abort(self, part: int) -> None:
         """Begin nothing that an operator wants to end. Raises Aborted."""
-        if not self._patience.aborted:
+        if not self._state.is_aborted:
             return
         if part in self._maybe_accepted:
             raise Aborted(
@@ -131,23 +149,23 @@ class Submitting:
             trouble = error
             if isinstance(error, ProviderAuth | ProviderCreditEmpty):
                 self._turn_away_if_refused(part, error, failures=1)
-                self._doubt_if_maybe_accepted(part, error)
+                self._raise_unknown_if_maybe_accepted(part, error)
             raise
         finally:
-            self._tools.breaker.end(call, outcome_of(trouble), self._tools.clock.steady_ms())
+            self._resources.breaker.end(call, outcome_of(trouble), self._resources.clock.steady_ms())
 
     def _turn_away_if_closed(self, part: int) -> None:
-        if self._may_fall_back and part not in self._maybe_accepted and not self._patience.aborted:
+        if self._may_fall_back and part not in self._maybe_accepted and not self._state.is_aborted:
             raise TurnedAway("it cannot be reached (provider_unavailable)")
 
     def _turn_away_if_refused(self, part: int, error: RushesError, failures: int) -> None:
         """Leave the job to a fallback, if it has one, it is time to, and surely nothing was accepted."""
-        if self._patience.aborted or part in self._maybe_accepted:
+        if self._state.is_aborted or part in self._maybe_accepted:
             return
         if self._may_fall_back and gives_way(error, failures, byok=self._job.byok):
             raise TurnedAway(f"{error.message} ({error.code})") from error
 
-    def _doubt_if_maybe_accepted(self, part: int, error: ProviderError) -> None:
+    def _raise_unknown_if_maybe_accepted(self, part: int, error: ProviderError) -> None:
         """A key or an account in trouble now says nothing of the call before, whose answer was lost."""
         if part in self._maybe_accepted:
             raise SubmissionUnknown(
@@ -158,7 +176,7 @@ class Submitting:
 
     async def _submit_once(self, part: int, n: int) -> Submission | RushesError:
         """One call between its intent and the record of its answer; or the error after which another may be right."""
-        attempt_id = self.attempt_ids.get(part)
+        attempt_id = self._state.attempt_ids.get(part)
         if attempt_id is None:
             attempt_id = await self._intend(part, n)
         try:
@@ -170,22 +188,20 @@ class Submitting:
         except (ProviderQuota, ProviderUnavailable, UnexpectedResponse, StorageUnavailable) as error:
             if not error.retryable:
                 raise
-            if not _surely_not_accepted(error):
-                if self._tools.model.repeatable_submit:
+            if not _was_not_accepted(error):
+                if self._resources.model.repeatable_submit:
                     self._maybe_accepted.add(part)
             elif part not in self._maybe_accepted:
                 await self._withdraw(part, attempt_id)
             return error
         try:
-            await self._record(attempt_id, submission)
+            await self._record.accept(attempt_id, submission)
         except asyncio.CancelledError:
             self._log_late_answer(attempt_id, submission)
             raise
         except LeaseLost:
             self._log_late_answer(attempt_id, submission)
-            await self._insist(
-                lambda: self._leases.note_late_answer(self._job.id, attempt_id, submission.provider_video_id)
-            )
+            await self._record.late_answer(attempt_id, submission)
             raise
         return submission
 
@@ -205,7 +221,7 @@ class Submitting:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            limit = asyncio.ensure_future(self._term.tenure.last_answers())
+            limit = asyncio.ensure_future(self._epoch.clock.last_answers())
             try:
                 await asyncio.wait({task, limit}, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -216,22 +232,22 @@ class Submitting:
 
     async def _read_media(self, media: InputMedia) -> bytes:
         """An input's bytes, which can take their time; nothing is sent after them that is not ours to send."""
-        content = await self._tools.read_media(media)
+        content = await self._resources.read_media(media)
         self._check_lease()
         return content
 
     def _check_lease(self) -> None:
-        if not self._term.may_submit:
+        if not self._epoch.may_submit:
             raise LeaseLost(f"the lease on job '{self._job.id}' may have run out, so its provider is not called")
 
     async def _call_submit(self, part: int, n: int, attempt_id: str) -> Submission:
         self._check_lease()
         try:
-            return await self._tools.provider.submit(
-                self._tools.model,
-                request_for_call(self._job.request, part, n, seeded=self._tools.model.seed),
+            return await self._resources.provider.submit(
+                self._resources.model,
+                request_for_call(self._job.request, part, n, seeded=self._resources.model.seed),
                 attempt_id=attempt_id,
-                credential=self._tools.credential,
+                credential=self._resources.credential,
                 read_media=self._read_media,
             )
         except RushesError:
@@ -242,7 +258,7 @@ class Submitting:
 
     async def _look_up(self, attempt_id: str, *, after: RushesError | None = None) -> Submission | None:
         """What became of an intent without an answer: a submission, or None if submitting again cannot pay twice."""
-        if self._tools.model.repeatable_submit:
+        if self._resources.model.repeatable_submit:
             return None
         failures = 0
         while True:
@@ -255,17 +271,17 @@ class Submitting:
                 raise SubmissionUnknown(f"{after.message}; {unknown.message}", provider_error=said) from after
             except ProviderError as error:
                 failures += 1
-                hopeless = self._patience.aborted and failures >= CANCEL_TRIES
-                if hopeless or self._patience.past_deadline():
+                hopeless = self._state.is_aborted and failures >= CANCEL_TRIES
+                if hopeless or self._state.is_past_deadline:
                     raise SubmissionUnknown(
                         "The provider may have accepted the job, and could not be asked; it may be charged",
                         provider_error=error.provider_error,
                     ) from error
-                await self._patience.rest(self._patience.back_off_s(failures, error.retry_after_s), until_deadline=True)
+                await self._state.rest(self._state.retry_delay_s(failures, error.retry_after_s), until_deadline=True)
 
     async def _call_find(self, attempt_id: str) -> Submission | None:
         try:
-            return await self._tools.provider.find(attempt_id, credential=self._tools.credential)
+            return await self._resources.provider.find(attempt_id, credential=self._resources.credential)
         except RushesError:
             raise
         except Exception as exc:
@@ -274,18 +290,13 @@ class Submitting:
 
     async def _intend(self, part: int, n: int) -> str:
         attempt_id = new_id("att")
-        await self._insist(lambda: self._leases.intend(self._claimed, attempt_id=attempt_id, part=part, n=n))
-        self.attempt_ids[part] = attempt_id
+        await self._record.intend(attempt_id, part=part, n=n)
+        self._state.attempt_ids[part] = attempt_id
         return attempt_id
 
     async def _withdraw(self, part: int, attempt_id: str) -> None:
-        await self._insist(lambda: self._leases.withdraw(self._claimed, attempt_id))
-        del self.attempt_ids[part]
-
-    async def _record(self, attempt_id: str, submission: Submission) -> None:
-        await self._insist(
-            lambda: self._leases.accept(self._claimed, attempt_id, submission.handle, submission.provider_video_id)
-        )
+        await self._record.withdraw(attempt_id)
+        del self._state.attempt_ids[part]
 
 
 class TurnedAway(Exception):
@@ -303,7 +314,7 @@ def request_for_call(request: VideoRequest, part: int, n: int, *, seeded: bool) 
     return replace(request, n=n, seed=(first + part) % SEEDS)
 
 
-def _surely_not_accepted(error: RushesError) -> bool:
+def _was_not_accepted(error: RushesError) -> bool:
     """Whether a submit that ended so was refused or never left us; input media are read before anything is sent."""
     if isinstance(error, ProviderUnavailable):
         return error.accepted is False

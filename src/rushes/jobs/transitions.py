@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rushes.db.database import Row, Transaction, fetch_one
 from rushes.domain.fallbacks import Fallback
@@ -143,25 +143,24 @@ async def move(
     cause: str,
     columns: Mapping[str, object] | None = None,
     *,
-    deadline_ms: int | None = None,
+    ms_from_now: Mapping[str, int] | None = None,
 ) -> None:
     """Move a job, whose row this transaction has locked, to another state, and set these columns of it.
 
-    `job` is its row as it was before. `cause` is a few plain words for its history. `deadline_ms` gives it a new
-    deadline, counted from now. Raises IllegalMove.
+    `job` is its row as it was before. `cause` is a few plain words for its history. `ms_from_now` sets columns to times
+    that are so many milliseconds ahead. Raises IllegalMove.
     """
     was = State(job["state"])
     check_move(job["id"], was, to)
-    columns = columns or {}
-    sets = _sets(was, to, columns, has_deadline=deadline_ms is not None)
-    given: dict[str, object] = {} if deadline_ms is None else {"deadline_ms": deadline_ms}
+    columns, ms_from_now = columns or {}, ms_from_now or {}
+    sets = _sets(was, to, columns, ms_from_now)
     changed = await transaction.execute(
         f"UPDATE jobs SET {', '.join(sets)} WHERE id = :id AND state = :was",  # noqa: S608 - fixed texts only
         id=job["id"],
         was=was,
         to=to,
         status=to.status,
-        **given,
+        **ms_from_now,
         **columns,
     )
     if not changed:
@@ -183,7 +182,7 @@ async def move_where(
     moved: list[tuple[State, Row]] = []
     for one in was:
         check_move("any", one, to)
-        sets = _sets(one, to, columns, has_deadline=False)
+        sets = _sets(one, to, columns)
         chosen = _CHOSEN.format(condition=f"({condition}) AND lease IS NULL", order=order)
         sql = f"{chosen} UPDATE jobs SET {', '.join(sets)} WHERE seq IN (SELECT seq FROM chosen) RETURNING *"  # noqa: S608 - fixed texts only
         left = most - len(moved)
@@ -229,14 +228,15 @@ async def reroute(transaction: Transaction, row: Row, job: Job, fallback: Fallba
         "lane": fallback.lane,
         "turn": turn,
     }
-    sets = [*_sets(job.state, to, columns, has_deadline=True), "held = 0", "available_at = :now"]
+    ms_from_now = {"deadline_at": int(fallback.deadline_s * 1000), "available_at": 0}
+    sets = [*_sets(job.state, to, columns, ms_from_now), "held = 0"]
     await transaction.execute(
         f"UPDATE jobs SET {', '.join(sets)} WHERE id = :id AND state = :was",  # noqa: S608 - fixed texts only
         id=job.id,
         was=job.state,
         to=to,
         status=to.status,
-        deadline_ms=int(fallback.deadline_s * 1000),
+        **ms_from_now,
         **columns,
     )
     await _record_move(transaction, row, to, f"fell back from '{was}' to '{fallback.name}'", Place(0, 0))
@@ -244,11 +244,10 @@ async def reroute(transaction: Transaction, row: Row, job: Job, fallback: Fallba
     transaction.notify(WORK_CHANNEL, "")
 
 
-def _sets(was: State, to: State, columns: Mapping[str, object], *, has_deadline: bool) -> list[str]:
+def _sets(was: State, to: State, columns: Iterable[str], ms_from_now: Iterable[str] = ()) -> list[str]:
     """What belongs to the new state, as assignments."""
     sets = ["state = :to", "status = :status", *(f"{column} = :{column}" for column in columns)]
-    if has_deadline:
-        sets.append("deadline_at = :now + :deadline_ms")
+    sets.extend(f"{column} = :now + :{column}" for column in ms_from_now)
     if was is State.QUEUED and to is State.SUBMITTING:
         sets.append("started_at = :now")
     if _leaves_slot(to):

@@ -159,9 +159,8 @@ async def _revive(transaction: Transaction, row: Row, cause: str, provider_video
             "only the caller can look it up at the provider"
         )
     given = row["provider_video_id"] if provider_video_id is None else provider_video_id
-    await move(
-        transaction, row, State.RECOVERING, cause, {"provider_video_id": given}, deadline_ms=RECOVERY_DEADLINE_MS
-    )
+    until = {"deadline_at": RECOVERY_DEADLINE_MS}
+    await move(transaction, row, State.RECOVERING, cause, {"provider_video_id": given}, ms_from_now=until)
 
 
 def _no_such_job(job_id: str) -> JobNotFound:

@@ -100,6 +100,16 @@ class Metrics:
             "When this worker last wrote its heartbeat",
             registry=registry if works else None,
         )
+        self.clock_ahead = Gauge(
+            "rushes_clock_ahead_seconds",
+            "How far this worker's clock is ahead of the database's; below 0: behind",
+            registry=registry if works else None,
+        )
+
+    def heartbeat_recorded(self, clock_ahead_s: float) -> None:
+        """The database has taken a heartbeat."""
+        self.heartbeat_at.set_to_current_time()
+        self.clock_ahead.set(clock_ahead_s)
 
     def answered(self, method: str, route: str, status: int, duration_s: float) -> None:
         """Count a request that has ended."""

@@ -13,7 +13,7 @@ import pytest
 
 from rushes.db.database import Transaction
 from rushes.db.postgres import PoolLimits, PostgresDatabase, check_url, place_of
-from rushes.engine.claims import LeaseStore
+from rushes.engine.claims import ClaimStore
 from rushes.errors import DatabaseUnavailable, OutcomeUnknown, Overloaded, StartupError
 from rushes.jobs.store import JobStore
 from tests.fixtures.new_jobs import ACCOUNT, new_job
@@ -335,12 +335,12 @@ async def test_jobs_of_a_claim_without_an_answer_are_not_forgotten(url: str, arr
     await JobStore(direct).create(new_job())
     async with Line(arrives=arrives).open(url) as line:
         through = PostgresDatabase(line)
-        leases = LeaseStore(through, "worker_1", pulse=direct)
+        leases = ClaimStore(through, "worker_1", pulse=direct)
         await leases.beat(60)
         with pytest.raises(OutcomeUnknown):
             await leases.claim(10)
         (claimed,) = await leases.claim(10)
-        await leases.intend(claimed, attempt_id="att_1", part=0, n=1)
+        await leases.record(claimed).intend(attempt_id="att_1", part=0, n=1)
         assert await leases.claim(10) == []
         assert (await JobStore(direct).get(ACCOUNT, "job_1")).state == "submitting"
         await through.close()
@@ -350,7 +350,7 @@ async def test_jobs_of_a_claim_without_an_answer_are_not_forgotten(url: str, arr
 async def test_a_worker_that_leaves_waits_for_a_claim_that_it_has_given_up(url: str) -> None:
     database = PostgresDatabase(url)
     await JobStore(database).create(new_job())
-    leases = LeaseStore(database, "worker_1")
+    leases = ClaimStore(database, "worker_1")
     await leases.beat(60)
     claim = asyncio.create_task(leases.claim(10))
     while not database._writes:  # noqa: ASYNC110 - nothing tells that it has begun to write
@@ -367,13 +367,13 @@ async def test_a_heartbeat_passes_a_claim_that_waits_for_a_lane(url: str) -> Non
     database, pulse = PostgresDatabase(url, PoolLimits(lock_s=20)), PostgresDatabase(url, PoolLimits(lock_s=0.05))
     busy = await asyncpg.connect(url)
     await JobStore(database).create(new_job())
-    leases = LeaseStore(database, "worker_1", pulse=pulse)
+    leases = ClaimStore(database, "worker_1", pulse=pulse)
     await leases.beat(60)
     await busy.execute("BEGIN; SELECT * FROM lanes FOR UPDATE")
     claim = asyncio.create_task(leases.claim(10))
     while not await pulse.read("SELECT 1 FROM pg_locks WHERE NOT granted"):
         assert not claim.done()
-    assert await leases.beat(60)
+    assert (await leases.beat(60)).was_alive
     assert not claim.done()
     await busy.execute("ROLLBACK")
     assert len(await claim) == 1

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 
 from rushes.domain.job import Problem, State
 from rushes.domain.progress import Done, Failed, Progress, Submission, Working
 from rushes.domain.request import InputMedia, Role, VideoRequest
+from rushes.engine.job_record import JobRecord
 from rushes.engine.job_run import split_into_calls
 from rushes.errors import (
     ContentFiltered,
@@ -393,16 +396,14 @@ async def test_progress_is_written_in_steps_of_ten_points_and_never_falls(engine
     seen: list[int] = []
     await engine.create()
     claimed = await engine.claim()
-    reports = engine.leases()
+    report = JobRecord.report
 
-    class Listening(type(reports)):  # type: ignore[misc]
-        async def report(self, claimed: object, percent: int) -> None:
-            seen.append(percent)
+    async def note(self: JobRecord, percent: int) -> None:
+        seen.append(percent)
+        await report(self, percent)
 
-    tools = engine.tools()
-    object.__setattr__(tools, "leases", Listening(engine.database, "worker_1"))
-    engine.tools = lambda model=None: tools  # type: ignore[method-assign]
-    await engine.carry(claimed)
+    with mock.patch.object(JobRecord, "report", note):
+        await engine.carry(claimed)
     assert seen == [12, 50, 95]
 
 
@@ -505,10 +506,10 @@ async def test_a_crash_after_all_parts_have_ended_only_finishes_the_job(engine: 
     claimed = await engine.claim()
     leases = engine.leases()
     for part in (0, 1):
-        await leases.intend(claimed, attempt_id=f"att_{part}", part=part, n=1)
-        await leases.accept(claimed, f"att_{part}", {"name": "a"}, None)
-    await leases.keep(claimed, "att_0", [stored_video()])
-    await leases.fail_attempt(claimed, "att_1", Problem("provider_rejected", "It broke"))
+        await leases.record(claimed).intend(attempt_id=f"att_{part}", part=part, n=1)
+        await leases.record(claimed).accept(f"att_{part}", Submission({"name": "a"}))
+    await leases.record(claimed).keep("att_0", [stored_video()])
+    await leases.record(claimed).fail_attempt("att_1", Problem("provider_rejected", "It broke"))
     job = await engine.carry(await engine.take_over())
     assert job.state is State.SUCCEEDED
     assert engine.provider.calls == []

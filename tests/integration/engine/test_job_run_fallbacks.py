@@ -12,7 +12,6 @@ from rushes.domain.fallbacks import FAILURES_TO_GIVE_WAY, Fallbacks
 from rushes.domain.job import Job, State
 from rushes.domain.progress import Submission
 from rushes.engine.breaker import FAILURES_TO_OPEN, FIRST_OPEN_S, Breaker, BreakerState, Outcome
-from rushes.engine.job_run import Carrying
 from rushes.errors import (
     ContentFiltered,
     ProviderAuth,
@@ -237,7 +236,7 @@ async def test_a_job_without_fallbacks_waits_for_an_open_breaker_and_probes(engi
 async def test_a_job_that_waits_for_an_open_breaker_can_be_cancelled(engine: Engine) -> None:
     open_breaker(engine)
     await engine.create()
-    task = asyncio.ensure_future(Carrying(await engine.claim(), engine.tools()).to_its_end())
+    task = asyncio.ensure_future(engine.run_of(await engine.claim()).run())
     await engine.clock.settle()
     await engine.jobs.cancel("acct_1", "job_1")
     await engine.clock.run_until(task.done)
@@ -249,7 +248,7 @@ async def test_a_job_that_waits_for_an_open_breaker_can_be_cancelled(engine: Eng
 async def test_calls_that_find_nobody_open_the_breaker(engine: Engine) -> None:
     engine.provider.submits = [REFUSED]
     await engine.create(deadline_s=120)
-    task = asyncio.ensure_future(Carrying(await engine.claim(), engine.tools()).to_its_end())
+    task = asyncio.ensure_future(engine.run_of(await engine.claim()).run())
     await engine.clock.run_until(lambda: len(engine.provider.asked("submit")) == FAILURES_TO_OPEN)
     await engine.clock.settle()
     assert engine.breaker.state(engine.clock.now_ms()) is BreakerState.OPEN

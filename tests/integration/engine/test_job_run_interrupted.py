@@ -9,7 +9,6 @@ import pytest
 
 from rushes.domain.job import State
 from rushes.domain.progress import Done, Failed, Submission, Working
-from rushes.engine.job_run import Carrying
 from rushes.engine.lease_clock import LAST_ANSWER_S
 from rushes.errors import LeaseLost, OutputLost, ProviderRejected
 from rushes.jobs.retention import RetentionStore
@@ -26,7 +25,7 @@ async def test_an_accepted_handle_outlives_a_database_that_is_away(engine: Engin
 
     engine.provider.submit = submit_as_the_disk_fills  # type: ignore[method-assign]
     await engine.create()
-    task = asyncio.ensure_future(Carrying(await engine.claim(), engine.tools()).to_its_end())
+    task = asyncio.ensure_future(engine.run_of(await engine.claim()).run())
     await engine.clock.run_until(lambda: engine.database.refused > 10)
     engine.database.down = False
     await engine.clock.run_until(task.done)
@@ -38,7 +37,7 @@ async def test_a_database_that_is_away_before_the_intent_keeps_the_provider_unca
     await engine.create()
     claimed = await engine.claim()
     engine.database.down = True
-    task = asyncio.ensure_future(Carrying(claimed, engine.tools()).to_its_end())
+    task = asyncio.ensure_future(engine.run_of(claimed).run())
     await engine.clock.run_until(lambda: engine.database.refused > 5)
     assert engine.provider.calls == []
     engine.database.down = False
@@ -75,7 +74,7 @@ async def test_a_lost_lease_stops_every_part_and_all_calls(engine: Engine) -> No
     engine.provider.polls = [Working()]
     await engine.create(n=3)
     claimed = await engine.claim()
-    task = asyncio.ensure_future(Carrying(claimed, engine.tools()).to_its_end())
+    task = asyncio.ensure_future(engine.run_of(claimed).run())
     await engine.clock.run_until(lambda: len(engine.provider.asked("poll")) > 5)
     await engine.take_over()
     # One part meets the fence at its next write; the others are in the middle of their waiting then.
@@ -110,7 +109,7 @@ async def test_a_stop_while_the_intent_is_committed_leaves_no_intent_without_its
     await engine.create()
     claimed = await engine.claim()
     engine.database.write = stop_meanwhile  # type: ignore[method-assign]
-    task = asyncio.ensure_future(Carrying(claimed, engine.tools()).to_its_end())
+    task = asyncio.ensure_future(engine.run_of(claimed).run())
     await engine.clock.run_until(task.done)
     assert task.cancelled()
     (attempt,) = await engine.attempts()
@@ -149,7 +148,7 @@ async def carrying_with_submit_of(engine: Engine, seconds: float) -> asyncio.Fut
 
     engine.provider.submit = submit_slowly  # type: ignore[method-assign]
     await engine.create()
-    task = asyncio.ensure_future(Carrying(await engine.claim(), engine.tools()).to_its_end())
+    task = asyncio.ensure_future(engine.run_of(await engine.claim()).run())
     while not engine.provider.calls:  # noqa: ASYNC110 - the provider is a script without events
         await asyncio.sleep(0.001)
     return task

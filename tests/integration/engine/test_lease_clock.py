@@ -13,11 +13,10 @@ from structlog.testing import capture_logs
 from rushes.domain.job import Job, State
 from rushes.domain.progress import Submission, Working
 from rushes.domain.request import InputMedia, Role, VideoRequest
-from rushes.engine.claims import LeaseStore
-from rushes.engine.job_record import LATE_ANSWER, Claimed
-from rushes.engine.job_resources import Tools
-from rushes.engine.job_run import Carrying
-from rushes.engine.lease_clock import LAST_ANSWER_S, SUBMIT_SHARE, Tenure
+from rushes.engine.claims import ClaimStore
+from rushes.engine.job_record import LATE_ANSWER, Claim
+from rushes.engine.job_resources import JobResources
+from rushes.engine.lease_clock import LAST_ANSWER_S, SUBMIT_SHARE, LeaseClock
 from rushes.engine.worker import Worker, WorkerLimits
 from rushes.errors import DatabaseUnavailable, LeaseLost, SubmissionUnknown
 from rushes.operations.recovery import RecoveryStore
@@ -29,17 +28,17 @@ from tests.fixtures.scripted_provider import DONE
 # What it is worth by itself.
 
 
-def tenure(clock: ManualClock) -> Tenure:
-    return Tenure(clock, lease_s=LEASE_S, alone=False)
+def lease_clock(clock: ManualClock) -> LeaseClock:
+    return LeaseClock(clock, lease_s=LEASE_S, alone=False)
 
 
 def test_a_fresh_lease_lets_its_worker_submit() -> None:
-    assert tenure(ManualClock()).term().may_submit
+    assert lease_clock(ManualClock()).epoch().may_submit
 
 
 def test_some_of_the_lease_must_be_left_for_the_call() -> None:
     clock = ManualClock()
-    term = tenure(clock).term()
+    term = lease_clock(clock).epoch()
     clock.advance(LEASE_S * SUBMIT_SHARE - 0.1)
     assert term.may_submit
     clock.advance(0.2)
@@ -49,29 +48,29 @@ def test_some_of_the_lease_must_be_left_for_the_call() -> None:
 @pytest.mark.parametrize("jump_s", [0, -7200, 7200])
 def test_a_lease_ends_whatever_the_wall_clock_says(jump_s: float) -> None:
     clock = ManualClock()
-    held = tenure(clock)
+    held = lease_clock(clock)
     clock.jump(jump_s)
     clock.advance(LEASE_S)
     assert held.left_s <= 0
-    assert not held.term().may_submit
+    assert not held.epoch().may_submit
 
 
 def test_a_term_that_was_interrupted_is_not_resumed_by_a_new_heartbeat() -> None:
     clock = ManualClock()
-    held = tenure(clock)
-    before = held.term()
+    held = lease_clock(clock)
+    before = held.epoch()
     held.lose()
     held.renew(held.now())
     held.regain()
     assert not before.may_submit
-    assert held.term().may_submit
+    assert held.epoch().may_submit
 
 
 def test_alone_a_worker_may_submit_however_late_its_heartbeat_is() -> None:
     clock = ManualClock()
-    held = Tenure(clock, lease_s=LEASE_S, alone=True)
+    held = LeaseClock(clock, lease_s=LEASE_S, alone=True)
     clock.advance(3600)
-    assert held.term().may_submit
+    assert held.epoch().may_submit
 
 
 # A worker that can be frozen, beside one that cannot.
@@ -84,12 +83,12 @@ class Freezable:
         self.freezer = Freezer(last_first=last_first)
         self._freeze_after = freeze_after
         clock = FreezingClock(engine.clock, self.freezer)
-        leases = LeaseStore(FreezingDatabase(engine.database, self.freezer, self._written), "worker_1")
+        leases = ClaimStore(FreezingDatabase(engine.database, self.freezer, self._written), "worker_1", clock=clock)
 
-        async def tools_for(job: Job) -> Tools:
-            return replace(engine.tools(), leases=leases, clock=clock)
+        async def resources_for(job: Job) -> JobResources:
+            return replace(engine.resources(), clock=clock)
 
-        self.worker = Worker(leases, tools_for, clock, WorkerLimits(lease_s=LEASE_S))
+        self.worker = Worker(leases, resources_for, clock, WorkerLimits(lease_s=LEASE_S))
         engine.workers.append(self.worker)
 
     def _written(self, name: str) -> None:
@@ -145,7 +144,7 @@ async def test_a_worker_that_thaws_before_anybody_takes_over_submits_once(
 
 async def test_input_media_that_take_longer_than_the_lease_keep_the_provider_uncalled(engine: Engine) -> None:
     """Reading media can wait for a slow disk between our look at the lease and the call."""
-    held = Tenure(engine.clock, lease_s=LEASE_S, alone=False)
+    held = LeaseClock(engine.clock, lease_s=LEASE_S, alone=False)
 
     async def read_slowly(_: Any) -> bytes:
         await engine.clock.sleep(LEASE_S)
@@ -164,12 +163,12 @@ async def test_input_media_that_take_longer_than_the_lease_keep_the_provider_unc
 
     engine.provider.submit = submit_and_tell  # type: ignore[method-assign]
     with pytest.raises(LeaseLost):
-        await engine.clock.run(Carrying(claimed, engine.tools(), held.term()).to_its_end())
+        await engine.clock.run(engine.run_of(claimed, held.epoch()).run())
     assert accepted == []
     assert await engine.attempts() == []
 
 
-async def claimed_with(engine: Engine, request: VideoRequest) -> Claimed:
+async def claimed_with(engine: Engine, request: VideoRequest) -> Claim:
     await engine.create()
     claimed = await engine.claim()
     return replace(claimed, job=replace(claimed.job, request=request))
@@ -226,11 +225,11 @@ async def test_a_worker_that_stops_keeps_its_leases_until_the_last_answer_has_co
     await engine.create()
     leases = engine.leases("worker_1")
 
-    async def tools_for(job: Job) -> Tools:
-        return replace(engine.tools(), leases=leases)
+    async def resources_for(job: Job) -> JobResources:
+        return engine.resources()
 
     limits = WorkerLimits(lease_s=LEASE_S, last_answer_s=4 * LEASE_S)
-    stopping = Worker(leases, tools_for, engine.clock, limits)
+    stopping = Worker(leases, resources_for, engine.clock, limits)
     await stopping.start(alone=False)
     await engine.clock.run_until(lambda: bool(engine.provider.asked("submit")))
     stopped = asyncio.create_task(stopping.stop())
@@ -348,7 +347,7 @@ async def test_a_lone_worker_that_was_frozen_goes_on_and_loses_nothing(engine: E
 # The database goes away in the middle of a step: it has done what it was asked for, and the answer is lost.
 
 
-STEPS = ["claim", "intend", "accept", "begin_storing", "keep", "_finish", "beat"]
+STEPS = ["claim", "intend", "accept", "begin_storing", "keep", "succeed", "beat"]
 
 
 def calls_with(step: str) -> int:

@@ -11,8 +11,8 @@ import pytest
 from rushes.domain.fallbacks import Fallbacks
 from rushes.domain.job import Job, State, Status
 from rushes.domain.progress import Failed, Progress, Submission, Working
-from rushes.engine.stopping import CANCEL_TRIES, LAST_LOOKS
-from rushes.engine.worker import ABORT_LOOK_S
+from rushes.engine.stopping import CANCEL_TRIES, LAST_POLLS
+from rushes.engine.worker import ABORT_POLL_S
 from rushes.errors import (
     JobNotFound,
     LeaseLost,
@@ -130,7 +130,7 @@ async def test_a_running_job_is_cancelled_at_its_provider_where_that_is_possible
     assert "may be charged" in job.problem.message
     assert (usage(job).cost, usage(job).estimated) == (3.2, True)
     assert len(engine.provider.asked("cancel")) == calls
-    assert len(engine.provider.asked("poll")) <= 3 + LAST_LOOKS
+    assert len(engine.provider.asked("poll")) <= 3 + LAST_POLLS
     assert len(engine.provider.asked("submit")) == 1
 
 
@@ -159,7 +159,7 @@ async def test_it_is_noticed_within_seconds_although_the_next_poll_is_minutes_aw
     await engine.worker().start(alone=True)
     await engine.clock.run_until(lambda: bool(engine.provider.asked("poll")))
     await aborts(engine).request("job_1")
-    await engine.clock.run_for(ABORT_LOOK_S + 0.1)
+    await engine.clock.run_for(ABORT_POLL_S + 0.1)
     assert engine.provider.asked("cancel")
 
 
@@ -170,7 +170,7 @@ async def test_a_word_that_comes_in_the_middle_of_a_poll_is_acted_on_after_it(en
 
     async def poll_slowly(*args: Any, **kwargs: Any) -> Progress:
         progress = await poll(*args, **kwargs)
-        await engine.clock.sleep(2 * ABORT_LOOK_S)
+        await engine.clock.sleep(2 * ABORT_POLL_S)
         return progress
 
     engine.provider.poll = poll_slowly  # type: ignore[method-assign]
@@ -205,7 +205,7 @@ async def interrupted(engine: Engine, **model: Any) -> None:
     engine.model = clip_model(**model)
     await engine.create()
     claimed = await engine.claim()
-    await engine.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
+    await engine.leases().record(claimed).intend(attempt_id="att_1", part=0, n=1)
     await aborts(engine).request("job_1")
 
 

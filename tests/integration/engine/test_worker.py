@@ -7,7 +7,7 @@ import pytest
 
 from rushes.domain.job import Job, State
 from rushes.domain.progress import Submission, Working
-from rushes.engine.job_resources import Tools
+from rushes.engine.job_resources import JobResources
 from rushes.errors import NoCredentials, NotCancellable
 from tests.fixtures.engine import LEASE_S, Engine
 from tests.fixtures.new_jobs import ACCOUNT, clip_model
@@ -80,14 +80,14 @@ async def test_a_slot_that_is_free_again_is_told_to_those_that_wait_for_it(engin
     for number in (1, 2):
         await engine.create(number, lane_capacity=1)
     claimed = await engine.claim()
-    await engine.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
+    await engine.leases().record(claimed).intend(attempt_id="att_1", part=0, n=1)
     heard: list[str] = []
     engine.leases("worker_2").listen(heard.append)
-    await engine.leases().begin_storing(claimed)
+    await engine.leases().record(claimed).begin_storing()
     assert heard == [""]
     last = await engine.claim()
-    await engine.leases().intend(last, attempt_id="att_2", part=0, n=1)
-    await engine.leases().begin_storing(last)
+    await engine.leases().record(last).intend(attempt_id="att_2", part=0, n=1)
+    await engine.leases().record(last).begin_storing()
     assert heard == [""]
 
 
@@ -199,8 +199,8 @@ async def test_the_jobs_of_a_dead_worker_are_taken_over_when_its_lease_ends(engi
     engine.provider.polls = [Working()]
     await engine.create()
     claimed = await engine.claim("worker_that_dies")
-    await engine.leases("worker_that_dies").intend(claimed, attempt_id="att_1", part=0, n=1)
-    await engine.leases("worker_that_dies").accept(claimed, "att_1", {"name": "a"}, None)
+    await engine.leases("worker_that_dies").record(claimed).intend(attempt_id="att_1", part=0, n=1)
+    await engine.leases("worker_that_dies").record(claimed).accept("att_1", Submission({"name": "a"}))
     began_ms = engine.clock.now_ms()
     await engine.worker("worker_2").start(alone=False)
     await engine.clock.run_until(lambda: bool(engine.provider.asked("poll")))
@@ -252,7 +252,7 @@ async def test_a_lone_worker_keeps_an_accepted_job_however_long_the_disk_is_full
     assert len(engine.provider.asked("submit")) == 1
 
 
-async def no_tools(job: Job) -> Tools:
+async def no_tools(job: Job) -> JobResources:
     raise NoCredentials("Model 'scripted/clip' cannot be served any more")
 
 
@@ -282,24 +282,24 @@ async def test_an_accepted_job_whose_provider_is_gone_waits_until_its_deadline_f
 async def test_a_job_that_fails_in_an_unforeseen_way_is_tried_again(engine: Engine) -> None:
     tries: list[str] = []
 
-    async def tools_for(job: Job) -> Tools:
+    async def resources_for(job: Job) -> JobResources:
         tries.append(job.id)
         if len(tries) < 4:
             raise RuntimeError("a bug")
-        return engine.tools()
+        return engine.resources()
 
     await engine.create()
-    await engine.worker_with(tools_for).start(alone=True)
+    await engine.worker_with(resources_for).start(alone=True)
     await all_ended(engine, 1)
     assert (await engine.job()).state is State.SUCCEEDED
 
 
 async def test_a_job_that_always_fails_in_an_unforeseen_way_ends_after_its_deadline(engine: Engine) -> None:
-    async def tools_for(job: Job) -> Tools:
+    async def resources_for(job: Job) -> JobResources:
         raise RuntimeError("a bug with a secret in it")
 
     await engine.create(deadline_s=60)
-    await engine.worker_with(tools_for).start(alone=True)
+    await engine.worker_with(resources_for).start(alone=True)
     await all_ended(engine, 1)
     job = await engine.job()
     assert job.problem is not None
@@ -309,15 +309,15 @@ async def test_a_job_that_always_fails_in_an_unforeseen_way_ends_after_its_deadl
 async def test_a_job_set_back_while_the_database_is_away_is_not_forgotten(engine: Engine) -> None:
     tries: list[str] = []
 
-    async def tools_for(job: Job) -> Tools:
+    async def resources_for(job: Job) -> JobResources:
         tries.append(job.id)
         if len(tries) == 1:
             engine.database.down = True
             raise RuntimeError("a bug")
-        return engine.tools()
+        return engine.resources()
 
     await engine.create()
-    await engine.worker_with(tools_for).start(alone=True)
+    await engine.worker_with(resources_for).start(alone=True)
     await engine.clock.run_for(60)
     engine.database.down = False
     await all_ended(engine, 1)

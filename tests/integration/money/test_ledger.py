@@ -71,8 +71,8 @@ async def test_a_free_job_has_no_lines(engine: Engine) -> None:
 async def test_a_job_that_a_provider_had_accepted_and_that_was_given_up_stays_reserved(engine: Engine) -> None:
     await engine.create()
     claimed = await engine.claim()
-    await engine.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
-    await engine.leases().fail(claimed, State.FAILED, Problem("no_credentials", "The key is gone"))
+    await engine.leases().record(claimed).intend(attempt_id="att_1", part=0, n=1)
+    await engine.leases().record(claimed).fail(State.FAILED, Problem("no_credentials", "The key is gone"))
     assert (await engine.job()).reserved_microusd == 3_200_000
 
 

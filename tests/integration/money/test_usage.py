@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from rushes.domain.job import Problem, State
-from rushes.engine.claims import LeaseStore
-from rushes.engine.job_record import Claimed
+from rushes.engine.claims import ClaimStore
+from rushes.engine.job_record import Claim
 from rushes.errors import NotCancellable
 from rushes.jobs.store import JobStore
 from rushes.money.usage import DAY_MS, ModelUsage, Usage, UsageStore
@@ -30,19 +30,19 @@ class Ledger:
         self.clock = ManualClock()
         self.database = fresh_sqlite(path, self.clock)
         self.jobs = JobStore(self.database)
-        self.leases = LeaseStore(self.database, "worker_1")
+        self.leases = ClaimStore(self.database, "worker_1")
         self.usage = UsageStore(self.database)
 
-    async def begin(self, number: int, **given: Any) -> Claimed:
+    async def begin(self, number: int, **given: Any) -> Claim:
         await self.jobs.create(new_job(number, **given))
         await self.leases.beat(10 * DAY_S)
         (claimed,) = await self.leases.claim(1)
-        await self.leases.intend(claimed, attempt_id=f"att_{number}", part=0, n=1)
+        await self.leases.record(claimed).intend(attempt_id=f"att_{number}", part=0, n=1)
         return claimed
 
-    async def complete(self, claimed: Claimed) -> None:
-        await self.leases.begin_storing(claimed)
-        await self.leases.succeed(claimed, [stored_video()], "stored")
+    async def complete(self, claimed: Claim) -> None:
+        await self.leases.record(claimed).begin_storing()
+        await self.leases.record(claimed).succeed([stored_video()], "stored")
 
     async def total(self, since_ms: int = 0) -> Usage:
         return sum((item.usage for item in await self.usage.read(ACCOUNT, since_ms=since_ms)), Usage())
@@ -80,7 +80,7 @@ async def test_a_completed_job_of_unknown_price_is_said_to_be_missing(ledger: Le
 
 @pytest.mark.parametrize("state", [State.FAILED, State.EXPIRED])
 async def test_a_failed_job_costs_nothing(ledger: Ledger, state: State) -> None:
-    await ledger.leases.fail(await ledger.begin(1), state, Problem("provider_rejected", "No."))
+    await ledger.leases.record(await ledger.begin(1)).fail(state, Problem("provider_rejected", "No."))
     assert await ledger.total() == Usage(jobs=1, failed=1)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rushes.engine.claims import LeaseStore
+from rushes.engine.claims import ClaimStore
 from rushes.jobs.store import JobStore
 from rushes.telemetry.store import BUSY_LANES, Lane, TelemetryStore
 from tests.fixtures.clocks import ManualClock
@@ -22,7 +22,7 @@ class Bench:
         self.clock = ManualClock()
         self.database = fresh_sqlite(path, self.clock)
         self.jobs = JobStore(self.database)
-        self.leases = LeaseStore(self.database, "worker_1")
+        self.leases = ClaimStore(self.database, "worker_1")
         self.store = TelemetryStore(self.database)
 
 

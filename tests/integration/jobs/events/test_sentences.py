@@ -41,7 +41,7 @@ async def test_a_whole_life_is_told(engine: Engine) -> None:
 
 async def test_another_worker_taking_over_is_told(engine: Engine) -> None:
     await engine.create()
-    await engine.leases().intend(await engine.claim(), attempt_id="att_1", part=0, n=1)
+    await engine.leases().record(await engine.claim()).intend(attempt_id="att_1", part=0, n=1)
     await engine.take_over()
     assert messages(await timeline_of(engine))[-1] == "its worker stopped; another goes on with it"
 
@@ -55,7 +55,7 @@ async def test_a_worker_that_stops_before_a_job_has_begun_is_nothing_to_tell(eng
 
 async def test_a_long_history_is_cut_at_its_beginning_and_says_so(engine: Engine) -> None:
     await engine.create()
-    await engine.leases().intend(await engine.claim(), attempt_id="att_1", part=0, n=1)
+    await engine.leases().record(await engine.claim()).intend(attempt_id="att_1", part=0, n=1)
     for _ in range(MOST_ENTRIES):
         await engine.take_over()
     timeline = await timeline_of(engine)

@@ -121,7 +121,7 @@ async def test_a_position_that_the_job_has_not_reached_counts_as_none(follower: 
 async def test_an_estimate_rises_by_itself_at_most_once_a_second(follower: Follower) -> None:
     engine = follower.engine
     await engine.create(usual_s=10)
-    await engine.leases().intend(await engine.claim(), attempt_id="att_1", part=0, n=1)
+    await engine.leases().record(await engine.claim()).intend(attempt_id="att_1", part=0, n=1)
     writes = engine.database.writes
     reading = asyncio.ensure_future(follower.read())
     await engine.clock.run_for(60)
@@ -136,10 +136,10 @@ async def test_reported_progress_is_shown_as_it_was_reported(follower: Follower)
     engine = follower.engine
     await engine.create(reports_progress=True)
     claimed = await engine.claim()
-    await engine.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
+    await engine.leases().record(claimed).intend(attempt_id="att_1", part=0, n=1)
     reading = asyncio.ensure_future(follower.read())
     for percent in (7, 7, 40):
-        await engine.leases().report(claimed, percent)
+        await engine.leases().record(claimed).report(percent)
         await engine.clock.run_for(2)
     assert [one.position.percent for one in follower.got if isinstance(one, Progressed)] == [7, 40]
     reading.cancel()
@@ -149,12 +149,12 @@ async def test_a_slow_reader_gets_the_latest_progress_and_nothing_is_kept_for_th
     engine = follower.engine
     await engine.create(reports_progress=True)
     claimed = await engine.claim()
-    await engine.leases().intend(claimed, attempt_id="att_1", part=0, n=1)
+    await engine.leases().record(claimed).intend(attempt_id="att_1", part=0, n=1)
     with follower.watching.watch(ACCOUNT, "job_1") as watch:
         async with aclosing(follow(watch, follower.history, engine.clock, START)) as happenings:
             first = await anext(happenings)
             for percent in range(1, 91):
-                await engine.leases().report(claimed, percent)
+                await engine.leases().record(claimed).report(percent)
                 await engine.clock.run_for(2)
             rest = [await engine.clock.run(anext_of(happenings)) for _ in range(3)]
     assert told([first, *rest]) == ["accepted", "about"]

@@ -11,7 +11,7 @@ import pytest
 from rushes.db.database import Row
 from rushes.db.sqlite import SqliteDatabase
 from rushes.domain.job import Status
-from rushes.engine.claims import LeaseStore
+from rushes.engine.claims import ClaimStore
 from rushes.errors import DatabaseUnavailable, JobNotFound, Overloaded, TooManyWatchers
 from rushes.jobs.events.store import HistoryStore
 from rushes.jobs.events.waiters import POLL_S, Watching, WatchLimits
@@ -50,10 +50,10 @@ class Watched:
 
     async def intend(self, database: WatchedDatabase | SqliteDatabase) -> None:
         """Move the one queued job on, through this database."""
-        leases = LeaseStore(database, "worker_1")
+        leases = ClaimStore(database, "worker_1")
         await leases.beat(60)
         (claimed,) = await leases.claim(1)
-        await leases.intend(claimed, attempt_id="att_1", part=0, n=1)
+        await leases.record(claimed).intend(attempt_id="att_1", part=0, n=1)
 
 
 @pytest.fixture
