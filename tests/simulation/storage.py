@@ -40,8 +40,11 @@ class SimulatedStorage(LocalStorage):
         await self._process.gate("after a file is stored")
         return StoredFile(key, len(content), hashlib.sha256(content).hexdigest())
 
-    def open(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
-        raise NotImplementedError("nobody here reads a file")
+    async def open(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        await self._process.gate("before a file is read")
+        if key not in self._files:
+            raise FileNotFoundError(key)
+        yield self._files[key][start:end]
 
     async def delete(self, key: str) -> None:
         await self._process.gate("before a file is deleted")

@@ -39,6 +39,10 @@ class Fate(StrEnum):
     ENDLESS = "endless"
     CANCELLED = "cancelled"
 
+GARBAGE = b"garbage"
+"""What a provider delivers in place of a video."""
+
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -310,7 +314,7 @@ class SimulatedProvider(Provider):
             generation.lost.add(place)
         if fault is Fault.LINK_EXPIRED or self._upstream.now_ms() > until_ms or place in generation.lost:
             raise OutputLost("The link has expired")
-        content = b"garbage" if fault is Fault.NOT_A_VIDEO else generation.content(place)
+        content = GARBAGE if fault is Fault.NOT_A_VIDEO else generation.content(place)
         yield content[:5]
         await self._travel()
         if fault is Fault.FETCH_FAILS:

@@ -293,8 +293,8 @@ class Service:
         self._worker = worker
 
     async def _check_storage(self) -> None:
-        await self._storage.put(f"probes/{self.process.name}", _probe(), max_bytes=10)
-        await self._storage.delete(f"probes/{self.process.name}")
+        await self._storage.put("probes/storage", _probe(), max_bytes=10)
+        await self._storage.delete("probes/storage")
 
     async def stop(self) -> None:
         """Stop in good order."""

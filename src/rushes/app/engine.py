@@ -27,6 +27,8 @@ from rushes.webhooks.cleaner import DeliveryCleaner
 from rushes.webhooks.dispatch import Dispatcher
 from rushes.webhooks.outbox import Outbox
 
+PROBE_KEY = "probes/storage"
+"""One for all workers, so that a crash leaves one small file at most."""
 PROBE_BYTES = 256 * 1024
 
 
@@ -44,7 +46,6 @@ class Engine:
         self._waiting_clock = ObservedClock(base.clock, base.metrics)
         self._storage_health = StorageHealth()
         worker_id = new_id("worker")
-        self._probe_key = f"probes/{worker_id}"
         claims = ClaimStore(
             base.database,
             worker_id,
@@ -77,8 +78,8 @@ class Engine:
 
     async def _check_storage(self) -> None:
         """Write a small file, since a storage that answers may still be full. Raises StorageUnavailable."""
-        await self._base.storage.put(self._probe_key, _probe(), max_bytes=PROBE_BYTES)
-        await self._base.storage.delete(self._probe_key)
+        await self._base.storage.put(PROBE_KEY, _probe(), max_bytes=PROBE_BYTES)
+        await self._base.storage.delete(PROBE_KEY)
 
     @property
     def gauges(self) -> Mapping[tuple[str, str], Callable[[], float]]:
