@@ -39,9 +39,9 @@ class Fate(StrEnum):
     ENDLESS = "endless"
     CANCELLED = "cancelled"
 
+
 GARBAGE = b"garbage"
 """What a provider delivers in place of a video."""
-
 
 
 @dataclass(frozen=True, slots=True)
