@@ -228,7 +228,7 @@ async def test_a_webhook_is_made_tested_and_a_message_sent_again(start: Start) -
             hook = re.search(r"/console/webhooks/(whe_\w+)", browser.page)
             assert hook is not None
             await browser.send(f"/console/webhooks/{hook[1]}/test")
-            assert "The ping was taken" in browser.page
+            assert "The receiver accepted the ping" in browser.page
             assert "token=secret" not in browser.page
             await client.completed([(await client.create())["job_id"]])
             await browser.get(f"/console/webhooks/{hook[1]}")
