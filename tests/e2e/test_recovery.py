@@ -37,7 +37,7 @@ async def test_reconciling_takes_up_what_the_provider_made(google: Service, live
     assert job_id not in google.run("jobs", "reconcile").stdout
     again = google.run("jobs", "reconcile", job_id, "--provider-id", last(fake).id)
     assert again.returncode != 0
-    assert "only a failed job" in again.stderr
+    assert "only a job that has failed or expired" in again.stderr
 
 
 async def test_a_wrong_id_leaves_the_job_failed_and_can_be_put_right(
@@ -113,7 +113,7 @@ async def test_a_job_that_lost_nothing_cannot_be_recovered(google: Service, live
     job_id = await unknown(live, "nothing to recover")
     refused = google.run("jobs", "recover", job_id)
     assert refused.returncode != 0
-    assert "has lost no video" in refused.stderr
+    assert "has no video at its provider" in refused.stderr
 
 
 @pytest.fixture
@@ -133,3 +133,55 @@ async def test_reconciling_works_while_the_service_is_down(stopped: Service, fak
         stopped.start()
         job = await client.reached(job_id, "completed")
         assert job["provider_video_id"] == identity
+
+
+async def test_an_operator_decides_over_http_on_many_jobs_at_once(google: Service, live: Client, fake: Gemini) -> None:
+    lost = (await live.generate(prompt="bulk #fake:download-404", model=OMNI)).ok()["job_id"]
+    assert (await live.reached(lost))["error_code"] == "output_lost"
+    last(fake).script = "ok"
+    made = google.run("keys", "create", "--scope", "admin", "--scope", "read", "--account", "operator")
+    async with Client(google, made.stdout.splitlines()[-1]) as admin:
+        listed = (await admin.get("/api/v1/admin/jobs/unsettled", params={"reason": "output_lost"})).ok()["jobs"]
+        (entry,) = [one for one in listed if one["job_id"] == lost]
+        assert (entry["reserved_usd"] > 0, "recover" in entry["actions"], entry["status"]) == (True, True, "failed")
+        asked = {"action": "recover", "job_ids": [lost, "job_none"], "dry_run": True}
+        answer = (await admin.post("/api/v1/admin/jobs/actions", json=asked)).ok()
+        assert [(one["done"], one["error_code"]) for one in answer["results"]] == [
+            (True, None),
+            (False, "job_not_found"),
+        ]
+        assert (await live.job(lost))["status"] == "failed"
+        answer = (await admin.post("/api/v1/admin/jobs/actions", json=asked | {"dry_run": False})).ok()
+        assert (answer["done"], answer["refused"]) == (1, 1)
+        await live.reached(lost, "completed")
+        one = (await admin.get(f"/api/v1/admin/jobs/{lost}")).ok()
+        assert (one["job"]["status"], one["needs_operator"]) == ("completed", None)
+        page = (await admin.get("/api/v1/admin/jobs", params={"limit": 1, "status": "completed"})).ok()
+        assert [job["status"] for job in page["jobs"]] == ["completed"]
+        for body, field in [
+            ({"action": "recover"}, "job_ids"),
+            ({"action": "settle", "job_ids": [lost]}, "cost_usd"),
+            ({"action": "reconcile", "job_ids": [lost]}, "provider_video_id"),
+            ({"action": "recover", "job_ids": [lost], "cost_usd": 1}, "cost_usd"),
+        ]:
+            refused = (await admin.post("/api/v1/admin/jobs/actions", json=body)).problem(422)
+            assert field in [fault["field"] for fault in refused["errors"]]
+    (await live.get("/api/v1/admin/jobs")).problem(403)
+
+
+async def test_an_operator_decides_on_the_command_line_on_many_jobs_at_once(
+    google: Service, live: Client, fake: Gemini
+) -> None:
+    lost = (await live.generate(prompt="by hand #fake:download-404", model=OMNI)).ok()["job_id"]
+    await live.reached(lost)
+    last(fake).script = "ok"
+    listed = google.run("jobs", "needs-operator", "--reason", "output_lost")
+    assert lost in listed.stdout
+    tried = google.run("jobs", "decide", "recover", lost, "--dry-run")
+    assert (tried.returncode, tried.stdout.startswith("would: ")) == (0, True), tried.stderr
+    assert (await live.job(lost))["status"] == "failed"
+    done = google.run("jobs", "decide", "recover", lost, "job_none")
+    assert (done.returncode, lost in done.stdout, "job_none" in done.stderr) == (1, True, True)
+    await live.reached(lost, "completed")
+    for arguments in (["recover"], ["settle", lost], ["recover", lost, "--all"], ["reconcile", lost]):
+        assert google.run("jobs", "decide", *arguments).returncode == 2

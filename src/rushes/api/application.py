@@ -25,6 +25,7 @@ from rushes.api.http.with_console import WithConsole
 from rushes.api.native import (
     account_keys,
     admin,
+    admin_jobs,
     admin_keys,
     analytics,
     events,
@@ -99,6 +100,7 @@ def build_http(
     api.include_router(analytics.router, prefix="/api/v1", tags=["account"])
     api.include_router(tokens.router, prefix="/api/v1", tags=["account"])
     api.include_router(admin.router, prefix="/api/v1", tags=["admin"])
+    api.include_router(admin_jobs.router, prefix="/api/v1", tags=["admin"])
     api.include_router(admin_keys.router, prefix="/api/v1", tags=["admin"])
     for surface in (openai_remakes, openai_videos, openai_models):
         api.include_router(surface.router, prefix=PREFIX, tags=["OpenAI"])

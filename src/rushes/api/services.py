@@ -24,7 +24,9 @@ from rushes.media.storage import Storage
 from rushes.money.spend_limits import SpendingStore
 from rushes.money.statement import TransactionStore
 from rushes.money.usage import UsageStore
-from rushes.operations.recovery import RecoveryStore
+from rushes.operations.decisions import Decisions
+from rushes.operations.job_list import JobListStore
+from rushes.operations.recovery import Recovery
 from rushes.shared_places import SharedPlaces
 from rushes.views.signed_links import Links
 from rushes.webhooks.service import WebhookService
@@ -50,7 +52,9 @@ class Services:
     jobs: JobService
     history: HistoryStore
     watching: Watching
-    recovery: RecoveryStore
+    recovery: Recovery
+    decisions: Decisions
+    job_list: JobListStore
     inputs: Inputs
     usage: UsageStore
     webhooks: WebhookService

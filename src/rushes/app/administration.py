@@ -17,6 +17,8 @@ from rushes.money.spend_limits import SpendingStore
 from rushes.money.usage import UsageStore
 from rushes.offload import Offload
 from rushes.operations.abort import AbortStore
+from rushes.operations.decisions import Decisions
+from rushes.operations.needs_operator import NeedsOperatorStore
 from rushes.operations.recovery import Recovery, RecoveryStore
 from rushes.operations.settlement import SettlementStore
 from rushes.settings import Settings
@@ -65,6 +67,26 @@ async def opened_recovery(settings: Settings) -> AsyncIterator[Recovery]:
         parts = Parts(client=HttpClient(), clock=clock, offload=Offload(1), scratch=directory.scratch)
         adapters = configured_providers(settings, clock).open(parts)
         yield Recovery(RecoveryStore(database), adapters)
+
+
+@asynccontextmanager
+async def opened_decisions(settings: Settings) -> AsyncIterator[Decisions]:
+    """The jobs that need an operator, and what can be decided on them. Raises StartupError."""
+    from rushes.app.providers import configured_providers
+    from rushes.net.client import HttpClient
+    from rushes.providers.declaration import Parts
+
+    directory = DataDirectory(settings.data_dir)
+    async with opened_for_command(settings, directory, SystemClock()) as database:
+        clock = SystemClock()
+        parts = Parts(client=HttpClient(), clock=clock, offload=Offload(1), scratch=directory.scratch)
+        adapters = configured_providers(settings, clock).open(parts)
+        yield Decisions(
+            NeedsOperatorStore(database),
+            Recovery(RecoveryStore(database), adapters),
+            SettlementStore(database),
+            AbortStore(database),
+        )
 
 
 @asynccontextmanager

@@ -13,7 +13,6 @@ from rushes.console.services import ConsoleServices
 from rushes.media.storage import Storage
 from rushes.operations.abort import AbortStore
 from rushes.operations.needs_operator import NeedsOperatorStore
-from rushes.operations.recovery import Recovery
 from rushes.operations.settlement import SettlementStore
 from rushes.telemetry.store import TelemetryStore
 
@@ -43,7 +42,7 @@ def console_of(
             served_apis=services.served_apis,
             links=services.links,
             needs_operator=NeedsOperatorStore(base.database),
-            recovery=Recovery(services.recovery, base.adapters),
+            recovery=services.recovery,
             settlement=SettlementStore(base.database),
             aborting=AbortStore(base.database),
             telemetry=TelemetryStore(base.database),

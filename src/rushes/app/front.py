@@ -29,7 +29,12 @@ from rushes.media.poster import Posters
 from rushes.money.spend_limits import SpendingStore
 from rushes.money.statement import TransactionStore
 from rushes.money.usage import UsageStore
-from rushes.operations.recovery import RecoveryStore
+from rushes.operations.abort import AbortStore
+from rushes.operations.decisions import Decisions
+from rushes.operations.job_list import JobListStore
+from rushes.operations.needs_operator import NeedsOperatorStore
+from rushes.operations.recovery import Recovery, RecoveryStore
+from rushes.operations.settlement import SettlementStore
 from rushes.views.signed_links import Links
 from rushes.webhooks.service import WebhookService
 
@@ -94,6 +99,7 @@ class Front:
             on_retired=OnRetired(settings.on_retired),
         )
         spending = SpendingStore(base.database)
+        recovery = Recovery(RecoveryStore(base.database), base.adapters)
         return Services(
             keys=self._keys,
             accounts=AccountStore(base.database),
@@ -120,7 +126,14 @@ class Front:
             ),
             history=base.history,
             watching=self.watching,
-            recovery=RecoveryStore(base.database),
+            recovery=recovery,
+            decisions=Decisions(
+                NeedsOperatorStore(base.database),
+                recovery,
+                SettlementStore(base.database),
+                AbortStore(base.database),
+            ),
+            job_list=JobListStore(base.database),
             inputs=base.inputs,
             usage=UsageStore(base.database),
             webhooks=WebhookService(

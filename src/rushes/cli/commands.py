@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rushes.cli import accounts, jobs, keys, limits, models, recovery, settling, webhooks
+from rushes.cli import accounts, jobs, keys, limits, models, needs_operator, recovery, settling, webhooks
 from rushes.cli.backup import backup
 from rushes.cli.console import console
 from rushes.cli.demo import demo
@@ -32,6 +32,8 @@ jobs.app.command()(recovery.reconcile)
 jobs.app.command()(recovery.recover)
 jobs.app.command()(recovery.abort)
 jobs.app.command()(settling.settle)
+jobs.app.command("needs-operator")(needs_operator.needs_operator)
+jobs.app.command()(needs_operator.decide)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(webhooks.app, name="webhooks")

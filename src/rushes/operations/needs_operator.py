@@ -22,29 +22,41 @@ jobs.completed_at, jobs.trouble_code, jobs.trouble, jobs.trouble_at
 """
 
 # A job that is being recovered is listed again when the recovery has failed.
-ENDED = f"""
+_ENDED = f"""
 SELECT unsettled_jobs.job_id, unsettled_jobs.account_id, unsettled_jobs.key_id, unsettled_jobs.provider,
        unsettled_jobs.model, unsettled_jobs.accepted_at, unsettled_jobs.reserved_microusd,
        unsettled_jobs.spent_microusd, unsettled_jobs.since, unsettled_jobs.cause, {_COLUMNS}
 FROM unsettled_jobs LEFT JOIN jobs ON jobs.id = unsettled_jobs.job_id
-WHERE (unsettled_jobs.accepted_at > :after_ms
-       OR (unsettled_jobs.accepted_at = :after_ms AND unsettled_jobs.job_id > :after_id))
-  AND (jobs.state IS NULL OR jobs.state <> 'recovering')
-ORDER BY unsettled_jobs.accepted_at, unsettled_jobs.job_id LIMIT :most
+WHERE (jobs.state IS NULL OR jobs.state <> 'recovering')
 """  # noqa: S608 - fixed texts only
+
+ENDED = (
+    _ENDED
+    + """
+  AND (unsettled_jobs.accepted_at > :after_ms
+       OR (unsettled_jobs.accepted_at = :after_ms AND unsettled_jobs.job_id > :after_id))
+ORDER BY unsettled_jobs.accepted_at, unsettled_jobs.job_id LIMIT :most
+"""
+)
+
+ENDED_JOB = _ENDED + " AND unsettled_jobs.job_id = :job_id"
 
 _OVERDUE = f"""
 SELECT jobs.id AS job_id, jobs.account_id, jobs.key_id, jobs.provider, jobs.model, jobs.created_at AS accepted_at,
        jobs.reserved_microusd, 0 AS spent_microusd, jobs.deadline_at AS since, 'overdue' AS cause, {_COLUMNS}
 FROM jobs
 WHERE {{place}} AND state IN ('submitting', 'running', 'storing') AND deadline_at <= :now - :grace_ms
-  AND (created_at > :after_ms OR (created_at = :after_ms AND id > :after_id))
 """  # noqa: S608 - fixed texts only
+
+OVERDUE_JOB = _OVERDUE.format(place="id = :job_id")
+
+_OVERDUE_AFTER = _OVERDUE + " AND (created_at > :after_ms OR (created_at = :after_ms AND id > :after_id))"
 
 # Two conditions that each have an index of their own; together they are every job that has begun and not ended.
 OVERDUE = f"""
 SELECT * FROM (
-    {_OVERDUE.format(place="worker_id IS NOT NULL")} UNION ALL {_OVERDUE.format(place="lease IS NULL")}
+    {_OVERDUE_AFTER.format(place="worker_id IS NOT NULL")}
+    UNION ALL {_OVERDUE_AFTER.format(place="lease IS NULL")}
 ) AS found ORDER BY accepted_at, job_id LIMIT :most
 """  # noqa: S608 - fixed texts only
 
@@ -107,6 +119,8 @@ class NeedsOperator:
     served_provider: str | None
     served_model: str | None
     provider_video_id: str | None
+    error_code: str | None
+    completed_at: int | None
     trouble: Trouble | None
 
     @property
@@ -136,6 +150,16 @@ class NeedsOperatorStore:
         ended = await self._database.read(ENDED, **where)
         overdue = await self._database.read(OVERDUE, grace_ms=OVERDUE_GRACE_MS, **where)
         rows = sorted([*ended, *overdue], key=lambda row: (row["accepted_at"], row["job_id"]))[:limit]
+        return await self._entries(rows)
+
+    async def find(self, job_id: str) -> NeedsOperator | None:
+        """The entry of this job, if it needs an operator."""
+        rows = await self._database.read(ENDED_JOB, job_id=job_id)
+        if not rows:
+            rows = await self._database.read(OVERDUE_JOB, job_id=job_id, grace_ms=OVERDUE_GRACE_MS)
+        return next(iter(await self._entries(rows)), None)
+
+    async def _entries(self, rows: Sequence[Row]) -> Sequence[NeedsOperator]:
         attempts = await _attempts_of(self._database, [row["job_id"] for row in rows if row["state"] is not None])
         return [_entry(row, attempts.get(row["job_id"], [])) for row in rows]
 
@@ -172,6 +196,8 @@ def _entry(row: Row, attempts: Sequence[Row]) -> NeedsOperator:
         served_provider=row["served_provider"],
         served_model=row["served_model"],
         provider_video_id=row["provider_video_id"],
+        error_code=row["error_code"],
+        completed_at=row["completed_at"],
         trouble=trouble_from(row),
     )
 

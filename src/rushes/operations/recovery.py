@@ -134,11 +134,15 @@ class Recovery:
 
     async def reconcile(self, job_id: str, provider_video_id: str) -> None:
         """Go on with what the provider shows under this id. Raises UnsupportedOption where its id is not enough."""
-        job = await self._store.get(job_id)
+        handle = self.handle_for(await self._store.get(job_id), provider_video_id)
+        await self._store.reconcile(job_id, handle, provider_video_id)
+
+    def handle_for(self, job: Job, provider_video_id: str) -> Handle:
+        """The handle of this id at the job's provider. Raises UnsupportedOption or NotRecoverable."""
         adapter = self._adapters.get((job.served_provider, job.api))
         if adapter is None:
-            raise NotRecoverable(f"Job '{job_id}' ran at '{job.served_provider}', which is not served any more")
-        await self._store.reconcile(job_id, adapter.handle_for(provider_video_id), provider_video_id)
+            raise NotRecoverable(f"Job '{job.id}' ran at '{job.served_provider}', which this service no longer uses")
+        return adapter.handle_for(provider_video_id)
 
 
 async def _lock(transaction: Transaction, job_id: str) -> Row:

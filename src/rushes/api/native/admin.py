@@ -1,4 +1,4 @@
-"""/admin: all accounts, their limits and usage, and the jobs that wait for an operator. Needs the scope `admin`."""
+"""/admin/accounts: all accounts, their limits and usage. Needs the scope `admin`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from rushes.accounts.account_store import Account
 from rushes.accounts.limits import WHOLE_ACCOUNT
 from rushes.api.answers import json_response
 from rushes.api.authentication import Administrator
-from rushes.api.cursors import cursor_of, seq_of
 from rushes.api.native.answers import problems
 from rushes.api.native.key_shapes import LimitsView, Name, body_schema, limits_view, values_of
 from rushes.api.native.paging import PARAMETERS, Cursor, PageLimit, paged, place_after
@@ -59,26 +58,6 @@ class LimitsAnswer(BaseModel):
 
     own: LimitsView
     in_force: LimitsView
-
-
-class UnsettledJob(BaseModel):
-    """A failed job that may have been paid for; `rushes jobs reconcile` and `recover` settle it."""
-
-    job_id: str
-    account_id: str
-    served_model: str
-    provider_video_id: str | None
-    error_code: str | None
-    error: str | None
-    created_at: str
-    completed_at: str | None
-
-
-class UnsettledPage(BaseModel):
-    """Such jobs, oldest first."""
-
-    jobs: list[UnsettledJob]
-    next_cursor: str | None
 
 
 @router.get("/admin/accounts", summary="List accounts", response_model=AccountPage,
@@ -157,35 +136,6 @@ async def get_account_usage(request: Request, account_id: str, _caller: Administ
     services = services_of(request)
     await services.accounts.get(account_id)
     return json_response(await usage_of(services, account_id))
-
-
-@router.get("/admin/jobs/unsettled", summary="List jobs that may have been paid for", response_model=UnsettledPage,
-            responses=problems(400, 401, 422, 503))  # fmt: skip
-async def list_unsettled(
-    request: Request, _caller: Administrator, limit: PageLimit = 100, cursor: Cursor = None
-) -> Response:
-    """Failed jobs of all accounts that wait for an operator's word, oldest first."""
-    refuse_unknown(request.query_params, PARAMETERS, "parameter")
-    after_seq = 0 if cursor is None else seq_of(cursor)
-    jobs = await services_of(request).recovery.unsettled(limit, after_seq=after_seq)
-    return json_response(
-        UnsettledPage(
-            jobs=[
-                UnsettledJob(
-                    job_id=job.id,
-                    account_id=job.account_id,
-                    served_model=f"{job.served_provider}/{job.served_model}",
-                    provider_video_id=job.provider_video_id,
-                    error_code=None if job.problem is None else job.problem.code,
-                    error=None if job.problem is None else job.problem.message,
-                    created_at=rfc3339(job.created_at),
-                    completed_at=rfc3339_or_none(job.completed_at),
-                )
-                for job in jobs
-            ],
-            next_cursor=cursor_of(jobs[-1].seq) if len(jobs) == limit else None,
-        )
-    )
 
 
 async def limits_answer(services: Services, account_id: str, key_id: str = WHOLE_ACCOUNT) -> Response:
