@@ -16,8 +16,10 @@ import pytest
 from tests.fixtures.purity import ImpureTest, guarded
 
 ROOT = Path(__file__).resolve().parents[2]
-OF_THE_WHOLE = {"test_deployment.py", "test_docs.py", "test_mirror.py", "test_package.py", "test_shipped.py"}
-"""Tests of the repository or of all data files, which have no module of their own."""
+SOURCE = ROOT / "src" / "rushes"
+UNIT, INTEGRATION = (ROOT / "tests" / kind for kind in ("unit", "integration"))
+OF_THE_WHOLE = {"test_plain_words.py", "test_shipped.py", "test_signs.py"}
+"""Unit tests of all source or data files, which have no module of their own."""
 
 
 def modules(folder: Path) -> set[str]:
@@ -25,17 +27,20 @@ def modules(folder: Path) -> set[str]:
     return {path.stem for path in folder.iterdir()} if folder.is_dir() else set()
 
 
-@pytest.mark.parametrize("kind", ["unit", "integration"])
-def test_each_test_file_is_named_for_a_module_of_the_same_folder(kind: str) -> None:
-    top = ROOT / "tests" / kind
+def test_each_file_of_unit_tests_is_named_for_a_module_of_the_same_folder() -> None:
     strays = []
-    for path in sorted(top.rglob("test_*.py")):
-        folder = path.relative_to(top).parent
+    for path in sorted(UNIT.rglob("test_*.py")):
         name = path.stem.removeprefix("test_")
-        known = modules(ROOT / "src" / "rushes" / folder)
+        known = modules(SOURCE / path.relative_to(UNIT).parent)
         if path.name not in OF_THE_WHOLE and not any(name == one or name.startswith(f"{one}_") for one in known):
             strays.append(str(path.relative_to(ROOT)))
     assert strays == []
+
+
+def test_each_folder_of_integration_tests_is_a_folder_of_the_source_or_of_the_repository() -> None:
+    """Their files may be named for what they show: it often takes several modules."""
+    folders = {path.parent.relative_to(INTEGRATION) for path in INTEGRATION.rglob("test_*.py")}
+    assert [folder for folder in folders if not (SOURCE / folder).is_dir() and not (ROOT / folder).is_dir()] == []
 
 
 def listen() -> None:

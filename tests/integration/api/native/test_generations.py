@@ -37,7 +37,9 @@ def asked(trouble: RushesError) -> Request:
         raise trouble
 
     services = SimpleNamespace(
-        watching=SimpleNamespace(until_ended=until_ended), catalogue=SimpleNamespace(find=lambda *_: None)
+        watching=SimpleNamespace(until_ended=until_ended),
+        catalogue=SimpleNamespace(find=lambda *_: None),
+        links=SimpleNamespace(path_prefix=""),
     )
     request = request_of([b"{}"], headers={"Prefer": "wait=60"})
     request.scope["app"] = SimpleNamespace(state=SimpleNamespace(services=services))
