@@ -16,10 +16,12 @@ from rushes.api.authentication import Authenticated
 from rushes.api.document import leads_to
 from rushes.api.native.answers import problems
 from rushes.api.services import Services, services_of
+from rushes.catalogue.check import offers_of
 from rushes.catalogue.choose import get_model, get_provider, served
 from rushes.catalogue.load import ProviderEntry
-from rushes.catalogue.model import Audio, Model
-from rushes.domain.request import Role, VideoTask
+from rushes.catalogue.model import Audio, InputLimit, Model, OptionRule
+from rushes.domain.options import DEFAULTED
+from rushes.domain.request import InputMedia, Role, VideoRequest, VideoTask
 
 router = APIRouter()
 
@@ -57,12 +59,40 @@ class LimitsView(BaseModel):
 
 
 class InputRuleView(BaseModel):
-    """What giving this input asks of the rest of the request."""
+    """What giving this input asks of the rest of the request. An empty list asks nothing."""
 
     input: Role
     needs: list[Role]
+    needs_one_of: list[Role]
     excludes: list[Role]
     duration: list[int] = Field(description="The only durations it goes with; empty means all.")
+    resolution: list[str]
+    aspect_ratio: list[str]
+    generate_audio: bool | None = Field(description="The only sound it goes with; null means any.")
+
+
+class OptionRuleView(BaseModel):
+    """Values that go together: where all of `where` holds, only `allowed` is offered."""
+
+    where: dict[str, Any]
+    allowed: dict[str, list[Any]]
+
+
+class InputLimitView(BaseModel):
+    """How long the files of one role may be, in seconds; null means not limited."""
+
+    least_seconds: float | None
+    most_seconds: float | None = Field(description="Of each file.")
+    total_seconds: float | None = Field(description="Of all files of the role together.")
+
+
+class TaskView(BaseModel):
+    """What can be done to the `video` input: the values it takes, and how long the video may be."""
+
+    allowed: dict[str, list[Any]] = Field(description="An option with no value follows from the video.")
+    defaults: dict[str, Any]
+    least_seconds: float | None
+    most_seconds: float | None
 
 
 class ModelView(BaseModel):
@@ -91,7 +121,11 @@ class ModelView(BaseModel):
     allowed: dict[str, list[Any]] = Field(description="Every value that each option takes.")
     defaults: dict[str, Any] = Field(description="What an option becomes when it is left out.")
     inputs: dict[Role, int] = Field(description="How many files it takes in each role.")
+    most_inputs: int | None = Field(description="Files in all roles together; null means as many as the roles allow.")
+    input_limits: dict[Role, InputLimitView]
     input_rules: list[InputRuleView]
+    option_rules: list[OptionRuleView]
+    video_tasks: dict[VideoTask, TaskView] = Field(description="What it can do to a video; empty if it takes none.")
     seed: bool
     negative_prompt: bool
     prices: list[PriceView] = Field(description="Empty where the price is not known.")
@@ -204,10 +238,21 @@ def model_view(services: Services, model: Model, today: date) -> ModelView:
         inputs=model.inputs,
         input_rules=[
             InputRuleView(
-                input=rule.role, needs=list(rule.needs), excludes=list(rule.excludes), duration=list(rule.durations_s)
+                input=rule.role,
+                needs=list(rule.needs),
+                needs_one_of=list(rule.needs_one_of),
+                excludes=list(rule.excludes),
+                duration=list(rule.durations_s),
+                resolution=list(rule.resolutions),
+                aspect_ratio=list(rule.aspect_ratios),
+                generate_audio=rule.audio,
             )
             for rule in model.input_rules
         ],
+        most_inputs=model.most_inputs,
+        input_limits={role: _limit_view(limit) for role, limit in model.input_limits.items()},
+        option_rules=[_option_rule_view(rule) for rule in model.option_rules],
+        video_tasks={task: _task_view(model, task) for task in model.video_tasks},
         seed=model.seed,
         negative_prompt=model.negative_prompt,
         prices=[
@@ -248,7 +293,11 @@ def capabilities(model: Model) -> list[str]:
         "image_to_video": Role.INPUT_IMAGE in model.inputs,
         "reference_to_video": Role.REFERENCE_IMAGE in model.inputs,
         "frame_interpolation": Role.LAST_FRAME in model.inputs,
-        "video_extension": Role.VIDEO in model.inputs,
+        "video_extension": VideoTask.EXTEND in model.video_tasks,
+        "video_editing": VideoTask.EDIT in model.video_tasks,
+        "video_upscaling": VideoTask.UPSCALE in model.video_tasks,
+        "video_reference": Role.REFERENCE_VIDEO in model.inputs,
+        "audio_reference": Role.REFERENCE_AUDIO in model.inputs,
         "audio_generation": model.audio is not Audio.NEVER,
     }
     return [name for name, present in has.items() if present]
@@ -300,6 +349,37 @@ def _provider(services: Services, entry: ProviderEntry) -> ProviderView:
 
 def _number(usd: Decimal | None) -> float | None:
     return None if usd is None else float(usd)
+
+
+def _limit_view(limit: InputLimit) -> InputLimitView:
+    return InputLimitView(least_seconds=limit.least_s, most_seconds=limit.most_s, total_seconds=limit.total_s)
+
+
+def _option_rule_view(rule: OptionRule) -> OptionRuleView:
+    where = {
+        "resolution": rule.resolution,
+        "aspect_ratio": rule.aspect_ratio,
+        "duration": rule.duration_s,
+        "generate_audio": rule.audio,
+    }
+    allowed = {"resolution": rule.resolutions, "aspect_ratio": rule.aspect_ratios, "duration": rule.durations_s}
+    return OptionRuleView(
+        where={name: value for name, value in where.items() if value is not None},
+        allowed={name: list(values) for name, values in allowed.items() if values},
+    )
+
+
+def _task_view(model: Model, task: VideoTask) -> TaskView:
+    """The task as a request with a video finds it, before other inputs narrow it further."""
+    video = InputMedia(Role.VIDEO, key="", content_type="", size_bytes=0, sha256="")
+    offers = offers_of(model, VideoRequest("", media=(video,), video_task=task), test=False)
+    entry = model.video_tasks[task]
+    return TaskView(
+        allowed={DEFAULTED[option]: list(offer.values) for option, (_, offer) in offers.items()},
+        defaults={DEFAULTED[option]: offer.default for option, (_, offer) in offers.items()},
+        least_seconds=entry.least_s,
+        most_seconds=entry.most_s,
+    )
 
 
 def _seconds(day: date) -> int:

@@ -66,14 +66,16 @@ class Upload(BaseModel):
     openapi_extra=BODY_SCHEMA,
 )
 async def upload(request: Request, caller: Authenticated) -> Response:
-    """Takes an image or a video as the body itself, or as the one file of a form; the same bytes are stored once."""
+    """Takes an image, a video or audio as the body itself, or as the one file of a form; the same bytes are stored once."""
     request.state.body_unread = True
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     is_form = media_type == "multipart/form-data"
-    if not (is_form or media_type == "application/octet-stream" or media_type.startswith(("image/", "video/"))):
+    if not (
+        is_form or media_type == "application/octet-stream" or media_type.startswith(("image/", "video/", "audio/"))
+    ):
         raise WrongContentType(
-            f"The body must be image/*, video/*, application/octet-stream or multipart/form-data, not "
+            f"The body must be image/*, video/*, audio/*, application/octet-stream or multipart/form-data, not "
             f"'{media_type[:100] or 'of no stated type'}'"
         )
     announced = request.headers.get("content-length", "")

@@ -36,6 +36,8 @@ class Kind(Enum):
     SEVERAL_MEDIA = auto()
     NAMES = auto()
     OBJECT = auto()
+    PAIRS = auto()
+    """An object of texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,13 @@ FIELDS: Final[Mapping[str, Field]] = {
     "person_generation": Field("person_generation", Kind.TEXT),
     "last_frame": Field("last_frame", Kind.MEDIA),
     "reference_images": Field("reference_images", Kind.SEVERAL_MEDIA),
+    "reference_videos": Field("reference_videos", Kind.SEVERAL_MEDIA),
+    "reference_audios": Field("reference_audios", Kind.SEVERAL_MEDIA),
+    "previous_job_id": Field("previous_job_id", Kind.TEXT),
+    "previous_index": Field("previous_index", Kind.WHOLE),
+    "video_task": Field("video_task", Kind.TEXT),
+    "user": Field("user", Kind.TEXT),
+    "metadata": Field("metadata", Kind.PAIRS),
     "fallback_models": Field("fallback_models", Kind.NAMES),
     "byok_api_key": Field("byok_api_key", Kind.TEXT),
     "additional_params": Field("additional_params", Kind.OBJECT),
@@ -84,7 +93,7 @@ FILE_FIELDS: Final = frozenset(name for name, field in FIELDS.items() if field.k
 
 _WHERE_MEDIA_IS: Final = ("image_url", "video_url", "url", "file_id")
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,20}")
-_JSON_KINDS: Final = frozenset({Kind.MEDIA, Kind.SEVERAL_MEDIA, Kind.NAMES, Kind.OBJECT})
+_JSON_KINDS: Final = frozenset({Kind.MEDIA, Kind.SEVERAL_MEDIA, Kind.NAMES, Kind.OBJECT, Kind.PAIRS})
 
 
 def read_form(texts: Sequence[tuple[str, str]]) -> Given:
@@ -101,7 +110,7 @@ def read_form(texts: Sequence[tuple[str, str]]) -> Given:
             _put(given, name, _value(name, kind, text))
         elif inner == "]" and kind in (Kind.SEVERAL_MEDIA, Kind.NAMES):
             _within(given, name, list).append(text)
-        elif inner.endswith("]") and inner.count("]") == 1 and kind is Kind.MEDIA:
+        elif inner.endswith("]") and inner.count("]") == 1 and kind in (Kind.MEDIA, Kind.PAIRS):
             _put(_within(given, name, dict), inner[:-1], text, name)
         elif kind is Kind.OBJECT:
             # In a form 1, "1" and true look alike, and the provider is sent these as given.

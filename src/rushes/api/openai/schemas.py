@@ -147,6 +147,9 @@ def _seconds(job: Job) -> str | None:
     if job.request.duration_s is not None and not goes_on:
         return str(job.request.duration_s)
     measured_s = job.outputs[0].duration_s if job.outputs else None
+    if measured_s is None and job.request.duration_s is None:
+        # An edit is as long as its video.
+        measured_s = next((item.duration_s for item in job.request.media_for(Role.VIDEO)), None)
     return None if measured_s is None else str(round(measured_s))
 
 

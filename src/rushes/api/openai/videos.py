@@ -35,7 +35,7 @@ def body_schema(*required: str) -> dict[str, Any]:
     """The OpenAPI entry of a body of these fields, as a form or as JSON."""
     plain: dict[str, Any] = {}
     for name, field in FIELDS.items():
-        kind = _JSON_TYPE.get(field.kind, "object" if field.kind is Kind.OBJECT else "string")
+        kind = _JSON_TYPE.get(field.kind, "object" if field.kind in (Kind.OBJECT, Kind.PAIRS) else "string")
         plain[name] = {"type": kind, **({"items": {"type": "string"}} if kind == "array" else {})}
     plain["seconds"] = {"type": "string"}
     files = {name: {"type": "string", "format": "binary"} for name in FILE_FIELDS}

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncGenerator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,12 +18,12 @@ from rushes.catalogue.model import Model
 from rushes.clock import Clock
 from rushes.domain.output import Output
 from rushes.domain.progress import Done, Failed, Handle, Progress, Submission, Working
-from rushes.domain.request import VideoRequest
+from rushes.domain.request import Role, VideoRequest
 from rushes.errors import OutputLost, ProviderRejected, ProviderUnavailable, UnsupportedOption
 from rushes.offload import Offload
 from rushes.providers.animatic.behaviours import BEHAVIOURS
 from rushes.providers.animatic.darkroom import Darkroom, Drawing, Undrawable
-from rushes.providers.animatic.order import Input, Order
+from rushes.providers.animatic.order import LONGEST_SHORT_SIDE, SHORTEST_SIDE, Input, Order
 from rushes.providers.base import Credential, Provider, ReadMedia
 
 T = TypeVar("T")
@@ -83,7 +84,7 @@ class Animatic(Provider):
         kept = []
         for index, media in enumerate(request.media):
             file = await self._darkroom.keep(attempt_id, f"input-{index}", await read_media(media))
-            kept.append(Input(role=media.role.value, file=file))
+            kept.append(Input(role=media.role.value, file=file, duration_s=media.duration_s))
         return tuple(kept)
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
@@ -141,23 +142,44 @@ class Animatic(Provider):
 def _order(model: Model, request: VideoRequest, *, attempt_id: str, now_ms: int) -> Order:
     defaults = model.defaults
     params = dict(request.additional_params)
+    shape = _Shape.of(request)
     return Order(
         attempt_id=attempt_id,
         started_at_ms=now_ms,
         model=model.id,
         prompt=request.prompt,
-        aspect_ratio=_first(request.aspect_ratio, defaults.aspect_ratio, "16:9"),
-        resolution=_first(request.resolution, defaults.resolution, "720p"),
-        duration_s=_first(request.duration_s, defaults.duration_s, 8),
+        aspect_ratio=_first(request.aspect_ratio, shape.aspect_ratio, defaults.aspect_ratio, "16:9"),
+        resolution=_first(request.resolution, shape.resolution, defaults.resolution, "720p"),
+        duration_s=_first(request.duration_s, shape.duration_s, defaults.duration_s, 8),
         seed=request.seed,
         negative_prompt=request.negative_prompt,
         generate_audio=_first(request.generate_audio, defaults.generate_audio, False),
         person_generation=request.person_generation,
         additional_params=json.dumps(params, sort_keys=True, ensure_ascii=False) if params else "",
+        task="" if request.video_task is None else request.video_task.value,
     )
 
 
-def _first(given: T | None, default: T | None, otherwise: T) -> T:
-    if given is not None:
-        return given
-    return default if default is not None else otherwise
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Size and length that follow from the video that is edited or upscaled."""
+
+    aspect_ratio: str | None = None
+    resolution: str | None = None
+    duration_s: int | None = None
+
+    @classmethod
+    def of(cls, request: VideoRequest) -> _Shape:
+        """None of them where there is no video, or nothing is known of it."""
+        for video in request.media_for(Role.VIDEO):
+            length_s = None if video.duration_s is None else max(1, round(video.duration_s))
+            if video.width is None or video.height is None:
+                return cls(duration_s=length_s)
+            common = math.gcd(video.width, video.height)
+            side = min(max(min(video.width, video.height), SHORTEST_SIDE), LONGEST_SHORT_SIDE)
+            return cls(f"{video.width // common}:{video.height // common}", f"{side}p", length_s)
+        return cls()
+
+
+def _first(*values: T | None) -> T:
+    return next(value for value in values if value is not None)

@@ -43,10 +43,13 @@ def draw_film(order: Order, scratch: Path) -> None:
 def _write(order: Order, scratch: Path, part: Path) -> None:
     clips = [Clip(scratch / item.file) for item in order.inputs_for("video")]
     clip = clips[0] if clips else None
-    own_frames = order.duration_s * FRAMES_PER_S
+    own_frames = order.duration_s * FRAMES_PER_S if order.adds_pictures or clip is None else 0
     total = own_frames + (clip.frames if clip is not None else 0)
 
     references = [load_image(scratch / item.file, item.role) for item in order.inputs_for("reference_image")]
+    references += [
+        Clip(scratch / item.file, "reference_videos").first() for item in order.inputs_for("reference_video")
+    ]
     sheet = Sheet(order, references, total)
     size = sheet.picture.size
     pictures = reel.pictures(
@@ -59,7 +62,12 @@ def _write(order: Order, scratch: Path, part: Path) -> None:
     )
     sound = None
     if order.generate_audio:
-        sound = soundtrack.seconds(total / FRAMES_PER_S - SOUND_ENDS_EARLY_S, _chance(order))
+        length_s = total / FRAMES_PER_S - SOUND_ENDS_EARLY_S
+        recordings = [scratch / item.file for item in order.inputs_for("reference_audio")]
+        if recordings:
+            sound = soundtrack.recorded(recordings, length_s)
+        else:
+            sound = soundtrack.seconds(length_s, _chance(order))
     with (scratch / f"{order.attempt_id}.progress").open("ab", buffering=0) as progress:
         percent = progress.tell()
 

@@ -19,6 +19,7 @@ LONGEST_CLIP_S = 120
 DEEP_GREYS = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP")
 _VIDEO_OPTIONS = {"format_whitelist": "mov,matroska,webm,avi,mpegts,mpeg,flv", "protocol_whitelist": "file"}
+_AUDIO_OPTIONS = {"format_whitelist": "wav,mp3,aac,flac,ogg,mov", "protocol_whitelist": "file"}
 
 BACKDROP: tuple[int, int, int] = (10, 11, 14)
 
@@ -74,22 +75,34 @@ def still(image: Image.Image, size: tuple[int, int]) -> Planes:
 class Clip:
     """An input video: how many of our frames it lasts, and those frames, one in memory at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, field: str = "video") -> None:
         self._path = path
+        self._field = field
         try:
             with av.open(str(path), options=_VIDEO_OPTIONS) as container:
                 if not container.streams.video or container.duration is None:
-                    raise ProviderRejected("'video' has no video track of known length")
+                    raise ProviderRejected(f"'{field}' has no video track of known length")
                 duration_s = container.duration / av.time_base
         except FileNotFoundError as exc:
-            raise _gone("video") from exc
+            raise _gone(field) from exc
         except av.FFmpegError as exc:
-            raise ProviderRejected("'video' is not a video that can be decoded") from exc
+            raise ProviderRejected(f"'{field}' is not a video that can be decoded") from exc
         if duration_s > LONGEST_CLIP_S:
             raise ProviderRejected(
-                f"'video' lasts {duration_s:.0f} s; animatic extends videos of at most {LONGEST_CLIP_S} s"
+                f"'{field}' lasts {duration_s:.0f} s; animatic takes videos of at most {LONGEST_CLIP_S} s"
             )
         self.frames = max(1, round(duration_s * FRAMES_PER_S))
+
+    def first(self) -> Image.Image:
+        """Its first picture, the right way up."""
+        try:
+            with av.open(str(self._path), options=_VIDEO_OPTIONS) as container:
+                for frame in container.decode(video=0):
+                    image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]  # av's stub lacks types
+                    return image.rotate(frame.rotation, expand=True) if frame.rotation else image
+        except av.FFmpegError as exc:
+            raise ProviderRejected(f"'{self._field}' is not a video that can be decoded") from exc
+        raise ProviderRejected(f"'{self._field}' has no frame that can be decoded")
 
     def pictures(self, size: tuple[int, int]) -> Iterator[Planes | None]:
         """One for each of `frames`: the picture, or None while the one before still stands."""
@@ -113,6 +126,23 @@ class Clip:
                 current, upcoming = upcoming, next(decoded, None)
             yield None if current is shown else _fitted(current, stream, size)
             shown = current
+
+
+def decoded_sound(path: Path, sample_rate: int) -> Iterator[bytes]:
+    """The sound of an audio file as 16-bit mono samples, piece by piece."""
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=sample_rate)
+    try:
+        with av.open(str(path), options=_AUDIO_OPTIONS) as container:
+            for frame in container.decode(audio=0):
+                frame.pts = None
+                for part in resampler.resample(frame):
+                    yield bytes(part.planes[0])[: part.samples * 2]
+            for part in resampler.resample(None):
+                yield bytes(part.planes[0])[: part.samples * 2]
+    except FileNotFoundError as exc:
+        raise _gone("reference_audios") from exc
+    except (av.FFmpegError, IndexError) as exc:
+        raise ProviderRejected("'reference_audios' has a file that cannot be decoded") from exc
 
 
 def _fitted(frame: av.VideoFrame, stream: av.VideoStream, size: tuple[int, int]) -> Planes:

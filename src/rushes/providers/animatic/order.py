@@ -26,6 +26,8 @@ class Input:
 
     role: str
     file: str
+    duration_s: float | None = None
+    """How long it lasts, if it is a video or audio and was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,13 @@ class Order:
     additional_params: str = ""
     """As compact JSON; empty where none were given."""
     inputs: tuple[Input, ...] = field(default=())
+    task: str = ""
+    """What is done to the video; empty without one."""
+
+    @property
+    def adds_pictures(self) -> bool:
+        """Whether the film goes on beyond the video that is given."""
+        return self.task in ("", "extend")
 
     def to_handle(self) -> Handle:
         """The versioned JSON that any process can go on from."""
@@ -67,7 +76,7 @@ class Order:
     def check(self) -> None:
         """Raise UnsupportedOption for a value that cannot be drawn."""
         frame_size(self.aspect_ratio, self.resolution)
-        if not 1 <= self.duration_s <= LONGEST_DURATION_S:
+        if self.adds_pictures and not 1 <= self.duration_s <= LONGEST_DURATION_S:
             raise UnsupportedOption(
                 f"'duration' {self.duration_s} cannot be drawn; it must be from 1 to {LONGEST_DURATION_S} seconds",
                 field="duration",

@@ -142,12 +142,23 @@ class Sheet:
             order.aspect_ratio,
             "sound" if order.generate_audio else "silent",
         ]
+        if order.task:
+            facts.append(f"{order.task} of a video")
         if order.seed is not None:
             facts.append(f"seed {order.seed}")
         if order.person_generation is not None:
             facts.append(f"people: {order.person_generation}")
         notes, _ = typesetting.wrap(typesetting.showable("  ·  ".join(facts)).replace(" · ", "  ·  "), face, width, 2)
-        for label, text in (("without: ", order.negative_prompt), ("params: ", order.additional_params)):
+        heard = [
+            f"{item.role.replace('_', ' ')} {_length(item.duration_s)}".strip()
+            for item in order.inputs
+            if item.role in ("reference_video", "reference_audio")
+        ]
+        for label, text in (
+            ("with: ", ", ".join(heard)),
+            ("without: ", order.negative_prompt),
+            ("params: ", order.additional_params),
+        ):
             if text:
                 notes.append(typesetting.cut(label + typesetting.showable(text), face, width))
         return notes
@@ -194,3 +205,7 @@ class Sheet:
         reached = rail.left + self._even((rail.right - rail.left) * (index + 1) / self._frames)
         self.canvas.fill(AMBER, self._playhead, rail.top, max(reached, self._playhead), rail.bottom)
         self._playhead = reached
+
+
+def _length(duration_s: float | None) -> str:
+    return "" if duration_s is None else f"({duration_s:g} s)"

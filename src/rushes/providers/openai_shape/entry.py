@@ -100,6 +100,9 @@ def table_of(server: Server, written: Mapping[str, Any]) -> dict[str, Any]:
         found = {name: _default(table.get(many), PREFERRED[name]) for name, many in lists.items()}
         table["defaults"] = {name: value for name, value in found.items() if value is not None} | dict(chosen)
     inputs = table["inputs"]
+    if isinstance(inputs, Mapping) and inputs.get("video"):
+        # The form is the same: what is done to a video is for the server's model to know.
+        table.setdefault("tasks", {"extend": {}, "edit": {}})
     if "input_rules" not in written and isinstance(inputs, Mapping):
         table["input_rules"] = [rule for written_rule in INPUT_RULES for rule in _within(written_rule, inputs)]
     return table

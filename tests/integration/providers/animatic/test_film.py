@@ -13,6 +13,7 @@ from PIL import Image
 from rushes.errors import ProviderRejected
 from rushes.providers.animatic.film import draw_film
 from rushes.providers.animatic.order import Input, Order, frame_size
+from tests.fixtures.media import sound, video
 
 SMALL = Order(
     attempt_id="att_1",
@@ -178,3 +179,52 @@ def test_progress_reaches_one_hundred_percent_and_a_second_drawing_does_not_pass
     for _ in range(2):
         draw_film(SMALL, tmp_path)
         assert (tmp_path / "att_1.progress").stat().st_size == 100
+
+
+def loudness_at(path: Path, second: float) -> int:
+    with av.open(str(path)) as film:
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=8000)
+        for frame in film.decode(audio=0):
+            if frame.time is not None and frame.time >= second:
+                (part, *_) = resampler.resample(frame)
+                return max(memoryview(bytes(part.planes[0])).cast("h"))
+    raise AssertionError(f"the film has no sound at {second} s")
+
+
+def test_the_audio_that_is_given_is_the_soundtrack(tmp_path: Path) -> None:
+    (tmp_path / "loud").write_bytes(sound("mp3", 1.0, loudness=0.9))
+    order = replace(SMALL, duration_s=3, generate_audio=True, inputs=(Input("reference_audio", "loud", 1.0),))
+    drawn(order, tmp_path)
+    film = tmp_path / "att_1.mp4"
+    # It is played again while the film lasts; the chord of a film without audio is much quieter.
+    assert all(loudness_at(film, second) > 20_000 for second in (0.3, 1.4, 2.2))
+
+
+def test_a_silent_film_stays_silent_with_audio_given(tmp_path: Path) -> None:
+    (tmp_path / "loud").write_bytes(sound("wav", 1.0))
+    drawn(replace(SMALL, inputs=(Input("reference_audio", "loud", 1.0),)), tmp_path)
+    with av.open(str(tmp_path / "att_1.mp4")) as film:
+        assert not film.streams.audio
+
+
+def test_references_are_named_and_the_videos_among_them_are_shown(tmp_path: Path) -> None:
+    plain = drawn(SMALL, tmp_path)
+    video(tmp_path / "clip.mp4", frames=24)
+    (tmp_path / "loud").write_bytes(sound("wav", 1.0))
+    inputs = (Input("reference_video", "clip.mp4", 1.0), Input("reference_audio", "loud", 1.0))
+    assert drawn(replace(SMALL, inputs=inputs), tmp_path) != plain
+
+
+@pytest.mark.parametrize(("task", "seconds"), [("extend", 3), ("edit", 2), ("upscale", 2)])
+def test_an_edit_is_as_long_as_its_video_and_an_extension_longer(tmp_path: Path, task: str, seconds: int) -> None:
+    video(tmp_path / "clip.mp4", frames=48)
+    drawn(replace(SMALL, task=task, inputs=(Input("video", "clip.mp4", 2.0),)), tmp_path)
+    with av.open(str(tmp_path / "att_1.mp4")) as film:
+        assert film.duration == pytest.approx(seconds * 1_000_000, abs=50_000)
+
+
+@pytest.mark.parametrize("role", ["reference_video", "reference_audio"])
+def test_a_reference_that_cannot_be_decoded_is_refused_by_its_field(tmp_path: Path, role: str) -> None:
+    (tmp_path / "bad").write_bytes(b"RIFF")
+    with pytest.raises(ProviderRejected, match="reference_"):
+        draw_film(replace(SMALL, generate_audio=True, inputs=(Input(role, "bad"),)), tmp_path)
