@@ -20,6 +20,7 @@ from rushes.catalogue.model import Model, Price
 from rushes.clock import SystemClock
 from rushes.db.migrate import schema_of, upgrade_sqlite
 from rushes.domain.job import MOVES, State
+from rushes.domain.request import Role
 from rushes.net.client import HttpClient
 from rushes.offload import Offload
 from rushes.providers.declaration import Parts
@@ -263,7 +264,7 @@ def _facts(models: Sequence[Model]) -> str:
         ("inputs (files)", "USD", "source", "checked"),
         models,
         lambda model: (
-            ", ".join(f"{role.value} ({most})" for role, most in model.inputs.items()) or "-",
+            ", ".join(_input(model, role, most) for role, most in model.inputs.items()) or "-",
             "; ".join(_price(price) for price in model.prices) or "unknown",
             model.source,
             model.checked.isoformat(),
@@ -310,6 +311,11 @@ def _runs(numbers: Sequence[int], apart: int | None) -> list[str]:
         else:
             runs.append([number])
     return [f"{run[0]}-{run[-1]}" if len(run) > 2 else " ".join(map(str, run)) for run in runs]
+
+
+def _input(model: Model, role: Role, most: int) -> str:
+    tasks = f" to {' or '.join(model.video_tasks)}" if role is Role.VIDEO else ""
+    return f"{role.field} ({most}{tasks})"
 
 
 def _price(price: Price) -> str:

@@ -66,7 +66,7 @@ class Upload(BaseModel):
     openapi_extra=BODY_SCHEMA,
 )
 async def upload(request: Request, caller: Authenticated) -> Response:
-    """Takes an image, a video or audio as the body itself, or as the one file of a form; the same bytes are stored once."""
+    """Takes an image, video or audio as the body itself, or as the one file of a form; equal bytes are stored once."""
     request.state.body_unread = True
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
