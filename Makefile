@@ -10,10 +10,10 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-fast oracles node chaos check bench docs lock clean
+.PHONY: help setup demo run test test-fast oracles node chaos check bench docs screenshots lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.ready ## Install what is needed; every other target does it by itself
 
@@ -48,6 +48,9 @@ bench: setup ## Measure speed and memory on this machine
 
 docs: setup ## Regenerate the parts of the documentation that follow from the code
 	@$(BIN)/python -m docs.generate
+
+screenshots: setup ## Make the pictures of the console anew, in Debian's Chromium
+	@$(BIN)/python -m docs.console_pictures
 
 lock: $(UV) ## Pin what pyproject.toml asks for, with hashes, in the lock files
 	@$(UV) pip compile -q pyproject.toml --universal --generate-hashes --no-header -o requirements.lock

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench import (
     arrivals,
+    console,
     create,
     custody,
     fairness,
@@ -31,6 +32,7 @@ MEASUREMENTS = (
     create.measure,
     read.measure,
     listing.measure,
+    console.measure,
     start.measure,
     serve_file.measure,
     proxied.measure,

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Route, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Route, async_playwright, expect
 
 from tests.e2e.conftest import fake, google, held, key, live_key, service, start
 from tests.fixtures.time_limits import GENEROUS_S
@@ -22,6 +22,7 @@ from tests.fixtures.time_limits import GENEROUS_S
 __all__ = ["fake", "google", "held", "key", "live_key", "service", "start"]
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+expect.set_options(timeout=GENEROUS_S * 1000)
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 

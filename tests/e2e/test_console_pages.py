@@ -165,11 +165,9 @@ async def test_a_video_becomes_the_input_of_the_next(service: Service, key: Key)
         await client.completed([job_id])
         await browser.sign_in(key.text)
         await browser.send(f"/console/jobs/{job_id}/use")
-        fields = browser.hidden
-        assert fields["video"].startswith("upload_")
-        await browser.send(
-            "/console/playground", {"prompt": "and on", "model": "animatic/storyboard", "video": fields["video"]}
-        )
+        given = {name: browser.hidden[name] for name in ("video", "previous_job_id") if name in browser.hidden}
+        assert given
+        await browser.send("/console/playground", {"prompt": "and on", "model": "animatic/storyboard", **given})
         assert browser.address.startswith("/console/jobs/job_")
 
 

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 from PIL import Image
 
-from docs import pictures
+from docs import console_pictures, pictures
 
 
 def test_the_pictures_are_small() -> None:
@@ -25,3 +25,10 @@ def test_the_terminal_loads_nothing() -> None:
     addresses = [word for word in text.split('"') if word.startswith(("http:", "https:"))]
     assert addresses == ["http://www.w3.org/2000/svg"]
     assert "url(http" not in text
+
+
+def test_the_consoles_pictures_are_small() -> None:
+    for name in console_pictures.NAMES:
+        with Image.open(console_pictures.path_of(name)) as picture:
+            assert picture.width == console_pictures.WIDTH
+        assert console_pictures.path_of(name).stat().st_size <= console_pictures.MOST_BYTES

@@ -113,7 +113,7 @@ def build_http(
     if cors_origins:
         inner = Cors(inner, cors_origins)
     # Outside of `Cors`: no other site's page may read what the console answers.
-    whole = inner if console is None else WithConsole(inner, console)
+    whole = inner if console is None else WithConsole(inner, LingeringClose(console))
     return _wrapped(whole, answered, logs_requests=logs_requests)
 
 

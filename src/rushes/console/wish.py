@@ -14,13 +14,21 @@ from rushes.catalogue.wording import shown
 from rushes.console.visit import Form
 from rushes.domain.request import Role
 from rushes.errors import FieldError, InvalidRequest
-from rushes.intake.generation import GenerationBody
 
 MOST_MODELS = 4
-TEXTS = ("prompt", "aspect_ratio", "resolution", "negative_prompt", "person_generation", "webhook_url", "user")
+TEXTS = (
+    "prompt",
+    "aspect_ratio",
+    "resolution",
+    "negative_prompt",
+    "person_generation",
+    "webhook_url",
+    "user",
+    "previous_job_id",
+)
 NUMBERS = ("duration", "n", "seed")
-LISTS = {Role.REFERENCE_IMAGE: "reference_images"}
-"""Roles of which a body takes several, and the field that takes them."""
+REFERENCES = (Role.REFERENCE_IMAGE, Role.REFERENCE_VIDEO, Role.REFERENCE_AUDIO)
+"""Roles of which a body takes several, in a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +78,8 @@ def form_of(body: Mapping[str, Any]) -> Form:
     """The form that gives such a body; of media, references alone."""
     pairs: list[tuple[str, str]] = []
     for name, value in body.items():
-        if name in LISTS.values():
-            role = next(role for role, field in LISTS.items() if field == name)
+        role = next((role for role in REFERENCES if field_of(role) == name), None)
+        if role is not None:
             pairs.extend((role.value, str(one)) for one in value)
         elif name == "fallback_models":
             pairs.extend((name, str(one)) for one in value)
@@ -84,6 +92,11 @@ def form_of(body: Mapping[str, Any]) -> Form:
         elif value is not None:
             pairs.append((name, str(value)))
     return Form(pairs)
+
+
+def field_of(role: Role) -> str:
+    """The field of a body that takes files in this role."""
+    return f"{role.value}s" if role in REFERENCES else role.value
 
 
 def allowed(model: Model, option: str, *, test: bool) -> Sequence[Any]:
@@ -139,7 +152,8 @@ def _body_of(form: Form) -> dict[str, Any]:
         body["metadata"] = _pairs("metadata", metadata)
     if form.given("byok_api_key") is not None:
         body["byok_api_key"] = form.text("byok_api_key")
-    if form.given("video_task") is not None and body.get("video") is not None:
+    has_video = "video" in body or "previous_job_id" in body
+    if form.given("video_task") is not None and has_video:
         body["video_task"] = form.text("video_task")
     return body
 
@@ -148,13 +162,10 @@ def _put_media(body: dict[str, Any], role: Role, values: Sequence[str]) -> None:
     given = [value.strip() for value in values if value.strip()]
     if not given:
         return
-    field = LISTS.get(role)
-    if field is not None:
-        body[field] = given
+    if role in REFERENCES:
+        body[field_of(role)] = given
     elif len(given) == 1:
         body[role.value] = given[0]
-    elif f"{role.value}s" in GenerationBody.model_fields:
-        body[f"{role.value}s"] = given
     else:
         raise _wrong(role.value, "takes one file; remove the others")
 
@@ -178,7 +189,7 @@ def _adapted(model: Model, body: Mapping[str, Any], *, test: bool) -> Wish:
         notes.append(f"n {kept['n']} is too many: {model.max_n} is used")
         kept["n"] = model.max_n
     for role in Role:
-        field = LISTS.get(role, role.value)
+        field = field_of(role)
         if field in kept and not model.inputs.get(role):
             del kept[field]
             notes.append(f"{field} is not taken, and is left out")

@@ -21,9 +21,9 @@ from rushes.console.errors import field_errors, status_of
 from rushes.console.routes import Page
 from rushes.console.snippets import snippets_of
 from rushes.console.visit import Form, Visit, sentence_of
-from rushes.console.wish import MOST_MODELS, Wish, allowed, default, form_of, full_id, models_of, wishes_of
+from rushes.console.wish import MOST_MODELS, Wish, allowed, default, field_of, form_of, full_id, models_of, wishes_of
 from rushes.domain.job import Job
-from rushes.domain.request import Role
+from rushes.domain.request import Role, VideoTask
 from rushes.errors import CallerError, InvalidRequest, RushesError
 from rushes.intake.generation import GenerationBody, asked_of
 from rushes.jobs.idempotency import Once, Replay, hash_body
@@ -33,12 +33,15 @@ from rushes.views.job import accepted_options
 ROUTE = "console playground"
 EXAMPLE_PROMPT = "A paper boat on a rainy street, seen from just above the water"
 FIRST = {"model": "animatic/storyboard", "prompt": "A golden retriever playing in autumn leaves"}
-KINDS = {
-    Role.INPUT_IMAGE: ("Opening image", "image/*"),
-    Role.LAST_FRAME: ("Closing image", "image/*"),
-    Role.REFERENCE_IMAGE: ("Reference images", "image/*"),
-    Role.VIDEO: ("Video to go on from", "video/*"),
+LABELS = {
+    Role.INPUT_IMAGE: "Opening image",
+    Role.LAST_FRAME: "Closing image",
+    Role.REFERENCE_IMAGE: "Reference images",
+    Role.VIDEO: "Video",
+    Role.REFERENCE_VIDEO: "Reference videos",
+    Role.REFERENCE_AUDIO: "Reference audio",
 }
+TASKS = {VideoTask.EXTEND: "Extend it", VideoTask.EDIT: "Edit it", VideoTask.UPSCALE: "Upscale it"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +154,11 @@ async def _context(visit: Visit, form: Form, error: RushesError | None = None) -
         "allowed": partial(allowed, test=test),
         "default": default,
         "media_roles": [
-            (role, *KINDS.get(role, (role.value.replace("_", " ").capitalize(), "*/*")), most)
+            (role, LABELS[role], f"{role.kind}/*", most)
             for role, most in models[0].inputs.items()
-            if most
+            if most and field_of(role) in GenerationBody.model_fields
         ],
+        "tasks": [(task.value, TASKS[task]) for task in models[0].video_tasks],
         "fields": frozenset(GenerationBody.model_fields),
         "priced": priced,
         "total": _total(priced),

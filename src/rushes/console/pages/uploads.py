@@ -16,6 +16,7 @@ from rushes.console.wish import full_id
 from rushes.domain.job import Job
 from rushes.domain.request import Role
 from rushes.errors import FileExpired
+from rushes.intake.generation import GenerationBody
 
 
 async def upload(visit: Visit) -> Response:
@@ -35,9 +36,12 @@ async def use_video(visit: Visit) -> Response:
     job = await visit.services.jobs.get(visit.signed_in, visit.request.path_params["job_id"])
     if not job.has_files(visit.now_ms):
         raise FileExpired(f"The video of job '{job.id}' is no longer kept")
+    model = full_id(_model_for(visit, job))
+    if "previous_job_id" in GenerationBody.model_fields:
+        return visit.go("/playground", model=model, previous_job_id=job.id, prompt=job.request.prompt)
     async with aclosing(_video_of(visit, job)) as chunks:
         stored = await visit.services.inputs.receive(visit.signed_in.account_id, chunks, "video")
-    return visit.go("/playground", model=full_id(_model_for(visit, job)), video=stored.id, prompt=job.request.prompt)
+    return visit.go("/playground", model=model, video=stored.id, prompt=job.request.prompt)
 
 
 def _model_for(visit: Visit, job: Job) -> Model:
