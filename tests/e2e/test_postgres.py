@@ -205,7 +205,7 @@ def test_a_missing_secret_key_stops_the_start(start: Start, url: str) -> None:
     [
         (
             "postgresql://someone:hunter2@127.0.0.1:1/films",
-            "cannot be reached; nothing was changed (127.0.0.1:1/films)",
+            "no database server listens at '127.0.0.1:1/films'; nothing was changed (127.0.0.1:1/films)",
         ),
         ("mysql://someone:hunter2@127.0.0.1/films", "must be like postgresql://"),
         ("hunter2", "must be like postgresql://"),

@@ -140,7 +140,7 @@ def _check_sqlite(directory: DataDirectory) -> None:
 @contextmanager
 def _place_named(url: str) -> Iterator[None]:
     """Whoever cannot start because of a database is told which one."""
-    from rushes.db.postgres import place_of
+    from rushes.db.postgres_connect import place_of
 
     try:
         yield

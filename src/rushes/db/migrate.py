@@ -203,7 +203,9 @@ async def read_postgres(url: str) -> Schema:
     Raises StartupError if it is beyond this release, DatabaseUnavailable if it cannot be had.
     """
     from rushes.db.postgres import connect
+    from rushes.db.postgres_connect import check_sessions
 
+    await check_sessions(url)
     connection = await connect(url, name="rushes migration")
     try:
         version = await _value(connection, "alembic_version", "SELECT version_num FROM alembic_version")

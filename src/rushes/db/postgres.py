@@ -10,21 +10,27 @@ import asyncio
 import contextlib
 import functools
 import re
-import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import asyncpg
 import structlog
 
 from rushes.clock import Clock
 from rushes.db.database import Row, Write
+from rushes.db.postgres_connect import (
+    CONNECT_S,
+    DRIVER_ERRORS,
+    POOLED,
+    Address,
+    Connector,
+    is_pooled_away,
+)
 from rushes.db.postgres_notes import LONGEST_PAYLOAD, PostgresNotes, send
 from rushes.domain.job import Move
-from rushes.errors import DatabaseUnavailable, OutcomeUnknown, Overloaded, RushesError, StartupError
+from rushes.errors import DatabaseUnavailable, OutcomeUnknown, Overloaded, RushesError
 
 T = TypeVar("T")
 
@@ -36,16 +42,15 @@ for a lock; `clock_timestamp()` changes within a statement, and no index can be 
 
 MOST_TRIES = 5
 PAUSE_S = 0.02
-CONNECT_S = 5.0
 SETTLING_S = 10.0
 """How long `close` waits for writes under way."""
 FAREWELL_S = 1.0
 """How long `close` takes for notes that were not sent yet."""
 CACHED_STATEMENTS = 500
+LOG_AGAIN_S = 60.0
+"""How often the reason is logged for which there is no connection."""
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
-
-DRIVER_ERRORS = (OSError, EOFError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 _AGAIN = (
     asyncpg.SerializationError,
@@ -98,7 +103,7 @@ class PostgresDatabase:
     def __init__(
         self, url: str, limits: PoolLimits | None = None, *, name: str = NAME, clock: Clock | None = None
     ) -> None:
-        self._url = url
+        self._connector = Connector(url)
         self._limits = limits or PoolLimits()
         self._name = name
         self._clock = clock
@@ -107,9 +112,12 @@ class PostgresDatabase:
         self._slots = asyncio.Semaphore(self._limits.connections)
         self._waiting = 0
         self._writes: set[asyncio.Task[Any]] = set()
-        self._notes = PostgresNotes(lambda: connect(url, name=f"{name} notes"), DRIVER_ERRORS)
+        self._notes = PostgresNotes(
+            lambda: self._connector.connect(server_settings={"application_name": f"{name} notes"}), DRIVER_ERRORS
+        )
         self._guard: asyncio.Task[None] | None = None
         self._closed = False
+        self._log_again_s = 0.0
 
     async def read(self, sql: str, **parameters: object) -> Sequence[Row]:
         tries = 0
@@ -193,7 +201,7 @@ class PostgresDatabase:
                 return await self._write_once(body)
             except DRIVER_ERRORS as exc:
                 again = isinstance(exc, _AGAIN) or _is_lost(exc)
-                if not again and isinstance(exc, _FAULTS_OF_OURS):
+                if not again and isinstance(exc, _FAULTS_OF_OURS) and not is_pooled_away(exc):
                     raise
                 if not again or tries >= MOST_TRIES:
                     raise _unavailable(exc) from exc
@@ -234,9 +242,11 @@ class PostgresDatabase:
         try:
             pool = await self._opened()
             try:
-                connection = await pool.acquire(timeout=CONNECT_S)
+                connection = await pool.acquire(timeout=self._connector.address.longest_s)
             except DRIVER_ERRORS as exc:
-                raise _unreachable(exc) from exc
+                raise DatabaseUnavailable(
+                    "the database gave no connection in time; nothing was changed", retry_after_s=1
+                ) from exc
             try:
                 yield connection
             except DRIVER_ERRORS as exc:
@@ -274,17 +284,37 @@ class PostgresDatabase:
             async with self._opening:
                 if self._pool is None:
                     self._pool = await asyncpg.create_pool(
-                        self._url,
+                        connect=self._connect,
                         min_size=0,
                         max_size=self._limits.connections,
                         connection_class=_Connection,
-                        timeout=CONNECT_S,
                         command_timeout=self._limits.statement_s + CONNECT_S,
                         statement_cache_size=CACHED_STATEMENTS,
                         max_cached_statement_lifetime=0,
-                        server_settings=_session(self._name, self._limits),
+                        server_settings={"application_name": self._name},
                     )
         return self._pool
+
+    async def _connect(self, *_: object, **given: Any) -> Any:
+        try:
+            connection = await self._connector.connect(**given)
+        except DatabaseUnavailable as exc:
+            self._log_unreachable(exc)
+            # The reason names hosts, which are not for callers.
+            raise DatabaseUnavailable("the database cannot be reached; nothing was changed", retry_after_s=1) from exc
+        try:
+            # Not as parameters of the connection: a pooler such as pgbouncer refuses those.
+            await connection.execute(_session(self._limits))
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    def _log_unreachable(self, error: DatabaseUnavailable) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= self._log_again_s:
+            self._log_again_s = now_s + LOG_AGAIN_S
+            log.warning("database_unreachable", reason=error.message)
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]  # the driver has no types
@@ -370,14 +400,12 @@ def _sendable(value: object) -> object:
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) and "\0" in value else value
 
 
-def _session(name: str, limits: PoolLimits) -> dict[str, str]:
-    return {
-        "application_name": name,
-        "synchronous_commit": "on",
-        "statement_timeout": _ms(limits.statement_s),
-        "lock_timeout": _ms(limits.lock_s),
-        "idle_in_transaction_session_timeout": _ms(limits.idle_s),
-    }
+def _session(limits: PoolLimits) -> str:
+    return (
+        f"SET synchronous_commit = on; SET statement_timeout = {_ms(limits.statement_s)}; "
+        f"SET lock_timeout = {_ms(limits.lock_s)}; "
+        f"SET idle_in_transaction_session_timeout = {_ms(limits.idle_s)}"
+    )
 
 
 def _ms(seconds: float) -> str:
@@ -386,23 +414,12 @@ def _ms(seconds: float) -> str:
 
 async def connect(url: str, *, name: str) -> Any:
     """One connection outside of any pool, for migrations and for listening. Raises DatabaseUnavailable."""
-    try:
-        return await asyncpg.connect(url, timeout=CONNECT_S, server_settings={"application_name": name})
-    except DRIVER_ERRORS as exc:
-        raise _unreachable(exc) from exc
+    return await Connector(url).connect(server_settings={"application_name": name})
 
 
 def check_url(url: str) -> None:
     """Raises StartupError if `url` cannot be the address of a Postgres database; it is not shown, for its password."""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("postgresql", "postgres") and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = "," in url and url.startswith(("postgresql://", "postgres://"))
-    if not usable:
-        raise StartupError(
-            "database_url (RUSHES_DATABASE_URL) must be like postgresql://user:password@host:5432/database"
-        )
+    Address.parse(url)
 
 
 _FAULTS_OF_OURS = (
@@ -443,28 +460,6 @@ def _is_lost(exc: BaseException) -> bool:
     )
 
 
-def place_of(url: str) -> str:
-    """Which server and database, without user, password and options."""
-    parts = urlsplit(url)
-    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _unreachable(exc: BaseException) -> DatabaseUnavailable:
-    """Why there is no connection. Texts of the driver are not passed on: they may quote the address."""
-    match exc:
-        case asyncpg.exceptions.InvalidAuthorizationSpecificationError():
-            said = "the database refuses the user or password of RUSHES_DATABASE_URL"
-        case asyncpg.exceptions.InvalidCatalogNameError():
-            said = "the database that RUSHES_DATABASE_URL names does not exist on its server"
-        case asyncpg.exceptions.TooManyConnectionsError():
-            said = "the database has no connection left for us"
-        case ssl.SSLError():
-            said = "the database's certificate cannot be trusted"
-        case _:
-            said = "the database cannot be reached"
-    return DatabaseUnavailable(f"{said}; nothing was changed", retry_after_s=1)
-
-
 def _unavailable(exc: BaseException) -> DatabaseUnavailable:
     if isinstance(exc, DatabaseUnavailable):
         return exc
@@ -475,6 +470,8 @@ def _unavailable(exc: BaseException) -> DatabaseUnavailable:
             said = "the disk of the database is full"
         case asyncpg.exceptions.ReadOnlySQLTransactionError():
             said = "the database is read-only"
+        case _ if is_pooled_away(exc):
+            said = POOLED
         case asyncpg.SerializationError() | asyncpg.DeadlockDetectedError():
             said = "too many changes met in the database"
         case _:

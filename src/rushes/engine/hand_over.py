@@ -34,7 +34,7 @@ class HandOver:
         self._is_there_another = is_there_another
 
     async def unsubmitted(self, wait_s: float) -> None:
-        """The breaker lets no call through for `wait_s`, and nothing of the job is submitted. Raises HandedOver."""
+        """The breaker lets no submit through for `wait_s` seconds. Raises HandedOver."""
         if await self._is_there_another():
             raise HandedOver("this worker cannot reach the provider", wait_s)
 

@@ -108,8 +108,8 @@ class Submitting:
             if call is None:
                 self._turn_away_if_closed(part)
                 wait_s = self._resources.breaker.wait_s(self._resources.clock.steady_ms())
-                if not self._state.attempt_ids:
-                    await self._hand_over.unsubmitted(wait_s)
+                # An intent of ours is looked up by the next worker, as after a crash.
+                await self._hand_over.unsubmitted(wait_s)
                 await self._state.rest(wait_s, until_deadline=True)
                 continue
             outcome = await self._call_through(call, part, n)

@@ -12,7 +12,8 @@ import asyncpg
 import pytest
 
 from rushes.db.database import Transaction
-from rushes.db.postgres import PoolLimits, PostgresDatabase, check_url, place_of
+from rushes.db.postgres import PoolLimits, PostgresDatabase, check_url
+from rushes.db.postgres_connect import place_of
 from rushes.engine.claims import ClaimStore
 from rushes.errors import DatabaseUnavailable, OutcomeUnknown, Overloaded, StartupError
 from rushes.jobs.store import JobStore
@@ -95,7 +96,7 @@ async def test_what_a_body_raises_undoes_what_it_wrote(database: PostgresDatabas
     assert await files(database) == 0
 
 
-async def test_a_write_whose_caller_is_gone_is_done_to_its_end(database: PostgresDatabase) -> None:
+async def test_a_write_whose_caller_is_gone_is_done_to_its_end(database: PostgresDatabase, url: str) -> None:
     began = asyncio.Event()
 
     async def body(transaction: Transaction) -> None:
@@ -109,7 +110,7 @@ async def test_a_write_whose_caller_is_gone_is_done_to_its_end(database: Postgre
     with suppress(asyncio.CancelledError):
         await task
     await database.close()
-    again = PostgresDatabase(database._url)
+    again = PostgresDatabase(url)
     assert await files(again) == 1
     await again.close()
 

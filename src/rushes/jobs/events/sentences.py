@@ -69,7 +69,15 @@ def _message(event: Event, look: Look) -> str:
 
 
 def what_now(job: Job, now_ms: int) -> str | None:
-    """What an unfinished job is waiting for; None if it has ended."""
+    """What an unfinished job is waiting for, and its last trouble if it has one; None if it has ended."""
+    waits_for = _waits_for(job, now_ms)
+    if waits_for is None or job.trouble is None:
+        return waits_for
+    at = datetime.fromtimestamp(job.trouble.at / 1000, UTC)
+    return f"{waits_for}; last trouble at {at:%H:%M:%S} UTC ({job.trouble.code}): {job.trouble.message}"
+
+
+def _waits_for(job: Job, now_ms: int) -> str | None:
     model = f"'{job.served_provider}/{job.served_model}'"
     match job.state:
         case State.QUEUED if job.available_at > now_ms:

@@ -97,3 +97,15 @@ async def test_an_earlier_failure_does_not_borrow_the_reason_of_a_later_one(engi
     job: Job = replace(await engine.create(), state=State.FAILED, problem=Problem("output_lost", "It is gone"))
     message = entry_of(Event(6, 0, State.FAILED, "submission_unknown"), Look(job, 7)).message
     assert message == "failed (submission_unknown)"
+
+
+async def test_the_last_trouble_of_a_job_is_part_of_what_it_waits_for(engine: Engine) -> None:
+    await engine.create()
+    claimed = await engine.claim()
+    record = engine.leases().record(claimed)
+    await record.intend(attempt_id="att_1", part=0, n=1)
+    await record.trouble("provider_unavailable", "The provider cannot be reached")
+    now = what_now(await engine.job(), engine.clock.now_ms())
+    assert now is not None
+    assert now.startswith("being submitted to 'scripted/clip'; last trouble at ")
+    assert now.endswith(" UTC (provider_unavailable): The provider cannot be reached")
