@@ -35,6 +35,7 @@
     │   ├── ModelRetired
     │   ├── BodyTooLarge
     │   ├── WrongContentType
+    │   │   └── EncodedBody                 the body is compressed
     │   ├── RefusedAddress              a URL of an address that we do not call
     │   ├── UnusableInput               an input file that is unreachable or of the wrong kind
     │   │   └── RefusedInput
@@ -341,6 +342,12 @@ class WrongContentType(CallerError):
     """The request body has a content type that is not supported."""
 
     code = "wrong_content_type"
+
+
+class EncodedBody(WrongContentType):
+    """The request body is compressed or encoded otherwise."""
+
+    code = "encoded_body"
 
 
 class RefusedAddress(CallerError):

@@ -6,7 +6,6 @@ From strongest to weakest: command-line options, `RUSHES_*` variables, `rushes.t
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -25,6 +24,7 @@ from pydantic_settings import (
 )
 
 from rushes.errors import StartupError
+from rushes.near_names import near_names
 
 NAMES_BESIDE_SETTINGS = frozenset({"CONFIG", "BASE_URL", "API_KEY"})
 """What else begins with `RUSHES_`: where the settings file is, and what the commands that are clients use."""
@@ -330,7 +330,7 @@ def complaints() -> list[str]:
         name = variable.removeprefix("RUSHES_")
         if name == variable or name.partition("__")[0] in known:
             continue
-        near = difflib.get_close_matches(name, known, n=1)
+        near = near_names(name, known, most=1)
         hint = f"did you mean RUSHES_{near[0]}?" if near else "rushes.example.toml lists all settings"
         found.append(f"there is no setting {variable}, so it has no effect; {hint}")
     return found

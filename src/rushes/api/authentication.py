@@ -30,6 +30,9 @@ LIMIT_HEADERS = {
 }
 """The OpenAPI entries of what a 429 says."""
 
+OTHER_KEY_HEADERS = ("X-API-Key", "api-key", "x-goog-api-key", "X-Auth-Token", "Ocp-Apim-Subscription-Key")
+"""Where clients of other services put a key."""
+
 LOOKING = frozenset({"GET", "HEAD"})
 
 
@@ -99,7 +102,7 @@ async def _identify(request: Request, services: Services) -> Caller:
     scheme, _, rest = _authorization(request).partition(" ")
     bearer = rest.strip()
     if scheme.lower() != "bearer" or not bearer:
-        raise NotAuthenticated("No API key was sent; send one as 'Authorization: Bearer KEY'")
+        raise NotAuthenticated(_without_key(request))
     if bearer.startswith(PREFIX):
         key_id = services.tokens.key_id_of(bearer, services.clock.now_ms() / 1000)
         caller = await services.keys.authenticate_by_id(key_id)
@@ -107,6 +110,17 @@ async def _identify(request: Request, services: Services) -> Caller:
         caller = await services.keys.authenticate(bearer)
     request.state.caller = caller
     return caller
+
+
+def _without_key(request: Request) -> str:
+    """Why there is no key, naming the header in which one may have come, never its value."""
+    how = "send the key as 'Authorization: Bearer KEY'"
+    if request.headers.get("authorization", "").strip():
+        return f"The Authorization header holds no bearer key; {how}"
+    seen = next((name for name in OTHER_KEY_HEADERS if name in request.headers), None)
+    if seen is not None:
+        return f"A key in the header {seen} is not read here; {how}"
+    return f"No API key was sent; {how}"
 
 
 def _authorization(request: Request) -> str:

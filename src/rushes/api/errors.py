@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from http import HTTPStatus
 
-import pydantic_core
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
@@ -19,6 +18,7 @@ from rushes.errors import (
     AccountNameTaken,
     BodyTooLarge,
     DatabaseUnavailable,
+    EncodedBody,
     FieldError,
     FileExpired,
     IdempotencyMismatch,
@@ -52,6 +52,7 @@ from rushes.errors import (
     WrongContentType,
 )
 from rushes.intake.body import invalid_fields
+from rushes.json_text import json_bytes
 from rushes.views.times import rfc3339_or_none
 
 PROBLEM_JSON = "application/problem+json"
@@ -141,6 +142,9 @@ def headers_of(request: Request, error: RushesError) -> dict[str, str]:
     headers: dict[str, str] = {}
     if isinstance(error, NotAuthenticated):
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, EncodedBody):
+        # RFC 9110 (section 12.5.3): this header in an answer says which encodings a request may have.
+        headers["Accept-Encoding"] = "identity"
     if getattr(request.state, "body_unread", False):
         # Else the server would read what is still to come, gigabytes perhaps, to keep the connection.
         headers["Connection"] = "close"
@@ -216,7 +220,7 @@ def problem(
         "request_id": getattr(request.state, "request_id", None),
         **extra,
     }
-    return Response(pydantic_core.to_json(content), status_code=status.value, headers=headers, media_type=PROBLEM_JSON)
+    return Response(json_bytes(content), status_code=status.value, headers=headers, media_type=PROBLEM_JSON)
 
 
 def _problem_of_ours(request: Request, error: RushesError) -> Response:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from rushes.errors import StartupError
+from rushes.near_names import near_names
 from rushes.providers.declaration import Options
 from rushes.settings import Settings
 
@@ -24,7 +24,7 @@ def provider_options(settings: Settings, name: str, shape: type[Shape]) -> Shape
         for error in exc.errors(include_input=False, include_url=False, include_context=False):
             option = ".".join(str(part) for part in error["loc"])
             if error["type"] == "extra_forbidden":
-                near = difflib.get_close_matches(option, known, n=1)
+                near = near_names(option, known, most=1)
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
                 wrong.append(f"{option} is not an option of '{name}'; {hint}")
             else:

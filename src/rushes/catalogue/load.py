@@ -31,6 +31,8 @@ class ProviderEntry(Frozen):
     """Which pages were read and when, for every model that does not say so itself."""
     reserved_params: tuple[str, ...] = ()
     """Names in additional_params that our adapter sets, or that change price, address or storage. Dots reach inside."""
+    takes_null: bool = True
+    """Whether null can be sent in additional_params: a form has no word for it."""
 
 
 class Catalogue:

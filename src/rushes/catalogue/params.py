@@ -80,6 +80,16 @@ def refuse_reserved(additional_params: Mapping[str, Json], reserved: Iterable[st
             )
 
 
+def refuse_null(additional_params: Mapping[str, Json], *, provider: str) -> None:
+    """Make sure that no value is null, for a provider that is sent a form. Raises UnsupportedOption."""
+    for name, value in additional_params.items():
+        if value is None:
+            raise UnsupportedOption(
+                f"additional_params {shown(name)} is null, which a form for '{provider}' cannot say; leave it out",
+                field="additional_params",
+            )
+
+
 def _same(one: Json, other: Json) -> bool:
     # In Python True equals 1; in JSON it does not.
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

@@ -10,6 +10,10 @@ from typing import Any, Final
 from rushes.domain.request import Role, VideoTask
 
 LONGEST_PROMPT: Final = 32_000
+LONGEST_NAME: Final = 300
+"""Of a model or a provider, as callers write it."""
+MOST_FILES: Final = 16
+"""Of one list of references; more than any model takes."""
 LONGEST_USER: Final = 256
 MOST_METADATA: Final = 16
 LONGEST_METADATA_NAME: Final = 40
@@ -59,7 +63,9 @@ def _file(role: Role, description: str) -> Option:
 
 
 def _files(role: Role, description: str) -> Option:
-    return Option(f"{role.value}s", list[str], Reader.PROVIDER, description, role=role)
+    return Option(
+        f"{role.value}s", list[str], Reader.PROVIDER, description, role=role, bounds={"max_length": MOST_FILES}
+    )
 
 
 NOT_EMPTY: Final = {"json_schema_extra": {"minLength": 1}}
@@ -70,8 +76,9 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "prompt", str, Reader.PROVIDER, "What the video shows.", "prompt",
         bounds={"min_length": 1, "max_length": LONGEST_PROMPT},
     ),
-    Option("model", str, Reader.ROUTING, "`ID` or `provider/ID`; default `veo-3.0-generate-001`.", bounds=NOT_EMPTY),
-    Option("provider", str, Reader.ROUTING, "Provider name.", bounds=NOT_EMPTY),
+    Option("model", str, Reader.ROUTING, "`ID` or `provider/ID`; default `veo-3.0-generate-001`.",
+           bounds={**NOT_EMPTY, "max_length": LONGEST_NAME}),
+    Option("provider", str, Reader.ROUTING, "Provider name.", bounds={**NOT_EMPTY, "max_length": LONGEST_NAME}),
     _option("aspect_ratio", str, "Such as `16:9`; the model's catalogue entry decides.", has_default=True),
     _option("resolution", str, "Such as `720p`; the model's catalogue entry decides.", has_default=True),
     Option(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import io
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -12,21 +11,30 @@ import pydantic_core
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from rushes.errors import BodyTooLarge, FieldError, InvalidRequest, UnknownField, WrongContentType
+from rushes.errors import BodyTooLarge, EncodedBody, FieldError, InvalidRequest, UnknownField, WrongContentType
+from rushes.near_names import near_names
 
 LARGEST_BODY_BYTES = 64 * 1024**2
 
 PARSED_HERE_BYTES = 256 * 1024
 """Parsing more than this takes longer than a request should wait for another's."""
 
+MOST_ERRORS = 20
+SHOWN_NAME_CHARS = 100
+SHOWN_MESSAGE_CHARS = 500
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
 async def read_json_object(request: Request) -> dict[str, Any]:
-    """The body as a JSON object. Raises WrongContentType, BodyTooLarge (without reading it all) or InvalidRequest."""
+    """The body as a JSON object.
+
+    Raises WrongContentType, EncodedBody, BodyTooLarge (without reading it all) or InvalidRequest.
+    """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json" and not content_type.endswith("+json"):
-        raise WrongContentType(f"The body must be application/json, not '{content_type or 'of no stated type'}'")
+        raise WrongContentType(f"The body must be application/json, not '{content_type[:100] or 'of no stated type'}'")
     text = await _read_bounded(request)
     try:
         if len(text) > PARSED_HERE_BYTES:
@@ -40,20 +48,31 @@ async def read_json_object(request: Request) -> dict[str, Any]:
     return content
 
 
+def refuse_encoding(request: Request) -> None:
+    """Raise EncodedBody for a body that is compressed: a small one can become an endless one."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise EncodedBody(f"The body must be sent as it is, not with Content-Encoding '{encoding[:100]}'")
+
+
 def refuse_unknown(given: Iterable[str], known: Iterable[str], what: str = "field") -> None:
     """Raise UnknownField for the first name that does not exist, with those that come near."""
     names = list(known)
     for name in given:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=3)
+            near = near_names(name, names)
             hint = f"; did you mean {' or '.join(repr(one) for one in near)}?" if near else ""
-            raise UnknownField(f"There is no {what} '{name[:100]}'{hint}", field=name[:100], suggestions=near)
+            short = name[:SHOWN_NAME_CHARS]
+            raise UnknownField(f"There is no {what} '{short}'{hint}", field=short, suggestions=near)
 
 
 def shaped(shape: type[Shape], content: Mapping[str, Any]) -> Shape:
-    """The content as `shape`, types and ranges checked. Raises InvalidRequest naming every field that is wrong."""
+    """The content as `shape`, types and ranges checked. Raises InvalidRequest naming the fields that are wrong.
+
+    A number such as 1.0 or 1e0 is an integer, as JSON Schema has it (2020-12, section 6.1.1).
+    """
     try:
-        return shape.model_validate(content)
+        return shape.model_validate({name: whole_as_int(value) for name, value in content.items()})
     except ValidationError as exc:
         fields = [
             FieldError(".".join(str(part) for part in error["loc"]), error["msg"])
@@ -62,18 +81,32 @@ def shaped(shape: type[Shape], content: Mapping[str, Any]) -> Shape:
         raise invalid_fields(fields) from exc
 
 
+def whole_as_int(value: Any) -> Any:
+    """The value, a whole number as an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def invalid_fields(fields: list[FieldError]) -> InvalidRequest:
-    """One sentence for all that is wrong with a request."""
-    return InvalidRequest("; ".join(f"{field.field}: {field.message}" for field in fields), fields)
+    """One sentence for all that is wrong with a request, or for the first 20 faults of it."""
+    shown = [
+        FieldError(field.field[:SHOWN_NAME_CHARS], field.message[:SHOWN_MESSAGE_CHARS])
+        for field in fields[:MOST_ERRORS]
+    ]
+    message = "; ".join(f"{field.field}: {field.message}" for field in shown)
+    if len(fields) > MOST_ERRORS:
+        message += f"; and {len(fields) - MOST_ERRORS} more"
+    return InvalidRequest(message, shown)
 
 
 def _parsed(text: bytes) -> Any:
-    # NaN and Infinity are Python's own, not JSON's: no provider could be sent them.
-    return pydantic_core.from_json(text, allow_inf_nan=False)
+    # NaN and Infinity are Python's own, not JSON's: no provider could be sent them. RFC 8259 (section 8.1) lets a
+    # reader pass over a byte order mark, which editors and .NET put first.
+    return pydantic_core.from_json(text.removeprefix(BYTE_ORDER_MARK), allow_inf_nan=False)
 
 
 async def _read_bounded(request: Request) -> bytes:
     request.state.body_unread = True
+    refuse_encoding(request)
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > LARGEST_BODY_BYTES:
         raise _too_large()

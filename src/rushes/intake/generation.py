@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 from pydantic_core import PydanticCustomError
 
-from rushes.catalogue.params import lift_portable
+from rushes.catalogue.params import PORTABLE, lift_portable
 from rushes.catalogue.size import with_size
 from rushes.domain.fallbacks import MOST_FALLBACKS
 from rushes.domain.job_webhook import JobWebhook
@@ -21,10 +21,19 @@ from rushes.domain.options import (
 )
 from rushes.domain.request import VideoRequest, VideoTask
 from rushes.errors import FieldError, InvalidRequest, UnsupportedOption
-from rushes.intake.body import refuse_unknown, shaped
+from rushes.intake.body import invalid_fields, refuse_unknown, shaped
 from rushes.jobs.new_job import Asked, Previous
 from rushes.media.inputs import GivenMedia
 from rushes.webhooks.message import MessageType
+
+LONGEST_KEY = 16_384
+"""The longest credential that a provider has is a JSON document of about 2 KiB."""
+MOST_EVENTS = 20
+MOST_REQUEST_BYTES = 64 * 1024
+"""What a job stores of its request, without its media: every list of jobs and every worker reads it."""
+
+TOO_LARGE = f"Makes the request to be stored larger than {MOST_REQUEST_BYTES // 1024} KiB"
+_ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
 
 
 class _Strict(BaseModel):
@@ -58,11 +67,14 @@ class GenerationBody(PortableOptions):  # type: ignore[misc,valid-type]  # made 
         None, max_length=8192, repr=False, description="Where we tell you of this job's changes, by POST."
     )
     webhook_events: list[MessageType] | None = Field(
-        None, min_length=1, description="What to tell `webhook_url` of; all without it."
+        None, min_length=1, max_length=MOST_EVENTS, description="What to tell `webhook_url` of; all without it."
     )
     additional_params: dict[str, Any] | None = Field(None, description="The provider's own options, sent as given.")
     byok_api_key: str | None = Field(
-        None, repr=False, description="Your own key of the provider: used for this job alone, wiped when it ends."
+        None,
+        max_length=LONGEST_KEY,
+        repr=False,
+        description="Your own key of the provider: used for this job alone, wiped when it ends.",
     )
 
     @field_validator("video_task", mode="before")
@@ -70,6 +82,14 @@ class GenerationBody(PortableOptions):  # type: ignore[misc,valid-type]  # made 
     def _known_task(cls, task: object) -> object:
         # Strict: from JSON a member of an enumeration comes as text.
         return VideoTask(task) if isinstance(task, str) and task in list(VideoTask) else task
+
+    @field_validator("metadata", mode="before")
+    @classmethod
+    def _few_metadata(cls, metadata: object) -> object:
+        # Before any pair is looked at: of a million wrong ones each would be an error of its own.
+        if isinstance(metadata, dict) and len(metadata) > MOST_METADATA:
+            raise PydanticCustomError("metadata", f"Must hold at most {MOST_METADATA} pairs, not {len(metadata)}")
+        return metadata
 
     @field_validator("metadata")
     @classmethod
@@ -88,15 +108,36 @@ class GenerationBody(PortableOptions):  # type: ignore[misc,valid-type]  # made 
             raise PydanticCustomError("blank", "Must hold more than white space")
         return prompt
 
-    @field_validator("additional_params")
-    @classmethod
-    def _can_be_written_as_json(cls, params: dict[str, Any] | None) -> dict[str, Any] | None:
-        # Read from JSON, 1e999 is infinite, and infinity has no spelling there.
+
+def _check_params(params: Mapping[str, Any]) -> None:
+    """Raise InvalidRequest if what is not portable takes more than 64 KiB as JSON, or has no spelling there."""
+    size = 0
+    for name, value in params.items():
+        if name in PORTABLE:
+            continue
+        size += len(name)
         try:
-            json.dumps(params, allow_nan=False)
+            # Piece by piece, so that a huge value costs no more than the bound.
+            for piece in _ENCODER.iterencode(value):
+                size += len(piece)
+                if size > MOST_REQUEST_BYTES:
+                    raise invalid_fields([FieldError("additional_params", TOO_LARGE)])
         except ValueError as exc:
-            raise PydanticCustomError("not_finite", "Must hold no number beyond the range of a double") from exc
-        return params
+            # Read from JSON, 1e999 is infinite.
+            message = "Must hold no number beyond the range of a double"
+            raise invalid_fields([FieldError("additional_params", message)]) from exc
+
+
+def _check_stored_size(request: VideoRequest) -> None:
+    """Raise InvalidRequest, naming the largest option, if the request takes more than a job may store."""
+    if len(request.to_json().encode("utf-8", "surrogatepass")) <= MOST_REQUEST_BYTES:
+        return
+    sizes = {
+        "prompt": len(request.prompt.encode("utf-8", "surrogatepass")),
+        "negative_prompt": len((request.negative_prompt or "").encode("utf-8", "surrogatepass")),
+        "additional_params": len(_ENCODER.encode(request.additional_params)),
+    }
+    raise invalid_fields([FieldError(max(sizes, key=lambda name: sizes[name]), TOO_LARGE)])
 
 
 def known_events(events: object) -> object:
@@ -122,8 +163,6 @@ def given_media(body: GenerationBody) -> list[GivenMedia]:
 
 
 def _checked_metadata(metadata: dict[str, str]) -> dict[str, str]:
-    if len(metadata) > MOST_METADATA:
-        raise PydanticCustomError("metadata", f"Must hold at most {MOST_METADATA} pairs, not {len(metadata)}")
     for name, value in metadata.items():
         if not 1 <= len(name) <= LONGEST_METADATA_NAME:
             raise PydanticCustomError(
@@ -145,6 +184,7 @@ def asked_of(content: dict[str, Any], webhook_of: Callable[[str, Sequence[str] |
     """
     params = content.get("additional_params")
     if isinstance(params, dict):
+        _check_params(params)
         lifted, rest = lift_portable(content, params)
         content = {**lifted, "additional_params": rest}
     refuse_unknown(content, GenerationBody.model_fields)
@@ -156,6 +196,7 @@ def asked_of(content: dict[str, Any], webhook_of: Callable[[str, Sequence[str] |
     )
     if body.size is not None:
         video = with_size(video, body.size)
+    _check_stored_size(video)
     webhook = None
     if body.webhook_url is not None:
         webhook = webhook_of(body.webhook_url, body.webhook_events)

@@ -40,6 +40,16 @@ DELETE FROM idempotency WHERE created_at <= :now - :kept_ms AND (account_id, rou
 """
 
 
+OLD_PLACES = """
+DELETE FROM deleted_jobs WHERE id IN (
+    SELECT id FROM deleted_jobs WHERE deleted_at <= :now - :kept_ms ORDER BY deleted_at LIMIT :most
+    FOR UPDATE SKIP LOCKED
+)
+"""
+
+PLACES_KEPT_MS = 30 * 86_400_000
+
+
 class RetentionStore:
     """Which files and records are to go."""
 
@@ -79,6 +89,14 @@ class RetentionStore:
 
         return await self._database.write(body)
 
+    async def forget_places(self, most: int) -> int:
+        """Drop up to `most` places of jobs that were deleted 30 days ago; how many that were."""
+
+        async def body(transaction: Transaction) -> int:
+            return await transaction.execute(OLD_PLACES, kept_ms=PLACES_KEPT_MS, most=most)
+
+        return await self._database.write(body)
+
 
 class Cleaner:
     """Removes what is due, a batch at a time, for as long as the service runs."""
@@ -102,10 +120,11 @@ class Cleaner:
         """One batch; whether there may be more."""
         expired = await self._store.expire(BATCH)
         forgotten = await self._store.forget_answers(BATCH)
+        places = await self._store.forget_places(BATCH)
         keys = await self._store.files_to_delete(BATCH)
         for key in keys:
             await self._storage.delete(key)
         if keys:
             await self._store.forget(keys)
             log.info("files_removed", files=len(keys))
-        return BATCH in (expired, forgotten, len(keys))
+        return BATCH in (expired, forgotten, places, len(keys))

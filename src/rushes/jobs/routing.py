@@ -11,7 +11,7 @@ from rushes.catalogue.check import complete
 from rushes.catalogue.choose import served as served_on
 from rushes.catalogue.load import Catalogue
 from rushes.catalogue.model import Model
-from rushes.catalogue.params import refuse_reserved
+from rushes.catalogue.params import refuse_null, refuse_reserved
 from rushes.catalogue.succession import complete_for, with_defaults_of
 from rushes.domain.request import VideoRequest
 from rushes.errors import FieldError, InvalidRequest, ModelRetired, NoCredentials, UnsupportedOption
@@ -77,6 +77,7 @@ class Servers:
         Raises UnsupportedOption for what the model (or a retired one's successor) does not offer, InvalidRequest for
         a key of the wrong shape, ModelRetired, or NoCredentials.
         """
+        self._refuse_null(asked, request)
         if asked.provider == ANIMATIC or test:
             return self._serve_animatic(asked, request, test=test, byok_api_key=byok_api_key, today=today)
         byok = byok_api_key is not None
@@ -195,6 +196,11 @@ class Servers:
             f"No credentials for model '{asked.provider}/{asked.id}', which runs on {apis} only: "
             f"set {' or '.join(self._setting_names(asked.provider))}, or send your own key as byok_api_key"
         )
+
+    def _refuse_null(self, asked: Model, request: VideoRequest) -> None:
+        entry = self._catalogue.find_provider(asked.provider)
+        if entry is not None and not entry.takes_null:
+            refuse_null(request.additional_params, provider=asked.provider)
 
     def _refuse_reserved(self, asked: Model, request: VideoRequest) -> None:
         entry = self._catalogue.find_provider(asked.provider)

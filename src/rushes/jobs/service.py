@@ -173,6 +173,10 @@ class JobService:
         """The caller's matching jobs whose prompt holds every word of `text`; one search reads a bounded number."""
         return await find_by_prompt(self._store, caller.account_id, listing, text)
 
+    async def place(self, caller: Caller, job_id: str) -> int:
+        """Where the caller's job stands in lists, or stood until it was deleted. Raises JobNotFound."""
+        return await self._store.place(caller.account_id, job_id)
+
     async def delete(self, caller: Caller, job_id: str) -> None:
         """Forget a finished job and its videos. Raises JobNotFound or JobNotFinished."""
         await self._store.delete(caller.account_id, job_id)

@@ -54,6 +54,17 @@ ATTEMPTS = "SELECT n, handle, outputs FROM attempts WHERE job_id = :job_id ORDER
 
 COUNT_JOBS = "SELECT status, jobs FROM job_counts WHERE account_id = :account_id"
 
+# A list by id goes on from where a job stood that was deleted meanwhile.
+KEEP_PLACE = """
+INSERT INTO deleted_jobs (id, account_id, seq, deleted_at) VALUES (:id, :account_id, :seq, :now)
+ON CONFLICT (id) DO NOTHING
+"""
+
+PLACE = """
+SELECT seq FROM jobs WHERE id = :id AND account_id = :account_id
+UNION ALL SELECT seq FROM deleted_jobs WHERE id = :id AND account_id = :account_id
+"""
+
 DELETE_JOB = "DELETE FROM jobs WHERE id = :id"
 
 DELETE_ATTEMPTS = "DELETE FROM attempts WHERE job_id = :id"
@@ -257,6 +268,14 @@ class JobStore:
         sql = JOBS_AMONG.format(", ".join(f":{name}" for name in names))
         return [job_from(row) for row in await self._database.read(sql, account_id=account_id, **parameters)]
 
+    async def place(self, account_id: str, job_id: str) -> int:
+        """Where the account's job stands in lists, or stood until it was deleted. Raises JobNotFound."""
+        rows = await self._database.read(PLACE, id=job_id, account_id=account_id)
+        if not rows:
+            raise _no_such_job(job_id)
+        seq: int = rows[0]["seq"]
+        return seq
+
     async def count(self, account_id: str, status: Status | None = None) -> int:
         """How many jobs the account has, all or in one status; read from counters, never counted."""
         rows = await self._database.read(COUNT_JOBS, account_id=account_id)
@@ -312,6 +331,7 @@ class JobStore:
             await delete_files(transaction, job)
             for statement in (DELETE_EVENTS, DELETE_ATTEMPTS, DELETE_JOB):
                 await transaction.execute(statement, id=job_id)
+            await transaction.execute(KEEP_PLACE, id=job_id, account_id=account_id, seq=row["seq"])
             await record_deletion(transaction, row)
 
         await self._database.write(body)

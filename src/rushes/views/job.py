@@ -13,6 +13,7 @@ from rushes.catalogue.price import to_usd
 from rushes.domain.job import Job, State, Status
 from rushes.domain.options import OPTIONS
 from rushes.domain.request import InputMedia
+from rushes.json_text import whole
 from rushes.views.signed_links import Links
 from rushes.views.times import rfc3339, rfc3339_or_none
 
@@ -142,10 +143,10 @@ def usage(job: Job) -> Usage:
     """The job's cost: an estimate until it has ended, then what it has cost and what may still be charged."""
     if job.spent_microusd is not None:
         cost_usd = to_usd(job.spent_microusd + job.reserved_microusd)
-        return Usage(cost=float(cost_usd), estimated=job.reserved_microusd > 0)
+        return Usage(cost=whole(float(cost_usd)), estimated=job.reserved_microusd > 0)
     if job.cost_usd is None:
         return Usage(cost=None, estimated=True)
-    return Usage(cost=float(job.cost_usd), estimated=job.cost_usd != 0)
+    return Usage(cost=whole(float(job.cost_usd)), estimated=job.cost_usd != 0)
 
 
 def accepted_options(job: Job) -> dict[str, Any]:
@@ -222,7 +223,7 @@ def _videos(connection: HTTPConnection | None, links: Links, job: Job, *, kept: 
                 video_url=url,
                 file_size=stored.size_bytes,
                 content_type=stored.content_type,
-                duration=stored.duration_s,
+                duration=None if stored.duration_s is None else whole(stored.duration_s),
                 width=stored.width,
                 height=stored.height,
                 sha256=stored.sha256,

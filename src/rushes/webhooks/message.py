@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+
+from rushes.json_text import json_bytes
 
 LARGEST_BYTES = 256 * 1024
 """The largest message. A job with a large request must not overload its receiver."""
@@ -45,4 +46,4 @@ def message(kind: str, at_ms: int, data: Mapping[str, Any]) -> bytes:
 def _written(kind: str, at_ms: int, data: Mapping[str, Any]) -> bytes:
     timestamp = datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     content = {"type": kind, "timestamp": timestamp, "data": data}
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    return json_bytes(content)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.fixtures.fronts import API, QUICK, Front, running_front
 
@@ -15,9 +16,12 @@ PUBLIC_PATHS = ("/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\nUpgrade: h2c\r\n"
 
 
-@pytest.fixture
-async def front(tmp_path: Path) -> AsyncIterator[Front]:
-    async with running_front(tmp_path) as front:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def front(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Front]:
+    async with running_front(tmp_path_factory.mktemp("front")) as front:
         yield front
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.catalogue.load import load
-from rushes.catalogue.params import PORTABLE, lift_portable, refuse_reserved
+from rushes.catalogue.params import PORTABLE, lift_portable, refuse_null, refuse_reserved
 from rushes.domain.request import Json
 from rushes.errors import UnsupportedOption
 
@@ -118,3 +118,10 @@ def test_a_reserved_name_is_refused_in_any_spelling(params: dict[str, Json]) -> 
 )
 def test_other_names_pass(params: dict[str, Json]) -> None:
     refuse_reserved(params, RESERVED, provider="google")
+
+
+def test_null_is_refused_where_a_form_cannot_say_it() -> None:
+    with pytest.raises(UnsupportedOption, match="'x' is null") as refusal:
+        refuse_null({"a": 0, "x": None}, provider="my-gpu")
+    assert refusal.value.field == "additional_params"
+    refuse_null({"a": 0, "b": {"c": None}, "d": [None]}, provider="my-gpu")

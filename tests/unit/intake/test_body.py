@@ -10,8 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from rushes.errors import BodyTooLarge, InvalidRequest, UnknownField, WrongContentType
-from rushes.intake.body import LARGEST_BODY_BYTES, read_json_object, refuse_unknown, shaped
+from rushes.errors import BodyTooLarge, FieldError, InvalidRequest, UnknownField, WrongContentType
+from rushes.intake.body import (
+    LARGEST_BODY_BYTES,
+    MOST_ERRORS,
+    _parsed,
+    invalid_fields,
+    read_json_object,
+    refuse_unknown,
+    shaped,
+)
 from tests.fixtures.asking import request_of
 
 JSON = {"Content-Type": "application/json"}
@@ -84,7 +92,23 @@ def test_every_wrong_field_is_named_in_one_sentence() -> None:
     assert "count: " in refusal.value.message
 
 
+def test_a_whole_number_is_an_integer_however_it_is_spelled() -> None:
+    for count in (1, 1.0, 1e0):
+        assert shaped(Shape, {"name": "x", "count": count}).count == 1
+
+
+def test_errors_are_counted_and_cut() -> None:
+    refusal = invalid_fields([FieldError("f" * 10_000, "m" * 10_000) for _ in range(10_000)])
+    assert len(refusal.fields) == MOST_ERRORS
+    assert len(refusal.message) < 20_000
+    assert refusal.message.endswith("and 9980 more")
+
+
+def test_a_byte_order_mark_is_read_past() -> None:
+    assert _parsed(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+
+
 def test_a_value_is_never_changed_to_fit() -> None:
-    for count in (True, "1", 1.0):
+    for count in (True, "1", 1.5, float("inf")):
         with pytest.raises(InvalidRequest):
             shaped(Shape, {"name": "x", "count": count})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -21,6 +22,11 @@ MOST_FIELD_BYTES = 64 * 1024
 
 MOST_PARTS = 200
 
+MEDIA_TYPES = (b"image/", b"video/", b"audio/")
+
+_EXTENDED_FILE_NAME = re.compile(rb";[ \t]*filename\*[ \t]*=", re.IGNORECASE)
+"""Spring and others send a name that is not ASCII only so (RFC 5987), and the parser does not report it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -28,11 +34,14 @@ class Part:
 
     name: str
     is_file: bool
+    """Whether it has a file name, plain or as `filename*` (RFC 5987)."""
     chunks: AsyncGenerator[bytes, None] = field(repr=False)
+    has_media_type: bool = False
+    """Whether it says that it is an image, a video or a sound."""
 
 
 async def parts_of(content_type: str, body: AsyncIterator[bytes]) -> AsyncGenerator[Part, None]:
-    """The parts of a form in the order they arrive.
+    """The parts of a form in the order they arrive, without files that have neither a name nor bytes.
 
     Raises InvalidRequest if they cannot be told apart, are more than 200, or the body is not whole.
     """
@@ -47,7 +56,12 @@ async def parts_of(content_type: str, body: AsyncIterator[bytes]) -> AsyncGenera
         if count > MOST_PARTS:
             raise malformed(f"it has more than {MOST_PARTS} parts")
         async with aclosing(events.data()) as chunks:
-            yield Part(begun.name, begun.is_file, chunks)
+            first = await anext(chunks, b"")
+            # A browser's form has such a part where no file was chosen.
+            if begun.has_empty_file_name and not first:
+                continue
+            async with aclosing(_with_first(first, chunks)) as all_chunks:
+                yield Part(begun.name, begun.is_file, all_chunks, begun.has_media_type)
             async for _ in chunks:
                 pass
     if count and not events.ended:
@@ -60,7 +74,7 @@ async def file_of(content_type: str, body: AsyncIterator[bytes]) -> AsyncGenerat
     passed_over_bytes = 0
     async with aclosing(parts_of(content_type, body)) as parts:
         async for part in parts:
-            is_file = part.is_file or part.name == "file"
+            is_file = part.is_file or part.has_media_type or part.name == "file"
             files += is_file
             if files > 1 and is_file:
                 raise malformed("it has more than one file; upload one at a time")
@@ -84,6 +98,15 @@ def malformed(trouble: str) -> InvalidRequest:
 class _Begun:
     name: str
     is_file: bool
+    has_empty_file_name: bool
+    has_media_type: bool
+
+
+async def _with_first(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    if first:
+        yield first
+        async for chunk in rest:
+            yield chunk
 
 
 class _Events:
@@ -96,10 +119,11 @@ class _Events:
         self._header_name = bytearray()
         self._header_value = bytearray()
         self._disposition = b""
+        self._content_type = b""
         try:
             self._parser = MultipartParser(boundary, self._callbacks())
         except FormParserError as exc:
-            raise malformed("its boundary is none") from exc
+            raise malformed("its boundary is invalid") from exc
 
     async def next_begun(self) -> _Begun | None:
         """The next part, or None when there is no further one."""
@@ -143,7 +167,7 @@ class _Events:
         }
 
     def _begin(self) -> None:
-        self._disposition = b""
+        self._disposition = self._content_type = b""
 
     def _field(self, data: bytes, start: int, end: int) -> None:
         self._header_name += data[start:end]
@@ -154,13 +178,18 @@ class _Events:
     def _header_end(self) -> None:
         if self._header_name.lower() == b"content-disposition":
             self._disposition = bytes(self._header_value)
+        elif self._header_name.lower() == b"content-type":
+            self._content_type = bytes(self._header_value)
         self._header_name.clear()
         self._header_value.clear()
 
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
         name = options.get(b"name", b"").decode("utf-8", "replace")
-        self._waiting.append(_Begun(name, b"filename" in options))
+        file_name = options.get(b"filename")
+        is_file = file_name is not None or _EXTENDED_FILE_NAME.search(self._disposition) is not None
+        has_media_type = self._content_type.lower().startswith(MEDIA_TYPES)
+        self._waiting.append(_Begun(name, is_file, file_name == b"", has_media_type))
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         self._waiting.append(data[start:end])

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import structlog
 from fastapi import APIRouter, Header, Query, Request
 from pydantic.config import JsonDict
-from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -28,6 +27,7 @@ from rushes.errors import FieldError, JobNotFound, NotAllowed, NotAuthenticated,
 from rushes.intake.body import invalid_fields, refuse_unknown
 from rushes.jobs.events.stream import Ended, Happening, Moved, Position, Progressed, follow, has_seen_the_end
 from rushes.jobs.events.waiters import Watch
+from rushes.json_text import json_str
 from rushes.views.times import rfc3339
 
 log = structlog.get_logger(__name__)
@@ -176,10 +176,10 @@ class EventStream(Response):
                     "at": rfc3339(entry.at),
                     "message": entry.message,
                 }
-                await write(_event(position, "status", to_json(content).decode()).encode())
+                await write(_event(position, "status", json_str(content)).encode())
             case Progressed(position, job):
                 content = {"job_id": job.id, "status": job.status, "progress": position.percent}
-                await write(_event(position, "progress", to_json(content).decode()).encode())
+                await write(_event(position, "progress", json_str(content)).encode())
             case Ended(position, job):
                 await self._write_end(position, job, write)
             case _:
@@ -190,12 +190,12 @@ class EventStream(Response):
         services = services_of(self._request)
         if job.response_format == "b64_json" and job.has_files(services.clock.now_ms()):
             inline = InlineVideos(services.storage, job.outputs)
-            text = to_json(job_view(self._request, job, inline)).decode()
+            text = json_str(job_view(self._request, job, inline))
             async with aclosing(inline.chunks(_event(position, job.status, text))) as chunks:
                 async for chunk in chunks:
                     await write(chunk)
         else:
-            await write(_event(position, job.status, to_json(job_view(self._request, job)).decode()).encode())
+            await write(_event(position, job.status, json_str(job_view(self._request, job))).encode())
 
 
 def _event(position: Position, name: str, data: str) -> str:

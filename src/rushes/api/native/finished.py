@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,6 +12,7 @@ from rushes.api.native.inline import InlineVideos
 from rushes.api.native.schemas import GenerationFinished, job_view
 from rushes.api.services import services_of
 from rushes.domain.job import Job, Status
+from rushes.json_text import json_str
 
 
 async def finished_response(request: Request, job: Job) -> Response:
@@ -21,7 +21,7 @@ async def finished_response(request: Request, job: Job) -> Response:
     if job.response_format == "b64_json" and job.has_files(services.clock.now_ms()):
         inline = InlineVideos(services.storage, job.outputs)
         try:
-            return await inline.response(to_json(_finished(request, job, inline)).decode())
+            return await inline.response(json_str(_finished(request, job, inline)))
         except FileNotFoundError:
             # The file went between two looks; what is left to say is the answer without it.
             pass

@@ -33,6 +33,7 @@ from rushes.errors import RushesError
 from rushes.intake.body import read_json_object
 from rushes.intake.generation import GenerationBody, asked_of
 from rushes.jobs.idempotency import HEADER, LONGEST_KEY, Replay
+from rushes.json_text import json_str
 from rushes.views.job import usage
 from rushes.views.times import rfc3339
 
@@ -88,7 +89,7 @@ async def create_generation(request: Request, caller: AuthenticatedUnmetered) ->
     # What runs on the caller's own key is no matter of our rates; their provider has its own. A test key uses none.
     await meter(request, caller, counted=content.get("byok_api_key") is None or caller.mode is Mode.TEST)
     once = await idempotency_of(
-        request, "POST /videos/generations", content, lambda job: _envelope(request, job).model_dump_json()
+        request, "POST /videos/generations", content, lambda job: json_str(_envelope(request, job))
     )
     if once is not None:
         earlier = await services_of(request).jobs.find_answer(caller, once)

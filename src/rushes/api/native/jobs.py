@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime, BeforeValidator
-from pydantic_core import PydanticCustomError, to_json
+from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from rushes.api.answers import json_response
@@ -22,6 +23,7 @@ from rushes.api.services import Services, services_of
 from rushes.domain.job import Job, Status
 from rushes.intake.body import refuse_unknown
 from rushes.jobs.store import Listing
+from rushes.json_text import json_str
 from rushes.views.job import JobView, view_of
 
 router = APIRouter()
@@ -30,6 +32,8 @@ LIST_PARAMETERS = (
     "limit", "skip", "cursor", "status", "model", "provider", "user", "created_after", "created_before"
 )  # fmt: skip
 FARTHEST_SKIP = 10_000_000
+LONGEST_MOMENT = 64
+_LOST_PLUS = re.compile(r"([T ][0-9:.]+) ([0-9]{2}:?[0-9]{2})$")
 
 
 def _no_bare_number(value: object) -> object:
@@ -39,7 +43,12 @@ def _no_bare_number(value: object) -> object:
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_no_bare_number)]
+def _with_plus(value: object) -> object:
+    # In a query a bare + means a blank, and no time has a blank before its zone.
+    return _LOST_PLUS.sub(r"\1+\2", value) if isinstance(value, str) and len(value) < LONGEST_MOMENT else value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_no_bare_number), BeforeValidator(_with_plus)]
 """A time as RFC 3339 writes it, with its zone."""
 
 THE_JOB = {"job_id": "$response.body#/job_id"}
@@ -77,7 +86,7 @@ async def _job_response(request: Request, services: Services, job: Job) -> Respo
     if job.response_format == "b64_json" and job.has_files(services.clock.now_ms()):
         inline = InlineVideos(services.storage, job.outputs)
         try:
-            return await inline.response(to_json(job_view(request, job, inline)).decode())
+            return await inline.response(json_str(job_view(request, job, inline)))
         except FileNotFoundError:
             # The file went between two looks; what is left to say is the job without it.
             pass

@@ -62,7 +62,9 @@ class NewKeyBody(BaseModel):
 
     name: Name = "default"
     mode: Mode | None = Field(None, description="`live` or `test`.")
-    scopes: list[Scope] | None = Field(None, min_length=1, description="Some of `read`, `generate`, `admin`.")
+    scopes: list[Scope] | None = Field(
+        None, min_length=1, max_length=10, description="Some of `read`, `generate`, `admin`."
+    )
     expires_in_s: Annotated[int | None, Field(strict=True, ge=1, le=LONGEST_LIFETIME_S)] = Field(
         None, description="After how many seconds it ends; never if it is left out."
     )

@@ -13,6 +13,7 @@ from rushes.api.answers import json_response
 from rushes.api.native.answers import problems
 from rushes.api.services import services_of
 from rushes.errors import BodyTooLarge, FieldError, InvalidRequest, NotAuthenticated, WrongContentType
+from rushes.intake.body import refuse_encoding
 
 router = APIRouter()
 
@@ -102,6 +103,7 @@ async def _exchange(request: Request, key: str, how: str) -> Response:
 
 
 async def _read_form(request: Request) -> str:
+    refuse_encoding(request)
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != FORM:
         raise WrongContentType(f"The body must be {FORM}, not '{content_type or 'of no stated type'}'")

@@ -15,6 +15,7 @@ from rushes.api.http.multipart import file_of
 from rushes.api.native.answers import problems
 from rushes.api.services import services_of
 from rushes.errors import BodyTooLarge, WrongContentType
+from rushes.intake.body import refuse_encoding
 from rushes.media.inputs import MIB, MOST_UPLOAD_BYTES
 from rushes.views.times import rfc3339
 
@@ -68,6 +69,7 @@ class Upload(BaseModel):
 async def upload(request: Request, caller: Authenticated) -> Response:
     """Takes an image, video or audio as the body itself, or as the one file of a form; equal bytes are stored once."""
     request.state.body_unread = True
+    refuse_encoding(request)
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     is_form = media_type == "multipart/form-data"

@@ -16,7 +16,7 @@ from rushes.api.document import leads_to
 from rushes.api.native.answers import problems
 from rushes.api.services import services_of
 from rushes.intake.body import read_json_object, refuse_unknown, shaped
-from rushes.intake.generation import known_events
+from rushes.intake.generation import MOST_EVENTS, known_events
 from rushes.views.times import rfc3339, rfc3339_or_none
 from rushes.webhooks.endpoint import Delivery, DeliveryState, Endpoint, SealedSecret
 from rushes.webhooks.message import MessageType
@@ -45,7 +45,8 @@ LINKS_OF_A_WEBHOOK = {
 A_DELIVERY = {"delivery_id": "$response.body#/deliveries/0/id"}
 
 Events = Annotated[
-    list[MessageType] | None, Field(min_length=1, description="What to be told of; null means everything.")
+    list[MessageType] | None,
+    Field(min_length=1, max_length=MOST_EVENTS, description="What to be told of; null means everything."),
 ]
 
 

@@ -9,7 +9,6 @@ from http import HTTPStatus
 from typing import Any
 
 from pydantic import TypeAdapter
-from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,6 +25,7 @@ from rushes.domain.job import Job, Status
 from rushes.errors import InvalidRequest, UnknownField, UnsupportedOption, UnusableInput
 from rushes.intake.generation import asked_of
 from rushes.jobs.idempotency import Once, Replay
+from rushes.json_text import json_str
 
 POLL_AFTER = "openai-poll-after-ms"
 """How OpenAI's client is told when to ask again."""
@@ -110,7 +110,7 @@ async def start(
 
 
 def _text(request: Request, job: Job) -> str:
-    return to_json(video_view(job, services_of(request).clock.now_ms())).decode()
+    return json_str(video_view(job, services_of(request).clock.now_ms()))
 
 
 def _replayed(replay: Replay) -> Response:

@@ -13,7 +13,14 @@ from rushes.api.http.multipart import Part, parts_of
 from rushes.api.openai.fields import FIELDS, FILE_FIELDS, Given, read_form
 from rushes.api.services import services_of
 from rushes.errors import BodyTooLarge, FieldError, WrongContentType
-from rushes.intake.body import LARGEST_BODY_BYTES, PARSED_HERE_BYTES, invalid_fields, read_json_object, refuse_unknown
+from rushes.intake.body import (
+    LARGEST_BODY_BYTES,
+    PARSED_HERE_BYTES,
+    invalid_fields,
+    read_json_object,
+    refuse_encoding,
+    refuse_unknown,
+)
 from rushes.media.input_store import StoredInput
 from rushes.media.inputs import MIB, MOST_VIDEO_BYTES
 
@@ -27,6 +34,7 @@ async def read_fields(request: Request, caller: Caller) -> Given:
 
     Raises WrongContentType, BodyTooLarge, InvalidRequest, UnknownField, UnusableInput or InputQuotaReached.
     """
+    refuse_encoding(request)
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "application/json" or media_type.endswith("+json"):
@@ -42,8 +50,9 @@ async def read_fields(request: Request, caller: Caller) -> Given:
     text_bytes = 0
     async with aclosing(_body(request)) as body, aclosing(parts_of(content_type, body)) as parts:
         async for part in parts:
-            refuse_unknown([part.name.partition("[")[0]], FIELDS)
-            if part.is_file:
+            name = part.name.partition("[")[0]
+            refuse_unknown([name], FIELDS)
+            if part.is_file or (part.has_media_type and name in FILE_FIELDS):
                 files.append((part.name, await _store(request, caller, part, len(files))))
                 continue
             content = bytearray()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-import pydantic_core
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -25,6 +24,7 @@ from rushes.errors import (
     UnsupportedOption,
     UnusableInput,
 )
+from rushes.json_text import json_bytes
 
 PREFIX = "/v1"
 
@@ -128,4 +128,4 @@ def _envelope(
         said[SHOULD_RETRY] = "true" if retry else "false"
     content = {"error": {"message": message, "type": kind, "param": param, "code": _CODE_OF_STATUS.get(status, code)}}
     answered = _STATUS_THERE.get(status, status)
-    return Response(pydantic_core.to_json(content), answered.value, said, "application/json")
+    return Response(json_bytes(content), answered.value, said, "application/json")

@@ -16,7 +16,7 @@ import pydantic_core
 
 from rushes.catalogue.wording import shown
 from rushes.errors import FieldError, InvalidRequest, UnknownField, UnsupportedOption, UnusableInput
-from rushes.intake.body import invalid_fields, refuse_unknown
+from rushes.intake.body import invalid_fields, refuse_unknown, whole_as_int
 from rushes.media.input_store import StoredInput
 from rushes.media.sniff import VIDEO_TYPES
 
@@ -92,7 +92,9 @@ FIELDS: Final[Mapping[str, Field]] = {
 FILE_FIELDS: Final = frozenset(name for name, field in FIELDS.items() if field.kind in (Kind.MEDIA, Kind.SEVERAL_MEDIA))
 
 _WHERE_MEDIA_IS: Final = ("image_url", "video_url", "url", "file_id")
-_WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,20}")
+_WHOLE_NUMBER: Final = re.compile(r"(-?[0-9]{1,20})(?:\.0{1,20})?")
+MOST_MEDIA: Final = 16
+"""More references than any model takes."""
 _JSON_KINDS: Final = frozenset({Kind.MEDIA, Kind.SEVERAL_MEDIA, Kind.NAMES, Kind.OBJECT, Kind.PAIRS})
 
 
@@ -110,8 +112,12 @@ def read_form(texts: Sequence[tuple[str, str]]) -> Given:
             _put(given, name, _value(name, kind, text))
         elif inner == "]" and kind in (Kind.SEVERAL_MEDIA, Kind.NAMES):
             _within(given, name, list).append(text)
-        elif inner.endswith("]") and inner.count("]") == 1 and kind in (Kind.MEDIA, Kind.PAIRS):
+        elif inner.endswith("]") and inner.count("]") == 1 and kind is Kind.PAIRS:
             _put(_within(given, name, dict), inner[:-1], text, name)
+        elif inner.endswith("]") and inner.count("[") <= 1 and kind is Kind.MEDIA:
+            outer, _, nested = inner[:-1].partition("][")
+            members = _within(given, name, dict)
+            _put(_within(members, outer, dict, name) if nested else members, nested or outer, text, name)
         elif kind is Kind.OBJECT:
             # In a form 1, "1" and true look alike, and the provider is sent these as given.
             raise _wrong(name, f"must be JSON text in a form, such as {name}='{{\"key\": 1}}', not {full_name[:80]}")
@@ -181,6 +187,8 @@ def _meaning(name: str, value: Any) -> tuple[str, Any]:
         return "video" if is_video else field.meaning, _media(name, value)
     if field.kind is Kind.SEVERAL_MEDIA:
         items = value if isinstance(value, list) else [value]
+        if len(items) > MOST_MEDIA:
+            raise _wrong(name, f"has {len(items)} files; a request may have {MOST_MEDIA}")
         return field.meaning, [_media(name, item) for item in items]
     if name == "seconds":
         return field.meaning, _seconds(value)
@@ -193,23 +201,37 @@ def _media(name: str, value: Any) -> str:
             return value
         case StoredInput():
             return value.id
-        case dict() if len(value) == 1:
-            ((where, text),) = value.items()
-            if where in _WHERE_MEDIA_IS and isinstance(text, str):
+        case dict():
+            text = _text_in(value)
+            if text is not None:
                 return text
     raise _wrong(name, f"must be a file, a text, or an object with one of {', '.join(_WHERE_MEDIA_IS)}")
 
 
+def _text_in(value: Mapping[str, Any]) -> str | None:
+    """What an object says of a file: `{"url": ...}`, `{"type": "image_url", "image_url": ...}` or its nested form."""
+    found = [(where, inner) for where, inner in value.items() if where in _WHERE_MEDIA_IS and inner is not None]
+    # `type` repeats the other name, and `detail` is a hint to chat models.
+    if len(found) != 1 or value.keys() - {found[0][0], "type", "detail"}:
+        return None
+    inner = found[0][1]
+    if isinstance(inner, Mapping):
+        inner = inner.get("url") if inner.keys() <= {"url", "detail"} else None
+    return inner if isinstance(inner, str) else None
+
+
 def _seconds(value: Any) -> int:
-    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
-        return int(value)
+    whole = _WHOLE_NUMBER.fullmatch(value) if isinstance(value, str) else None
+    if whole is not None:
+        return int(whole[1])
+    value = whole_as_int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise _wrong("seconds", f"{shown(value)} is not a whole number of seconds, such as '8'")
 
 
 def _size(given: Given, height: Any) -> str:
-    width = given.get("width")
+    width, height = whole_as_int(given.get("width")), whole_as_int(height)
     # In Python true is a number.
     if type(width) is not int or type(height) is not int:
         name = "height" if type(width) is int else "width"
@@ -217,11 +239,11 @@ def _size(given: Given, height: Any) -> str:
     return f"{width}x{height}"
 
 
-def _within(given: Given, name: str, shape: type[Container]) -> Container:
+def _within(given: Given, name: str, shape: type[Container], field: str | None = None) -> Container:
     """The list or object that the field is being made of."""
     value = given.setdefault(name, shape())
     if not isinstance(value, shape):
-        raise _wrong(name, "is given twice")
+        raise _wrong(field or name, "is given twice")
     return value
 
 
@@ -232,8 +254,9 @@ def _put(into: dict[str, Any], name: str, value: Any, field: str | None = None) 
 
 
 def _value(name: str, kind: Kind, text: str) -> Any:
-    if kind is Kind.WHOLE and name != "seconds" and _WHOLE_NUMBER.fullmatch(text):
-        return int(text)
+    whole = _WHOLE_NUMBER.fullmatch(text) if kind is Kind.WHOLE and name != "seconds" else None
+    if whole is not None:
+        return int(whole[1])
     if kind is Kind.SWITCH and text.lower() in ("true", "false"):
         return text.lower() == "true"
     if kind in _JSON_KINDS and text[:1] in ("{", "["):

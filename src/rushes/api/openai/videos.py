@@ -79,7 +79,7 @@ async def list_videos(
     beyond_seq = None
     if after is not None:
         try:
-            beyond_seq = (await services.jobs.get(caller, after)).seq
+            beyond_seq = await services.jobs.place(caller, after)
         except JobNotFound as exc:
             raise invalid_fields([FieldError("after", f"there is no video {shown(after)} to go on from")]) from exc
     # One more than is shown says whether there are more.

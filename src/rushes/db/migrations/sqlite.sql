@@ -346,5 +346,13 @@ CREATE TABLE user_usage_rollups (
 	cost_microusd BIGINT NOT NULL, 
 	PRIMARY KEY (account_id, day, user_tag)
 );
+CREATE TABLE deleted_jobs (
+	id TEXT NOT NULL, 
+	account_id TEXT NOT NULL, 
+	seq BIGINT NOT NULL, 
+	deleted_at BIGINT NOT NULL, 
+	PRIMARY KEY (id)
+);
+CREATE INDEX deleted_jobs_by_time ON deleted_jobs (deleted_at);
 INSERT INTO schema_floor (version) VALUES ('0014');
-INSERT INTO alembic_version (version_num) VALUES ('0017');
+INSERT INTO alembic_version (version_num) VALUES ('0018');

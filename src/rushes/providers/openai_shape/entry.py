@@ -86,6 +86,7 @@ def entry_of(server: Server) -> ProviderEntry:
         provider=server.name,
         name=server.name,
         reserved_params=server.flavor.own_names,
+        takes_null=False,
     )
 
 

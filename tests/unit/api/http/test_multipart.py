@@ -62,6 +62,44 @@ def test_a_body_without_one_whole_file_is_refused(body: bytes, words: str, piece
         extracted(body, piece)
 
 
+@pytest.mark.parametrize("piece", [1, 7, 10_000])
+@pytest.mark.parametrize(
+    ("disposition", "is_file", "has_media_type"),
+    [
+        ('name="input_reference"; filename="a.png"', True, False),
+        ("name=\"input_reference\"; filename*=UTF-8''a%20b.png", True, False),
+        ("name=\"input_reference\"; FileName* = utf-8''a.png\r\nContent-Type: image/png", True, True),
+        ('name="input_reference"\r\nContent-Type: Image/PNG', False, True),
+        ('name="video"\r\ncontent-type: video/mp4; codecs="avc1"', False, True),
+        ('name="prompt"\r\nContent-Type: text/plain; charset=utf-8', False, False),
+        ('name="input_reference"; filename=""', True, False),
+    ],
+)
+def test_a_part_with_a_name_or_a_media_type_is_told_apart(
+    disposition: str, is_file: bool, has_media_type: bool, piece: int
+) -> None:
+    async def seen() -> list[tuple[bool, bool, bytes]]:
+        return [
+            (part.is_file, part.has_media_type, b"".join([chunk async for chunk in part.chunks]))
+            async for part in parts_of(TYPE, in_pieces(form((disposition, b"abc"), ('name="n"', b"1")), piece))
+        ]
+
+    assert asyncio.run(seen()) == [(is_file, has_media_type, b"abc"), (False, False, b"1")]
+
+
+@pytest.mark.parametrize("piece", [1, 7, 10_000])
+def test_a_file_without_name_and_bytes_counts_as_not_given(piece: int) -> None:
+    empty = ('name="file"; filename=""\r\nContent-Type: application/octet-stream', b"")
+    with pytest.raises(InvalidRequest, match="no file"):
+        extracted(form(empty), piece)
+    assert extracted(form(empty, ('name="file"; filename="a"', b"abc"), empty), piece) == b"abc"
+
+
+async def in_pieces(body: bytes, piece: int) -> AsyncGenerator[bytes, None]:
+    for at in range(0, len(body), piece):
+        yield body[at : at + piece]
+
+
 def test_a_form_without_a_boundary_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="boundary"):
         extracted(b"", content_type="multipart/form-data")

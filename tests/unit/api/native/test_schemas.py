@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -86,4 +87,4 @@ def test_a_job_is_answered_in_the_documented_shape(changes: dict[str, Any]) -> N
     view = job_view(request, job(**changes))
     shape = TypeAdapter(JobView)
     assert shape.validate_json(to_json(view), strict=True) == view
-    assert shape.dump_json(view) == to_json(view)
+    assert json.loads(shape.dump_json(view)) == json.loads(to_json(view))

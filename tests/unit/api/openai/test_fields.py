@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.api.openai.fields import FIELDS, Kind, hashable, meaning_of, read_form, renamed
+from rushes.api.openai.fields import FIELDS, MOST_MEDIA, Kind, hashable, meaning_of, read_form, renamed
 from rushes.errors import FieldError, InvalidRequest, RefusedInput, UnknownField, UnsupportedOption
 from rushes.intake.generation import GenerationBody
 from rushes.media.input_store import StoredInput
@@ -29,7 +29,7 @@ VALUES: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.SWITCH: st.booleans(),
     Kind.MEDIA: st.text().filter(lambda text: text[:1] not in ("{", "["))
     | st.fixed_dictionaries({"image_url": st.text()}),
-    Kind.SEVERAL_MEDIA: st.lists(st.text(), min_size=1),
+    Kind.SEVERAL_MEDIA: st.lists(st.text(), min_size=1, max_size=MOST_MEDIA),
     Kind.NAMES: st.lists(st.text(), min_size=1),
     Kind.OBJECT: st.dictionaries(st.text(), st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text()),
 }
@@ -115,6 +115,11 @@ def test_any_form_is_understood_or_refused(texts: list[tuple[str, str]]) -> None
         ({"input_references": FILE}, {"reference_images": ["upload_1"]}),
         ({"reference_images": [FILE, {"image_url": "u"}, "v"]}, {"reference_images": ["upload_1", "u", "v"]}),
         ({"video_reference": {"video_url": "u"}}, {"video": "u"}),
+        ({"input_reference": {"type": "image_url", "image_url": "u"}}, {"input_image": "u"}),
+        ({"input_reference": {"image_url": {"url": "u", "detail": "high"}}}, {"input_image": "u"}),
+        ({"input_references": [{"type": "image_url", "image_url": {"url": "u"}}]}, {"reference_images": ["u"]}),
+        ({"video_reference": {"type": "video_url", "video_url": {"url": "u"}}}, {"video": "u"}),
+        ({"seconds": 8.0, "width": 1280.0, "height": 720.0}, {"duration": 8, "size": "1280x720"}),
         ({"seed": 0, "generate_sound": False, "size": None}, {"seed": 0, "generate_audio": False}),
         ({"extra_params": {"a": [1, None]}}, {"additional_params": {"a": [1, None]}}),
     ],
@@ -130,7 +135,8 @@ def test_seconds_that_are_no_whole_number_are_refused(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [7, True, {}, {"image_url": 7}, {"image_url": "a", "file_id": "b"}, {"id": "job_1"},
-                                   [FILE, FILE], [], {"image_url": {"url": "u"}}])  # fmt: skip
+                                   [FILE, FILE], [], {"image_url": {"uri": "u"}}, {"type": "image_url"},
+                                   {"image_url": {"url": 7}}, {"image_url": "u", "name": "n"}])  # fmt: skip
 def test_media_that_are_none_are_refused(value: Any) -> None:
     with pytest.raises(InvalidRequest, match="input_reference"):
         meaning_of({"input_reference": value})
@@ -145,7 +151,9 @@ def test_media_that_are_none_are_refused(value: Any) -> None:
         ([("reference_images", "a"), ("reference_images[]", "b")], "reference_images: is given twice"),
         ([("prompt[]", "a")], "prompt: cannot be given as"),
         ([("seed[0]", "1")], "seed: cannot be given as"),
-        ([("input_reference[a][b]", "1")], "cannot be given as"),
+        ([("input_reference[a][b][c]", "1")], "cannot be given as"),
+        ([("input_reference[a][b]", "1"), ("input_reference[a][b]", "2")], "input_reference: is given twice"),
+        ([("input_reference[a]", "1"), ("input_reference[a][b]", "2")], "input_reference: is given twice"),
         ([("input_reference[a", "1")], "cannot be given as"),
         ([("additional_params[a]", "1")], "must be JSON text"),
         ([("additional_params", "{")], "correct JSON"),
