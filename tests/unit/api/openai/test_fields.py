@@ -31,6 +31,9 @@ VALUES: dict[Kind, st.SearchStrategy[Any]] = {
     | st.fixed_dictionaries({"image_url": st.text()}),
     Kind.SEVERAL_MEDIA: st.lists(st.text(), min_size=1, max_size=MOST_MEDIA),
     Kind.NAMES: st.lists(st.text(), min_size=1),
+    Kind.PAIRS: st.dictionaries(
+        st.text().filter(lambda name: "[" not in name and "]" not in name), st.text(), min_size=1
+    ),
     Kind.OBJECT: st.dictionaries(st.text(), st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text()),
 }
 BODIES = st.fixed_dictionaries({}, optional={name: VALUES[field.kind] for name, field in FIELDS.items()})
@@ -45,7 +48,7 @@ def flattened(body: dict[str, Any]) -> list[tuple[str, str]]:
                 texts.append((name, "true" if value else "false"))
             case list():
                 texts += [(f"{name}[]", item) for item in value]
-            case dict() if FIELDS[name].kind is Kind.MEDIA:
+            case dict() if FIELDS[name].kind in (Kind.MEDIA, Kind.PAIRS):
                 texts += [(f"{name}[{sub}]", item) for sub, item in value.items()]
             case dict():
                 texts.append((name, json.dumps(value)))
