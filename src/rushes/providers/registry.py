@@ -19,6 +19,7 @@ ADAPTERS: Final = (
     "rushes.providers.animatic",
     "rushes.providers.bedrock",
     "rushes.providers.google",
+    "rushes.providers.seedance",
     "rushes.providers.xai",
 )
 """The modules of our adapters, in alphabetical order. Each has a `PROVIDER`."""
