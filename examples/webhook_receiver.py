@@ -1,4 +1,4 @@
-"""A receiver of webhooks that believes nobody else. WEBHOOK_SECRET=whsec_... python examples/webhook_receiver.py"""
+"""A receiver of webhooks that checks their signatures. WEBHOOK_SECRET=whsec_... python examples/webhook_receiver.py"""
 
 import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

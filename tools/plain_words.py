@@ -30,8 +30,6 @@ INSTEAD = {
 """Each pattern of words, and what to write instead."""
 
 NOT_YET = (
-    "README.md",
-    "docs/",
     "src/rushes/api/",
     "src/rushes/app/",
     "src/rushes/catalogue/",
@@ -61,7 +59,7 @@ ALTERNATIVES = tuple(INSTEAD.values())
 
 def files() -> Iterator[Path]:
     """The source and the pages, apart from what is not rewritten yet."""
-    pages = [*(ROOT / "docs").glob("**/*.md"), ROOT / "README.md"]
+    pages = [*(ROOT / "docs").glob("**/*.md"), *ROOT.glob("*.md")]
     for path in sorted([*(ROOT / "src").glob("**/*.py"), *(ROOT / "tools").glob("*.py"), *pages]):
         name = path.relative_to(ROOT).as_posix()
         if path != Path(__file__).resolve() and not name.startswith(NOT_YET):

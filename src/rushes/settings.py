@@ -166,7 +166,10 @@ class Settings(BaseSettings):
         3600, ge=1, le=MONTH_S, description="How long a link to a video works after it was made, in seconds."
     )
     retention_s: float | None = Field(
-        None, gt=0, le=100 * YEAR_S, description="How long finished videos are kept, in seconds; without it, for ever."
+        None,
+        gt=0,
+        le=100 * YEAR_S,
+        description="How long finished videos are kept, in seconds; without it, until they are deleted.",
     )
     on_retired: Literal["successor", "refuse"] = Field(
         "successor", description="What happens to requests for a retired model: its successor serves them, or a 400."
@@ -201,7 +204,7 @@ class Settings(BaseSettings):
         8,
         ge=0,
         le=3600,
-        description="How long a service that is told to stop waits for providers that it has just called, in seconds;"
+        description="How long a service that stops waits for providers that it has just called, in seconds;"
         " a second less than its process manager waits before it kills.",
     )
     child_processes: int = Field(2, ge=1, le=64, description="How many processes draw and decode video.")
@@ -210,7 +213,7 @@ class Settings(BaseSettings):
     log_requests: bool = Field(True, description="Whether each request gets a log line.")
     metrics_token: SecretStr | None = Field(
         None,
-        description="What `Authorization: Bearer` must hold to read `/metrics`; without it, it is open to whoever"
+        description="What `Authorization: Bearer` must hold to read `/metrics`; without it, it is open to everyone who"
         " reaches the port.",
     )
     tracing: bool = Field(

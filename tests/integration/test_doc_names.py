@@ -21,7 +21,7 @@ FILE = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|toml|yml|yaml|sql|conf|service|
 FOLDERS = [ROOT, ROOT / "src" / "rushes"]
 MADE_UP = ("docs/guides/adding-a-provider.md", "docs/providers/")
 """Pages whose files are an operator's or an example's own."""
-COMMAND = re.compile(r"(?<![\w-])rushes (?!rushes|import)([a-z]+)(?: ([a-z]+))?")
+COMMAND = re.compile(r"(?<![\w-])rushes (?!rushes|import)([a-z]+)(?: ([a-z][a-z-]*))?")
 VARIABLE = re.compile(r"\bRUSHES_[A-Z0-9_]*[A-Z0-9]")
 OTHER_VARIABLES = {"RUSHES_BASE_URL", "RUSHES_API_KEY", "RUSHES_CONFIG", "RUSHES_KEY", "RUSHES_CHAOS"}
 """Read by clients, by the start of the service, by an example, by tests."""

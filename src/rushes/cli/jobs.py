@@ -119,7 +119,7 @@ def cancel(job_ids: JobIds, as_json: AsJson = False, base_url: BaseUrl = None, a
 @app.command(epilog=EPILOG)
 def delete(
     job_ids: JobIds,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where nobody can answer.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed without a terminal.")] = False,
     as_json: AsJson = False,
     base_url: BaseUrl = None,
     api_key: ApiKey = None,

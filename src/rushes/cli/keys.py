@@ -36,7 +36,7 @@ def create(
     ] = False,
     account: Annotated[str, typer.Option(help="The account that owns the key's jobs; made if it is new.")] = "default",
     expires: Annotated[
-        str | None, typer.Option(help="How long the key works, such as 12h, 30d or 8w; else for ever.")
+        str | None, typer.Option(help="How long the key works, such as 12h, 30d or 8w; else without end.")
     ] = None,
     scope: Annotated[
         list[str] | None,
@@ -83,7 +83,7 @@ def list_keys(data_dir: DataDir = None) -> None:
 
 @app.command()
 def revoke(key_id: KeyId, data_dir: DataDir = None) -> None:
-    """End a key at once and for ever, also in a running service."""
+    """End a key at once and permanently, also in a running service."""
     record = _with_keys(data_dir, lambda keys: keys.revoke_key(key_id))
     typer.echo(f"revoked '{record.name}' ({record.id})")
 

@@ -52,7 +52,7 @@ def abort(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait some seconds for the job to end.")] = True,
     data_dir: DataDir = None,
 ) -> None:
-    """End a job that has not ended, whosever it is; its provider is told to stop where it can.
+    """End an unfinished job of any account; its provider is asked to stop where it can.
 
     Works on the data directory: beside a running service within seconds, else at its next start.
     """
