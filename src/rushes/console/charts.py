@@ -51,7 +51,7 @@ class BarChart:
 
 def bar_chart(values: Sequence[tuple[str, float]], *, least: float = 0) -> BarChart:
     """A bar for each label and value, in their order; values are 0 or more. The axis reaches `least` at least."""
-    top = _round_up(max(least, *(value for _, value in values)))
+    top = _round_up(max([least, *(value for _, value in values)]))
     room = HEIGHT - BOTTOM - TOP
     place = (WIDTH - LEFT) / max(1, len(values))
     bars, labels = [], []
