@@ -10,7 +10,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from bench import lag, load, server
+from bench import load, server
 from bench.report import Report, Row, percentile_ms, show
 from bench.stored import copy_job, finish_a_job, working_folder
 
@@ -35,7 +35,6 @@ def _measure(folder: Path, jobs: int) -> Report:
     cookie = _signed_in(folder, job_id)
     pages = {"page of 50 jobs": "/console/jobs", "search that finds nothing": "/console/jobs?q=zebra+nebula"}
     times_ms: dict[str, list[float]] = {name: [] for name in pages}
-    lags_ms = []
     with server.rushes(folder, **server.NO_RENDERING) as service:
         messages = {name: _page(path, cookie) for name, path in pages.items()}
         size_kb = len(load.call(service.port, messages["page of 50 jobs"]).body) / 1000
@@ -43,10 +42,8 @@ def _measure(folder: Path, jobs: int) -> Report:
             assert load.call(service.port, message).status == 200
         for _ in range(ROUNDS):
             for name, message in messages.items():
-                with lag.probing(service.port) as probe:
-                    one = load.run(service.port, [message], connections=1, seconds=load.LONGEST_S, most=REQUESTS)
+                one = load.run(service.port, [message], connections=1, seconds=load.LONGEST_S, most=REQUESTS)
                 times_ms[name].append(percentile_ms(one.latencies_s, 50))
-                lags_ms.append(probe.worst_ms)
     page, search = times_ms.values()
     return Report(
         "Console",
@@ -57,7 +54,6 @@ def _measure(folder: Path, jobs: int) -> Report:
             Row("page of 50 jobs", "ms", page, at_most=SLOWEST_PAGE_MS),
             Row("its size", "kB", [size_kb], at_most=LARGEST_PAGE_KB),
             Row("search that finds nothing", "ms", search, at_most=SLOWEST_SEARCH_MS),
-            Row("event loop's worst lag", "ms", lags_ms),
         ],
     )
 

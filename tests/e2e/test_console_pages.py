@@ -167,8 +167,20 @@ async def test_a_video_becomes_the_input_of_the_next(service: Service, key: Key)
         await browser.send(f"/console/jobs/{job_id}/use")
         given = {name: browser.hidden[name] for name in ("video", "previous_job_id") if name in browser.hidden}
         assert given
-        await browser.send("/console/playground", {"prompt": "and on", "model": "animatic/storyboard", **given})
+        form = {"prompt": "and on", "model": "animatic/storyboard", "user": "alice", "metadata": "shot=12", **given}
+        await browser.send("/console/playground", form)
         assert browser.address.startswith("/console/jobs/job_")
+        assert "alice" in browser.page
+        # Run again: the form asks for the same.
+        await browser.get("/console/playground", params={"job": browser.address.rpartition("/")[2]})
+        assert browser.hidden["previous_job_id"] == job_id
+        assert "shot=12" in browser.page
+        await browser.send("/console/playground", form)
+        assert browser.address.startswith("/console/jobs/job_")
+        await browser.get("/console/jobs", params={"user": "alice"})
+        assert browser.page.count('class="job"') == 2
+        await browser.get("/console/usage")
+        assert "By user tag" in browser.page
 
 
 async def test_a_key_is_made_shown_once_and_revoked(service: Service, key: Key) -> None:

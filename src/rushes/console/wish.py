@@ -26,7 +26,7 @@ TEXTS = (
     "user",
     "previous_job_id",
 )
-NUMBERS = ("duration", "n", "seed")
+NUMBERS = ("duration", "n", "seed", "previous_index")
 REFERENCES = (Role.REFERENCE_IMAGE, Role.REFERENCE_VIDEO, Role.REFERENCE_AUDIO)
 """Roles of which a body takes several, in a list."""
 

@@ -12,7 +12,8 @@ from rushes.console.rendering import ago, moment, seconds, since, size, usd
 @pytest.mark.parametrize(
     ("amount", "written"),
     [
-        (Decimal(0), "$0.00"), (Decimal("3.2"), "$3.20"), (Decimal("0.0005"), "$0.0005"), (1234.5, "$1,234.50"), (None, "unknown"),
+        (Decimal(0), "$0.00"), (Decimal("3.2"), "$3.20"), (Decimal("0.0005"), "$0.0005"),
+        (1234.5, "$1,234.50"), (None, "unknown"),
         (Decimal("1E+3"), "$1,000.00"), (Decimal("0.00000049"), "$0.000000"),
     ],
 )  # fmt: skip

@@ -15,7 +15,8 @@ def test_a_path_of_the_console_is_followed(path: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        None, "", "/", "/consolex", "console", "//host/console", "/\\host", "\\\\host", "https://host/console", "https:/console",
+        None, "", "/", "/consolex", "console", "//host/console", "/\\host", "\\\\host", "https://host/console",
+        "https:/console",
         "/console/../api", "/console/./x", "/console\n/x", "/console\t", "javascript:alert(1)", "///console", "/api/v1",
     ],
 )  # fmt: skip

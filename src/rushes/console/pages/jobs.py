@@ -21,7 +21,7 @@ from rushes.jobs.store import Listing
 PAGE_SIZE = 50
 MOST_PICKED = 200
 VIEWS = ("gallery", "rows")
-FILTERS = ("status", "q", "model", "from", "to")
+FILTERS = ("status", "q", "model", "user", "from", "to")
 DAY = timedelta(days=1)
 
 
@@ -32,6 +32,7 @@ class Filters:
     status: Status | None
     text: str
     model: str
+    user: str
     first: date | None
     last: date | None
     before: int | None
@@ -39,7 +40,7 @@ class Filters:
     @property
     def are_set(self) -> bool:
         """Whether anything is left out of the list."""
-        return any((self.status, self.text, self.model, self.first, self.last))
+        return any((self.status, self.text, self.model, self.user, self.first, self.last))
 
     def listing(self) -> Listing:
         """What the store is asked for."""
@@ -50,6 +51,7 @@ class Filters:
             status=self.status,
             model=model or None,
             provider=provider or None,
+            user=self.user or None,
             created_after_ms=None if self.first is None else _ms(self.first),
             created_before_ms=None if self.last is None else _ms(self.last + DAY),
         )
@@ -67,6 +69,7 @@ def filters_of(query: Form) -> Filters:
         status=None if status is None else Status(status),
         text=query.text("q")[:500],
         model=query.text("model")[:200],
+        user=query.text("user")[:256],
         first=_day(query, "from"),
         last=_day(query, "to"),
         before=None if before is None else int(before),

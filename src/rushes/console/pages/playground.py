@@ -88,7 +88,8 @@ async def generate(visit: Visit) -> Response:
             if quote.refusal is not None:
                 raise quote.refusal
         (await visit.services.rates.admit(visit.signed_in)).check()
-        job_ids = [await _create(visit, form.text("once"), wish, one) for wish, one in zip(wishes, asked, strict=True)]
+        once = form.text("once") or secrets.token_urlsafe(12)
+        job_ids = [await _create(visit, once, wish, one) for wish, one in zip(wishes, asked, strict=True)]
     except CallerError as error:
         return await _form_page(visit, form, error)
     if len(job_ids) == 1:
@@ -118,7 +119,11 @@ def form_of_job(job: Job, over: Form) -> Form:
         options.pop("additional_params", None)
     replaced = {name for name, _ in over.pairs}
     # The last part of an input's key is the reference that it was uploaded under.
-    media = [(one.role.value, one.key.rpartition("/")[2]) for one in job.request.media]
+    media = [
+        (one.role.value, one.key.rpartition("/")[2])
+        for one in job.request.media
+        if one.role is not Role.VIDEO or "previous_job_id" not in options
+    ]
     known = set(GenerationBody.model_fields)
     pairs = [(name, value) for name, value in form_of({k: v for k, v in options.items() if k in known}).pairs]
     return Form([*(pair for pair in (*pairs, *media) if pair[0] not in replaced), *over.pairs])

@@ -1,4 +1,4 @@
-"""Usage: by day, model and key; what is spent, reserved and left."""
+"""Usage: by day, model, user tag and key; what is spent, reserved and left."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from rushes.money.usage import Grouping, Usage
 SPANS = (7, 30, 90)
 USUAL_SPAN = 30
 MOST_KEYS = 100
+MOST_USERS = 50
 
 
 async def show_usage(visit: Visit) -> Response:
@@ -30,6 +31,7 @@ async def show_usage(visit: Visit) -> Response:
     first = last - timedelta(days - 1)
     by_day = dict(await services.usage.read_span(caller.account_id, first, last, Grouping.DATE))
     by_model = await services.usage.read_span(caller.account_id, first, last, Grouping.MODEL)
+    by_user = await services.usage.read_span(caller.account_id, first, last, Grouping.USER)
     every_day = [first + timedelta(offset) for offset in range(days)]
     spent = [(_label(day), float(by_day.get(day.isoformat(), Usage()).cost_usd)) for day in every_day]
     made = [(_label(day), float(by_day.get(day.isoformat(), Usage()).jobs)) for day in every_day]
@@ -44,6 +46,8 @@ async def show_usage(visit: Visit) -> Response:
         total=sum(by_day.values(), Usage()),
         by_day=[(day, by_day[day.isoformat()]) for day in reversed(every_day) if day.isoformat() in by_day],
         by_model=_parts(by_model),
+        by_user=_parts(by_user)[:MOST_USERS],
+        users=len(by_user),
         spent_chart=bar_chart(spent),
         jobs_chart=bar_chart(made, least=4),
         has_spent=any(value for _, value in spent),
