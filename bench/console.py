@@ -49,7 +49,7 @@ def _measure(folder: Path, jobs: int) -> Report:
         "Console",
         f"Pages of the console with {jobs:,} jobs stored, at one connection; {ROUNDS} rounds of {REQUESTS} requests,"
         " each round its median. The jobs are copies of a real one, inserted beside the service. The search reads the"
-        " newest 10,000 prompts.",
+        " newest 5,000 prompts.",
         [
             Row("page of 50 jobs", "ms", page, at_most=SLOWEST_PAGE_MS),
             Row("its size", "kB", [size_kb], at_most=LARGEST_PAGE_KB),

@@ -16,8 +16,8 @@ from rushes.domain.job import Job
 from rushes.domain.request import VideoRequest
 from rushes.jobs.store import JobStore, Listing, RequestText
 
-MOST_READ = 10_000
-"""Requests that one search reads: about 60 ms of work."""
+MOST_READ = 5_000
+"""Requests that one search reads: about 30 ms of work."""
 READ_AT_ONCE = 500
 """Requests in one query: some milliseconds on the embedded database, which reads on the event loop."""
 
