@@ -261,6 +261,11 @@ class Settings(BaseSettings):
         description="Networks (CIDR, separated by commas) that may be reached besides the public internet, for each of"
         " inputs, webhooks and results.",
     )
+    catalogue_dir: Path | None = Field(
+        None,
+        description="A folder with a catalogue of your own: files such as google.toml that add models or replace fields"
+        " of ours (docs/operating/models.md).",
+    )
     providers: dict[str, ProviderSettings] = Field(
         default={}, description="Per provider: base_url and api_key; your own servers too."
     )

@@ -186,7 +186,7 @@ async def test_the_key_is_in_its_header_and_nowhere_else(sglang: OpenaiShapeHarn
 async def test_a_key_may_go_into_a_header_of_another_name(client: HttpClient) -> None:
     async with openai_shape.OpenaiShape("openai") as upstream:
         server = Server("azure", FLAVORS["openai"], upstream.base_url, key_header="api-key", needs_key=True)
-        await OpenaiShape(client, server).models(credential=Credential("api_key", KEY))
+        await OpenaiShape(client, server).list_models(credential=Credential("api_key", KEY))
         assert upstream.requests[0].headers["api-key"] == KEY
         assert "Authorization" not in upstream.requests[0].headers
 
@@ -199,7 +199,7 @@ async def test_a_base_url_without_a_path_means_v1(client: HttpClient, base_url: 
     async with openai_shape.OpenaiShape("vllm-omni") as upstream:
         server = Server("my-gpu", FLAVORS["vllm-omni"], upstream.base_url + base_url)
         try:
-            await OpenaiShape(client, server).models(credential=NO_CREDENTIAL)
+            await OpenaiShape(client, server).list_models(credential=NO_CREDENTIAL)
         except ProviderUnavailable:
             assert path == "/a/v2/models"
         assert [sent.path for sent in upstream.requests] == [path]
@@ -381,7 +381,7 @@ async def test_a_model_that_the_server_lacks_is_named(vllm: OpenaiShapeHarness) 
 
 
 async def test_the_servers_models_are_listed(vllm: OpenaiShapeHarness) -> None:
-    assert await vllm.provider.models(credential=vllm.credential) == openai_shape.MODELS
+    assert await vllm.provider.list_models(credential=vllm.credential) == openai_shape.MODELS
 
 
 @pytest.mark.parametrize("identity", ["../models", "a/b", "a?key=1", "a#b", "%2e%2e", "ü"])

@@ -36,7 +36,7 @@ async def test_a_short_video_is_made_and_fetched() -> None:
     client = HttpClient()
     adapter = OpenaiShape(client, server)
     try:
-        ids = await adapter.models(credential=credential)
+        ids = await adapter.list_models(credential=credential)
         (model,) = models_at(server, [{"id": os.environ.get("RUSHES_LIVE_MODEL", ids[0])}], SystemClock())
         request = VideoRequest(
             prompt="A red kite over dunes, calm wind.", aspect_ratio="16:9", resolution="480p", duration_s=2

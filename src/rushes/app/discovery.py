@@ -14,7 +14,7 @@ from rushes.clock import Clock
 from rushes.errors import ProviderError
 from rushes.providers.base import NO_CREDENTIAL, Provider
 from rushes.providers.credentials import Keyring
-from rushes.providers.openai_shape import OpenaiShape, Server
+from rushes.providers.openai_shape import Server
 from rushes.providers.registry import ProviderApi
 
 log = structlog.get_logger(__name__)
@@ -60,9 +60,8 @@ class Discovery:
     async def _ask(self, server: Server) -> list[str]:
         """Ask once; the ids that are new."""
         adapter = self._providers[server.name, None]
-        assert isinstance(adapter, OpenaiShape)
         pinned = self._keyring.find(server.name, None)
-        ids = await adapter.models(credential=NO_CREDENTIAL if pinned is None else pinned.credential)
+        ids = await adapter.list_models(credential=NO_CREDENTIAL if pinned is None else pinned.credential)
         new = [model_id for model_id in ids if self._catalogue.find(server.name, model_id) is None]
         self._catalogue.add(models_at(server, [{"id": model_id} for model_id in new], self._clock))
         return new

@@ -50,7 +50,8 @@ class Providers:
 def configured_providers(settings: Settings, clock: Clock) -> Providers:
     """The providers as these settings have them. Raises StartupError naming what is wrong."""
     declared = declarations()
-    shipped = load(more=[one.catalogue for one in declared.values() if one.catalogue is not None])
+    more = [one.catalogue for one in declared.values() if one.catalogue is not None]
+    shipped = load(more=more, operator=settings.catalogue_dir)
     for name in declared:
         if name not in shipped.providers:
             raise StartupError(f"the adapter of provider '{name}' has no catalogue file '{name}.toml'")

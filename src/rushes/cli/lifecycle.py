@@ -16,8 +16,9 @@ from rushes.cli.options import DataDir
 if TYPE_CHECKING:
     from datetime import date
 
+    from rushes.app.live_models import LiveList
     from rushes.catalogue.lifecycle import Ending
-    from rushes.catalogue.load import Catalogue
+    from rushes.catalogue.load import Catalogue, Change
     from rushes.money.usage import ModelUsage
     from rushes.providers.credentials import Keyring
     from rushes.settings import Settings
@@ -39,6 +40,7 @@ class Finding:
 
 def check(
     within: Annotated[int, typer.Option("--within", min=0, max=3650, metavar="DAYS", help="How far to look.")] = 60,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask providers which models they have.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -46,20 +48,93 @@ def check(
 
     In use are the contract's default model and what jobs have asked for in the last 30 days. A model in use needs
     attention before it retires, and afterwards if its requests are refused here. Run it beside the service, as by cron.
+
+    It also says which entries your own catalogue (RUSHES_CATALOGUE_DIR) changes, and where a provider's own list of
+    models differs from the catalogue.
     """
     from rushes.settings import load_settings
 
     settings = load_settings(data_dir=data_dir)
     today = datetime.now(UTC).date()
     found = asyncio.run(_findings(settings, today, within))
+    changes = _changes(settings)
+    live = [] if offline else asyncio.run(_live(settings, today))
     if as_json:
         from rushes.cli.screen import print_json
 
-        print_json(_content(found, today, within))
+        print_json(_content(found, today, within) | _more_content(changes, live))
     else:
         _show(found, within)
+        _show_changes(changes)
+        _show_live(live)
     if any(finding.attention is not None for finding in found):
         raise typer.Exit(Exit.FAILED)
+
+
+def _changes(settings: Settings) -> list[Change]:
+    if settings.catalogue_dir is None:
+        return []
+    from rushes.catalogue.load import load, operators_changes
+    from rushes.providers.registry import declarations
+
+    more = [one.catalogue for one in declarations().values() if one.catalogue is not None]
+    return operators_changes(settings.catalogue_dir, load(more=more).models())
+
+
+async def _live(settings: Settings, today: date) -> list[LiveList]:
+    from rushes.app.live_models import live_lists
+    from rushes.app.providers import configured_providers
+    from rushes.clock import SystemClock
+    from rushes.data_directory import DataDirectory
+
+    scratch = DataDirectory(settings.data_dir).scratch
+    return await live_lists(configured_providers(settings, SystemClock()), scratch, today)
+
+
+def _show_changes(changes: Sequence[Change]) -> None:
+    from rushes.cli.screen import note
+
+    for change in changes:
+        does = "is a model of your own" if change.fields is None else f"has your own {', '.join(change.fields)}"
+        note(f"{change.provider}/{change.model_id} {does} (RUSHES_CATALOGUE_DIR)")
+
+
+def _show_live(live: Sequence[LiveList]) -> None:
+    from rushes.cli.screen import note
+
+    for one in live:
+        name = one.provider if one.api is None else f"{one.provider} ({one.api})"
+        if one.trouble is not None:
+            note(f"{name}: its list of models cannot be read: {one.trouble}", "yellow")
+        for model_id in one.missing:
+            note(f"{name}: its list lacks '{model_id}', which the catalogue offers", "yellow")
+        for model_id in one.unknown:
+            note(f"{name}: its list has '{model_id}', which the catalogue lacks")
+        if one.trouble is None and not one.missing and not one.unknown:
+            note(f"{name}: its list and the catalogue agree", "dim")
+
+
+def _more_content(changes: Sequence[Change], live: Sequence[LiveList]) -> dict[str, Any]:
+    return {
+        "own_catalogue": [
+            {
+                "provider": one.provider,
+                "id": one.model_id,
+                "overrides": None if one.fields is None else list(one.fields),
+            }
+            for one in changes
+        ],
+        "live_lists": [
+            {
+                "provider": one.provider,
+                "api": one.api,
+                "missing": list(one.missing),
+                "unknown": list(one.unknown),
+                "trouble": one.trouble,
+            }
+            for one in live
+        ],
+    }
 
 
 async def _findings(settings: Settings, today: date, within_days: int) -> list[Finding]:

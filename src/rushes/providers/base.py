@@ -78,6 +78,14 @@ class Provider(ABC):
         """
         raise UnsupportedOption(f"'{self.name}' cannot take up a generation by its id", field="provider_id")
 
+    async def list_models(self, *, credential: Credential) -> tuple[str, ...]:
+        """The ids of the video models that the provider offers now, as it knows them (`Model.upstream_id`).
+
+        Raises UnsupportedOption where there is no such list, which is the default; ProviderUnavailable, ProviderAuth,
+        ProviderQuota or UnexpectedResponse if it cannot be read now.
+        """
+        raise UnsupportedOption(f"'{self.name}' has no list of its models", field="models")
+
     async def cancel(self, handle: Handle, *, credential: Credential) -> None:
         """Stop the generation. Raises UnsupportedOption where the provider cannot, which is the default."""
         raise UnsupportedOption(f"'{self.name}' cannot cancel a running generation", field="cancel")

@@ -44,6 +44,7 @@ from rushes.providers.google.reply import (
     interaction_id,
     is_unknown_interaction,
     progress_of,
+    video_models,
     why_refused,
 )
 from rushes.providers.http import DOWNLOAD_LIMIT_BYTES, CallLimits, Origin
@@ -52,6 +53,7 @@ GOOGLE_URL: Final = "https://generativelanguage.googleapis.com"
 GEMINI: Final = "gemini"
 API_REVISION: Final = "2026-05-20"
 HANDLE_VERSION: Final = 1
+MODELS_PATH: Final = "/v1beta/models?pageSize=1000"
 
 # We ask for links. A small result may come inline all the same, "about 4 MB" of it.
 INLINE_LIMIT_BYTES: Final = 24 * 1024 * 1024
@@ -136,6 +138,13 @@ class Gemini(Provider):
     def handle_for(self, provider_video_id: str) -> Handle:
         """The handle of an interaction whose id an operator found, for a submission whose answer was lost."""
         return {"version": HANDLE_VERSION, "id": provider_video_id}
+
+    async def list_models(self, *, credential: Credential) -> tuple[str, ...]:
+        """The video models on the list of all models; there are fewer than one page of all."""
+        reply = await self._origin.call("GET", MODELS_PATH, headers=_headers(credential))
+        if not reply.is_success or not isinstance(reply.body, dict):
+            raise poll_error(reply, complaint_of(reply, secret=credential.secret), provider="Google")
+        return video_models(reply.body)
 
     async def _look(self, handle: Handle, credential: Credential) -> Mapping[str, object] | Failed:
         reply = await self._origin.call(

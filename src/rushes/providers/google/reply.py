@@ -21,6 +21,7 @@ from rushes.errors import (
 from rushes.providers.failure import Complaint, Reply, credit_empty, quoted, said, submit_error
 
 OUTPUT_VERSION: Final = 1
+VIDEO_FAMILIES: Final = ("gemini-omni-", "veo-")
 DECODED_AT_ONCE_CHARS: Final = 1024 * 1024
 
 
@@ -258,3 +259,13 @@ def _object(value: object) -> Mapping[str, object]:
 
 def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
+
+
+def video_models(body: Mapping[str, object]) -> tuple[str, ...]:
+    """The ids of the video models in a list of all models. Raises UnexpectedResponse for a list that is none."""
+    models = body.get("models")
+    if not isinstance(models, list):
+        raise UnexpectedResponse("Google's list of models is not one", provider_error="malformed list")
+    names = [str(model["name"]) for model in models if isinstance(model, dict) and isinstance(model.get("name"), str)]
+    ids = [name.removeprefix("models/") for name in names]
+    return tuple(model_id for model_id in ids if model_id.startswith(VIDEO_FAMILIES))

@@ -148,7 +148,7 @@ class OpenaiShape(Provider):
         """The handle of a video whose id an operator found, for a submission whose answer was lost."""
         return {"version": HANDLE_VERSION, "id": provider_video_id}
 
-    async def models(self, *, credential: Credential) -> tuple[str, ...]:
+    async def list_models(self, *, credential: Credential) -> tuple[str, ...]:
         """The models that the server says it has.
 
         Raises ProviderUnavailable, ProviderQuota or UnexpectedResponse if it cannot be asked now.
