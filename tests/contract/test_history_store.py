@@ -7,7 +7,7 @@ import pytest
 from rushes.domain.job import AttemptState, State
 from rushes.domain.progress import Submission
 from rushes.errors import JobNotFound
-from rushes.jobs.events.store import MARKS_AT_ONCE, HistoryStore
+from rushes.jobs.events.store import REVISIONS_AT_ONCE, HistoryStore
 from tests.contract.database_harness import Desk
 from tests.fixtures.new_jobs import ACCOUNT, new_job
 from tests.fixtures.scripted_provider import stored_video
@@ -29,7 +29,7 @@ async def moved(desk: Desk) -> None:
 async def test_a_look_is_the_job_and_its_own_last_event(desk: Desk) -> None:
     await moved(desk)
     history = history_of(desk)
-    look = await history.look(ACCOUNT, "job_1")
+    look = await history.read(ACCOUNT, "job_1")
     events = await history.newest_events("job_1", 10)
     assert look.job == await desk.job("job_1")
     assert look.last_event == events[-1].seq
@@ -40,7 +40,7 @@ async def test_a_look_is_the_job_and_its_own_last_event(desk: Desk) -> None:
 async def test_anothers_job_is_not_to_be_looked_at(desk: Desk) -> None:
     await moved(desk)
     with pytest.raises(JobNotFound):
-        await history_of(desk).look("acct_2", "job_1")
+        await history_of(desk).read("acct_2", "job_1")
 
 
 async def test_events_come_in_pages(desk: Desk) -> None:
@@ -63,9 +63,9 @@ async def test_attempts_are_told_without_their_handles(desk: Desk) -> None:
 async def test_a_mark_changes_with_every_move_and_report_and_with_nothing_else(desk: Desk) -> None:
     history = history_of(desk)
     await desk.jobs.create(new_job(1, reports_progress=True))
-    seen = [await history.marks(["job_1"])]
+    seen = [await history.revisions(["job_1"])]
     claimed = await desk.claim_one()
-    assert await history.marks(["job_1"]) == seen[-1]
+    assert await history.revisions(["job_1"]) == seen[-1]
     leases = desk.leases()
     for step in (
         leases.record(claimed).intend(attempt_id="att_1", part=0, n=1),
@@ -75,17 +75,17 @@ async def test_a_mark_changes_with_every_move_and_report_and_with_nothing_else(d
         leases.record(claimed).succeed([stored_video()], "stored"),
     ):
         await step
-        marks = await history.marks(["job_1"])
+        marks = await history.revisions(["job_1"])
         assert marks not in seen
-        assert await history.marks(["job_1"]) == marks
+        assert await history.revisions(["job_1"]) == marks
         seen.append(marks)
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, MARKS_AT_ONCE, MARKS_AT_ONCE + 1])
+@pytest.mark.parametrize("count", [1, 2, 3, REVISIONS_AT_ONCE, REVISIONS_AT_ONCE + 1])
 async def test_any_number_of_jobs_can_be_marked(desk: Desk, count: int) -> None:
     await desk.jobs.create(new_job(0))
     await desk.jobs.create(new_job(count - 1 or "other"))
-    marks = await history_of(desk).marks([f"job_{number}" for number in range(count)])
+    marks = await history_of(desk).revisions([f"job_{number}" for number in range(count)])
     assert marks.keys() == {"job_0", f"job_{count - 1}"}
 
 

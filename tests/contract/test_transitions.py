@@ -91,7 +91,7 @@ async def test_a_row_that_is_out_of_date_moves_nothing(desk: Desk) -> None:
         await move(transaction, {**row, "state": State.QUEUED}, State.CANCELLED, "for a test")
 
     before = await desk.everything()
-    with pytest.raises(IllegalMove, match="is not queued any more"):
+    with pytest.raises(IllegalMove, match="is no longer queued"):
         await desk.harness.database.write(body)
     assert await desk.everything() == before
 

@@ -204,9 +204,11 @@ class Operator:
             generations = self._world.ledger.generations_of(entry.job_id)
             if Action.ABORT in entry.actions:
                 continue
-            if tries <= 3 and Action.RECOVER in entry.actions:
+            # A generation that never ends takes an hour of recovery each time.
+            most = 1 if entry.reason == "expired" else 3
+            if tries <= most and Action.RECOVER in entry.actions:
                 await store.recover(entry.job_id)
-            elif tries <= 3 and generations and Action.RECONCILE in entry.actions:
+            elif tries <= most and generations and Action.RECONCILE in entry.actions:
                 name = generations[0].id if self._chance.happens(0.7) else "gen_0"
                 await store.reconcile(entry.job_id, {"name": name}, name)
             elif Action.WRITE_OFF in entry.actions:

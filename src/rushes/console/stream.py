@@ -27,7 +27,7 @@ async def follow_job(visit: Visit) -> Response:
     job_id = visit.request.path_params["job_id"]
     seen = POSITION.fullmatch(visit.request.headers.get("last-event-id", ""))
     since = Position() if seen is None else Position(int(seen[1]), int(seen[2]))
-    look = await services.history.look(caller.account_id, job_id)
+    look = await services.history.read(caller.account_id, job_id)
     if has_seen_the_end(look, since):
         # The one answer after which a browser does not come back by itself.
         return Response(status_code=HTTPStatus.NO_CONTENT)

@@ -57,7 +57,7 @@ class Database(Protocol):
         ...
 
     def version(self) -> int | None:
-        """A number that stays the same only while no process commits anything; None where that cannot be told.
+        """A number that stays the same only while no process commits anything; None where the database cannot say.
 
         What was read after a version was asked for is true as long as it has not changed.
         """
@@ -70,10 +70,10 @@ class Database(Protocol):
         """
         ...
 
-    def listen(self, channel: str, heard: Callable[[str], None]) -> Callable[[], None]:
-        """Call `heard` on this event loop with each note of a channel, until what this returns is called.
+    def listen(self, channel: str, received: Callable[[str], None]) -> Callable[[], None]:
+        """Call `received` on this event loop with each note of a channel, until what this returns is called.
 
-        `heard` is quick and raises nothing.
+        `received` is quick and raises nothing.
         """
         ...
 

@@ -12,7 +12,7 @@ GET_MARK = "SELECT value FROM marks WHERE name = :name"
 
 
 async def agreed_mark(database: Database, name: str, mine: str) -> str:
-    """The service's mark of this name, which is `mine` if there was none. Raises DatabaseUnavailable."""
+    """The service's mark of this name, which is `mine` if no process had set it. Raises DatabaseUnavailable."""
 
     async def body(transaction: Transaction) -> str:
         await transaction.execute(SET_MARK, name=name, value=mine)

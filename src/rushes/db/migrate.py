@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 MIGRATION_LOCK = 0x72757368
-"""Which of the database's advisory locks says that somebody migrates: a number of our own, "rush" in ASCII."""
+"""Which of the database's advisory locks says that a process migrates: a number of our own, "rush" in ASCII."""
 
 LOCK_S = 1.0
-"""How long a step waits for a table that others use. Whoever comes later waits behind it, so it gives way soon."""
+"""How long a step waits for a table that others use. Later requests wait behind it, so it gives way soon."""
 LOCK_PAUSE_S = 0.5
 LOCK_TRIES = 40
 
@@ -46,7 +46,10 @@ READ_FLOOR = "SELECT version FROM schema_floor"
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What a database says of its schema. `version` None: it has none yet; `floor` None: nobody older may run on it."""
+    """What a database says of its schema.
+
+    `version` None: it has none yet; `floor` None: no older release may run on it.
+    """
 
     version: str | None = None
     floor: str | None = None
@@ -64,7 +67,7 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """From which version to which a schema was brought; None: there was none."""
+    """From which version to which a schema was brought; None: it had no schema."""
 
     before: str | None
     after: str
@@ -271,7 +274,7 @@ def _upgrade(connection: Connection) -> None:
     from alembic import command
     from alembic.runtime.migration import MigrationContext
 
-    # Read again, for whoever had the lock before us may have been of another release.
+    # Read again, for the process that had the lock before may have been of another release.
     version = MigrationContext.configure(connection).get_current_revision()
     if not Schema(version).is_from_the_future:
         command.upgrade(_steps(connection), "head")

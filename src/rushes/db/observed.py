@@ -47,8 +47,8 @@ class ObservedDatabase:
             self._moved(move)
         return answer
 
-    def listen(self, channel: str, heard: Callable[[str], None]) -> Callable[[], None]:
-        return self._database.listen(channel, heard)
+    def listen(self, channel: str, received: Callable[[str], None]) -> Callable[[], None]:
+        return self._database.listen(channel, received)
 
     async def close(self) -> None:
         await self._database.close()

@@ -67,8 +67,8 @@ class PoolLimits:
     """How much of the server one process takes, and for how long anything may take.
 
     A transaction awaits nothing but its statements, so one that rests for `idle_s` belongs to a frozen process, and the
-    server ends it. Whoever waits for a lock gives up sooner, after `lock_s`, and begins again: else the transactions of
-    a frozen process that wait for each other would get the lock in turn, and hold it for `idle_s` each.
+    server ends it. A session that waits for a lock gives up sooner, after `lock_s`, and begins again: else the
+    transactions of a frozen process that wait for each other would get the lock in turn, and hold it for `idle_s` each.
     """
 
     connections: int = 10
@@ -137,14 +137,14 @@ class PostgresDatabase:
         return None
 
     async def write(self, body: Write[T]) -> T:
-        # In a task of its own: a caller that is cancelled must not leave a commit whose outcome nobody learns.
+        # In a task of its own: a caller that is cancelled must not leave a commit whose outcome is lost.
         task = asyncio.create_task(self._write(body))
         self._writes.add(task)
         task.add_done_callback(self._written)
         return await asyncio.shield(task)
 
-    def listen(self, channel: str, heard: Callable[[str], None]) -> Callable[[], None]:
-        return self._notes.listen(channel, heard)
+    def listen(self, channel: str, received: Callable[[str], None]) -> Callable[[], None]:
+        return self._notes.listen(channel, received)
 
     def guard(self) -> None:
         """From now on, end transactions of processes that stand still where the server's own limits do not reach."""
@@ -230,12 +230,12 @@ class PostgresDatabase:
                 ) from exc
             if done != "COMMIT":
                 raise RuntimeError(f"a transaction went on after an error; the database says {done}")
-        self._notes.tell(transaction.notes)
+        self._notes.send_all(transaction.notes)
         return answer
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
-        """One of the pool's connections. Raises Overloaded if all stay busy, DatabaseUnavailable if there is none."""
+        """One of the pool's connections. Raises Overloaded if all stay busy, or DatabaseUnavailable."""
         if self._closed:
             raise DatabaseUnavailable("the database is closed; the service is stopping")
         await self._take_slot()
@@ -432,7 +432,7 @@ _FAULTS_OF_OURS = (
 
 
 def _drop(connection: Any) -> None:
-    # The pool may have seen the end of it before us, and lets nobody touch it then.
+    # The pool may have seen the end of it before us, and refuses every use of it then.
     with contextlib.suppress(asyncpg.InterfaceError):
         connection.terminate()
 

@@ -23,14 +23,14 @@ MOST_UNSENT = 5000
 LONGEST_PAYLOAD = 2000
 GATHER_S = 0.02
 CHECK_S = 30.0
-"""How often a connection that hears nothing is asked whether it still lives."""
+"""How often a connection over which nothing comes is asked whether it still lives."""
 RECONNECT_S = 1.0
 
 SEND = "SELECT pg_notify($1, said) FROM unnest($2::text[]) AS said"
 
 
 class PostgresNotes:
-    """Notes to and from the other processes; those of this one are told without a detour.
+    """Notes to and from the other processes; those of this process are delivered without a detour.
 
     `connect` makes the connection and raises DatabaseUnavailable; `driver_errors` are what it raises when it breaks.
     It is opened when it is first of use, so a command that neither listens nor changes anything pays nothing.
@@ -42,19 +42,19 @@ class PostgresNotes:
         self._listeners: dict[str, list[Callable[[str], None]]] = {}
         self._unsent: dict[str, None] = {}
         self._something = asyncio.Event()
-        self._carrier: asyncio.Task[None] | None = None
+        self._sender: asyncio.Task[None] | None = None
 
-    def listen(self, channel: str, heard: Callable[[str], None]) -> Callable[[], None]:
-        """Call `heard` with each note of a channel, until what this returns is called."""
+    def listen(self, channel: str, received: Callable[[str], None]) -> Callable[[], None]:
+        """Call `received` with each note of a channel, until what this returns is called."""
         listeners = self._listeners.setdefault(channel, [])
-        listeners.append(heard)
+        listeners.append(received)
         self._begin()
-        return lambda: listeners.remove(heard)
+        return lambda: listeners.remove(received)
 
-    def tell(self, notes: Iterable[tuple[str, str]]) -> None:
-        """Tell our own listeners at once, and those of other processes within milliseconds."""
+    def send_all(self, notes: Iterable[tuple[str, str]]) -> None:
+        """Deliver to the listeners of this process at once, and to those of other processes within milliseconds."""
         for channel, payload in notes:
-            self._told(channel, payload)
+            self._deliver(channel, payload)
             if len(self._unsent) < MOST_UNSENT:
                 self._unsent[f"{channel} {payload}"] = None
                 self._something.set()
@@ -63,21 +63,21 @@ class PostgresNotes:
 
     async def close(self) -> Iterable[str]:
         """Carry nothing more. What was not sent yet is given back, for `send` over any connection."""
-        if self._carrier is not None:
-            self._carrier.cancel()
-            await asyncio.gather(self._carrier, return_exceptions=True)
+        if self._sender is not None:
+            self._sender.cancel()
+            await asyncio.gather(self._sender, return_exceptions=True)
         unsent, self._unsent = self._unsent, {}
         return unsent
 
-    def _told(self, channel: str, payload: str) -> None:
-        for heard in tuple(self._listeners.get(channel, ())):
-            heard(payload)
+    def _deliver(self, channel: str, payload: str) -> None:
+        for received in tuple(self._listeners.get(channel, ())):
+            received(payload)
 
     def _begin(self) -> None:
-        if self._carrier is None:
-            self._carrier = asyncio.create_task(self._carry_forever())
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._keep_carrying())
 
-    async def _carry_forever(self) -> None:
+    async def _keep_carrying(self) -> None:
         while True:
             with contextlib.suppress(DatabaseUnavailable):
                 connection = await self._connect()
@@ -91,7 +91,7 @@ class PostgresNotes:
 
     async def _carry(self, connection: Any) -> None:
         connection.add_termination_listener(lambda _: self._something.set())
-        # Asked now: what is heard when the connection has just ended cannot be asked any more.
+        # Asked now: a connection that has just ended cannot be asked.
         own_process_id = connection.get_server_pid()
 
         def received(_: Any, process_id: int, channel: str, said: object) -> None:
@@ -106,7 +106,7 @@ class PostgresNotes:
             try:
                 await send(connection, unsent)
             except BaseException:
-                # Told twice does no harm.
+                # A note that is sent twice does no harm.
                 self._unsent = {**unsent, **self._unsent}
                 raise
             with contextlib.suppress(TimeoutError):
@@ -116,7 +116,7 @@ class PostgresNotes:
 
     def _received(self, said: str) -> None:
         channel, _, payload = said.partition(" ")
-        self._told(channel, payload)
+        self._deliver(channel, payload)
 
 
 async def send(connection: Any, notes: Iterable[str]) -> None:

@@ -89,10 +89,10 @@ class SqliteDatabase:
         answer: T = await pending.future
         return answer
 
-    def listen(self, channel: str, heard: Callable[[str], None]) -> Callable[[], None]:
+    def listen(self, channel: str, received: Callable[[str], None]) -> Callable[[], None]:
         listeners = self._listeners.setdefault(channel, [])
-        listeners.append(heard)
-        return lambda: listeners.remove(heard)
+        listeners.append(received)
+        return lambda: listeners.remove(received)
 
     async def close(self) -> None:
         if self._closed:
@@ -140,7 +140,7 @@ class SqliteDatabase:
             try:
                 loop.call_soon_threadsafe(self._settle, settled)
             except RuntimeError:
-                # The loop is closed, so nobody waits for these answers; the writes themselves are committed.
+                # The loop is closed, so no task waits for these answers; the writes themselves are committed.
                 continue
 
     def _run_in_savepoint(self, pending: _Pending) -> None:
@@ -159,7 +159,7 @@ class SqliteDatabase:
     def _settle(self, group: list[_Pending]) -> None:
         for pending in group:
             if pending.error is None:
-                self._tell(pending.notes)
+                self._deliver(pending.notes)
             if pending.future.done():
                 continue
             if pending.error is not None:
@@ -167,10 +167,10 @@ class SqliteDatabase:
             else:
                 pending.future.set_result(pending.answer)
 
-    def _tell(self, notes: Mapping[tuple[str, str], None]) -> None:
+    def _deliver(self, notes: Mapping[tuple[str, str], None]) -> None:
         for channel, payload in notes:
-            for heard in tuple(self._listeners.get(channel, ())):
-                heard(payload)
+            for received in tuple(self._listeners.get(channel, ())):
+                received(payload)
 
 
 class _Pending:

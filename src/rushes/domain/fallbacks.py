@@ -85,7 +85,7 @@ NO_FALLBACKS = Fallbacks()
 
 
 def gives_way(error: RushesError, failures: int, *, byok: bool) -> bool:
-    """Whether a model that surely has not accepted should leave the job to the next one.
+    """Whether a model that has certainly not accepted should leave the job to the next one.
 
     `failures` counts the calls in a row that it did not accept. A refused prompt is not shopped around. A caller's own
     key that is wrong or spent is the caller's to know of, and opens no other model either.

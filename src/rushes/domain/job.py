@@ -48,10 +48,10 @@ class State(StrEnum):
     """Waits for a worker, which records its intent to submit; or for the caller, who may still cancel."""
     SUBMITTING = "submitting"
     """The intent is recorded, so the provider may have been called. The worker leaves it when an answer is recorded;
-    after a crash it asks the provider, and submits again only what surely was not accepted."""
+    after a crash it asks the provider, and submits again only what was certainly not accepted."""
     REROUTED = "rerouted"
-    """The provider surely has not accepted, and a fallback model takes the job over. It waits in that model's lane for
-    a worker, which records a new intent; it cannot be cancelled any more."""
+    """The provider has certainly not accepted, and a fallback model takes the job over. It waits in that model's lane
+    for a worker, which records a new intent; from now on it cannot be cancelled."""
     RUNNING = "running"
     """The provider has accepted. The worker polls until it is done, or the deadline passes."""
     STORING = "storing"

@@ -93,7 +93,7 @@ class PreviousVideo:
     """The model that made it."""
     api: str | None
     credential: str | None
-    """The fingerprint of the key that it was made with; None where there was none."""
+    """The fingerprint of the key that it was made with; None where the job needed no key."""
     provider_video_id: str | None
     handle: Json | None
     """The adapter's own handle of the call that made it; None if it is not kept."""

@@ -36,7 +36,7 @@ class Outcome(StrEnum):
     """What a call says of the provider's health."""
 
     ANSWERED = "answered"
-    """It answered, be it with a refusal: a used-up quota or a wrong key is not an outage."""
+    """It answered, perhaps with a refusal: a used-up quota or a wrong key is not an outage."""
     UNREACHED = "unreached"
     UNDECIDED = "undecided"
     """The call was not made, or was not waited for."""
@@ -69,7 +69,7 @@ class Breaker:
 
     @property
     def failures(self) -> int:
-        """How many calls in a row found nobody."""
+        """How many calls in a row did not reach the provider."""
         return self._failures
 
     @property

@@ -98,7 +98,7 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM jobs WHERE {_HOLD_IS_OVER}) THEN 1 ELSE 0
        CASE WHEN EXISTS (SELECT 1 FROM jobs WHERE {_IS_UNOWNED}{{others}}) THEN 1 ELSE 0 END AS orphans
 """  # noqa: S608 - likewise
 
-# Waited for: every job that is accepted locks its lane for a moment, so a busy lane would be passed over for ever.
+# Waited for: every job that is accepted locks its lane for a moment, so a busy lane would always be passed over.
 LOCK_OPEN_LANE = f"SELECT capacity - in_use AS free FROM lanes WHERE lane = :lane AND {_IS_OPEN} FOR UPDATE"  # noqa: S608 - likewise
 
 CLAIM_QUEUED = """
@@ -174,9 +174,9 @@ class ClaimStore:
         self._jobs_in_flight = jobs_in_flight
         self._after = ""
 
-    def listen(self, heard: Callable[[str], None]) -> Callable[[], None]:
-        """Call `heard` with WORK_CHANNEL's notes, until what this returns is called."""
-        return self._database.listen(WORK_CHANNEL, heard)
+    def listen(self, received: Callable[[str], None]) -> Callable[[], None]:
+        """Call `received` with WORK_CHANNEL's notes, until what this returns is called."""
+        return self._database.listen(WORK_CHANNEL, received)
 
     async def beat(self, ttl_s: float) -> Heartbeat:
         """Record that this worker is alive for another `ttl_s`."""
@@ -192,7 +192,7 @@ class ClaimStore:
         return await self._pulse.write(body)
 
     async def is_there_another(self) -> bool:
-        """Whether another worker is alive. If the database does not say, there is none."""
+        """Whether another worker is alive. If the database does not answer, False."""
         try:
             return bool(await self._database.read(OTHER_WORKER, worker_id=self._worker_id))
         except DatabaseUnavailable:
@@ -244,7 +244,7 @@ class ClaimStore:
         await self._give_back_unused()
         others, lanes = _except(except_lanes)
         if not await self._can_claim_any(room_for, orphans, others, lanes):
-            # A worker asks whenever one of its jobs has ended. Mostly there is none, and that should cost no write.
+            # A worker asks whenever one of its jobs has ended. Mostly no job waits, and that should cost no write.
             return []
         lease = f"{self._worker_id}.{secrets.token_hex(8)}"
         self._unused_leases.add(lease)

@@ -1,6 +1,6 @@
 """Submitting one call of a job: the intent first, then the provider, then the record of its answer; never twice.
 
-What may have been accepted is looked up before anything is submitted again, and where nobody can say, the call fails.
+What may have been accepted is looked up before anything is submitted again. If the provider cannot say, the call fails.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Submitting:
             await self._first_call_ended.wait()
 
     def first_call_ended(self, part: int) -> None:
-        """Once the first call has its answer, no fallback takes over any more, and the other calls begin."""
+        """Once the first call has its answer, no fallback can take over, and the other calls begin."""
         if part == LEADING_PART:
             self._may_fall_back = False
             self._first_call_ended.set()
@@ -159,7 +159,7 @@ class Submitting:
             raise TurnedAway("it cannot be reached (provider_unavailable)")
 
     def _turn_away_if_refused(self, part: int, error: RushesError, failures: int) -> None:
-        """Leave the job to a fallback, if it has one, it is time to, and surely nothing was accepted."""
+        """Leave the job to a fallback, if it has one, it is time to, and certainly nothing was accepted."""
         if self._state.is_aborted or part in self._maybe_accepted:
             return
         if self._may_fall_back and gives_way(error, failures, byok=self._job.byok):
@@ -206,7 +206,7 @@ class Submitting:
         return submission
 
     def _log_late_answer(self, attempt_id: str, submission: Submission) -> None:
-        """It is paid for, and we cannot record it any more: leave the operator what finds it at the provider."""
+        """It is paid for, and the lease is lost: log what the operator needs to find it at the provider."""
         log.error(
             "answer_came_too_late",
             job_id=self._job.id,

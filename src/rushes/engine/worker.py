@@ -67,7 +67,7 @@ class WorkerLimits:
 
 
 ResourcesFor = Callable[[Job], Awaitable[JobResources]]
-"""What running a job needs. Raises a RushesError if the job cannot be served any more."""
+"""What running a job needs. Raises a RushesError if the job can no longer be served."""
 
 HeartbeatRecorded = Callable[[float], None]
 """Called after each heartbeat with how many seconds this host's clock is ahead of the database's."""
@@ -261,7 +261,7 @@ class Worker:
                 del self._runs[claim.job.id]
         except LeaseLost:
             log.warning("lease_lost")
-            # Perhaps only this worker did not trust the lease any more; then no other worker has the job.
+            # Perhaps only this worker considered the lease lost; then no other worker has the job.
             await self._rest_and_put_back(claim)
         except HandedOver as handed_over:
             log.warning("job_handed_over", reason=str(handed_over))

@@ -132,15 +132,15 @@ class Rooms:
             return True
         subjects = [(job["account_id"], WHOLE_ACCOUNT), (job["account_id"], job["key_id"])]
         for subject in subjects:
-            await self._look(*subject)
+            await self._read(*subject)
         if any(self.left[subject] < 1 for subject in subjects):
             return False
         for subject in subjects:
             self.left[subject] -= 1
         return True
 
-    async def _look(self, account_id: str, key_id: str) -> None:
-        """Find out how much room somebody has who has no job in flight."""
+    async def _read(self, account_id: str, key_id: str) -> None:
+        """Read the room of an account or key that has no job in flight."""
         if (account_id, key_id) in self.left:
             return
         rows = await self.fetch(LIMITS_OF, account_id=account_id, key_id=key_id)
@@ -167,7 +167,7 @@ class Rooms:
 
 
 async def read_rooms(fetch: Fetch, default: int | None) -> Rooms | None:
-    """The room of all who have jobs in flight; None if nobody's jobs in flight are limited."""
+    """The room of all who have jobs in flight; None if no account's jobs in flight are limited."""
     if default is None and not await fetch(ANY_LIMIT):
         return None
     rooms = Rooms(default, fetch)
@@ -184,7 +184,7 @@ def _room(most: int | None) -> float:
 
 
 async def lock_rooms(transaction: Transaction, default: int | None) -> Rooms | None:
-    """The same for a claim, which nobody else can make meanwhile."""
+    """The same for a claim; no other claim can be made meanwhile."""
     if default is None and not await transaction.fetch(ANY_LIMIT):
         return None
     if not await transaction.fetch(LOCK_GATE):
@@ -205,7 +205,7 @@ async def claim_within(
         for job in waiting:
             if await rooms.take(job):
                 claimed.extend(await transaction.fetch(CLAIM, seq=job["seq"], lease=lease, worker_id=worker_id))
-        # Else somebody has turned out to have no room, and the next look passes over them.
+        # Else an account or key has turned out to have no room, and the next query passes over its jobs.
         if len(waiting) < wanted:
             break
     return claimed

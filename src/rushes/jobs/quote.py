@@ -83,5 +83,5 @@ def cost_usd_of(serving: Serving) -> Decimal | None:
 
 
 def is_free(serving: Serving) -> bool:
-    """Whether we are charged nothing, whoever else is."""
+    """Whether the operator is charged nothing."""
     return serving.model.provider == ANIMATIC or serving.byok

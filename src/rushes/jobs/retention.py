@@ -107,7 +107,7 @@ class Cleaner:
         self._clock = clock
 
     async def run(self) -> None:
-        """Clean for ever; cancel to stop. A file is forgotten only after it is gone."""
+        """Clean until this is cancelled. A file is forgotten only after it is gone."""
         while True:
             try:
                 while await self.clean():

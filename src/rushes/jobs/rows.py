@@ -30,7 +30,7 @@ LATER_COLUMNS = (
 """What its run adds."""
 
 JOB_COLUMNS = ("seq", *ACCEPTED_COLUMNS, *LATER_COLUMNS)
-"""What `job_from` reads, and no more: reading a column that nobody uses costs every caller who polls."""
+"""What `job_from` reads, and no more: reading a column that is not used costs every client that polls."""
 
 QUEUE_COLUMNS = ("status", "lane", "turn", "held")
 """What else is written at acceptance: for counting callers' jobs, and for the worker's claims."""

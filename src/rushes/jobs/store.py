@@ -184,7 +184,7 @@ class JobStore:
         return rows[0]["sealed"] if rows else None
 
     async def check_room(self, account_id: str, key_id: str) -> None:
-        """Raise QueueFull if a job could surely not be stored now."""
+        """Raise QueueFull if a job could certainly not be stored now."""
         left = await Allowances(self._database, self._defaults).remaining(account_id, key_id)
         if left.queued_jobs == 0:
             raise queue_full()
@@ -238,7 +238,7 @@ class JobStore:
         return self._recent.job_of(rows[0])
 
     async def get_any(self, job_id: str) -> Job:
-        """The job of this id, whosever it is. Raises JobNotFound."""
+        """The job of this id, of any account. Raises JobNotFound."""
         rows = await self._database.read(GET_ANY_JOB, id=job_id)
         if not rows:
             raise _no_such_job(job_id)

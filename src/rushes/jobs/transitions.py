@@ -164,7 +164,7 @@ async def move(
         **columns,
     )
     if not changed:
-        raise IllegalMove(f"job '{job['id']}' is not {was} any more")
+        raise IllegalMove(f"job '{job['id']}' is no longer {was}")
     moved = {**job, "cost_usd": columns.get("cost_usd", job["cost_usd"])}
     leaves = Place.of(job) if _leaves_slot(to) else Place(0, 0)
     await _record_move(transaction, moved, to, cause, leaves)

@@ -43,7 +43,7 @@ def reservation_for(possible: Sequence[tuple[str, Decimal | None]]) -> Reservati
 def costs_at_end(cost_usd: Decimal | None, *, n: int, delivered: int, uncertain: int) -> Costs:
     """The costs of a job for `n` videos at `cost_usd` that has ended.
 
-    `delivered` of them are ours; what became of `uncertain` others at the provider, nobody can say. A job never pays
+    `delivered` of them are ours; of `uncertain` others at the provider the outcome is unknown. A job never pays
     for more videos than were asked for.
     """
     if cost_usd is None:

@@ -1,4 +1,4 @@
-"""Spend limits: how much an account or a key may spend a day, a month or ever, in UTC, and what is left of it.
+"""Spend limits: how much an account or a key may spend a day, a month or ever, in UTC, and how much of it is left.
 
 What is reserved counts as spent, so that jobs which run at the same time cannot pass a limit together.
 """
@@ -195,7 +195,7 @@ def _words(limit: SpendLimit) -> str:
     return (
         f"spend limit per {PERIOD[limit.name]} ({limit.name}, {whose})"
         if limit.resets_at is not None
-        else (f"spend limit for ever ({limit.name}, {whose})")
+        else (f"spend limit without an end ({limit.name}, {whose})")
     )
 
 

@@ -65,7 +65,7 @@ GROUP BY {group} ORDER BY {group}
 
 
 class Grouping(StrEnum):
-    """By what the usage of a span of days is told apart."""
+    """By what the usage of a span of days is grouped."""
 
     DATE = "date"
     MODEL = "model"

@@ -25,14 +25,14 @@ class AbortStore:
         self._database = database
 
     async def get(self, job_id: str) -> Job:
-        """The job, whosever it is. Raises JobNotFound."""
+        """The job, of any account. Raises JobNotFound."""
         rows = await self._database.read(GET_ANY_JOB, id=job_id)
         if not rows:
             raise _no_such_job(job_id)
         return job_from(rows[0])
 
     async def has_worker(self) -> bool:
-        """Whether anybody is alive who carries jobs out."""
+        """Whether a worker is alive."""
         return bool(await self._database.read(ANY_WORKER))
 
     async def request(self, job_id: str) -> Job:

@@ -66,7 +66,7 @@ OVERDUE_GRACE_MS = 60_000
 """How long after its deadline a job may still end by itself before it is listed."""
 
 MONEY_RESERVED = "money_reserved"
-"""The reason of a deleted job of which no more is known."""
+"""The reason of a deleted job, if its error code is not known."""
 
 _CODE = re.compile(r"[a-z][a-z0-9_]*")
 

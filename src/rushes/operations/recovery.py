@@ -69,12 +69,12 @@ class RecoveryStore:
         return [job_from(row) for row in await self._database.read(UNSETTLED, most=most, after_seq=after_seq)]
 
     async def late_answers(self, job_id: str) -> Sequence[str]:
-        """What is known of submissions that were answered after their worker had lost the job."""
+        """The late answers: of submissions that were answered after their worker had lost the job."""
         rows = await self._database.read(LATE_ANSWERS, job_id=job_id, cause=LATE_ANSWER + "%")
         return [row["cause"] for row in rows]
 
     async def get(self, job_id: str) -> Job:
-        """The job, whosever it is."""
+        """The job, of any account. Raises JobNotFound."""
         rows = await self._database.read(GET_ANY_JOB, id=job_id)
         if not rows:
             raise _no_such_job(job_id)

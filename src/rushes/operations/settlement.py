@@ -1,4 +1,4 @@
-"""An operator's word on what a job has cost, where nobody else can know: from the provider's bill."""
+"""An operator states what a job has really cost, from the provider's bill."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ async def test_notes_are_heard_over_the_next_host(url: str, silent: str) -> None
     here.listen("jobs", heard.put_nowait)
 
     async def body(transaction: object) -> None:
-        there._notes.tell([("jobs", "job_1")])
+        there._notes.send_all([("jobs", "job_1")])
 
     try:
         async with asyncio.timeout(GENEROUS_S):
@@ -218,7 +218,7 @@ async def test_a_pooler_in_session_mode_serves_reads_writes_and_notes(url: str) 
             assert rows[0]["found"] == "30s"
             async with asyncio.timeout(GENEROUS_S):
                 while heard.empty():
-                    beside._notes.tell([("jobs", "job_1")])
+                    beside._notes.send_all([("jobs", "job_1")])
                     await asyncio.sleep(0.1)
         finally:
             await database.close()

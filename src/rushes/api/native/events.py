@@ -108,7 +108,7 @@ async def follow_job(
     _check_accept(request)
     since = _position(last_event_id, last_event_id_in_query)
     services = services_of(request)
-    look = await services.history.look(caller.account_id, job_id)
+    look = await services.history.read(caller.account_id, job_id)
     if has_seen_the_end(look, since):
         return Response(status_code=HTTPStatus.NO_CONTENT)
     watch = services.watching.watch(caller.account_id, job_id)

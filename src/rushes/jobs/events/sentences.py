@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rushes.domain.job import Job, State, Status
-from rushes.jobs.events.store import AttemptMade, Event, HistoryStore, Look
+from rushes.jobs.events.store import AttemptMade, Event, HistoryStore, JobSnapshot
 
 MOST_ENTRIES = 500
 """A job has a dozen; a service that is killed again and again adds one each time."""
@@ -35,25 +35,25 @@ class Timeline:
 
 async def read_timeline(history: HistoryStore, account_id: str, job_id: str, now_ms: int) -> Timeline:
     """The timeline of the account's job. Raises JobNotFound."""
-    look = await history.look(account_id, job_id)
+    snapshot = await history.read(account_id, job_id)
     events = await history.newest_events(job_id, MOST_ENTRIES + 1)
     shown_events = events[-MOST_ENTRIES:]
     return Timeline(
-        job=look.job,
-        now=what_now(look.job, now_ms),
-        entries=[entry_of(event, look) for event in shown_events],
+        job=snapshot.job,
+        now=what_now(snapshot.job, now_ms),
+        entries=[entry_of(event, snapshot) for event in shown_events],
         earlier_left_out=len(events) > len(shown_events),
         attempts=await history.attempts(job_id),
     )
 
 
-def entry_of(event: Event, look: Look) -> Entry:
+def entry_of(event: Event, snapshot: JobSnapshot) -> Entry:
     """One event as a line; the event that ended the job says why as the job does."""
-    return Entry(event.at, event.state.status, _message(event, look))
+    return Entry(event.at, event.state.status, _message(event, snapshot))
 
 
-def _message(event: Event, look: Look) -> str:
-    problem = look.job.problem if event.seq == look.last_event else None
+def _message(event: Event, snapshot: JobSnapshot) -> str:
+    problem = snapshot.job.problem if event.seq == snapshot.last_event else None
     match event.state:
         case State.SUCCEEDED:
             return "completed: its videos are stored here"

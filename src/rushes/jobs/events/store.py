@@ -1,4 +1,4 @@
-"""What has happened to a job, read from the database: its events, its attempts, and marks that show a change."""
+"""What has happened to a job, read from the database: its events, its attempts, and revisions that show a change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rushes.jobs.rows import job_from, problem_from
 from rushes.jobs.transitions import JOBS_CHANNEL
 
 # One statement, so that the job and its last event belong together.
-LOOK = """
+READ_SNAPSHOT = """
 SELECT jobs.*, (SELECT MAX(seq) FROM job_events WHERE job_id = jobs.id) AS last_event FROM jobs
 WHERE id = :id AND account_id = :account_id
 """
@@ -30,12 +30,12 @@ ATTEMPTS_MADE = """
 SELECT id, n, state, created_at, error_code, error, provider_error FROM attempts WHERE job_id = :job_id ORDER BY part
 """
 
-MARKS = """
+READ_REVISIONS = """
 SELECT id, progress, (SELECT MAX(seq) FROM job_events WHERE job_id = jobs.id) AS last_event FROM jobs WHERE id IN ({})
 """
 
-MARKS_AT_ONCE = 256
-"""Jobs in one query for marks: some milliseconds on the embedded database, which reads on the event loop."""
+REVISIONS_AT_ONCE = 256
+"""Jobs in one query for revisions: some milliseconds on the embedded database, which reads on the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A job, and the number of the last event that this is the outcome of."""
+class JobSnapshot:
+    """A job, and the number of its last event."""
 
     job: Job
     last_event: int
@@ -67,7 +67,7 @@ class AttemptMade:
     problem: Problem | None
 
 
-Mark = tuple[int | None, int | None]
+Revision = tuple[int | None, int | None]
 """The last event and the reported progress of a job: it has changed if this has."""
 
 
@@ -77,16 +77,16 @@ class HistoryStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def listen(self, heard: Callable[[str], None]) -> Callable[[], None]:
-        """Call `heard` with the id of each job that changes, until what this returns is called."""
-        return self._database.listen(JOBS_CHANNEL, heard)
+    def listen(self, received: Callable[[str], None]) -> Callable[[], None]:
+        """Call `received` with the id of each job that changes, until what this returns is called."""
+        return self._database.listen(JOBS_CHANNEL, received)
 
-    async def look(self, account_id: str, job_id: str) -> Look:
+    async def read(self, account_id: str, job_id: str) -> JobSnapshot:
         """The account's job as it is now. Raises JobNotFound."""
-        rows = await self._database.read(LOOK, id=job_id, account_id=account_id)
+        rows = await self._database.read(READ_SNAPSHOT, id=job_id, account_id=account_id)
         if not rows:
             raise JobNotFound(f"Job {shown(job_id)} not found")
-        return Look(job_from(rows[0]), rows[0]["last_event"] or 0)
+        return JobSnapshot(job_from(rows[0]), rows[0]["last_event"] or 0)
 
     async def events(self, job_id: str, *, after: int, until: int, most: int) -> Sequence[Event]:
         """The first `most` events after one and up to another, oldest first."""
@@ -106,18 +106,18 @@ class HistoryStore:
             for row in rows
         ]
 
-    async def marks(self, job_ids: Sequence[str]) -> Mapping[str, Mark]:
-        """The marks of those of these jobs that there are."""
-        found: dict[str, Mark] = {}
-        for start in range(0, len(job_ids), MARKS_AT_ONCE):
+    async def revisions(self, job_ids: Sequence[str]) -> Mapping[str, Revision]:
+        """The revisions of those of these jobs that exist."""
+        found: dict[str, Revision] = {}
+        for start in range(0, len(job_ids), REVISIONS_AT_ONCE):
             if start:
-                # Whoever else waits for the event loop goes first.
+                # Other tasks that wait for the event loop go first.
                 await asyncio.sleep(0)
-            asked = job_ids[start : start + MARKS_AT_ONCE]
+            asked = job_ids[start : start + REVISIONS_AT_ONCE]
             # Rounded up by asking for the last one again: few different texts, so that each is prepared once.
             names = [f"id_{index}" for index in range(1 << (len(asked) - 1).bit_length())]
             parameters = {name: asked[min(index, len(asked) - 1)] for index, name in enumerate(names)}
-            sql = MARKS.format(", ".join(f":{name}" for name in names))
+            sql = READ_REVISIONS.format(", ".join(f":{name}" for name in names))
             for row in await self._database.read(sql, **parameters):
                 found[row["id"]] = (row["last_event"], row["progress"])
         return found

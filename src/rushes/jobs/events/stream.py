@@ -1,7 +1,7 @@
 """A job's history as it happens: every move in order, progress at most once a second, and the end.
 
-A position in it survives a restart: it is made of what the database numbers and of progress that never falls. Whoever
-is slow gets the latest state when they are ready; nothing is kept for them meanwhile.
+A position in it survives a restart: it is made of what the database numbers and of progress that never falls. A slow
+follower gets the latest state when it is ready; nothing is kept for it meanwhile.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from rushes.clock import Clock
 from rushes.domain.job import Job
 from rushes.errors import JobNotFound
 from rushes.jobs.events.sentences import Entry, entry_of
-from rushes.jobs.events.store import HistoryStore, Look
+from rushes.jobs.events.store import HistoryStore, JobSnapshot
 from rushes.jobs.events.waiters import Watch
 
 QUIET_S = 15.0
-"""How often a follower hears something, if only that nothing has happened."""
+"""How often a follower gets something, if only that nothing has happened."""
 PROGRESS_S = 1.0
 PAGE = 100
 
@@ -62,9 +62,9 @@ class Quiet:
 Happening = Moved | Progressed | Ended | Quiet
 
 
-def has_seen_the_end(look: Look, since: Position) -> bool:
-    """Whether nothing can follow this position any more."""
-    return look.job.status.is_final and since.seq == look.last_event
+def has_seen_the_end(snapshot: JobSnapshot, since: Position) -> bool:
+    """Whether nothing can follow this position."""
+    return snapshot.job.status.is_final and since.seq == snapshot.last_event
 
 
 async def follow(watch: Watch, history: HistoryStore, clock: Clock, since: Position) -> AsyncGenerator[Happening, None]:
@@ -75,39 +75,39 @@ async def follow(watch: Watch, history: HistoryStore, clock: Clock, since: Posit
     """
     quiet_at = clock.now_ms() + _ms(QUIET_S)
     progress_at = 0
-    look = await history.look(watch.account_id, watch.job_id)
-    if since.seq > look.last_event:
+    snapshot = await history.read(watch.account_id, watch.job_id)
+    if since.seq > snapshot.last_event:
         since = Position()
     while not watch.closed:
-        while since.seq < look.last_event:
-            events = await history.events(watch.job_id, after=since.seq, until=look.last_event, most=PAGE)
+        while since.seq < snapshot.last_event:
+            events = await history.events(watch.job_id, after=since.seq, until=snapshot.last_event, most=PAGE)
             if not events:
                 raise JobNotFound(f"Job '{watch.job_id}' has been deleted")
             for event in events:
-                is_newest = event.seq == look.last_event
-                percent = look.job.percent(clock.now_ms()) if is_newest else 0
+                is_newest = event.seq == snapshot.last_event
+                percent = snapshot.job.percent(clock.now_ms()) if is_newest else 0
                 since = Position(event.seq, max(since.percent, percent))
-                if is_newest and look.job.status.is_final:
-                    yield Ended(since, look.job)
+                if is_newest and snapshot.job.status.is_final:
+                    yield Ended(since, snapshot.job)
                     return
-                yield Moved(since, entry_of(event, look))
-        if look.job.status.is_final:
+                yield Moved(since, entry_of(event, snapshot))
+        if snapshot.job.status.is_final:
             return
         now_ms = clock.now_ms()
-        percent = look.job.percent(now_ms)
+        percent = snapshot.job.percent(now_ms)
         if percent > since.percent and now_ms >= progress_at:
             since = Position(since.seq, percent)
             progress_at = now_ms + _ms(PROGRESS_S)
-            yield Progressed(since, look.job)
+            yield Progressed(since, snapshot.job)
         if clock.now_ms() >= quiet_at:
             quiet_at = clock.now_ms() + _ms(QUIET_S)
             yield Quiet()
         now_ms = clock.now_ms()
         wait_ms = quiet_at - now_ms
-        if look.job.rises_by_itself or look.job.percent(now_ms) > since.percent:
+        if snapshot.job.rises_by_itself or snapshot.job.percent(now_ms) > since.percent:
             wait_ms = min(wait_ms, _ms(PROGRESS_S))
         if await watch.wait(max(0, wait_ms) / 1000):
-            look = await history.look(watch.account_id, watch.job_id)
+            snapshot = await history.read(watch.account_id, watch.job_id)
 
 
 def _ms(seconds: float) -> int:

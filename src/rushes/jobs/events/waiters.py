@@ -1,8 +1,8 @@
-"""Waiting for jobs to change: everybody who waits in this process, woken by one listener and one slow poll.
+"""Waiting for jobs to change: all waiters of this process, woken by one listener and one slow poll.
 
-The listener hears what this process (or, over a server database, any other) commits. A note can be lost, and a command
+The listener gets what this process (or, over a server database, any other) commits. A note can be lost, and a command
 beside an embedded service makes none, so a poll looks at all watched jobs together: its cost follows the waiters, not
-the jobs stored, and nobody waiting costs nothing.
+the jobs stored, and without waiters it costs nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import structlog
 
 from rushes.clock import Clock
 from rushes.errors import Overloaded, RushesError, TooManyWatchers
-from rushes.jobs.events.store import HistoryStore, Look, Mark
+from rushes.jobs.events.store import HistoryStore, JobSnapshot, Revision
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ class WatchLimits:
 
 
 class Watching:
-    """Everybody who waits for a job in this process. Nobody is woken unless `run` is running."""
+    """All waiters of this process. They are woken only while `run` is running."""
 
     def __init__(self, history: HistoryStore, clock: Clock, limits: WatchLimits) -> None:
         self._history = history
@@ -44,7 +44,7 @@ class Watching:
         self._limits = limits
         self._watches: dict[str, set[Watch]] = {}
         self._by_account: Counter[str] = Counter()
-        self._marks: Mapping[str, Mark | None] = {}
+        self._revisions: Mapping[str, Revision | None] = {}
         self._closing = asyncio.Event()
 
     @property
@@ -80,7 +80,7 @@ class Watching:
         self._by_account[account_id] += 1
         return watch
 
-    async def until_ended(self, account_id: str, job_id: str, timeout_s: float) -> Look:
+    async def until_ended(self, account_id: str, job_id: str, timeout_s: float) -> JobSnapshot:
         """The job once it has ended; as it is after `timeout_s`, or when the service stops.
 
         Raises JobNotFound, and what `watch` raises.
@@ -88,14 +88,14 @@ class Watching:
         with self.watch(account_id, job_id) as watch:
             end_ms = self._clock.now_ms() + round(timeout_s * 1000)
             while True:
-                look = await self._history.look(account_id, job_id)
+                snapshot = await self._history.read(account_id, job_id)
                 left_s = (end_ms - self._clock.now_ms()) / 1000
-                if look.job.status.is_final or left_s <= 0 or self.closed:
-                    return look
+                if snapshot.job.status.is_final or left_s <= 0 or self.closed:
+                    return snapshot
                 await watch.wait(left_s)
 
     async def run(self) -> None:
-        """Wake whoever waits for a job that has changed, until this is cancelled."""
+        """Wake the waiters of each job that has changed, until this is cancelled."""
         stop_listening = self._history.listen(self._wake)
         try:
             while True:
@@ -110,7 +110,7 @@ class Watching:
             stop_listening()
 
     def close(self) -> None:
-        """Send everybody away, for good: the service is stopping."""
+        """End all waiting: the service is stopping."""
         self._closing.set()
         for job_id in self._watches:
             self._wake(job_id)
@@ -137,22 +137,22 @@ class Watching:
 
     async def _poll(self) -> None:
         job_ids = tuple(self._watches)
-        found = await self._history.marks(job_ids) if job_ids else {}
-        marks = {job_id: found.get(job_id) for job_id in job_ids}
-        for job_id, mark in marks.items():
-            # One that was not looked at before may have changed after its watcher has read it.
-            if job_id not in self._marks or self._marks[job_id] != mark:
+        found = await self._history.revisions(job_ids) if job_ids else {}
+        revisions = {job_id: found.get(job_id) for job_id in job_ids}
+        for job_id, revision in revisions.items():
+            # One that was not read before may have changed after its watcher has read it.
+            if job_id not in self._revisions or self._revisions[job_id] != revision:
                 self._wake(job_id)
-        self._marks = marks
+        self._revisions = revisions
 
 
 class Watch:
-    """One who waits for one job. What happens between two waits is remembered as one change, however much it is."""
+    """One waiter for one job. What happens between two waits is remembered as one change, however much it is."""
 
     def __init__(self, watching: Watching, clock: Clock, account_id: str, job_id: str) -> None:
         self._watching = watching
         self._clock = clock
-        self._bell = asyncio.Event()
+        self._changed = asyncio.Event()
         self._has_changed = False
         self.account_id = account_id
         self.job_id = job_id
@@ -181,21 +181,21 @@ class Watch:
     def wake(self) -> None:
         """The job may have changed."""
         self._has_changed = True
-        self._bell.set()
+        self._changed.set()
 
     async def wait(self, timeout_s: float) -> bool:
         """Whether the job may have changed since the last wait; False after `timeout_s`. At once if `closed`."""
         if not self._has_changed and not self.closed:
-            self._bell.clear()
-            alarm = asyncio.ensure_future(self._clock.sleep(timeout_s))
-            alarm.add_done_callback(self._ring)
+            self._changed.clear()
+            timer = asyncio.ensure_future(self._clock.sleep(timeout_s))
+            timer.add_done_callback(self._wake_up)
             try:
-                await self._bell.wait()
+                await self._changed.wait()
             finally:
-                alarm.remove_done_callback(self._ring)
-                alarm.cancel()
+                timer.remove_done_callback(self._wake_up)
+                timer.cancel()
         has_changed, self._has_changed = self._has_changed, False
         return has_changed
 
-    def _ring(self, _: object) -> None:
-        self._bell.set()
+    def _wake_up(self, _: object) -> None:
+        self._changed.set()

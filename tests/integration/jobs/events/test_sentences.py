@@ -9,7 +9,7 @@ import pytest
 from rushes.domain.job import MOVES, AttemptState, Job, Problem, State
 from rushes.domain.progress import Submission
 from rushes.jobs.events.sentences import MOST_ENTRIES, Timeline, entry_of, read_timeline, what_now
-from rushes.jobs.events.store import Event, HistoryStore, Look
+from rushes.jobs.events.store import Event, HistoryStore, JobSnapshot
 from tests.fixtures.engine import Engine
 from tests.fixtures.new_jobs import ACCOUNT
 
@@ -83,7 +83,7 @@ async def test_a_job_waits_for_something_unless_it_has_ended(engine: Engine, sta
 async def test_the_end_says_why(engine: Engine, state: State) -> None:
     job = replace(await engine.create(), state=state, problem=Problem("content_filtered", "Say it otherwise"))
     cause = "cancelled by the caller" if state is State.CANCELLED else "content_filtered"
-    message = entry_of(Event(7, 0, state, cause), Look(job, 7)).message
+    message = entry_of(Event(7, 0, state, cause), JobSnapshot(job, 7)).message
     expected = {
         State.SUCCEEDED: "completed: its videos are stored here",
         State.FAILED: "failed (content_filtered): Say it otherwise",
@@ -95,7 +95,7 @@ async def test_the_end_says_why(engine: Engine, state: State) -> None:
 
 async def test_an_earlier_failure_does_not_borrow_the_reason_of_a_later_one(engine: Engine) -> None:
     job: Job = replace(await engine.create(), state=State.FAILED, problem=Problem("output_lost", "It is gone"))
-    message = entry_of(Event(6, 0, State.FAILED, "submission_unknown"), Look(job, 7)).message
+    message = entry_of(Event(6, 0, State.FAILED, "submission_unknown"), JobSnapshot(job, 7)).message
     assert message == "failed (submission_unknown)"
 
 

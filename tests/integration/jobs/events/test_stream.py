@@ -106,7 +106,7 @@ async def test_from_any_position_the_rest_follows_and_nothing_twice(follower: Fo
 async def test_after_the_end_there_is_nothing(follower: Follower) -> None:
     end = (await carried(follower))[-1]
     assert isinstance(end, Ended)
-    look = await follower.history.look(ACCOUNT, "job_1")
+    look = await follower.history.read(ACCOUNT, "job_1")
     assert has_seen_the_end(look, end.position)
     assert not has_seen_the_end(look, START)
     assert await follower.engine.clock.run(follower.read(end.position)) == []

@@ -13,7 +13,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("account_id", sa.Text, nullable=False),
         sa.Column("key", sa.Text, nullable=False, unique=True),
-        sa.Column("sha256", sa.Text),  # null: the file is arriving or leaving, and nobody may use it
+        sa.Column("sha256", sa.Text),  # null: the file is arriving or leaving, and may not be used
         sa.Column("size_bytes", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("content_type", sa.Text),
         sa.Column("width", sa.Integer),

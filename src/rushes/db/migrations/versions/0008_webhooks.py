@@ -1,4 +1,4 @@
-"""Who is told of a job's changes, what is still to be told, and how each message fares."""
+"""Webhook endpoints, the changes for which messages are due, and how each message fares."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,9 +15,9 @@ def _partial_index(name: str, table: str, columns: list[str], condition: str) ->
 
 
 def upgrade() -> None:
-    # Whom one job's caller wants told: JSON, its URL sealed; null for most jobs.
+    # The webhook of one job: JSON, its URL sealed; null for most jobs.
     op.add_column("jobs", sa.Column("listener", sa.Text))
-    # 1 while the messages of a change are still to be written; set only where somebody listens.
+    # 1 while the messages of a change are still to be written; set only where there is a webhook.
     op.add_column("job_events", sa.Column("unannounced", sa.Integer))
     _partial_index("job_events_unannounced", "job_events", ["seq"], "unannounced = 1")
     op.create_table(

@@ -1,4 +1,4 @@
-"""An operator's word that a job is to end, which whoever carries it finds."""
+"""An operator's request that a job is to end, which its worker finds."""
 
 import sqlalchemy as sa
 from alembic import op

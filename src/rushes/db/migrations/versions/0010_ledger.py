@@ -127,7 +127,7 @@ def _book_what_there_is() -> None:
 
 
 def _books_of(job: sa.RowMapping) -> tuple[int, int | None]:
-    """What is reserved for a job and what it has cost, as answers have told until now."""
+    """What is reserved for a job and what it has cost, as answers have said until now."""
     cost = None if job["cost_usd"] is None else _microusd(job["cost_usd"])
     if job["status"] == "completed":
         return 0, cost

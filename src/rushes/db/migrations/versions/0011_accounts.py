@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("ends_at", sa.BigInteger, nullable=False),
         sa.Column("taken", sa.BigInteger, nullable=False),
     )
-    # Small for ever: a job is in one of these only while it waits, or is at its provider.
+    # It stays small: a job is in one of these only while it waits, or is at its provider.
     pending = sa.text("status = 'pending'")
     op.create_index("jobs_pending_by_key", "jobs", ["key_id"], sqlite_where=pending, postgresql_where=pending)
     in_flight = sa.text("in_slot = 1 AND byok = 0")
