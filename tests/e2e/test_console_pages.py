@@ -265,7 +265,11 @@ async def test_an_operator_settles_a_job(service: Service, admin: Key, key: Key)
         await browser.get("/console/operations")
         assert job_id in browser.page
         await browser.send(f"/console/operations/jobs/{job_id}", {"action": "settle", "cost_usd": "a lot"})
-        assert "must be a number" in browser.page
+        assert "must be a number of dollars" in browser.page
+        await browser.send(f"/console/operations/jobs/{job_id}", {"action": "recover"})
+        assert job_id in browser.page
+        await browser.send(f"/console/operations/jobs/{job_id}", {"action": "write_off"})
+        assert "This cannot be undone" in browser.page
         await browser.send(f"/console/operations/jobs/{job_id}", {"action": "settle", "cost_usd": "0.25"})
         assert "Done" in browser.page
         assert (await client.job(job_id))["usage"]["cost"] == 0.25

@@ -11,9 +11,7 @@ from rushes.app.foundation import Foundation
 from rushes.console.entry import LazyConsole
 from rushes.console.services import ConsoleServices
 from rushes.media.storage import Storage
-from rushes.operations.abort import AbortStore
 from rushes.operations.needs_operator import NeedsOperatorStore
-from rushes.operations.settlement import SettlementStore
 from rushes.telemetry.store import TelemetryStore
 
 
@@ -42,9 +40,7 @@ def console_of(
             served_apis=services.served_apis,
             links=services.links,
             needs_operator=NeedsOperatorStore(base.database),
-            recovery=services.recovery,
-            settlement=SettlementStore(base.database),
-            aborting=AbortStore(base.database),
+            decisions=services.decisions,
             telemetry=TelemetryStore(base.database),
             breakers=process_status.breakers,
             ready=process_status.ready,

@@ -21,10 +21,8 @@ from rushes.media.inputs import Inputs
 from rushes.media.storage import Storage
 from rushes.money.spend_limits import SpendingStore
 from rushes.money.usage import UsageStore
-from rushes.operations.abort import AbortStore
+from rushes.operations.decisions import Decisions
 from rushes.operations.needs_operator import NeedsOperatorStore
-from rushes.operations.recovery import Recovery
-from rushes.operations.settlement import SettlementStore
 from rushes.telemetry.store import TelemetryStore
 from rushes.views.signed_links import Links
 from rushes.webhooks.service import WebhookService
@@ -57,9 +55,7 @@ class ConsoleServices:
     served_apis: Mapping[str, str | None]
     links: Links
     needs_operator: NeedsOperatorStore
-    recovery: Recovery
-    settlement: SettlementStore
-    aborting: AbortStore
+    decisions: Decisions
     telemetry: TelemetryStore
     breakers: Callable[[], Mapping[Circuit, CircuitHealth]]
     ready: Callable[[], Awaitable[str | None]]

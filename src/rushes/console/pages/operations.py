@@ -13,9 +13,10 @@ from rushes.accounts.keys import Scope
 from rushes.catalogue.price import to_usd
 from rushes.console.pages.models import ModelCard, card_of, today_of
 from rushes.console.routes import Page
-from rushes.console.visit import Visit, sentence_of
+from rushes.console.visit import Visit
 from rushes.engine.breaker import BreakerState
-from rushes.errors import CallerError, FieldError, InvalidRequest, RushesError
+from rushes.errors import FieldError, InvalidRequest
+from rushes.operations.decisions import Decision
 from rushes.operations.needs_operator import Action, After
 
 PAGE_SIZE = 50
@@ -38,31 +39,27 @@ async def show_operations(visit: Visit) -> Response:
 async def act(visit: Visit) -> Response:
     """Do what an operator has decided for one job."""
     job_id = visit.request.path_params["job_id"]
-    services, form = visit.services, visit.form
+    form = visit.form
     try:
         action = Action(form.text("action"))
     except ValueError:
         raise InvalidRequest("This is none of the actions of the list", [FieldError("action", "is unknown")]) from None
     if action in (Action.WRITE_OFF, Action.ABORT) and not form.has("confirmed"):
         return visit.page("confirm_action.html", job_id=job_id, action=action.value, words=WORDS[action])
-    try:
-        match action:
-            case Action.SETTLE:
-                await services.settlement.settle(job_id, _cost(form.text("cost_usd")))
-            case Action.RECONCILE:
-                await services.recovery.reconcile(job_id, _given(form.text("provider_video_id"), "provider_video_id"))
-            case Action.RECOVER:
-                await services.recovery.recover(job_id)
-            case Action.WRITE_OFF:
-                await services.recovery.write_off(job_id)
-            case Action.ABORT:
-                await services.aborting.request(job_id)
-    except CallerError as error:
-        return await _page(visit, error)
+    cost_usd = _cost(form.text("cost_usd")) if action is Action.SETTLE else None
+    if action is Action.SETTLE and cost_usd is None:
+        return await _page(visit, f"The cost must be a number of dollars, from 0 to {LARGEST_COST_USD:,}")
+    if action is Action.RECONCILE and form.given("provider_video_id") is None:
+        return await _page(visit, "The provider's id of the generation is needed to go on with it")
+    result = await visit.services.decisions.carry_out(
+        Decision(action, job_id, provider_video_id=form.given("provider_video_id"), cost_usd=cost_usd)
+    )
+    if result.error_code is not None:
+        return await _page(visit, result.message)
     return visit.go("/operations", notice="done")
 
 
-async def _page(visit: Visit, error: RushesError | None = None) -> Response:
+async def _page(visit: Visit, error: str | None = None) -> Response:
     services = visit.services
     after = _place(visit.query.text("after"))
     waiting = await services.needs_operator.list(PAGE_SIZE, after=after)
@@ -74,7 +71,7 @@ async def _page(visit: Visit, error: RushesError | None = None) -> Response:
     return visit.page(
         "operations.html",
         status=HTTPStatus.OK if error is None else HTTPStatus.CONFLICT,
-        error=None if error is None else sentence_of(error),
+        error=None if error is None else error[:1].upper() + error[1:],
         trouble=await services.ready(),
         snapshot=snapshot,
         lanes=sorted(snapshot.lanes.items(), key=lambda item: -item[1].oldest_s),
@@ -129,20 +126,12 @@ def _place(text: str) -> After | None:
     return After(int(at), job_id) if at.isdecimal() and len(at) <= 18 else None
 
 
-def _cost(text: str) -> Decimal:
+def _cost(text: str) -> Decimal | None:
     try:
-        cost_usd = Decimal(_given(text, "cost_usd"))
+        cost_usd = Decimal(text)
     except InvalidOperation:
-        raise InvalidRequest("The cost must be a number of dollars, 0 for nothing") from None
-    if not cost_usd.is_finite() or not 0 <= cost_usd <= LARGEST_COST_USD:
-        raise InvalidRequest(f"The cost must be 0 to {LARGEST_COST_USD:,} dollars")
-    return cost_usd
-
-
-def _given(text: str, field: str) -> str:
-    if not text:
-        raise InvalidRequest(f"The field '{field}' is empty", [FieldError(field, "is required")])
-    return text
+        return None
+    return cost_usd if cost_usd.is_finite() and 0 <= cost_usd <= LARGEST_COST_USD else None
 
 
 PAGES = (

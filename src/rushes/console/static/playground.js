@@ -94,12 +94,15 @@ function shown(file, name, value) {
   const thumb = document.createElement("div");
   thumb.className = "thumb";
   const shot = Object.assign(document.createElement("div"), { className: "shot" });
-  const kind = file.type.startsWith("video/") ? "video" : "img";
-  const picture = document.createElement(kind);
-  picture.src = URL.createObjectURL(file);
-  if (kind === "img") picture.alt = "";
-  else picture.muted = true;
-  shot.append(picture);
+  const kind = { image: "img", video: "video", audio: "audio" }[file.type.split("/")[0]];
+  if (kind) {
+    const picture = document.createElement(kind);
+    picture.src = URL.createObjectURL(file);
+    if (kind === "img") picture.alt = "";
+    if (kind === "video") picture.muted = true;
+    if (kind === "audio") picture.controls = true;
+    shot.append(picture);
+  }
   const label = Object.assign(document.createElement("span"), { className: "name", textContent: file.name, title: file.name });
   const remove = Object.assign(document.createElement("button"), { type: "button", className: "button small", textContent: "Remove" });
   remove.dataset.remove = "";
