@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rushes import AsyncClient
 from tests.fixtures.media import image, sound, video
+from tests.fixtures.processes import run
 from tests.fixtures.service import Client, Service
 
 GENERATIONS = "/api/v1/videos/generations"
@@ -190,3 +193,46 @@ async def test_a_video_that_is_no_longer_kept_is_410(retentive: Service) -> None
         await client.reached(first["job_id"], "completed")
         refused = await client.generate(prompt="x", model="animatic/storyboard", previous_job_id=first["job_id"])
         assert "no longer kept" in refused.problem(410)["detail"]
+
+
+async def test_the_command_line_says_all_of_it(service: Service, tmp_path: Path) -> None:
+    key = service.key(account="cli")
+    (tmp_path / "voice.wav").write_bytes(sound("wav", 1))
+    video(tmp_path / "clip.mp4", frames=24)
+    settings = {"RUSHES_BASE_URL": service.url, "RUSHES_API_KEY": key.text}
+    quick = ("--model", "animatic/storyboard", "--resolution", "360p", "--duration", "1", "--detach")
+    command = ("generate", "a kite", *quick)
+    made = run(
+        [
+            *command, "--reference-video", tmp_path / "clip.mp4", "--reference-audio", tmp_path / "voice.wav",
+            "--user", "u9", "--metadata", "k=v=w",
+        ],
+        cwd=tmp_path, env=settings, timeout_s=30,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    async with Client(service, key.text) as client:
+        job = await client.reached(made.stdout.strip(), "completed")
+        assert (job["user"], job["metadata"]) == ("u9", {"k": "v=w"})
+        assert [item["role"] for item in job["request"]["media"]] == ["reference_video", "reference_audio"]
+        longer = run(
+            [*command, "--previous-job", job["job_id"], "--video-task", "extend"],
+            cwd=tmp_path, env=settings, timeout_s=30,
+        )  # fmt: skip
+        assert longer.returncode == 0, longer.stderr
+        extended = await client.reached(longer.stdout.strip(), "completed")
+        assert round(extended["result"]["duration"]) == 2
+
+
+async def test_the_python_client_says_all_of_it(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "voice.mp3").write_bytes(sound("mp3", 1))
+    async with AsyncClient(api_key=service.key(account="python").text, base_url=service.url) as client:
+        first = await client.generate(
+            "a kite", model="animatic/storyboard", resolution="360p", duration=1,
+            reference_audios=[tmp_path / "voice.mp3"], user="u1", metadata={"k": "v"},
+        )  # fmt: skip
+        assert (first.user, first.metadata) == ("u1", {"k": "v"})
+        longer = await client.generate(
+            "and on", model="animatic/storyboard", resolution="360p", duration=1, previous_job_id=first.id
+        )
+        assert round(longer.videos[0].duration_s or 0) == 2
+        assert [job.id async for job in client.jobs(user="u1")] == [first.id]

@@ -52,8 +52,35 @@ def generate(
             metavar=MEDIUM, rich_help_panel=MEDIA_PANEL, help="An image of what should appear; may be repeated."
         ),
     ] = None,
+    reference_video: Annotated[
+        list[str] | None,
+        typer.Option(metavar=MEDIUM, rich_help_panel=MEDIA_PANEL, help="A video for style or motion; may be repeated."),
+    ] = None,
+    reference_audio: Annotated[
+        list[str] | None,
+        typer.Option(metavar=MEDIUM, rich_help_panel=MEDIA_PANEL, help="A voice or music; may be repeated."),
+    ] = None,
     video: Annotated[
-        str | None, typer.Option(metavar=MEDIUM, rich_help_panel=MEDIA_PANEL, help="A video to extend.")
+        str | None,
+        typer.Option(metavar=MEDIUM, rich_help_panel=MEDIA_PANEL, help="A video to extend, edit or upscale."),
+    ] = None,
+    previous_job: Annotated[
+        str | None,
+        typer.Option(metavar="ID", rich_help_panel=MEDIA_PANEL, help="A finished job: its video is taken instead."),
+    ] = None,
+    previous_index: Annotated[
+        int | None,
+        typer.Option(metavar="NUMBER", rich_help_panel=MEDIA_PANEL, help="Which of its videos; else 0, the first."),
+    ] = None,
+    video_task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TASK", rich_help_panel=MEDIA_PANEL, help="What is done to the video: extend, edit or upscale."
+        ),
+    ] = None,
+    user: Annotated[str | None, typer.Option(metavar="TAG", help="Your own tag for the job.")] = None,
+    metadata: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=TEXT", help="A pair kept with the job; may be repeated.")
     ] = None,
     fallback_model: Annotated[
         list[str] | None,
@@ -117,14 +144,23 @@ def generate(
         "negative_prompt": negative_prompt,
         "generate_audio": audio,
         "person_generation": person_generation,
+        "previous_job_id": previous_job,
+        "previous_index": previous_index,
+        "video_task": video_task,
+        "user": user,
+        "metadata": _pairs(metadata or []) or None,
         "fallback_models": fallback_model or None,
         "additional_params": _parameters(param or []) or None,
     }
     options: Any = {name: value for name, value in given.items() if value is not None}
     media = {"--image": image, "--last-frame": last_frame, "--video": video}
     named = {option: [one] for option, one in media.items() if one is not None}
-    if reference:
-        named["--reference"] = reference
+    several = {
+        "--reference": reference,
+        "--reference-video": reference_video,
+        "--reference-audio": reference_audio,
+    }
+    named |= {option: names for option, names in several.items() if names}
     _check_files(named)
     destination = Destination(output, replace=force)
     if not detach:
@@ -191,6 +227,10 @@ def _media(named: dict[str, list[str]]) -> GenerationOptions:
         options["last_frame"] = sent["--last-frame"][0]
     if "--video" in sent:
         options["video"] = sent["--video"][0]
+    if "--reference-video" in sent:
+        options["reference_videos"] = sent["--reference-video"]
+    if "--reference-audio" in sent:
+        options["reference_audios"] = sent["--reference-audio"]
     match sent.get("--reference", []):
         case [one]:
             options["reference_image"] = one
@@ -208,6 +248,18 @@ def _check_files(named: dict[str, list[str]]) -> None:
         for name in names:
             if not _is_url(name) and not Path(name).is_file():
                 raise typer.BadParameter(f"there is no file '{name[:200]}'", param_hint=option)
+
+
+def _pairs(given: list[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for one in given:
+        name, equals, text = one.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"'{one}' is not of the form NAME=TEXT", param_hint="--metadata")
+        if name in pairs:
+            raise typer.BadParameter(f"'{name}' is given twice", param_hint="--metadata")
+        pairs[name] = text
+    return pairs
 
 
 def _parameters(given: list[str]) -> dict[str, Any]:

@@ -76,6 +76,17 @@ class JobState:
         return f"<{type(self).__name__} {self.id} {self.status} {self.progress}% {self.provider}/{self.model}>"
 
     @property
+    def user(self) -> str | None:
+        """The tag that the job was given."""
+        user = self.content.get("user")
+        return user if isinstance(user, str) else None
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The pairs that the job was given."""
+        return dict(self.content.get("metadata") or {})
+
+    @property
     def has_ended(self) -> bool:
         """Whether the job is completed or failed, so that it no longer changes."""
         return self.status in ENDED

@@ -196,6 +196,7 @@ class AsyncClient:
         status: str | None = None,
         model: str | None = None,
         provider: str | None = None,
+        user: str | None = None,
         created_after: datetime | None = None,
         created_before: datetime | None = None,
     ) -> AsyncGenerator[AsyncJob]:
@@ -208,6 +209,7 @@ class AsyncClient:
                 status=status,
                 model=model,
                 provider=provider,
+                user=user,
                 created_after=created_after,
                 created_before=created_before,
             )
@@ -225,6 +227,7 @@ class AsyncClient:
         status: str | None = None,
         model: str | None = None,
         provider: str | None = None,
+        user: str | None = None,
         created_after: datetime | None = None,
         created_before: datetime | None = None,
     ) -> JobPage:
@@ -235,6 +238,7 @@ class AsyncClient:
             "status": status,
             "model": model,
             "provider": provider,
+            "user": user,
             "created_after": _time("created_after", created_after),
             "created_before": _time("created_before", created_before),
         }

@@ -150,6 +150,7 @@ class Client:
         status: str | None = None,
         model: str | None = None,
         provider: str | None = None,
+        user: str | None = None,
         created_after: datetime | None = None,
         created_before: datetime | None = None,
     ) -> Generator[Job]:
@@ -158,6 +159,7 @@ class Client:
             status=status,
             model=model,
             provider=provider,
+            user=user,
             created_after=created_after,
             created_before=created_before,
         )
@@ -172,6 +174,7 @@ class Client:
         status: str | None = None,
         model: str | None = None,
         provider: str | None = None,
+        user: str | None = None,
         created_after: datetime | None = None,
         created_before: datetime | None = None,
     ) -> JobPage:
@@ -183,6 +186,7 @@ class Client:
                 status=status,
                 model=model,
                 provider=provider,
+                user=user,
                 created_after=created_after,
                 created_before=created_before,
             )

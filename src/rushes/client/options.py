@@ -27,7 +27,14 @@ class GenerationOptions(TypedDict, total=False):
     last_frame: Medium
     reference_image: Medium
     reference_images: list[Medium]
+    reference_videos: list[Medium]
+    reference_audios: list[Medium]
     video: Medium
+    previous_job_id: str
+    previous_index: int
+    video_task: str
+    user: str
+    metadata: dict[str, str]
     response_format: str
     fallback_models: list[str]
     webhook_url: str
@@ -36,5 +43,7 @@ class GenerationOptions(TypedDict, total=False):
     byok_api_key: str
 
 
-MEDIA: Final = ("input_image", "last_frame", "reference_image", "reference_images", "video")
+MEDIA: Final = (
+    "input_image", "last_frame", "reference_image", "reference_images", "reference_videos", "reference_audios", "video",
+)  # fmt: skip
 """The options that are media."""
