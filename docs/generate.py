@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
 PROVIDERS = ROOT / "docs" / "reference" / "providers.md"
 JOB_STATES = ROOT / "docs" / "design" / "job-states.md"
+README = ROOT / "README.md"
 COMMANDS = ROOT / "docs" / "reference" / "commands.md"
 LAYOUT = ROOT / "docs" / "design" / "layout.md"
 SHARED_PLACES = ROOT / "docs" / "reference" / "shared-places.md"
@@ -75,6 +76,9 @@ def generated() -> dict[Path, str]:
         PROVIDERS: providers_page(configured_providers(Settings.model_construct(), SystemClock())),
         EXAMPLE: example_file(),
         JOB_STATES: job_states_page(),
+        README: _filled(
+            README, "providers", providers_list(configured_providers(Settings.model_construct(), SystemClock()))
+        ),
         COMMANDS: commands_page(),
         LAYOUT: _filled(LAYOUT, "layout", layout()),
         SHARED_PLACES: _filled(SHARED_PLACES, "shared places", shared_places_table()),
@@ -120,6 +124,14 @@ def job_states_page() -> str:
         words = ", ".join(f"`{end.value}`" for end in targets) or "nothing: it is final"
         rows.append(f"| `{state.value}` | `{state.status.value}` | {words} |")
     return JOB_STATES_PAGE.format(diagram="\n".join(lines), table="\n".join(rows))
+
+
+def providers_list(providers: Providers) -> str:
+    """The line of the README that names every provider of the catalogue."""
+    catalogue = providers.catalogue
+    entries = [entry for name in catalogue.providers if (entry := catalogue.find_provider(name)) is not None]
+    names = sorted(entry.name for entry in entries if entry.provider != "animatic")
+    return f"- **Providers.** {', '.join(names)}, any server that speaks OpenAI's Videos API, and the animatic."
 
 
 def layout() -> str:
