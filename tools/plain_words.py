@@ -33,7 +33,6 @@ NOT_YET = (
     "src/rushes/api/",
     "src/rushes/app/",
     "src/rushes/catalogue/",
-    "src/rushes/cli/",
     "src/rushes/console/",
     "src/rushes/intake/",
     "src/rushes/media/",

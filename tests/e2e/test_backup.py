@@ -30,7 +30,7 @@ async def test_a_copy_made_while_jobs_run_serves_the_jobs_keys_and_videos(
 def test_a_copy_replaces_nothing(service: Service, tmp_path: Path) -> None:
     done = service.run("backup", tmp_path)
     assert done.returncode == 1
-    assert f"'{tmp_path}' is there already" in done.stderr
+    assert f"'{tmp_path}' exists; name a new directory" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

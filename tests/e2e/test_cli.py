@@ -156,6 +156,24 @@ def test_the_file_is_the_one_that_the_service_announced(rushes: Run, tmp_path: P
     assert done.stderr.splitlines()[-1] == "out.mp4"
 
 
+def test_a_video_can_go_to_standard_output(rushes: Run, service: Service, key: Key, tmp_path: Path) -> None:
+    environment = {**os.environ, "RUSHES_BASE_URL": service.url, "RUSHES_API_KEY": key.text}
+    done = subprocess.run(
+        [sys.executable, "-m", "rushes", "generate", "a lighthouse", *QUICK, "--output", "-"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        timeout=GENEROUS_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout[4:8] == b"ftyp"
+    assert list(tmp_path.iterdir()) == []
+    for more in (["--n", "2"], ["--json"]):
+        refused = rushes("generate", "a lighthouse", *QUICK, "-o", "-", *more)
+        assert (refused.returncode, refused.stdout) == (2, "")
+
+
 def test_several_videos_are_numbered(rushes: Run) -> None:
     done = rushes("generate", "a lighthouse", *QUICK, "--n", "2", "-o", "x.mp4")
     assert done.stdout.splitlines() == ["x-1.mp4", "x-2.mp4"]
@@ -375,7 +393,7 @@ def test_ctrl_c_while_pending_offers_to_cancel(
         rushes("jobs", "show", job_id, "--json", RUSHES_BASE_URL=held.url, RUSHES_API_KEY=held_key.text).stdout
     )
     assert job["error_code"] == ("cancelled" if is_cancelled else None)
-    assert ("nothing was spent" in shown.seen) is is_cancelled
+    assert ("at no cost" in shown.seen) is is_cancelled
 
 
 def test_a_second_ctrl_c_is_no(held: Service, held_key: Key, terminal: Callable[..., Terminal]) -> None:
@@ -386,7 +404,7 @@ def test_a_second_ctrl_c_is_no(held: Service, held_key: Key, terminal: Callable[
     shown.types("\x03")
     # Python does not hear a signal that comes between its prompt and its read until the next one.
     assert shown.exit_code(pressing="\x03") == 130
-    assert "The job goes on" in shown.seen
+    assert "The job continues" in shown.seen
 
 
 def test_ctrl_c_under_way_says_how_to_watch_on(service: Service, key: Key, terminal: Callable[..., Terminal]) -> None:

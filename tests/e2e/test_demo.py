@@ -95,7 +95,7 @@ def test_a_second_demo_keeps_the_first_video(played: subprocess.CompletedProcess
 def test_a_taken_port_is_said(tmp_path: Path, taken_port: int) -> None:
     done = play(tmp_path, "--port", str(taken_port))
     assert done.returncode == 1
-    assert f"port {taken_port} of 127.0.0.1 is taken" in done.stderr
+    assert f"port {taken_port} of 127.0.0.1 is in use" in done.stderr
 
 
 def test_a_data_directory_in_use_is_said(tmp_path: Path, start: Start) -> None:

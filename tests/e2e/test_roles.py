@@ -234,7 +234,7 @@ async def test_an_upgrade_process_by_process_fails_no_request_and_loses_no_job(
     try:
         # The schema first, under the processes of the release before.
         done = await asyncio.to_thread(fleet.fronts[0].run, "migrate", PYTHONPATH=str(next_release))
-        assert done.stdout == f"the schema was brought from {known_versions()[-1]} to {NEXT}\n", done.stderr
+        assert done.stdout == f"the schema was upgraded from {known_versions()[-1]} to {NEXT}\n", done.stderr
         assert run_sql(fleet.url, "SELECT version_num FROM alembic_version") == [(NEXT,)]
         # An old process still starts on it: whoever crashes in the middle of an upgrade comes back.
         for one in (fleet.workers[1], fleet.fronts[0], fleet.workers[0], fleet.fronts[1]):

@@ -1,4 +1,4 @@
-"""`rushes accounts`: who owns jobs and keys; created, listed, renamed and disabled beside a running service."""
+"""`rushes accounts`: create, list, rename and disable the owners of jobs and keys, also while the service runs."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ PAGE = 1000
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What it is called; no other account may have this name.")],
+    name: Annotated[str, typer.Argument(help="Its name, which no other account may have.")],
     data_dir: DataDir = None,
 ) -> None:
-    """Create an account. `rushes keys create --account NAME` makes its keys, and the account too if it is new."""
+    """Create an account. `rushes keys create --account NAME` creates its keys, and the account if it is new."""
     account = administer(data_dir, lambda administration: administration.accounts.create(checked_name(name)))
-    typer.echo(account.id)
+    print(account.id)
 
 
 @app.command("list")
@@ -72,47 +72,47 @@ def show(account: Named, data_dir: DataDir = None) -> None:
         ]
 
     for name, value in administer(data_dir, look):
-        typer.echo(f"{name:20}  {value}")
+        print(f"{name:20}  {value}")
 
 
 @app.command()
 def rename(
     account: Named, name: Annotated[str, typer.Argument(help="The new name.")], data_dir: DataDir = None
 ) -> None:
-    """Call an account otherwise; its id, keys and jobs stay."""
+    """Rename an account; its id, keys and jobs stay."""
 
     async def act(administration: Administration) -> Account:
         found = await administration.accounts.get_named(account)
         return await administration.accounts.rename(found.id, checked_name(name))
 
     changed = administer(data_dir, act)
-    typer.echo(f"'{changed.name}' ({changed.id})")
+    print(f"'{changed.name}' ({changed.id})")
 
 
 @app.command()
 def disable(account: Named, data_dir: DataDir = None) -> None:
-    """Shut all keys of an account out at once; its jobs under way go on to their end."""
+    """Refuse all keys of an account at once; its running jobs continue."""
 
     async def act(administration: Administration) -> Account:
         return await administration.accounts.disable((await administration.accounts.get_named(account)).id)
 
     changed = administer(data_dir, act)
-    typer.echo(f"disabled '{changed.name}' ({changed.id})")
+    print(f"disabled '{changed.name}' ({changed.id})")
 
 
 @app.command()
 def enable(account: Named, data_dir: DataDir = None) -> None:
-    """Let a disabled account in again."""
+    """Accept the keys of a disabled account again."""
 
     async def act(administration: Administration) -> Account:
         return await administration.accounts.enable((await administration.accounts.get_named(account)).id)
 
     changed = administer(data_dir, act)
-    typer.echo(f"enabled '{changed.name}' ({changed.id})")
+    print(f"enabled '{changed.name}' ({changed.id})")
 
 
 def administer(data_dir: Path | None, act: Callable[[Administration], Awaitable[T]]) -> T:
-    """Do something to the accounts of a data directory, also beside a running service."""
+    """Run `act` on the accounts of a data directory, also while a service runs."""
     from rushes.app.administration import opened_administration
     from rushes.settings import load_settings
 
@@ -124,7 +124,7 @@ def administer(data_dir: Path | None, act: Callable[[Administration], Awaitable[
 
 
 def checked_name(name: str) -> str:
-    """The name, if an account can have it."""
+    """The name, if it is valid."""
     if not name or len(name) > 200 or not name.isprintable():
         raise typer.BadParameter("a name is 1 to 200 printable characters", param_hint="NAME")
     return name

@@ -1,9 +1,10 @@
-"""`rushes backup`: a copy of an embedded service's data directory, made beside the running service."""
+"""`rushes backup`: copy the data directory of an embedded service, also while it runs."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def backup(
-    to: Annotated[Path, typer.Argument(metavar="TO", help="The directory to make; it must not be there yet.")],
+    to: Annotated[Path, typer.Argument(metavar="TO", help="The directory to create; it must not exist.")],
     data_dir: DataDir = None,
 ) -> None:
-    """Copy the data directory, also while a service uses it. The copy is whole: `--data-dir TO` can serve it."""
+    """Copy the data directory, also while a service uses it. `rushes serve --data-dir TO` can run on the copy."""
     from rushes.data_directory import DataDirectory
     from rushes.settings import load_settings
 
@@ -36,17 +37,17 @@ def backup(
     unfinished = to.with_name(f"{to.name}.unfinished")
     for path in (to, unfinished):
         if path.exists():
-            raise StartupError(f"'{path}' is there already; name a new directory, or remove it")
+            raise StartupError(f"'{path}' exists; name a new directory, or remove it")
     try:
         files = _copy(directory, unfinished)
         unfinished.rename(to)
     except OSError as exc:
-        raise StartupError(f"the backup was not made: {exc}; remove '{unfinished}' before the next try") from exc
-    typer.echo(f"'{to}' holds the database and {files} files", err=True)
+        raise StartupError(f"the backup was not made: {exc}; remove '{unfinished}' before you try again") from exc
+    print(f"'{to}' holds the database and {files} files", file=sys.stderr)
     if settings.storage_url is not None:
-        typer.echo("What is stored in S3 is not in it.", err=True)
+        print("The files in S3 are not in it.", file=sys.stderr)
     if settings.secret_keys is not None:
-        typer.echo("RUSHES_SECRET_KEYS is not in it, and without it nothing secret can be read: keep it too.", err=True)
+        print("RUSHES_SECRET_KEYS is not in it. Keep it too: sealed secrets need it.", file=sys.stderr)
 
 
 def _copy(directory: DataDirectory, to: Path) -> int:
@@ -54,7 +55,7 @@ def _copy(directory: DataDirectory, to: Path) -> int:
     from rushes.media.copies import copy_files
 
     to.mkdir(mode=0o700, parents=True)
-    # First the database: what it names was stored before it was named, so every video of the copy is copied too.
+    # The database first: a video is stored before the database names it, so each video of the copy is copied too.
     snapshot_sqlite(directory.database, to / directory.database.name)
     if directory.secret_key.exists():
         shutil.copy2(directory.secret_key, to / directory.secret_key.name)

@@ -1,4 +1,4 @@
-"""The tree of commands. Each imports what it needs when it runs, so that none waits for the others' libraries."""
+"""The tree of commands. Each imports its libraries when it runs, so that no command waits for those of others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running a command's work against a service, and ending with the right code when that fails."""
+"""Runs the work of a command against a service, and ends the command with the right exit code on errors."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ T = TypeVar("T")
 
 
 def service_settings(base_url: str | None, api_key: str | None) -> ClientSettings:
-    """Which service, with which key. Ends the command if there is no key."""
-    from rushes.cli.screen import said
+    """The address and the key of the service. Ends the command if there is no key."""
+    from rushes.cli.screen import print_failure
 
     settings = load_client_settings(base_url, api_key)
     if settings.api_key is None:
-        said("no API key: set RUSHES_API_KEY", ["`rushes keys create` makes one, beside the service"])
+        print_failure("no API key: set RUSHES_API_KEY", ["`rushes keys create` creates one"])
         raise typer.Exit(Exit.NOT_ALLOWED)
     return settings
 
 
 def call(settings: ClientSettings, act: Callable[[AsyncClient], Awaitable[T]]) -> T:
-    """What `act` returns. An error is printed and ends the command, Ctrl-C as well."""
+    """Run `act` and return its result. An error is printed and ends the command, and so does Ctrl-C."""
     try:
         return connected(settings, act)
     except KeyboardInterrupt:
@@ -37,7 +37,7 @@ def call(settings: ClientSettings, act: Callable[[AsyncClient], Awaitable[T]]) -
 
 
 def connected(settings: ClientSettings, act: Callable[[AsyncClient], Awaitable[T]]) -> T:
-    """The same for those who have something to say when they are interrupted: raises KeyboardInterrupt."""
+    """The same for commands that handle Ctrl-C themselves. Raises KeyboardInterrupt."""
     from rushes.cli.screen import print_error
     from rushes.client import AsyncClient, ClientError, NotConfigured
 

@@ -29,7 +29,7 @@ def console(
 ) -> None:
     """Open the console, signed in by a link that works once, within ten minutes.
 
-    Without --key it makes a key that may do everything and ends with the session.
+    Without --key it creates a key with all scopes that expires with the session.
     """
     from rushes.settings import load_settings
 
@@ -37,7 +37,7 @@ def console(
     link = asyncio.run(
         sign_in_link(settings.data_dir, key, account=account, test=test, base_url=base_url, lifetime_s=LINK_LIFETIME_S)
     )
-    typer.echo(link)
+    print(link)
     if not only_print:
         import webbrowser
 

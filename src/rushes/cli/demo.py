@@ -39,14 +39,14 @@ STOP_S = 15
 JOB_S = 180
 POLL_S = 0.2
 LOG_LINES = 15
-"""How much of the service's log is shown when it is at fault."""
+"""How many lines of the service's log are shown when the service has failed."""
 
 Show = Callable[[str, int], None]
 """Shows a job's status and progress."""
 
 
 class DemoFailed(RushesError):
-    """The demo could not be played to its end; the message says where it stopped."""
+    """The demo failed; the message says at which step."""
 
     code = "demo_failed"
 
@@ -58,7 +58,7 @@ def demo(
     folder: Annotated[Path, typer.Option("--out", help="Where the MP4 is saved.")] = Path("demo"),
     data_dir: DataDir = None,
 ) -> None:
-    """Make a first video: start the service, make a test key, post a prompt, save the MP4, stop the service."""
+    """Make a first video: start the service, create a test key, post a prompt, save the MP4, stop the service."""
     from rushes.settings import load_settings
 
     directory = load_settings(data_dir=data_dir).data_dir
@@ -74,7 +74,7 @@ async def _play(port: int, folder: Path, directory: Path) -> None:
 
     task = asyncio.current_task()
     assert task is not None
-    # As Ctrl-C does: the service is stopped before we end.
+    # As Ctrl-C does: the service is stopped before this command ends.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     url = f"http://{HOST}:{port}"
     try:
@@ -85,23 +85,23 @@ async def _play(port: int, folder: Path, directory: Path) -> None:
         ):
             key_id, key = await _make_test_key(directory)
             session.headers["Authorization"] = f"Bearer {key}"
-            typer.echo(f"Posting the prompt: {REQUEST['prompt']}")
+            print(f"Posting the prompt: {REQUEST['prompt']}")
             with _progress() as show:
                 video = await _make_video(session, url, show)
             path = await _download(session, video, folder)
     except aiohttp.ClientError as exc:
-        raise DemoFailed(f"the service at {url} could not be talked to: {exc}") from exc
+        raise DemoFailed(f"the service at {url} did not answer: {exc}") from exc
     except TimeoutError as exc:
         raise DemoFailed(f"the video was not done within {START_S + JOB_S} s; is the machine very busy?") from exc
-    typer.echo()
-    typer.echo(f"  {path}")
-    typer.echo(
+    print()
+    print(f"  {path}")
+    print(
         f"  {video['file_size']:,} bytes, {video['duration']:g} s, {video['width']}x{video['height']}: drawn by the"
         " embedded animatic, because the key is a test key"
     )
-    typer.echo()
+    print()
     link = await _console_link(port, directory, key_id)
-    typer.echo(_by_hand(port, directory, key, link))
+    print(_by_hand(port, directory, key, link))
 
 
 @asynccontextmanager
@@ -114,10 +114,10 @@ async def _service(session: aiohttp.ClientSession, url: str, port: int, director
         )
         try:
             await _wait_for_health(session, url, process, log)
-            typer.echo(f"The service runs at {url}, its data is in {directory}")
+            print(f"The service runs at {url}, its data is in {directory}")
             yield
             if process.returncode is not None:
-                raise DemoFailed(f"the service has stopped by itself:\n{_tail(log)}")
+                raise DemoFailed(f"the service has stopped unexpectedly:\n{_tail(log)}")
         finally:
             await _stop(process)
 
@@ -194,7 +194,7 @@ async def _content(answer: aiohttp.ClientResponse) -> dict[str, Any]:
 
 
 async def _download(session: aiohttp.ClientSession, video: dict[str, Any], folder: Path) -> Path:
-    """Save the video under a name that is not taken yet."""
+    """Save the video under a new name."""
     async with session.get(video["url"]) as answer:
         content = await answer.read()
     if hashlib.sha256(content).hexdigest() != video["sha256"]:
@@ -225,7 +225,7 @@ def _progress() -> Iterator[Show]:
         def print_change(status: str, percent: int) -> None:
             if status not in seen:
                 seen.append(status)
-                typer.echo(f"  {status} ({percent} %)")
+                print(f"  {status} ({percent} %)")
 
         yield print_change
         return
@@ -241,7 +241,7 @@ def _progress() -> Iterator[Show]:
 
 
 def _free_port(*ports: int) -> int:
-    """The first of these ports that nobody listens on."""
+    """The first free one of these ports."""
     for port in ports:
         try:
             with socket.create_server((HOST, port)) as listener:
@@ -249,7 +249,7 @@ def _free_port(*ports: int) -> int:
                 return number
         except OSError:
             continue
-    raise DemoFailed(f"port {ports[-1]} of {HOST} is taken; choose another with --port, or none for a free one")
+    raise DemoFailed(f"port {ports[-1]} of {HOST} is in use; choose another with --port, or omit --port for a free one")
 
 
 def _free_path(folder: Path) -> Path:
@@ -267,7 +267,7 @@ def _tail(log: IO[bytes]) -> str:
 
 
 def _by_hand(port: int, directory: Path, key: str, link: str) -> str:
-    """The commands that do the same without us."""
+    """The commands that do the same by hand."""
     usual = port == USUAL_PORT and directory == USUAL_DATA_DIR and Path("Makefile").exists()
     rushes = Path(sys.executable).with_name("rushes")
     if rushes.is_relative_to(Path.cwd()):
@@ -296,7 +296,7 @@ and when that says "completed":
   curl -s -o video.mp4 "$(curl -s {base}/jobs/$JOB -H "Authorization: Bearer $KEY" \\
     | grep -o 'http[^"]*/media/[^"]*' | head -n 1)"
 
-The key works for 30 days and costs nothing; `{rushes} keys create --test` makes another.
+The key works for 30 days and costs nothing; `{rushes} keys create --test` creates another.
 
 The console, signed in by this link once, within a day, while the service runs:
 

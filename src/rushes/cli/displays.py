@@ -1,4 +1,4 @@
-"""What a person sees while a job runs: a bar on a terminal, a line now and then anywhere else."""
+"""The progress of a job on standard error: a bar on a terminal, single lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ if TYPE_CHECKING:
 
 WORDS = {"pending": "waiting", "in_progress": "in progress", "completed": "done", "failed": "failed"}
 LINE_STEP = 10
-"""Without a terminal, progress is told in steps of so many percent."""
+"""Without a terminal, progress is shown in steps of this many percent."""
 
 
 class Display(Protocol):
-    """Tells how far a job is, then how far its videos have arrived."""
+    """Shows the progress of a job, then that of its videos."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *reason: object) -> None: ...
 
     def show(self, job: JobState) -> None:
-        """The job as it was read just now."""
+        """Show the job as it was just read."""
         ...
 
     def trouble(self, error: ClientError) -> None:
-        """A read found no service; it will be tried again."""
+        """Show that a read failed and will be repeated."""
         ...
 
     def arriving(self, index: int, n: int, received_bytes: int, size_bytes: int | None) -> None:
-        """How much of the video at `index` has arrived."""
+        """Show how much of the video at `index` has arrived."""
         ...
 
 
 def suitable_display() -> Display:
-    """The bar where standard error is a terminal that can draw one."""
+    """The bar if standard error is a terminal that can draw it, else lines."""
     return Bar() if sys.stderr.isatty() and not notes().is_dumb_terminal else Lines()
 
 
 class Pace:
-    """When a job will be done, judged by how far it came since it was first seen under way."""
+    """Estimates when a job will be done from its progress since the first read."""
 
     def __init__(self) -> None:
         self._first: tuple[float, int] | None = None
 
     def left_s(self, percent: int, now_s: float) -> float | None:
-        """Seconds until 100 percent at the pace so far; None while there is too little to judge by."""
+        """Seconds until 100 percent at the present pace; None below three percent of progress."""
         if self._first is None:
             self._first = now_s, percent
         first_s, first_percent = self._first
@@ -98,7 +98,7 @@ class Bar:
         elif job.has_ended:
             percent = f"{job.progress:>3}%"
             remark = f"in {length(now_s - self._began_s)}"
-        # Without a total the bar only pulses: right for a job that has not begun.
+        # Without a total the bar pulses, which suits a job that has not begun.
         total = None if job.status == "pending" else 100
         self._progress.update(
             self._task, total=total, completed=job.progress, state=state, percent=percent, remark=remark
@@ -119,10 +119,10 @@ class Bar:
 
 
 class Lines:
-    """One line whenever the state changes or another tenth is done."""
+    """One line for each change of the status and each tenth of progress."""
 
     def __init__(self) -> None:
-        self._told: tuple[str, int] | None = None
+        self._shown: tuple[str, int] | None = None
         self._is_troubled = False
 
     def __enter__(self) -> Self:
@@ -135,9 +135,9 @@ class Lines:
         if self._is_troubled:
             self._is_troubled = False
             note("the service answers again")
-        told = job.status, job.progress // LINE_STEP * LINE_STEP
-        if told != self._told:
-            self._told = told
+        shown = job.status, job.progress // LINE_STEP * LINE_STEP
+        if shown != self._shown:
+            self._shown = shown
             words = WORDS.get(job.status, job.status)
             note(f"{words}, {job.progress}%" if job.status == "in_progress" else words)
 
@@ -151,7 +151,7 @@ class Lines:
 
 
 def remark_on(job: JobState) -> Text:
-    """What came out, in one line: `done: 1280x720, 8 s, 2.1 MB, $3.20`."""
+    """The result in one line: `1280x720, 8 s, 2.1 MB, $3.20`."""
     from rushes.cli.wording import money
 
     facts = [] if job.n == 1 else [f"{len(job.videos)} of {job.n} videos"]

@@ -36,6 +36,6 @@ def doctor(
         )
         for finding in findings:
             if finding.advice is not None:
-                typer.echo(f"{finding.part}: {finding.advice}")
+                print(f"{finding.part}: {finding.advice}")
     if any(finding.state is State.FAILED for finding in findings):
         raise typer.Exit(Exit.FAILED)

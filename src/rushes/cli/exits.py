@@ -1,4 +1,4 @@
-"""The one table from how a command ends to its exit code."""
+"""The exit codes of all commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Exit(IntEnum):
-    """What a script can tell from the exit code."""
+    """What an exit code says to a script."""
 
     OK = 0
     FAILED = 1
@@ -28,12 +28,12 @@ MEANING = {
     Exit.OK: "done",
     Exit.FAILED: "the job failed, or its video could not be saved",
     Exit.USAGE: "wrong usage, or a request that the service refuses (400, 413, 415, 422)",
-    Exit.NOT_ALLOWED: "no API key, or one that is not accepted (401, 403)",
+    Exit.NOT_ALLOWED: "no API key, or a key that is not accepted (401, 403)",
     Exit.NOT_FOUND: "no such job, model or video (404, 410)",
     Exit.UNAVAILABLE: "the service cannot be reached or cannot serve now (5xx)",
     Exit.CONFLICT: "the job was cancelled, or its status does not allow this (409)",
     Exit.LIMITED: "a spend or rate limit (402, 429)",
-    Exit.WAITED_TOO_LONG: "--timeout is over; the job goes on",
+    Exit.WAITED_TOO_LONG: "--timeout has passed; the job continues",
     Exit.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 
@@ -41,7 +41,7 @@ EPILOG = "Exit codes:\n" + "\n".join(f"{code:>3}  {meaning}" for code, meaning i
 
 
 def exit_of(error: ClientError) -> Exit:
-    """The exit code for what the client raised."""
+    """The exit code for an error of the client."""
     from rushes import client
 
     match error:

@@ -84,7 +84,9 @@ def generate(
     ] = None,
     fallback_model: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID", help="Takes over if the model accepts no job now; may be repeated, in order."),
+        typer.Option(
+            metavar="ID", help="A model that takes the job if the first one accepts no jobs now; repeatable, in order."
+        ),
     ] = None,
     param: Annotated[
         list[str] | None,
@@ -97,7 +99,7 @@ def generate(
             "-o",
             rich_help_panel=ENDING_PANEL,
             metavar="PATH",
-            help="A file or folder; else a new file here, named after the prompt.",
+            help="A file, a folder, or - for standard output; else a new file here, named after the prompt.",
         ),
     ] = None,
     force: Annotated[
@@ -115,7 +117,7 @@ def generate(
     timeout: Annotated[
         float | None,
         typer.Option(
-            metavar="SECONDS", min=0, rich_help_panel=ENDING_PANEL, help="Wait at most so long; the job goes on."
+            metavar="SECONDS", min=0, rich_help_panel=ENDING_PANEL, help="Wait at most this long; the job continues."
         ),
     ] = None,
     idempotency_key: Annotated[
@@ -123,14 +125,14 @@ def generate(
         typer.Option(
             metavar="TEXT",
             rich_help_panel=ENDING_PANEL,
-            help="Asked again with the same text within a day, the same job is watched; no second one is made.",
+            help="A repetition with the same text within a day watches the same job, and creates no other.",
         ),
     ] = None,
     as_json: AsJson = False,
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Make a video and save it. Its path is all that is printed to standard output."""
+    """Make a video and save it. Standard output gets its path alone, or the video itself with --output -."""
     settings = service_settings(base_url, api_key)
     given = {
         "model": model,
@@ -163,9 +165,11 @@ def generate(
     named |= {option: names for option, names in several.items() if names}
     _check_files(named)
     destination = Destination(output, replace=force)
+    if destination.is_standard_output and as_json and not detach:
+        raise typer.BadParameter("standard output takes either the video or --json")
     if not detach:
         destination.check(1 if n is None else n)
-    text = sys.stdin.read().strip() if prompt == "-" else prompt
+    text = _read_prompt() if prompt == "-" else prompt
 
     async def start(client: AsyncClient) -> AsyncJob:
         try:
@@ -178,7 +182,7 @@ def generate(
     except KeyboardInterrupt:
         from rushes.cli.screen import note
 
-        note("Interrupted while the job was being made; `rushes jobs list` shows whether it was.")
+        note("Interrupted while the job was being created; `rushes jobs list` shows whether it was.")
         raise typer.Exit(Exit.INTERRUPTED) from None
     _announce(started, detached=detach)
     if detach:
@@ -190,9 +194,17 @@ def generate(
         status=started.status,
         destination=destination,
         timeout_s=timeout,
-        told_warnings=started.warnings,
+        shown_warnings=started.warnings,
     )
     watch.to_the_end(as_json=as_json, offers_cancel=True)
+
+
+def _read_prompt() -> str:
+    """The prompt on standard input, which is UTF-8 whatever the locale says."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8").strip()
+    except UnicodeDecodeError as exc:
+        raise typer.BadParameter("standard input is not UTF-8 text", param_hint="PROMPT") from exc
 
 
 def _announce(started: AsyncJob, *, detached: bool) -> None:
@@ -273,7 +285,7 @@ def _parameters(given: list[str]) -> dict[str, Any]:
         try:
             parameters[name] = json.loads(text)
         except ValueError as exc:
-            # A bare word is meant as text; a broken list, object or string is a slip.
+            # A bare word is a text; a broken list, object or string is a mistake.
             if text[:1] in ("[", "{", '"'):
                 raise typer.BadParameter(f"'{name}' is not correct JSON: {exc}", param_hint="--param") from exc
             parameters[name] = text

@@ -1,4 +1,4 @@
-"""`rushes jobs`: list, look at, wait for, cancel and delete jobs of a running service."""
+"""`rushes jobs`: list, show, watch, cancel and delete jobs of a running service."""
 
 from __future__ import annotations
 
@@ -39,14 +39,12 @@ def list_jobs(
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="ID", help="Only of this model.")] = None,
     provider: Annotated[str | None, typer.Option(metavar="NAME", help="Only of this provider.")] = None,
-    show_all: Annotated[
-        bool, typer.Option("--all", help="Every job, page after page; --limit does not count.")
-    ] = False,
+    show_all: Annotated[bool, typer.Option("--all", help="Every job, in pages; --limit has no effect.")] = False,
     as_json: AsJson = False,
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Show the newest jobs. With --json and --all, one page of the service's JSON after the other."""
+    """Show the newest jobs. With --json and --all, the JSON of one page after the other."""
     settings = service_settings(base_url, api_key)
 
     async def show(client: AsyncClient) -> None:
@@ -69,7 +67,7 @@ def list_jobs(
 
 @app.command(epilog=EPILOG)
 def show(job_id: JobId, as_json: AsJson = False, base_url: BaseUrl = None, api_key: ApiKey = None) -> None:
-    """Show all about one job, and what has happened to it; with --json the job alone."""
+    """Show one job and its history; with --json the job alone."""
     from rushes.cli.screen import output, print_json
 
     settings = service_settings(base_url, api_key)
@@ -90,11 +88,12 @@ def show(job_id: JobId, as_json: AsJson = False, base_url: BaseUrl = None, api_k
 def watch(
     job_id: JobId,
     output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="PATH", help="Save the video to this file or folder.")
+        str | None,
+        typer.Option("--output", "-o", metavar="PATH", help="Save the video to this path; - is standard output."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")] = False,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", min=0, help="Wait at most so long; the job goes on.")
+        float | None, typer.Option(metavar="SECONDS", min=0, help="Wait at most this long; the job continues.")
     ] = None,
     as_json: AsJson = False,
     base_url: BaseUrl = None,
@@ -103,6 +102,8 @@ def watch(
     """Wait for a job to end, also through a restart of the service; with --output save its video."""
     settings = service_settings(base_url, api_key)
     destination = None if output is None else Destination(output, replace=force)
+    if destination is not None and destination.is_standard_output and as_json:
+        raise typer.BadParameter("standard output takes either the video or --json")
     if destination is not None:
         destination.check(1)
     watching = Watch(settings, job_id, status=None, destination=destination, timeout_s=timeout)
@@ -124,13 +125,13 @@ def delete(
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Delete jobs that have ended, and their videos. There is no way back."""
+    """Delete jobs that have ended, and their videos, permanently."""
     settings = service_settings(base_url, api_key)
     if not yes:
         if not sys.stdin.isatty():
-            raise typer.BadParameter("there is nobody to ask here; say --yes to delete for good", param_hint="--yes")
+            raise typer.BadParameter("this is not a terminal, so give --yes to delete permanently", param_hint="--yes")
         what = f"job {job_ids[0]} and its video" if len(job_ids) == 1 else f"{len(job_ids)} jobs and their videos"
-        typer.confirm(f"Delete {what} for good?", abort=True, err=True)
+        typer.confirm(f"Delete {what} permanently?", abort=True, err=True)
     _each(settings, job_ids, lambda client, job_id: client.delete_job(job_id), "deleted", as_json=as_json)
 
 
@@ -142,7 +143,7 @@ def _each(
     *,
     as_json: bool,
 ) -> None:
-    """Act on every job, whatever became of those before it; the first failure is the command's."""
+    """Act on every job, also after a failure. The first failure decides the exit code."""
     from rushes.cli.screen import print_error, print_json
     from rushes.client import Refused
 
@@ -181,7 +182,7 @@ def _print_page(page: JobPage, *, as_json: bool, is_first: bool) -> None:
     is_wide = console.width >= WIDE_COLUMNS
     table = plain_table("JOB", "STATUS", "CREATED", *(["MODEL"] if is_wide else []), "PROMPT")
     table.show_header = is_first
-    # The widths are fixed, so that the pages of a long list stand below each other; the prompt gives way.
+    # Fixed widths align the pages of a long list; the prompt takes the rest.
     for column, width in zip(table.columns, (28, 16, 10, 28), strict=False):
         column.min_width = width
     table.columns[-1].min_width = None
@@ -202,7 +203,7 @@ def _print_page(page: JobPage, *, as_json: bool, is_first: bool) -> None:
 def _outcome(job: JobState) -> RenderableType:
     from rich.text import Text
 
-    # What happened says more than that it failed; the long codes would cost the prompt its place.
+    # The code says more than "failed", but a long code would leave no space for the prompt.
     code = (job.error_code or "failed").replace("_", " ")
     return Text(code, "dim") if job.error_code == "cancelled" else Text(code if len(code) <= 16 else "failed", "red")
 
@@ -256,7 +257,7 @@ def _sheet(job: JobState) -> RenderableType:
         facts.append(None if video.size_bytes is None else size(video.size_bytes))
         name = "video" if len(job.videos) == 1 else f"video {number}"
         row(name, ", ".join(fact for fact in facts if fact is not None))
-        row("url", Text("no longer kept", "dim") if video.url is None else _link(printable(video.url)))
+        row("url", Text("deleted", "dim") if video.url is None else _link(printable(video.url)))
         row("sha256", None if video.sha256 is None else Text(printable(video.sha256), "dim"))
     return sheet
 
@@ -272,11 +273,11 @@ def _history(timeline: Json) -> RenderableType:
     history.add_column(overflow="fold")
     history.add_row("")
     if timeline.get("earlier_left_out"):
-        history.add_row("", Text("earlier lines are left out", "dim"))
+        history.add_row("", Text("earlier entries are left out", "dim"))
     day = None
     for entry in timeline["entries"]:
         moment = datetime.fromisoformat(entry["at"]).astimezone()
-        # The sheet above has the day; it is worth a word here only where the next one has begun.
+        # The sheet above has the day, so it is shown here only where the next day begins.
         if day is not None and moment.date() != day:
             history.add_row(f"{moment:%Y-%m-%d}")
         day = moment.date()
@@ -290,17 +291,17 @@ def _link(url: str) -> Text:
     from rich.style import Style
     from rich.text import Text
 
-    # Folded over two lines it can no longer be copied, so terminals that can are told where it leads.
+    # A URL that is folded over two lines cannot be copied, so it is also a link for terminals that support links.
     return Text(url, Style(color="cyan", link=url))
 
 
 def _options(job: JobState) -> str:
-    told_elsewhere = ("prompt", "model", "provider", "response_format")
+    shown_above = ("prompt", "model", "provider", "response_format")
     request = job.content.get("request") or {}
     return ", ".join(
         f"{name.replace('_', ' ')} {_option(value)}"
         for name, value in request.items()
-        if name not in told_elsewhere and value is not None and value not in ({}, [])
+        if name not in shown_above and value is not None and value not in ({}, [])
     )
 
 

@@ -1,9 +1,10 @@
-"""`rushes keys`: API keys, made, listed and revoked beside a running service."""
+"""`rushes keys`: create, list, disable, revoke and delete API keys, also while the service runs."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ import typer
 
 from rushes.cli.options import DataDir
 from rushes.cli.tables import print_table
+from rushes.cli.wording import printable
 
 if TYPE_CHECKING:
     from rushes.accounts.key_store import KeyStore
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-app = typer.Typer(help="Make, list, disable and end API keys.", no_args_is_help=True)
+app = typer.Typer(help="Create, list, disable, revoke and delete API keys.", no_args_is_help=True)
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The id that `rushes keys list` shows.")]
 
@@ -34,9 +36,9 @@ def create(
     test: Annotated[
         bool, typer.Option("--test", help="A test key: every model is drawn as an animatic, at no cost.")
     ] = False,
-    account: Annotated[str, typer.Option(help="The account that owns the key's jobs; made if it is new.")] = "default",
+    account: Annotated[str, typer.Option(help="The account of the key; created if it is new.")] = "default",
     expires: Annotated[
-        str | None, typer.Option(help="How long the key works, such as 12h, 30d or 8w; else without end.")
+        str | None, typer.Option(help="How long the key works, such as 12h, 30d or 8w; by default it does not expire.")
     ] = None,
     scope: Annotated[
         list[str] | None,
@@ -44,7 +46,7 @@ def create(
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Make an API key. It is printed once, alone on the last line of standard output, and kept only as a hash."""
+    """Create an API key. It is printed once, alone on the last line of standard output; only its hash is stored."""
     from rushes.accounts.keys import Mode
 
     lifetime_s = None if expires is None else _seconds(expires)
@@ -55,13 +57,16 @@ def create(
         lambda keys: keys.create_key(account=account, name=name, mode=mode, lifetime_s=lifetime_s, scopes=scopes),
     )
     until = "" if record.expires_at is None else f", works until {_time(record.expires_at)}"
-    typer.echo(f"{record.mode} key '{record.name}' ({record.id}) of account '{record.account}'{until}", err=True)
-    typer.echo(key)
+    print(
+        f"{record.mode} key '{printable(record.name)}' ({record.id}) of account '{printable(record.account)}'{until}",
+        file=sys.stderr,
+    )
+    print(key)
 
 
 @app.command("list")
 def list_keys(data_dir: DataDir = None) -> None:
-    """Show every key: never the key itself, but its last four characters."""
+    """Show every key with its last four characters, never the key itself."""
     from rushes.accounts.keys import scopes_to_text
 
     records = _with_keys(data_dir, lambda keys: keys.list_keys())
@@ -83,30 +88,30 @@ def list_keys(data_dir: DataDir = None) -> None:
 
 @app.command()
 def revoke(key_id: KeyId, data_dir: DataDir = None) -> None:
-    """End a key at once and permanently, also in a running service."""
+    """Refuse a key at once and permanently, also in a running service."""
     record = _with_keys(data_dir, lambda keys: keys.revoke_key(key_id))
-    typer.echo(f"revoked '{record.name}' ({record.id})")
+    print(f"revoked '{printable(record.name)}' ({record.id})")
 
 
 @app.command()
 def disable(key_id: KeyId, data_dir: DataDir = None) -> None:
-    """Shut a key out at once, until it is enabled."""
+    """Refuse a key at once, until it is enabled."""
     record = _with_keys(data_dir, lambda keys: keys.disable_key(key_id))
-    typer.echo(f"disabled '{record.name}' ({record.id})")
+    print(f"disabled '{printable(record.name)}' ({record.id})")
 
 
 @app.command()
 def enable(key_id: KeyId, data_dir: DataDir = None) -> None:
-    """Let a disabled key in again; a revoked or expired one stays what it is."""
+    """Accept a disabled key again; a revoked or expired key stays refused."""
     record = _with_keys(data_dir, lambda keys: keys.enable_key(key_id))
-    typer.echo(f"'{record.name}' ({record.id}) is {_state(record)}")
+    print(f"'{printable(record.name)}' ({record.id}) is {_state(record)}")
 
 
 @app.command()
 def delete(key_id: KeyId, data_dir: DataDir = None) -> None:
-    """End a key at once and forget it with its limits; its jobs stay."""
+    """Delete a key and its limits. It is refused at once; its jobs stay."""
     record = _with_keys(data_dir, lambda keys: keys.delete_key(key_id))
-    typer.echo(f"deleted '{record.name}' ({record.id})")
+    print(f"deleted '{printable(record.name)}' ({record.id})")
 
 
 def _with_keys(data_dir: Path | None, act: Callable[[KeyStore], Awaitable[T]]) -> T:

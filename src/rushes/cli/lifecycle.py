@@ -1,4 +1,4 @@
-"""`rushes models check`: what retires soon or is retired, and whether anything here still asks for it."""
+"""`rushes models check`: models that are retired or retire soon, and whether they are still in use here."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from rushes.settings import Settings
 
 ASKED_DAYS = 30
-"""A model that no job has asked for in so many days counts as unused."""
+"""A model without a job in this many days counts as unused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One model that ends, what still uses it, and why that needs attention, if it does."""
+    """One model that ends, its uses, and why that needs attention, if it does."""
 
     ending: Ending
     used_by: tuple[str, ...]
     served_by: tuple[str, ...]
-    """Who serves it here once it is retired, with the keys that are configured; none: its requests are refused."""
+    """The models that serve it after its retirement with the configured keys. If empty, its requests are refused."""
     attention: str | None
 
 
@@ -44,10 +44,10 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Show what is retired or soon will be, and what still uses it. Ends with 1 if that needs attention.
+    """Show models that are retired or retire soon, and their uses. The exit code is 1 if one needs attention.
 
-    In use are the contract's default model and what jobs have asked for in the last 30 days. A model in use needs
-    attention before it retires, and afterwards if its requests are refused here. Run it beside the service, as by cron.
+    In use are the default model, and models with a job in the last 30 days. A model in use needs attention before it
+    retires, and afterwards if its requests are refused here. Run it regularly, for example by cron.
 
     It also says which entries your own catalogue (RUSHES_CATALOGUE_DIR) changes, and where a provider's own list of
     models differs from the catalogue.
@@ -165,9 +165,9 @@ def findings(
     within_days: int,
     refuses: bool,
 ) -> list[Finding]:
-    """What ends within so many days, what uses it, and whether that needs attention.
+    """The models that end within this many days, their uses, and whether they need attention.
 
-    `refuses` says that the operator lets no successor serve.
+    `refuses` says that the operator does not let a successor serve.
     """
     from rushes.catalogue.choose import choose
     from rushes.catalogue.lifecycle import endings
@@ -188,10 +188,10 @@ def findings(
 
 
 def _served_by(ending: Ending, keyring: Keyring) -> tuple[str, ...]:
-    """By the keys that are configured; where there are none, by whichever key callers bring."""
+    """The successors for the configured keys; without keys, those for any key that callers bring."""
     apis = [pinned.api for pinned in keyring.of(ending.model.provider)]
-    heirs = [ending.successor_on(api) for api in apis] if apis else ending.successors.values()
-    return tuple(dict.fromkeys(heir for heir in heirs if heir is not None))
+    successors = [ending.successor_on(api) for api in apis] if apis else ending.successors.values()
+    return tuple(dict.fromkeys(successor for successor in successors if successor is not None))
 
 
 def _attention(ending: Ending, used_by: Sequence[str], served_by: Sequence[str], *, refuses: bool) -> str | None:
@@ -231,13 +231,13 @@ def _show(found: Sequence[Finding], within_days: int) -> None:
         if finding.attention is not None:
             note(f"{finding.ending.model.id}: {finding.attention}", "yellow")
     if all(finding.attention is None for finding in found):
-        note("nothing needs attention: what is in use is served by a successor", "dim")
+        note("nothing needs attention: a successor serves every retired model in use", "dim")
 
 
 def _in_words(successors: Mapping[str, str]) -> str:
     if len(set(successors.values())) <= 1:
         return next(iter(successors.values()), "")
-    return ", ".join(f"{heir} ({api})" for api, heir in successors.items())
+    return ", ".join(f"{successor} ({api})" for api, successor in successors.items())
 
 
 def _content(found: Sequence[Finding], today: date, within_days: int) -> dict[str, Any]:

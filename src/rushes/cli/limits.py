@@ -1,8 +1,9 @@
-"""`rushes limits`: what accounts and keys may spend and ask for; a running service heeds it at once."""
+"""`rushes limits`: limits of accounts and keys. A running service applies a change at once."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -22,7 +23,7 @@ T = TypeVar("T")
 app = typer.Typer(help="Set, list and clear limits of accounts and keys.", no_args_is_help=True)
 
 HEADINGS = ("account", "key", "limit", "most", "spent", "reserved", "left", "resets")
-LARGEST = 1_000_000_000  # rushes.accounts.limits.LARGEST, which is not imported before there is something to do
+LARGEST = 1_000_000_000  # rushes.accounts.limits.LARGEST, which is imported only when a command runs
 
 Account = Annotated[str, typer.Option(help="The account, by its name or id.")]
 KeyId = Annotated[
@@ -36,24 +37,30 @@ def set_limits(
     key: KeyId = None,
     spend_day: Annotated[str | None, typer.Option(metavar="USD", help="The most per day (UTC).")] = None,
     spend_month: Annotated[str | None, typer.Option(metavar="USD", help="The most per calendar month (UTC).")] = None,
-    spend_ever: Annotated[str | None, typer.Option(metavar="USD", help="The most of all time.")] = None,
+    spend_ever: Annotated[str | None, typer.Option(metavar="USD", help="The most in total.")] = None,
     requests_per_minute: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=LARGEST, help="API requests a minute.")
+        int | None, typer.Option(metavar="N", min=1, max=LARGEST, help="API requests per minute.")
     ] = None,
     jobs_in_flight: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=LARGEST, help="Jobs at a provider at one time; others wait.")
+        int | None,
+        typer.Option(metavar="N", min=1, max=LARGEST, help="Jobs at a provider at once; more jobs wait."),
     ] = None,
     queued_jobs: Annotated[
         int | None,
         typer.Option(
-            "--queued-jobs", "--jobs-queued", metavar="N", min=1, max=LARGEST, help="Pending jobs; others are refused."
+            "--queued-jobs",
+            "--jobs-queued",
+            metavar="N",
+            min=1,
+            max=LARGEST,
+            help="Pending jobs; more are refused.",
         ),
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Set limits, at once, also in a running service; those not named stay as they are.
+    """Set limits, also in a running service. Limits that are not named stay as they are.
 
-    What unfinished jobs have reserved counts as spent. A job that would go beyond is refused before anything is paid.
+    Money that is reserved for unfinished jobs counts as spent. A job beyond a limit is refused before it costs money.
     """
     from rushes.accounts.limits import WHOLE_ACCOUNT, LimitName
     from rushes.catalogue.price import to_microusd
@@ -77,7 +84,7 @@ def set_limits(
         raise typer.BadParameter("name at least one limit, such as --spend-day 5")
     key_id = WHOLE_ACCOUNT if key is None else key
     _with_limits(data_dir, lambda limits, _: limits.set(account, key_id, values))
-    typer.echo(f"set for {_whose(account, key)}: {', '.join(_option(name) for name in values)}")
+    print(f"set for {_whose(account, key)}: {', '.join(_option(name) for name in values)}")
 
 
 @app.command("list")
@@ -85,12 +92,12 @@ def list_limits(
     account: Annotated[str | None, typer.Option(help="Only this account's, by its name or id.")] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Show every limit, and how those of spending stand, in USD."""
+    """Show every limit, and for limits of spending what is spent, reserved and left in USD."""
     rows = _with_limits(data_dir, lambda limits, spending: _read(limits, spending, account))
     if rows:
         print_table(HEADINGS, rows)
     else:
-        typer.echo("no limits are set", err=True)
+        print("no limits are set", file=sys.stderr)
 
 
 @app.command()
@@ -102,20 +109,18 @@ def clear(
     key: KeyId = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Lift limits of an account, or of one of its keys."""
+    """Clear limits of an account, or of one of its keys."""
     from rushes.accounts.limits import WHOLE_ACCOUNT
 
     chosen = _names(names or [])
     cleared = _with_limits(
         data_dir, lambda limits, _: limits.clear(account, WHOLE_ACCOUNT if key is None else key, chosen)
     )
-    typer.echo(
-        f"lifted for {_whose(account, key)}: {', '.join(_option(name) for name in cleared) or 'nothing was set'}"
-    )
+    print(f"cleared for {_whose(account, key)}: {', '.join(_option(name) for name in cleared) or 'nothing was set'}")
 
 
 def value_text(name: LimitName, value: int) -> str:
-    """The value of a limit as people read it."""
+    """The value of a limit for display."""
     from rushes.catalogue.price import to_usd
 
     return f"{to_usd(value):.2f} USD" if name.is_money else str(value)

@@ -1,4 +1,4 @@
-"""`rushes migrate`: bring the database's schema up to date as a step of its own."""
+"""`rushes migrate`: upgrade the schema of the database as a separate step."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def migrate(
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; end with 1 and say what is due, if anything is.")
+        bool, typer.Option("--check", help="Change nothing; exit with 1 and list the migrations that are due, if any.")
     ] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Bring the database's schema up to date, and say from which version to which.
+    """Upgrade the schema of the database, and print the old and the new version.
 
-    On Postgres beside running services, on SQLite while none runs.
+    On Postgres services may run meanwhile, on SQLite no service may run.
     """
     from rushes.settings import load_settings
 
@@ -36,11 +36,11 @@ async def _migrate(settings: Settings) -> None:
 
     done = await migrated(settings, DataDirectory(settings.data_dir))
     if done.before == done.after:
-        typer.echo(f"the schema is {done.after}, and nothing was due")
+        print(f"the schema is {done.after}; no migration was due")
     elif done.before is None:
-        typer.echo(f"the schema was created: {done.after}")
+        print(f"the schema was created: {done.after}")
     else:
-        typer.echo(f"the schema was brought from {done.before} to {done.after}")
+        print(f"the schema was upgraded from {done.before} to {done.after}")
 
 
 async def _check(settings: Settings) -> None:
@@ -49,7 +49,7 @@ async def _check(settings: Settings) -> None:
 
     schema = await schema_found(settings, DataDirectory(settings.data_dir))
     if not schema.due:
-        typer.echo(f"the schema is {schema.version}, and nothing is due")
+        print(f"the schema is {schema.version}; no migration is due")
         return
-    typer.echo(f"the schema is {schema.version or 'not there yet'}; due: {', '.join(schema.due)}")
+    print(f"the schema is {schema.version or 'not created yet'}; due: {', '.join(schema.due)}")
     raise typer.Exit(Exit.FAILED)

@@ -1,4 +1,4 @@
-"""`rushes models`: what can be asked for, and what it costs; and the group that it is the usual command of."""
+"""`rushes models`: the models with their options and prices. Without a subcommand it lists them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOMY_COLUMNS = 130
 USUAL = "list"
-"""The command that `rushes models` without one means."""
+"""The command that `rushes models` without a subcommand runs."""
 
 
 class ListByDefault(TyperGroup):
@@ -36,7 +36,7 @@ class ListByDefault(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(cls=ListByDefault, help="Show every model with what it accepts and costs, or what retires (`check`).")
+app = typer.Typer(cls=ListByDefault, help="Show models with options and prices, or those that retire (`check`).")
 app.command(epilog=EPILOG)(lifecycle.check)
 
 
@@ -45,12 +45,12 @@ def list_models(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="Only models whose provider or id contains this.")
     ] = None,
-    show_all: Annotated[bool, typer.Option("--all", help="Retired models too.")] = False,
+    show_all: Annotated[bool, typer.Option("--all", help="Include retired models.")] = False,
     as_json: AsJson = False,
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Show every model with what it accepts and costs. Where no service is configured: the models we ship."""
+    """Show every model with its options and prices; without a configured service, the models that rushes ships."""
     from rushes.cli.screen import note, output, print_json
 
     if load_client_settings(base_url, api_key).is_configured or as_json:

@@ -1,4 +1,4 @@
-"""Amounts of money as options give them."""
+"""Reads amounts of money from options."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 import typer
 
 DECIMALS = 6
-"""What is smaller than a millionth of a dollar is not kept."""
+"""Amounts are stored in millionths of a dollar."""
 
 
 def dollars(text: str, option: str, *, most: int) -> Decimal:

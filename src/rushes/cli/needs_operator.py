@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -53,7 +54,7 @@ def needs_operator(
     elif entries:
         print_table(HEADINGS, [_row(entry) for entry in entries])
     else:
-        typer.echo("no job needs an operator", err=True)
+        print("no job needs an operator", file=sys.stderr)
 
 
 def decide(
@@ -125,9 +126,9 @@ def _print_results(results: Sequence[DecisionResult], *, as_json: bool, dry_run:
         return
     for result in results:
         prefix = "would: " if dry_run and result.error_code is None else ""
-        typer.echo(f"{prefix}{result.message}", err=result.error_code is not None)
+        print(f"{prefix}{result.message}", file=sys.stderr if result.error_code is not None else sys.stdout)
     if not results:
-        typer.echo("no job of the list matches", err=True)
+        print("no job of the list matches", file=sys.stderr)
 
 
 async def _select(settings: Settings, selection: Selection) -> Sequence[NeedsOperator]:

@@ -1,18 +1,18 @@
-"""How many files and connections the process may have open."""
+"""Raises the limit of open files and connections."""
 
 from __future__ import annotations
 
 import resource
 
 MOST_OPEN_FILES = 65_536
-"""Enough for every job that a worker carries to hold a connection, and for callers besides."""
+"""Enough for a connection of every job of a worker, and for callers."""
 
 
 def allow_many_open_files() -> None:
-    """Raise the process's limit as far as the system lets us.
+    """Raise the limit of the process as far as the system allows.
 
-    It is often 1,024 for programs that ask for no more. A provider that takes connections and never answers would use
-    them all, and then nobody could call us.
+    The default is often 1,024. A provider that accepts connections and never answers would use all of them, and then
+    callers could not connect.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES)

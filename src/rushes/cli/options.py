@@ -9,7 +9,7 @@ import typer
 
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Where the service keeps everything; else RUSHES_DATA_DIR, else ./rushes-data."),
+    typer.Option("--data-dir", help="The data directory of the service; else RUSHES_DATA_DIR, else ./rushes-data."),
 ]
 SERVICE_PANEL = "Service"
 
@@ -18,7 +18,7 @@ BaseUrl = Annotated[
     typer.Option(
         "--base-url",
         metavar="URL",
-        help="Where it is; else RUSHES_BASE_URL, else this machine, port 8080.",
+        help="The address of the service; else RUSHES_BASE_URL, else port 8080 of this machine.",
         rich_help_panel=SERVICE_PANEL,
     ),
 ]
@@ -27,8 +27,8 @@ ApiKey = Annotated[
     typer.Option(
         "--api-key",
         metavar="KEY",
-        help="The API key; better in RUSHES_API_KEY, because others on this machine can read command lines.",
+        help="The API key. Prefer RUSHES_API_KEY: other users of this machine can read command lines.",
         rich_help_panel=SERVICE_PANEL,
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the service's own JSON, for scripts.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

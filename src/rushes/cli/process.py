@@ -1,4 +1,4 @@
-"""A process of the service from its start to its end: it listens if it is told to, and stops in good order."""
+"""One process of the service from its start to its orderly stop."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ if TYPE_CHECKING:
 
 GRACE_S = 5
 LEAST_GRACE_S = 1
-"""How long answers under way to callers may take to finish once the jobs are put down: what is left of the time to
-drain, within these bounds."""
+"""How long answers to callers may take once the jobs are given back: the rest of the time to drain, within these
+bounds."""
 BACKLOG = 2048
 KEEP_ALIVE_S = 150
-"""How long an idle connection stays open: longer than proxies keep theirs (nginx 60 s, Caddy 2 min). They would else
-send requests into connections that we are just closing, and a create is not sent again."""
+"""How long an idle connection stays open: longer than proxies keep theirs (nginx 60 s, Caddy 2 min). Otherwise a proxy
+can send a request into a connection that is closing, and it does not send a create again."""
 YOUNG_OBJECTS = 10_000
-"""How many objects are made between two collections. Modules and jobs in flight keep nearly all of theirs: with
-Python's 700, a tenth of a start and of a busy worker's time went into walking over what is still in use."""
+"""How many objects are created between two garbage collections. Nearly all objects of modules and running jobs stay in
+use, so with Python's default of 700 a tenth of the time at start, and of a busy worker, went into collections."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen; port 0 takes a free one."""
+    """The address to listen on; port 0 takes a free port."""
 
     host: str
     port: int
 
 
 def run(settings: Settings, role: Role, address: Address | None) -> None:
-    """Be this part of the service until SIGINT or SIGTERM, listening at `address` if there is one.
+    """Run this part of the service until SIGINT or SIGTERM, and listen at `address` if it is given.
 
     Raises StartupError.
     """
@@ -66,12 +66,12 @@ async def _run(settings: Settings, role: Role, address: Address | None) -> None:
     from rushes.app.service import running_service
     from rushes.settings import complaints
 
-    # From the first moment on: a service that is told to stop while it starts stops in good order too.
+    # Set first, so that a service that gets a signal while it starts stops in an orderly way too.
     asked = asyncio.Event()
-    impatient = asyncio.Event()
+    hurried = asyncio.Event()
 
     def stop() -> None:
-        (impatient if asked.is_set() else asked).set()
+        (hurried if asked.is_set() else asked).set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop)
@@ -82,7 +82,7 @@ async def _run(settings: Settings, role: Role, address: Address | None) -> None:
     listener = None if address is None else listening(address)
     url = "" if listener is None else _url_of(listener)
     async with running_service(settings, role, own_url=url) as running:
-        # What was imported and wired by now stays: a collection that walks over it would stop all else for 70 ms.
+        # All objects of the start stay in use, and a collection that visits them would stop everything for 70 ms.
         gc.freeze()
         server = None if listener is None else _server(running.http)
         said = {"role": role.value, "data_dir": str(settings.data_dir)}
@@ -93,7 +93,7 @@ async def _run(settings: Settings, role: Role, address: Address | None) -> None:
         else:
             log.info("listening", url=url, **said)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
-        hurrying = asyncio.create_task(_hurry(impatient, running, server))
+        hurrying = asyncio.create_task(_hurry(hurried, running, server))
         outgrown = asyncio.create_task(running.until_outgrown())
         try:
             await asyncio.wait({serving, stop_asked, outgrown}, return_when=asyncio.FIRST_COMPLETED)
@@ -125,7 +125,7 @@ def _server(http: ASGIApp) -> uvicorn.Server:
     class Server(uvicorn.Server):
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
-            # uvicorn's own ends by raising the signal again, which would end the process before the jobs are put down.
+            # uvicorn's own raises the signal again at its end, which would end the process too early.
             yield
 
     return Server(
@@ -143,15 +143,15 @@ def _server(http: ASGIApp) -> uvicorn.Server:
     )
 
 
-async def _hurry(impatient: asyncio.Event, running: Running, server: uvicorn.Server | None) -> None:
-    await impatient.wait()
+async def _hurry(hurried: asyncio.Event, running: Running, server: uvicorn.Server | None) -> None:
+    await hurried.wait()
     running.hurry()
     if server is not None:
         server.force_exit = True
 
 
 def listening(address: Address) -> socket.socket:
-    """A socket that takes connections there. Raises StartupError."""
+    """A socket that accepts connections at the address. Raises StartupError."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
         return socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)

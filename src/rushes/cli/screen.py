@@ -1,4 +1,4 @@
-"""Where commands write: results to standard output, everything else to standard error."""
+"""Output of commands: results go to standard output, everything else to standard error."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from rushes.client import ClientError
 
 WIDE_COLUMNS = 100
-"""From this width on, tables show what is nice to know."""
+"""From this width on, tables show more columns."""
 _UNLIMITED_COLUMNS = 10_000
 
 STYLE_OF_STATUS = {"pending": "yellow", "in_progress": "cyan", "completed": "green", "failed": "red"}
 
 
 def output() -> Console:
-    """Standard output: as wide as the terminal; into a pipe or file nothing is shortened."""
+    """Standard output: as wide as the terminal. In a pipe or a file, lines are not shortened."""
     return Console(width=None if sys.stdout.isatty() else _UNLIMITED_COLUMNS, highlight=False)
 
 
@@ -34,22 +34,23 @@ def notes() -> Console:
 
 
 def note(text: str, style: str = "") -> None:
-    """One remark beside the result."""
+    """Print one remark on standard error."""
     notes().print(Text(printable(text), style))
 
 
 def print_json(content: object) -> None:
-    """The service's JSON, unchanged in content."""
-    sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+    """The JSON of the service, unchanged in content: escaped where standard output is not UTF-8."""
+    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "").replace("_", "") == "utf8"
+    sys.stdout.write(json.dumps(content, ensure_ascii=not is_utf8, indent=2) + "\n")
 
 
 def print_error(error: ClientError) -> None:
-    """What went wrong, and below it what may help."""
-    said(error.detail, _helps(error))
+    """Print an error, and below it hints."""
+    print_failure(error.detail, _helps(error))
 
 
-def said(detail: str, helps: Iterable[str] = ()) -> None:
-    """One error: a line that says it, and one with all that may help."""
+def print_failure(detail: str, helps: Iterable[str] = ()) -> None:
+    """Print one error: a line with its text, and a line with hints."""
     console = notes()
     console.print(Text.assemble(("rushes: ", "bold red"), printable(detail)))
     below = " · ".join(printable(one) for one in helps)
@@ -58,7 +59,7 @@ def said(detail: str, helps: Iterable[str] = ()) -> None:
 
 
 def plain_table(*columns: str) -> Table:
-    """A table without lines, one row a line."""
+    """A table without borders."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column, no_wrap=True, overflow="ellipsis")
@@ -66,7 +67,7 @@ def plain_table(*columns: str) -> Table:
 
 
 def status_text(status: str, progress: int) -> Text:
-    """The status in words and colour, with how far it is."""
+    """The status in words and colour, with the progress."""
     words = status.replace("_", " ")
     return Text(f"{words} {progress}%" if status == "in_progress" else words, STYLE_OF_STATUS.get(status, ""))
 
@@ -75,9 +76,9 @@ def _helps(error: ClientError) -> Iterable[str]:
     from rushes.client import LimitReached, NotAllowed, Refused, Unreachable
 
     if isinstance(error, Unreachable):
-        yield "is `rushes serve` running there? RUSHES_BASE_URL or --base-url says where to look"
+        yield "is `rushes serve` running there? RUSHES_BASE_URL or --base-url give its address"
     if isinstance(error, NotAllowed) and error.status == 401:
-        yield "set RUSHES_API_KEY to a key that `rushes keys create` made"
+        yield "set RUSHES_API_KEY to a key of `rushes keys create`"
     if isinstance(error, Refused):
         new = [one for one in error.suggestions if one not in error.detail]
         if new:

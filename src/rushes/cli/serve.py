@@ -1,4 +1,4 @@
-"""`rushes serve` and `rushes worker`: the whole service in one process, or its two halves in processes of their own."""
+"""`rushes serve` and `rushes worker`: the service in one process, or fronts and workers in separate processes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def serve(
         bool,
         typer.Option(
             "--worker/--no-worker",
-            help="Whether it also carries jobs out; without, that is for `rushes worker` (Postgres only).",
+            help="Whether it also runs jobs; without, `rushes worker` does (Postgres only).",
         ),
     ] = True,
     data_dir: DataDir = None,
 ) -> None:
-    """Run the service until SIGINT or SIGTERM, a second of which ends it faster; unfinished jobs go on at its start."""
+    """Run the service until SIGINT or SIGTERM; a second signal ends it faster. Unfinished jobs continue later."""
     from rushes.app.role import Role
     from rushes.cli.process import Address, run
     from rushes.settings import load_settings
@@ -33,13 +33,13 @@ def work(
     host: Annotated[str, typer.Option(help="Address that --port is on.")] = "127.0.0.1",
     port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="Port for /healthz, /readyz and /metrics; without it, none is opened."),
+        typer.Option(min=0, max=65535, help="Port for /healthz, /readyz and /metrics; without it, no port is opened."),
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Carry jobs out for `rushes serve --no-worker`, on the same Postgres, until SIGINT or SIGTERM.
+    """Run jobs for `rushes serve --no-worker`, on the same Postgres, until SIGINT or SIGTERM.
 
-    It delivers webhooks and removes what is over, too; a second signal ends it faster.
+    It also delivers webhooks and removes expired files. A second signal ends it faster.
     """
     from rushes.app.role import Role
     from rushes.cli.process import Address, run

@@ -1,8 +1,9 @@
-"""`rushes jobs settle`: the operator's word on what a job has cost, where nobody else can know."""
+"""`rushes jobs settle`: the real cost of a job, from the bill of its provider."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,22 +21,22 @@ MOST_USD = 1_000_000
 
 
 def settle(
-    job_id: Annotated[str | None, typer.Argument(metavar="[JOB]", help="The job; without it, all that wait.")] = None,
-    cost: Annotated[
-        str | None, typer.Option(metavar="USD", help="What the provider has charged for it, such as 1.20.")
+    job_id: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="The job; else the waiting jobs are listed.")
     ] = None,
+    cost: Annotated[str | None, typer.Option(metavar="USD", help="The provider's charge, such as 1.20.")] = None,
     released: Annotated[bool, typer.Option("--released", help="Nothing was charged.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Say what an ended job has really cost; what was reserved for it is free again then.
+    """Record the real cost of an ended job, and free the money that was reserved for it.
 
-    Jobs wait for this that may have been charged although there is no video. A settled job is corrected.
+    Jobs wait for this if their provider may have charged although there is no video. A settled job is corrected.
     Works on the data directory, also while the service runs, and for jobs that their owner has deleted.
     """
     if job_id is not None and (cost is None) == (not released):
         raise typer.BadParameter("give either --cost or --released")
     if job_id is None and (cost is not None or released):
-        raise typer.BadParameter("name the job that this is about")
+        raise typer.BadParameter("name the job that this cost belongs to")
     cost_usd = Decimal(0) if cost is None else dollars(cost, "--cost", most=MOST_USD)
     from rushes.settings import load_settings
 
@@ -49,7 +50,7 @@ async def _settle(settings: Settings, job_id: str | None, cost_usd: Decimal) -> 
     async with opened_settlement(settings) as settlement:
         if job_id is not None:
             await settlement.settle(job_id, cost_usd)
-            typer.echo(f"'{job_id}' is settled at {cost_usd:f} USD")
+            print(f"'{job_id}' is settled at {cost_usd:f} USD")
             return
         waiting = await settlement.unsettled()
     rows = [
@@ -65,4 +66,4 @@ async def _settle(settings: Settings, job_id: str | None, cost_usd: Decimal) -> 
     if rows:
         print_table(HEADINGS, rows)
     else:
-        typer.echo("no job waits to be settled", err=True)
+        print("no job waits to be settled", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`rushes usage`: what every account has used and what that has cost, day by day."""
+"""`rushes usage`: jobs and costs of every account by day."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ EPOCH = date(1970, 1, 1)
 def usage(
     account: Annotated[str | None, typer.Option(help="Only this account.")] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="DAY", help="The first day (UTC), such as 2026-11-01; else this month's.")
+        str | None,
+        typer.Option(metavar="DAY", help="The first day (UTC), such as 2026-11-01; else that of this month."),
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="DAY", help="The last day (UTC); else today.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="As CSV, for spreadsheets and scripts.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Show jobs and costs per account, day and model. A job counts on the day it was accepted, settlement included.
+    """Show jobs and costs per account, day and model. A job and its final cost count on the day it was accepted.
 
     Works on the data directory, also while the service runs.
     """
@@ -49,9 +50,9 @@ def usage(
     elif rows:
         total = sum((one.usage for one in found[1:]), found[0].usage)
         print_table(HEADINGS, rows)
-        typer.echo(f"{total.jobs} jobs, {total.cost_usd:f} USD from {first} to {last}", err=True)
+        print(f"{total.jobs} jobs, {total.cost_usd:f} USD from {first} to {last}", file=sys.stderr)
     else:
-        typer.echo(f"no jobs from {first} to {last}", err=True)
+        print(f"no jobs from {first} to {last}", file=sys.stderr)
 
 
 async def _read(settings: Settings, account: str | None, first: date, last: date) -> Sequence[DayUsage]:

@@ -1,11 +1,14 @@
-"""Watching a job to its end, saving what came out, and what Ctrl-C means on the way."""
+"""Watches a job to its end, saves its videos, and handles Ctrl-C."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -16,11 +19,11 @@ from rushes.client_settings import ClientSettings
 
 if TYPE_CHECKING:
     from rushes.cli.displays import Display
-    from rushes.client import AsyncClient, JobState
+    from rushes.client import AsyncClient, ClientError, JobState
 
 
 class Watch:
-    """One job being watched by one command."""
+    """One job that a command watches."""
 
     def __init__(
         self,
@@ -30,31 +33,31 @@ class Watch:
         status: str | None,
         destination: Destination | None,
         timeout_s: float | None,
-        told_warnings: tuple[str, ...] = (),
+        shown_warnings: tuple[str, ...] = (),
     ) -> None:
         self._settings = settings
         self._job_id = job_id
         self._status = status
         self._destination = destination
         self._timeout_s = timeout_s
-        self._told_warnings = told_warnings
+        self._shown_warnings = shown_warnings
 
     def to_the_end(self, *, as_json: bool, offers_cancel: bool) -> None:
         """Show progress, save the videos, print their paths. Ends the command unless the job completed."""
         from rushes.cli.displays import remark_on
-        from rushes.cli.screen import note, notes, print_json, said
+        from rushes.cli.screen import note, notes, print_failure, print_json
 
         try:
             job, paths = connected(self._settings, self._follow)
         except KeyboardInterrupt:
             self._interrupted(offers_cancel=offers_cancel)
         for warning in job.warnings:
-            if warning not in self._told_warnings:
+            if warning not in self._shown_warnings:
                 note(f"warning: {warning}", "yellow")
         if job.status == "failed":
             if as_json:
                 print_json(job.content)
-            said(f"{job.error or 'the job failed'} ({job.error_code})", [f"job {job.id}"])
+            print_failure(f"{job.error or 'the job failed'} ({job.error_code})", [f"job {job.id}"])
             raise typer.Exit(Exit.CONFLICT if job.error_code == "cancelled" else Exit.FAILED)
         notes().print(remark_on(job))
         if as_json:
@@ -74,9 +77,10 @@ class Watch:
             return job, await self._save(client, job, self._destination, display)
 
     async def _save(self, client: AsyncClient, job: JobState, destination: Destination, display: Display) -> list[Path]:
-        from rushes.cli.screen import print_error, said
         from rushes.client import ClientError, save_video
 
+        if destination.is_standard_output:
+            return await self._write_out(client, job, display)
         saved: list[Path] = []
         for index, (video, path) in enumerate(zip(job.videos, destination.paths(job), strict=True)):
 
@@ -89,29 +93,57 @@ class Watch:
                 display.__exit__()
                 for kept in saved:
                     print(kept)
-                if isinstance(error, ClientError):
-                    print_error(error)
-                else:
-                    said(f"'{path}' cannot be written: {os.strerror(error.errno or 0).lower()}")
-                said(f"the video is kept by the service: rushes jobs watch {job.id} --output PATH")
-                raise typer.Exit(exit_of(error) if isinstance(error, ClientError) else Exit.FAILED) from None
+                self._not_saved(job, str(path), error)
             saved.append(path)
         return saved
+
+    async def _write_out(self, client: AsyncClient, job: JobState, display: Display) -> list[Path]:
+        """Write the one video to standard output, once it has arrived whole and was checked."""
+        from rushes.cli.screen import print_failure
+        from rushes.client import ClientError, save_video
+
+        if len(job.videos) != 1:
+            print_failure(f"job {job.id} has {len(job.videos)} videos, and standard output takes one; name a folder")
+            raise typer.Exit(Exit.USAGE)
+        video = job.videos[0]
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                whole = Path(folder) / "video"
+                await save_video(
+                    client.http, video, whole, on_received=lambda size: display.arriving(0, 1, size, video.size_bytes)
+                )
+                with await asyncio.to_thread(whole.open, "rb") as file:
+                    await asyncio.to_thread(shutil.copyfileobj, file, sys.stdout.buffer)
+                    await asyncio.to_thread(sys.stdout.buffer.flush)
+        except (ClientError, OSError) as error:
+            display.__exit__()
+            self._not_saved(job, "standard output", error)
+        return []
+
+    def _not_saved(self, job: JobState, target: str, error: ClientError | OSError) -> NoReturn:
+        from rushes.cli.screen import print_error, print_failure
+
+        if isinstance(error, OSError):
+            print_failure(f"'{target}' cannot be written: {os.strerror(error.errno or 0).lower()}")
+        else:
+            print_error(error)
+        print_failure(f"the service keeps the video: rushes jobs watch {job.id} --output PATH")
+        raise typer.Exit(Exit.FAILED if isinstance(error, OSError) else exit_of(error)) from None
 
     def _interrupted(self, *, offers_cancel: bool) -> None:
         from rushes.cli.screen import note
 
         watch_again = f"watch it with: rushes jobs watch {self._job_id}"
         if self._status == "completed":
-            note(f"Stopped while saving; the video is kept: rushes jobs watch {self._job_id} --output PATH")
+            note(f"Stopped while saving; the service keeps the video: rushes jobs watch {self._job_id} --output PATH")
         elif self._status != "pending":
-            note(f"The job goes on; {watch_again}")
+            note(f"The job continues; {watch_again}")
         elif offers_cancel and sys.stdin.isatty() and sys.stderr.isatty():
             if _wants_to_cancel():
                 self._cancel()
-            note(f"The job goes on; {watch_again}")
+            note(f"The job continues; {watch_again}")
         else:
-            note(f"The job is still pending and goes on; {watch_again}")
+            note(f"The job is pending and continues; {watch_again}")
             note(f"cancel it with: rushes jobs cancel {self._job_id}")
         raise typer.Exit(Exit.INTERRUPTED)
 
@@ -128,7 +160,7 @@ class Watch:
 
         begun = call(self._settings, cancel)
         if begun is None:
-            note("Cancelled before it began; nothing was spent.")
+            note("Cancelled before it began, at no cost.")
             raise typer.Exit(Exit.CONFLICT)
         note(f"Too late to cancel: it is {begun.status.replace('_', ' ')}.", "yellow")
 
@@ -137,5 +169,5 @@ def _wants_to_cancel() -> bool:
     try:
         return typer.confirm("Cancel the job? It has not begun", default=False, err=True)
     except (typer.Abort, KeyboardInterrupt, EOFError):
-        typer.echo(err=True)
+        print(file=sys.stderr)
         return False

@@ -1,4 +1,4 @@
-"""`rushes webhooks`: register receivers of a running service, test them, and see to messages that were given up."""
+"""`rushes webhooks`: register and test webhooks of a running service, and send messages again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATH = "/api/v1/webhooks"
 WebhookId = Annotated[str, typer.Argument(metavar="ID", help="A webhook's id, as `rushes webhooks list` shows it.")]
 EventOption = Annotated[
     list[str] | None,
-    typer.Option("--event", metavar="TYPE", help="Only of this, such as video.completed; can be given several times."),
+    typer.Option("--event", metavar="TYPE", help="Only this type, such as video.completed; repeatable."),
 ]
 
 
@@ -34,7 +34,7 @@ def list_webhooks(as_json: AsJson = False, base_url: BaseUrl = None, api_key: Ap
 
     content = call(service_settings(base_url, api_key), ask)
     rows = [
-        (one["id"], _health(one), ", ".join(one["events"] or ["everything"]), one["url"])
+        (one["id"], _health(one), ", ".join(one["events"] or ["all"]), one["url"])
         for one in content["webhooks"]
     ]  # fmt: skip
     _print(content, ("WEBHOOK", "HEALTH", "EVENTS", "URL"), rows, nothing="no webhooks", as_json=as_json)
@@ -42,14 +42,14 @@ def list_webhooks(as_json: AsJson = False, base_url: BaseUrl = None, api_key: Ap
 
 @app.command(epilog=EPILOG)
 def create(
-    url: Annotated[str, typer.Argument(metavar="URL", help="Where messages are sent to, by POST.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="The URL that gets the messages, by POST.")],
     event: EventOption = None,
-    description: Annotated[str | None, typer.Option(help="For people.")] = None,
+    description: Annotated[str | None, typer.Option(help="A text for your own use.")] = None,
     as_json: AsJson = False,
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Register a receiver. Prints its secret, which is never shown again."""
+    """Register a receiver. Its secret is printed now, and never again."""
     from rushes.cli.screen import note, print_json
 
     body = {"url": url, "events": event or None, "description": description}
@@ -67,7 +67,7 @@ def create(
 
 @app.command("test", epilog=EPILOG)
 def ping(webhook_id: WebhookId, as_json: AsJson = False, base_url: BaseUrl = None, api_key: ApiKey = None) -> None:
-    """Send a message that means nothing, and show what the receiver says; exit code 1 if it does not take it."""
+    """Send a test message, and show the answer of the receiver. The exit code is 1 if it is not accepted."""
     from rushes.cli.screen import print_json
     from rushes.cli.wording import printable
 
@@ -78,8 +78,8 @@ def ping(webhook_id: WebhookId, as_json: AsJson = False, base_url: BaseUrl = Non
     if as_json:
         print_json(result)
     else:
-        said = f"the receiver answered {result['status_code']}" if result["success"] else printable(result["error"])
-        print(f"{said}, after {result['duration_ms']} ms")
+        text = f"the receiver answered {result['status_code']}" if result["success"] else printable(result["error"])
+        print(f"{text}, after {result['duration_ms']} ms")
     if not result["success"]:
         raise typer.Exit(Exit.FAILED)
 
@@ -95,7 +95,7 @@ def deliveries(
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Show the newest messages and how they fared."""
+    """Show the newest messages and their deliveries."""
     query: dict[str, str | int] = {"limit": limit, **({} if status is None else {"status": status})}
     path = f"{PATH}/deliveries" if webhook_id is None else f"{PATH}/{quote(webhook_id, safe='')}/deliveries"
 
@@ -107,7 +107,7 @@ def deliveries(
         (one["id"], one["status"], str(one["attempts"]), one["type"], one["job_id"], one["last_error"] or "")
         for one in content["deliveries"]
     ]
-    headings = ("DELIVERY", "STATUS", "TRIES", "TYPE", "JOB", "LAST ERROR")
+    headings = ("DELIVERY", "STATUS", "ATTEMPTS", "TYPE", "JOB", "LAST ERROR")
     _print(content, headings, rows, nothing="no deliveries", as_json=as_json)
 
 
@@ -118,7 +118,7 @@ def redeliver(
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Send messages again that were given up, or now instead of later."""
+    """Send messages again that were given up, or send pending ones now."""
     from rushes.cli.screen import print_json
 
     async def ask(client: AsyncClient) -> None:
@@ -154,7 +154,7 @@ def _print(
     else:
         table = plain_table(*headings)
         for column in table.columns[:-1]:
-            # An id cut short could not be used.
+            # An id that is cut off cannot be copied.
             column.no_wrap, column.overflow = True, "ignore"
         for row in rows:
             table.add_row(*(Text(printable(cell)) for cell in row))

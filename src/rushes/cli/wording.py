@@ -1,4 +1,4 @@
-"""Times, sizes and prices as people read them."""
+"""Times, sizes and prices for display."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 
 
 def printable(text: str) -> str:
-    """The text on one line and without anything that a terminal obeys; prompts and errors come from others."""
+    """The text on one line, without control characters: prompts, names and errors come from other people."""
     return " ".join("".join(one if one.isprintable() or one == "\u200d" else " " for one in text).split())
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    """How long ago, at most nine characters for the last three months; then the date."""
-    # Another host's clock may be ahead of ours.
+    """The age in at most nine characters for three months; then the date."""
+    # The clock of another host can be ahead.
     elapsed = max(now - moment, timedelta())
     seconds = int(elapsed.total_seconds())
     if seconds < 60:
@@ -28,7 +28,7 @@ def ago(moment: datetime, now: datetime) -> str:
 
 
 def at(moment: datetime, now: datetime) -> str:
-    """The local time to the second, and how long ago that is."""
+    """The local time to the second, and its age."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S} ({ago(moment, now)})"
 
 
@@ -43,7 +43,7 @@ def length(seconds: float) -> str:
 
 
 def size(size_bytes: int) -> str:
-    """A file's size in decimal units, as shops and browsers count."""
+    """The size of a file in decimal units, as browsers show it."""
     if size_bytes < 1000:
         return f"{size_bytes} B"
     scaled, unit = size_bytes / 1000, "kB"
@@ -54,7 +54,7 @@ def size(size_bytes: int) -> str:
 
 
 def money(usd: float | None) -> str:
-    """A price: to the cent, or as fine as a small one needs."""
+    """A price in cents, or in more digits for small prices."""
     if usd is None:
         return "price unknown"
     if usd == 0:
@@ -63,7 +63,7 @@ def money(usd: float | None) -> str:
 
 
 def span(values: Sequence[int]) -> str:
-    """Whole numbers, shortly: `4 6 8`, `1-60`."""
+    """Whole numbers in short: `4 6 8`, `1-60`."""
     numbers = sorted(values)
     if len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1:
         return f"{numbers[0]}-{numbers[-1]}"

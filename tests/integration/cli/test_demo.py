@@ -35,7 +35,7 @@ def test_another_port_is_found_when_the_first_is_taken() -> None:
 def test_a_single_port_that_is_taken_is_a_clear_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         taken: int = listener.getsockname()[1]
-        with pytest.raises(demo.DemoFailed, match=f"port {taken} .* is taken"):
+        with pytest.raises(demo.DemoFailed, match=f"port {taken} .* is in use"):
             demo._free_port(taken)
 
 

@@ -22,15 +22,15 @@ def migrate(data_dir: Path, *arguments: str) -> Result:
 def test_a_check_names_what_is_due_and_changes_nothing(tmp_path: Path) -> None:
     done = migrate(tmp_path / "data", "--check")
     assert done.exit_code == 1
-    assert done.stdout.startswith("the schema is not there yet; due: 0001_first_light, 0002_inputs, ")
+    assert done.stdout.startswith("the schema is not created yet; due: 0001_first_light, 0002_inputs, ")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_it_says_from_which_version_to_which_and_then_that_nothing_is_due(tmp_path: Path) -> None:
     assert migrate(tmp_path).stdout == f"the schema was created: {NEWEST}\n"
-    assert migrate(tmp_path).stdout == f"the schema is {NEWEST}, and nothing was due\n"
+    assert migrate(tmp_path).stdout == f"the schema is {NEWEST}; no migration was due\n"
     checked = migrate(tmp_path, "--check")
-    assert (checked.exit_code, checked.stdout) == (0, f"the schema is {NEWEST}, and nothing is due\n")
+    assert (checked.exit_code, checked.stdout) == (0, f"the schema is {NEWEST}; no migration is due\n")
 
 
 def test_under_a_running_service_only_a_check_is_done(tmp_path: Path) -> None:

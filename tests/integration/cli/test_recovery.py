@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rushes.cli.recovery import _what_became_of
+from rushes.cli.recovery import _outcome
 from rushes.domain.job import Problem, State
 from rushes.jobs.store import JobStore
 from tests.fixtures.clocks import ManualClock
@@ -18,15 +18,15 @@ PROBLEM = Problem("aborted", "The operator aborted the job")
 @pytest.mark.parametrize(
     ("state", "is_served", "words"),
     [
-        (State.SUCCEEDED, True, "paid for and kept"),
+        (State.SUCCEEDED, True, "its video is stored"),
         (State.FAILED, True, "has ended (aborted): The operator aborted the job"),
         (State.RUNNING, True, "is being aborted; see `rushes jobs show job_1`"),
         (State.RUNNING, False, "when the service is started"),
     ],
 )
-async def test_aborting_says_what_became_of_the_job(tmp_path: Path, state: State, is_served: bool, words: str) -> None:
+async def test_aborting_says_outcome_the_job(tmp_path: Path, state: State, is_served: bool, words: str) -> None:
     database = fresh_sqlite(tmp_path / "rushes.db", ManualClock())
     job = await JobStore(database).create(new_job())
     await database.close()
     ended = replace(job, state=state, problem=PROBLEM if state is State.FAILED else None)
-    assert words in _what_became_of(ended, is_served=is_served)
+    assert words in _outcome(ended, is_served=is_served)

@@ -82,7 +82,7 @@ def test_a_folder_that_is_not_there_is_found_too(tmp_path: Path) -> None:
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(typer.BadParameter, match="cannot be made"):
+    with pytest.raises(typer.BadParameter, match="cannot be created"):
         Destination(f"{tmp_path}/file/", replace=False).check(1)
 
 
