@@ -21,10 +21,10 @@ PROBLEM = Problem("aborted", "The operator aborted the job")
         (State.SUCCEEDED, True, "its video is stored"),
         (State.FAILED, True, "has ended (aborted): The operator aborted the job"),
         (State.RUNNING, True, "is being aborted; see `rushes jobs show job_1`"),
-        (State.RUNNING, False, "when the service is started"),
+        (State.RUNNING, False, "when the service starts"),
     ],
 )
-async def test_aborting_says_outcome_the_job(tmp_path: Path, state: State, is_served: bool, words: str) -> None:
+async def test_aborting_says_what_became_of_the_job(tmp_path: Path, state: State, is_served: bool, words: str) -> None:
     database = fresh_sqlite(tmp_path / "rushes.db", ManualClock())
     job = await JobStore(database).create(new_job())
     await database.close()

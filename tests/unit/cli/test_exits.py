@@ -52,6 +52,6 @@ def test_every_exit_code_is_explained() -> None:
 
 
 def test_the_documentation_lists_the_same_codes() -> None:
-    text = (Path(__file__).parents[3] / "docs" / "guides" / "command-line.md").read_text("utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "reference" / "commands.md").read_text("utf-8")
     rows = [f"| {code} | {meaning} |" for code, meaning in MEANING.items()]
     assert [row for row in rows if row not in text] == []
