@@ -1,4 +1,4 @@
-"""MiniMax passes the one suite on both of its APIs, and each option and input stands on the wire as it is documented."""
+"""MiniMax passes the one suite on both of its APIs, and each option and input stands on the wire as documented."""
 
 from __future__ import annotations
 

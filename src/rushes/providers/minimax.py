@@ -309,11 +309,8 @@ def refusal(reply: Reply, complaint: Complaint) -> ProviderError:
     if code == NO_CREDIT or reply.status == 402:
         return credit_empty(complaint, provider=TITLE)
     if code in BUSY:
-        return ProviderQuota(
-            f"{TITLE}'s rate limit or quota is used up: '{words}'",
-            provider_error=code,
-            retry_after_s=reply.retry_after_s,
-        )
+        message = f"{TITLE}'s rate limit or quota is used up: '{words}'"
+        return ProviderQuota(message, provider_error=code, retry_after_s=reply.retry_after_s)
     if reply.is_success and code in SERVER:
         return ProviderUnavailable(f"{TITLE} failed: '{words}'", accepted=None, provider_error=code)
     if reply.is_success:
