@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -55,13 +55,18 @@ def entry(name: str) -> Model:
 
 class MinimaxHarness(Harness):
     scripts = V2
-    options = (
+    options: Sequence[Option] = (
         Option({"duration_s": 15}, ("duration",), 15),
         Option({"aspect_ratio": "9:16"}, ("ratio",), "9:16"),
         Option({"resolution": "2k"}, ("resolution",), "2K"),
         Option({"additional_params": {"aigc_watermark": False}}, ("aigc_watermark",), False),
     )
-    undeclared = ({"negative_prompt": ""}, {"person_generation": "allow_adult"}, {"n": 2}, {"seed": 0})
+    undeclared: Sequence[dict[str, Any]] = (
+        {"negative_prompt": ""},
+        {"person_generation": "allow_adult"},
+        {"n": 2},
+        {"seed": 0},
+    )
     named = "MiniMax-H3"
 
     def __init__(self, upstream: FakeMinimax, client: HttpClient) -> None:

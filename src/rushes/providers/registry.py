@@ -19,6 +19,7 @@ ADAPTERS: Final = (
     "rushes.providers.animatic",
     "rushes.providers.bedrock",
     "rushes.providers.google",
+    "rushes.providers.kling",
     "rushes.providers.minimax",
     "rushes.providers.seedance",
     "rushes.providers.xai",
