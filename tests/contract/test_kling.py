@@ -194,7 +194,11 @@ async def test_a_submit_that_is_repeated_after_a_lost_answer_pays_once(
 ) -> None:
     harness = unified if api == "unified" else legacy
     harness.play("submit-drop")
-    attempt = {"attempt_id": "att_once", "credential": harness.credential, "read_media": harness.read_media}
+    attempt: dict[str, Any] = {
+        "attempt_id": "att_once",
+        "credential": harness.credential,
+        "read_media": harness.read_media,
+    }
     request = harness.request()
     with pytest.raises(Exception, match="Kling"):
         await harness.provider.submit(harness.model, request, **attempt)
