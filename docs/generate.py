@@ -14,6 +14,7 @@ import annotated_types
 from pydantic.fields import FieldInfo
 
 from docs.commands import commands_page
+from rushes import shared_places
 from rushes.app.providers import Providers, configured_providers
 from rushes.catalogue.load import ProviderEntry
 from rushes.catalogue.model import Model, Price
@@ -26,7 +27,6 @@ from rushes.offload import Offload
 from rushes.providers.declaration import Parts
 from rushes.providers.registry import ProviderApi
 from rushes.settings import LimitSettings, NetAllow, Settings
-from rushes.shared_places import DECLARED
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
@@ -153,19 +153,30 @@ def _purpose(name: str) -> str:
 
 
 def shared_places_table() -> str:
-    """What all accounts share, with the defaults."""
-    rows = [
-        (
-            f"`{place.name}`",
-            place.meaning,
-            _amount(place.most, place.unit),
-            _amount(place.share, place.unit),
-            str(place.queue) if place.queue else "refused at once",
-            f"{place.retry_after_s:g}",
-        )
-        for place in DECLARED
-    ]
-    return _table(("place", "what it holds", "all accounts", "one account", "may wait", "`Retry-After` in s"), rows)
+    """What all accounts share, with the defaults; then what is declared and not used yet."""
+    names = {id(value): name for name, value in vars(shared_places).items()}
+    source = "\n".join(
+        path.read_text("utf-8") for path in (ROOT / "src/rushes").glob("**/*.py") if path.name != "shared_places.py"
+    )
+    used = [place for place in shared_places.DECLARED if re.search(rf"[\[(]{names[id(place)]}\b", source)]
+    table = _table(
+        ("place", "what it holds", "all accounts", "one account", "may wait", "`Retry-After` in s"),
+        [
+            (
+                f"`{place.name}`",
+                place.meaning,
+                _amount(place.most, place.unit),
+                _amount(place.share, place.unit),
+                str(place.queue) if place.queue else "refused at once",
+                f"{place.retry_after_s:g}",
+            )
+            for place in used
+        ],
+    )
+    missing = [f"`{place.name}`" for place in shared_places.DECLARED if place not in used]
+    return table + (
+        f"\nDeclared, and not asked by any code of this version yet: {', '.join(missing)}.\n" if missing else ""
+    )
 
 
 def _amount(number: int, unit: str) -> str:
