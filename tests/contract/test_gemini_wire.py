@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from rushes.domain.progress import Done, Failed
-from rushes.domain.request import Role
+from rushes.domain.request import Role, VideoTask
 from rushes.errors import ContentFiltered, ProviderAuth, ProviderQuota, ProviderRejected, ProviderUnavailable
 from rushes.net.client import HttpClient, Sink
 from rushes.providers.base import Credential
@@ -74,6 +74,19 @@ async def test_media_are_sent_in_the_order_first_last_references_video(harness: 
     body = harness.submitted()[-1]
     assert [block["type"] for block in body["input"]] == ["image", "image", "image", "video", "text"]
     assert body["generation_config"]["video_config"]["task"] == "extend"
+
+
+async def test_an_edit_names_the_task_and_neither_length_nor_shape(harness: GeminiHarness) -> None:
+    video = replace(image(Role.VIDEO), content_type="video/mp4")
+    await harness.submit(harness.request(media=(video,), video_task=VideoTask.EDIT))
+    body = harness.submitted()[-1]
+    assert body["generation_config"]["video_config"]["task"] == "edit"
+    assert body["response_format"].keys() <= {"type", "delivery", "resolution"}
+
+
+async def test_the_list_of_models_is_that_of_video_models(harness: GeminiHarness) -> None:
+    ids = await harness.provider.list_models(credential=harness.credential)
+    assert ids == ("gemini-omni-1.2-flash", "gemini-omni-1.1-flash")
 
 
 BODY = {"model": "gemini-omni-1.2-flash", "input": "x", "background": True}

@@ -192,7 +192,7 @@ def _path(handle: Handle) -> str:
 
 
 def _in_order(request: VideoRequest) -> tuple[InputMedia, ...]:
-    roles = (Role.INPUT_IMAGE, Role.LAST_FRAME, Role.REFERENCE_IMAGE, Role.VIDEO)
+    roles = (Role.INPUT_IMAGE, Role.LAST_FRAME, Role.REFERENCE_IMAGE, Role.REFERENCE_VIDEO, Role.VIDEO)
     return tuple(item for role in roles for item in request.media_for(role))
 
 

@@ -58,10 +58,14 @@ def interaction(
 
 
 def tagged(prompt: str, roles: Sequence[Role]) -> str:
-    """The prompt with the tags that tell Omni what each image is for; tags that the caller wrote are left alone."""
+    """The prompt with the tags that tell Omni what each image or clip is for; those that the caller wrote stay."""
     sources = {Role.INPUT_IMAGE: "<FIRST_FRAME>", Role.LAST_FRAME: "<LAST_FRAME>"}
     frames = [sources[role] for role in roles if role in sources]
     references = [f"<IMAGE_REF_{index}>" for index in range(roles.count(Role.REFERENCE_IMAGE))]
+    clips = [f"<VIDEO_REF_{index}>" for index in range(roles.count(Role.REFERENCE_VIDEO))]
+    clips_missing = [tag for tag in clips if tag not in prompt]
+    if clips_missing:
+        prompt = " ".join([*clips_missing, prompt])
     tags = frames + references
     missing = [tag for tag in tags if tag not in prompt]
     if frames and references and missing == tags:
@@ -74,7 +78,7 @@ def tagged(prompt: str, roles: Sequence[Role]) -> str:
 def task_for(roles: Sequence[Role], video_task: VideoTask | None = None) -> str | None:
     """Omni's name for what is to be done with these inputs; None for a mixture it has no name for, and infers."""
     frames = Role.INPUT_IMAGE in roles or Role.LAST_FRAME in roles
-    references = Role.REFERENCE_IMAGE in roles
+    references = Role.REFERENCE_IMAGE in roles or Role.REFERENCE_VIDEO in roles
     if Role.VIDEO in roles:
         return (video_task or VideoTask.EXTEND).value
     if frames and references:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rushes.domain.request import InputMedia, Role, VideoRequest
+from rushes.domain.request import InputMedia, Role, VideoRequest, VideoTask
 from rushes.errors import ProviderRejected
 from rushes.providers.body import Inline
 from rushes.providers.google.payload import interaction, tagged, task_for
@@ -141,3 +141,16 @@ def test_with_a_former_interaction_the_task_is_left_to_google() -> None:
     body = built(additional_params={"previous_interaction_id": "v1_x"})
     assert body["previous_interaction_id"] == "v1_x"
     assert "generation_config" not in body
+
+
+def test_clips_to_refer_to_have_tags_of_their_own() -> None:
+    roles = [Role.INPUT_IMAGE, Role.REFERENCE_VIDEO, Role.REFERENCE_VIDEO]
+    assert tagged("a kite", roles) == "<FIRST_FRAME> <VIDEO_REF_0> <VIDEO_REF_1> a kite"
+    assert tagged("as in <VIDEO_REF_0>", [Role.REFERENCE_VIDEO]) == "as in <VIDEO_REF_0>"
+    assert task_for([Role.REFERENCE_VIDEO]) == "reference_to_video"
+
+
+@pytest.mark.parametrize("task", [VideoTask.EXTEND, VideoTask.EDIT])
+def test_what_is_done_to_a_video_is_said_as_the_task(task: VideoTask) -> None:
+    assert task_for([Role.VIDEO], task) == task.value
+    assert task_for([Role.VIDEO]) == "extend"
