@@ -18,6 +18,7 @@ ProviderApi = tuple[str, str | None]
 ADAPTERS: Final = (
     "rushes.providers.animatic",
     "rushes.providers.bedrock",
+    "rushes.providers.dashscope",
     "rushes.providers.google",
     "rushes.providers.kling",
     "rushes.providers.minimax",
