@@ -209,7 +209,7 @@ async def test_a_message_is_sent_again(page: Page, start: Start, hand: Hand) -> 
             await client.completed([(await client.create())["job_id"]])
         await hand.press(page.get_by_role("link", name="I have copied it"))
         await hand.press(page.get_by_role("button", name="Send a ping"))
-        await expect(page.get_by_text("The ping was taken")).to_be_visible()
+        await expect(page.get_by_text("The receiver accepted the ping")).to_be_visible()
         await hand.press(page.get_by_role("button", name=re.compile("Send again")).first)
         await expect(page.get_by_text("It is sent again now")).to_be_visible()
 

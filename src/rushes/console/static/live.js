@@ -16,7 +16,7 @@ class LiveJob {
     source.addEventListener("open", () => this.say(""));
     source.addEventListener("progress", (event) => this.show(JSON.parse(event.data).percent));
     source.addEventListener("changed", () => this.readSoon());
-    source.addEventListener("ended", () => { source.close(); this.read(); });
+    source.addEventListener("ended", () => { source.close(); clearTimeout(this.timer); this.read(); });
     source.addEventListener("error", () => {
       if (source.readyState === EventSource.CLOSED) this.poll();
       else this.say("The connection was lost; trying again.");
@@ -60,6 +60,8 @@ class LiveJob {
       return false;
     }
     if (!answer.ok) return true;
+    // An answer to an earlier question came late: the video is there, and may be playing.
+    if (!this.isOpen()) return false;
     const focused = this.place.contains(document.activeElement) ? document.activeElement.textContent.trim() : null;
     this.place.innerHTML = await answer.text();
     if (focused) {
