@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-fast oracles node chaos check bench docs screenshots lock clean
+.PHONY: help setup demo run test test-fast oracles node helm chaos check bench docs screenshots lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,9 @@ test-fast: setup ## Run the unit tests: no files, sockets, databases or processe
 node: tests/node/node_modules/.ready ## Install the vendors' JavaScript clients too, where npm is there
 
 oracles: .venv-oracles/.ready ## Install the vendors' own clients, which tests/oracles compares us with
+
+helm: ## Fetch Helm itself, with which the tests render the chart of deploy/helm
+	@$(PYTHON) deploy/fetch_helm.py
 
 check: setup ## Check format, lint, types, imports and plain words
 	@$(BIN)/ruff format --check $(SOURCES)
