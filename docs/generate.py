@@ -23,7 +23,6 @@ from rushes.db.migrate import schema_of, upgrade_sqlite
 from rushes.domain.job import MOVES, State
 from rushes.domain.request import Role
 from rushes.net.client import HttpClient
-from rushes.offload import Offload
 from rushes.providers.declaration import Parts
 from rushes.providers.registry import ProviderApi
 from rushes.settings import LimitSettings, NetAllow, Settings
@@ -226,7 +225,7 @@ A **bold** value is what an option becomes when it is left out. Prices are list 
 
 def connected(providers: Providers) -> frozenset[ProviderApi]:
     """The providers and APIs that have an adapter."""
-    parts = Parts(client=HttpClient(), clock=SystemClock(), offload=Offload(1), scratch=Path())
+    parts = Parts(client=HttpClient(), clock=SystemClock(), scratch=Path())
     return frozenset(providers.open(parts))
 
 

@@ -40,7 +40,11 @@ STREAMS = Declaration(
     "streams", "Event streams and requests that wait for a job", "requests", most=1000, share=200, retry_after_s=5
 )
 DECODERS = Declaration(
-    "decoders", "Files that are decoded at once", "files", most=2, share=2, queue=16, retry_after_s=2
+    "decoders", "Input files that are decoded at once", "files", most=2, share=1, queue=64, retry_after_s=2
+)
+MEASUREMENTS = Declaration("measurements", "Results that are measured at once", "files", most=2, share=1, queue=10_000)
+POSTERS = Declaration(
+    "posters", "Poster frames that are drawn at once", "posters", most=2, share=1, queue=64, retry_after_s=2
 )
 DRAWINGS = Declaration("drawings", "Animatics that are drawn at once", "drawings", most=2, share=2, queue=1000)
 INPUT_CONNECTIONS = Declaration(
@@ -58,6 +62,8 @@ DECLARED = (
     UPLOADS,
     STREAMS,
     DECODERS,
+    MEASUREMENTS,
+    POSTERS,
     DRAWINGS,
     INPUT_CONNECTIONS,
     WEBHOOK_CONNECTIONS,

@@ -12,14 +12,15 @@ import pytest
 
 from rushes.catalogue.load import load
 from rushes.clock import SystemClock
+from rushes.decoding.box import Box
 from rushes.domain.progress import Done, Failed, Handle, Working
 from rushes.domain.request import Role, VideoRequest
 from rushes.net.client import HttpClient, Sink, TimeLimits
-from rushes.offload import Offload
 from rushes.providers.animatic import Animatic
 from rushes.providers.base import NO_CREDENTIAL, Credential, Provider
 from rushes.providers.google import Gemini, Place, Vertex
 from rushes.providers.http import CallLimits
+from rushes.shared_places import DRAWINGS, SharedPlaces
 from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
 from tests.fixtures.upstreams import gemini, gemini_scripts, vertex, vertex_scripts
 from tests.fixtures.upstreams.film import tiny_mp4
@@ -242,8 +243,8 @@ class AnimaticHarness(Harness):
     )
     credential = NO_CREDENTIAL
 
-    def __init__(self, offload: Offload, scratch: Path) -> None:
-        self.provider = Animatic(offload, scratch, SystemClock())
+    def __init__(self, box: Box, scratch: Path) -> None:
+        self.provider = Animatic(box, SharedPlaces()[DRAWINGS], scratch, SystemClock())
         self.play("storyboard")
 
     def play(self, script: str) -> None:
@@ -266,11 +267,11 @@ class AnimaticHarness(Harness):
 class TestAnimatic(ProviderContract):
     @pytest.fixture
     async def harness(self, tmp_path: Path) -> AsyncIterator[Harness]:
-        offload = Offload(1)
-        harness = AnimaticHarness(offload, tmp_path / "scratch")
+        box = Box()
+        harness = AnimaticHarness(box, tmp_path / "scratch")
         yield harness
         await harness.provider.close()
-        offload.close()
+        box.close()
 
 
 class TestGemini(ProviderContract):

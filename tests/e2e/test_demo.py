@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import socket
@@ -50,7 +51,7 @@ def played(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_mp4_is_the_video_that_was_asked_for(played: subprocess.CompletedProcess[str], folder: Path) -> None:
-    facts = probe_video(str(folder / "demo" / "golden-retriever.mp4"))
+    facts = probe_video(io.BytesIO((folder / "demo" / "golden-retriever.mp4").read_bytes()))
     assert (facts.width, facts.height, facts.duration_s) == (1280, 720, 8)
 
 
@@ -83,7 +84,7 @@ def test_the_printed_commands_work(played: subprocess.CompletedProcess[str], fol
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert probe_video(str(folder / "video.mp4")).duration_s == 8
+    assert probe_video(io.BytesIO((folder / "video.mp4").read_bytes())).duration_s == 8
 
 
 def test_a_second_demo_keeps_the_first_video(played: subprocess.CompletedProcess[str], folder: Path) -> None:

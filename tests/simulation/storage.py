@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
-from typing import Any
 
+from rushes.decoding.box import Box
 from rushes.errors import OutputInvalid, StorageUnavailable
+from rushes.media.decoder import Decoder
 from rushes.media.local import LocalStorage
 from rushes.media.probe import VideoFacts
 from rushes.media.storage import StoredFile
-from rushes.offload import Offload
+from rushes.shared_places import SharedPlaces
 from tests.simulation.faults import Chance, Fault
 from tests.simulation.process import Process
 
@@ -54,21 +54,21 @@ class SimulatedStorage(LocalStorage):
         await self._process.gate("after a file is deleted")
 
 
-class SimulatedMeasuring(Offload):
-    """Says of every file what it is: a video, or garbage."""
+class SimulatedDecoder(Decoder):
+    """Says of every file whether it is a video."""
 
-    def __init__(self, files: dict[str, bytes], process: Process, chance: Chance) -> None:
-        super().__init__(1)
+    def __init__(self, storage: SimulatedStorage, files: dict[str, bytes], process: Process, chance: Chance) -> None:
+        super().__init__(storage, Box(), SharedPlaces())
         self._files = files
         self._process = process
         self._chance = chance
 
-    async def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    async def measure(self, key: str, account_id: str) -> VideoFacts:
         if self._chance.happens(0.3):
             await asyncio.sleep(self._chance.between(0.1, 6))
         await self._process.gate("before a file is measured")
         if self._chance.strikes(Fault.MEASURING_DIES, 0.04):
-            raise BrokenProcessPool
-        if not self._files.get(str(args[0]).removeprefix("/"), b"").startswith(b"video "):
+            raise OutputInvalid("The provider's file cannot be decoded: it ends the process that decodes it.")
+        if not self._files.get(key, b"").startswith(b"video "):
             raise OutputInvalid("The provider's file is not a video")
         return FACTS

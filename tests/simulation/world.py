@@ -37,7 +37,7 @@ from tests.simulation.ledger import Broken, Ledger
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.process import Host, Process, adopt_task
 from tests.simulation.receivers import Receivers, dispatcher
-from tests.simulation.storage import SimulatedMeasuring, SimulatedStorage
+from tests.simulation.storage import SimulatedDecoder, SimulatedStorage
 from tests.simulation.upstream import KINDS, SimulatedProvider, Upstream
 
 LEASE_S = 15.0
@@ -241,7 +241,7 @@ class Service:
         self._database = world.database_of(process)
         self._leases = ClaimStore(self._database, process.name, clock=process)
         self._storage = SimulatedStorage(world.files, process, world.chance)
-        self._outputs = OutputStore(self._storage, SimulatedMeasuring(world.files, process, world.chance))
+        self._outputs = OutputStore(self._storage, SimulatedDecoder(self._storage, world.files, process, world.chance))
         self._storage_health = StorageHealth()
         self._jobs = JobStore(self._database, deleting=before_deletion)
         self._delivering: asyncio.Task[None] | None = None

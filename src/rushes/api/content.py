@@ -15,7 +15,7 @@ from rushes.api.http.request_line import is_head
 from rushes.api.services import Services, services_of
 from rushes.domain.job import Job
 from rushes.domain.output import StoredVideo
-from rushes.errors import FileExpired, JobNotFinished
+from rushes.errors import FileExpired, JobNotFinished, OutputInvalid
 from rushes.jobs.files import poster_key
 from rushes.media.sniff import extension_of
 
@@ -75,9 +75,11 @@ def _served_file(job: Job, video: StoredVideo, index: int) -> ServedFile:
 async def poster_response(request: Request, job: Job, video: StoredVideo, index: int) -> Response:
     """A JPEG of at most 640 pixels a side, made when it is first asked for. Raises FileExpired."""
     try:
-        content = await services_of(request).posters.get(poster_key(job.id, index), video.key)
+        content = await services_of(request).posters.get(poster_key(job.id, index), video.key, job.account_id)
     except FileNotFoundError:
         raise video_gone(job.id) from None
+    except OutputInvalid as error:
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"The video has no poster frame: {error.message}") from error
     etag = f'"{hashlib.sha256(content).hexdigest()}"'
     if request.headers.get("If-None-Match") == etag:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag, **CACHED})

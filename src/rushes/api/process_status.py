@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
+from rushes.decoding.sandbox import Protection
 from rushes.engine.breaker import Circuit, CircuitHealth
 from rushes.telemetry.scrape import Scrape
 
@@ -16,13 +17,15 @@ class ProcessStatus:
     """The signs of life of this process, whose `role` is `all`, `api` or `worker`.
 
     `ready` answers None, or one sentence on what is wrong; `workers_alive` how many workers the whole service has now;
-    `breakers` the circuits of this process that have seen trouble.
+    `breakers` the circuits of this process that have seen trouble; `decoding` the kernel's walls around the processes
+    that decode files, None while that is not known.
     """
 
     role: str
     ready: Callable[[], Awaitable[str | None]]
     workers_alive: Callable[[], Awaitable[int]]
     breakers: Callable[[], Mapping[Circuit, CircuitHealth]]
+    decoding: Callable[[], Protection | None]
     scrape: Scrape
     metrics_token: str | None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rushes.accounts.account_store import AccountStore
 from rushes.accounts.key_store import KeyStore
@@ -15,13 +16,15 @@ from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
 from rushes.money.spend_limits import SpendingStore
 from rushes.money.usage import UsageStore
-from rushes.offload import Offload
 from rushes.operations.abort import AbortStore
 from rushes.operations.decisions import Decisions
 from rushes.operations.needs_operator import NeedsOperatorStore
 from rushes.operations.recovery import Recovery, RecoveryStore
 from rushes.operations.settlement import SettlementStore
 from rushes.settings import Settings
+
+if TYPE_CHECKING:
+    from rushes.providers.declaration import Parts
 
 
 @asynccontextmanager
@@ -54,18 +57,26 @@ async def opened_administration(settings: Settings) -> AsyncIterator[Administrat
         yield Administration(AccountStore(database), KeyStore(database), LimitStore(database))
 
 
+def _parts(directory: DataDirectory, clock: SystemClock) -> Parts:
+    """Parts for adapters that only look: they read handles and neither draw nor call."""
+    from rushes.decoding.box import Box
+    from rushes.net.client import HttpClient
+    from rushes.providers.declaration import Parts
+    from rushes.shared_places import DRAWINGS, SharedPlaces
+
+    drawings = SharedPlaces()[DRAWINGS]
+    return Parts(client=HttpClient(), clock=clock, box=Box(), drawings=drawings, scratch=directory.scratch)
+
+
 @asynccontextmanager
 async def opened_recovery(settings: Settings) -> AsyncIterator[Recovery]:
     """What an operator can do for failed jobs, also beside a running service. Raises StartupError."""
     from rushes.app.providers import configured_providers
-    from rushes.net.client import HttpClient
-    from rushes.providers.declaration import Parts
 
     directory = DataDirectory(settings.data_dir)
     async with opened_for_command(settings, directory, SystemClock()) as database:
         clock = SystemClock()
-        parts = Parts(client=HttpClient(), clock=clock, offload=Offload(1), scratch=directory.scratch)
-        adapters = configured_providers(settings, clock).open(parts)
+        adapters = configured_providers(settings, clock).open(_parts(directory, clock))
         yield Recovery(RecoveryStore(database), adapters)
 
 
@@ -73,14 +84,11 @@ async def opened_recovery(settings: Settings) -> AsyncIterator[Recovery]:
 async def opened_decisions(settings: Settings) -> AsyncIterator[Decisions]:
     """The jobs that need an operator, and what can be decided on them. Raises StartupError."""
     from rushes.app.providers import configured_providers
-    from rushes.net.client import HttpClient
-    from rushes.providers.declaration import Parts
 
     directory = DataDirectory(settings.data_dir)
     async with opened_for_command(settings, directory, SystemClock()) as database:
         clock = SystemClock()
-        parts = Parts(client=HttpClient(), clock=clock, offload=Offload(1), scratch=directory.scratch)
-        adapters = configured_providers(settings, clock).open(parts)
+        adapters = configured_providers(settings, clock).open(_parts(directory, clock))
         yield Decisions(
             NeedsOperatorStore(database),
             Recovery(RecoveryStore(database), adapters),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rushes.domain.job import Job
 from rushes.errors import NoCredentials
 from rushes.jobs.store import JobStore
@@ -25,6 +27,6 @@ async def credential_of(job: Job, jobs: JobStore, keyring: Keyring, sealer: Seal
                 "send the request again"
             ) from exc
     if job.credential is None:
-        return NO_CREDENTIAL
+        return replace(NO_CREDENTIAL, account_id=job.account_id)
     pinned = keyring.find(job.served_provider, job.api)
     return None if pinned is None else pinned.credential

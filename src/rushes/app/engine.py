@@ -42,7 +42,7 @@ class Engine:
     def __init__(self, base: Foundation, links: Links) -> None:
         self._base = base
         self._breakers = Breakers()
-        self._outputs = OutputStore(base.storage, base.measuring)
+        self._outputs = OutputStore(base.storage, base.decoder)
         self._waiting_clock = ObservedClock(base.clock, base.metrics)
         self._storage_health = StorageHealth()
         worker_id = new_id("worker")

@@ -18,15 +18,15 @@ from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
 from rushes.db.database import Database
 from rushes.db.observed import ObservedDatabase
+from rushes.decoding.box import Box
 from rushes.errors import StartupError
 from rushes.jobs.events.store import HistoryStore
 from rushes.jobs.store import JobStore
+from rushes.media.decoder import Decoder
 from rushes.media.input_store import InputStore
 from rushes.media.inputs import Inputs, Terms
-from rushes.media.inspection import Inspector
 from rushes.media.storage import Storage
 from rushes.net.client import HttpClient, Sink
-from rushes.offload import Offload
 from rushes.providers.base import Provider
 from rushes.providers.credentials import Keyring
 from rushes.providers.declaration import Parts
@@ -63,7 +63,8 @@ class Foundation:
     spans: Spans
     moves: Moves
     client: HttpClient
-    measuring: Offload
+    box: Box
+    decoder: Decoder
     storage: Storage
     input_store: InputStore
     inputs: Inputs
@@ -116,24 +117,26 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
         database = ObservedDatabase(opened.database, moves.moved, metrics.writes.observe)
         client = HttpClient(allow={sink: getattr(settings.net_allow, sink.value) for sink in Sink})
         closing.push_async_callback(client.close)
-        drawing = Offload(settings.child_processes)
-        closing.callback(drawing.close)
-        # Of its own, so that measuring a finished video does not queue behind drawings that take minutes.
-        measuring = Offload(1)
-        closing.callback(measuring.close)
-        inspector = Inspector()
-        closing.callback(inspector.close)
+        places = SharedPlaces(
+            {STREAMS.name: settings.most_watchers, DRAWINGS.name: settings.child_processes},
+            {STREAMS.name: settings.most_watchers_per_account, DRAWINGS.name: settings.child_processes},
+        )
+        box = Box()
+        closing.callback(box.close)
 
         storage = await closing.enter_async_context(
             opened_storage(settings, directory.storage, directory.scratch, clock)
         )
         if opened.shared and settings.storage_url is None:
             await check_folder_is_shared(directory.storage, database)
+        decoder = Decoder(storage, box, places)
         input_store = InputStore(database)
         terms = Terms(
             quota_bytes=settings.input_quota_bytes, grace_s=settings.input_grace_s, upload_s=settings.upload_keep_s
         )
-        adapters = providers.open(Parts(client=client, clock=clock, offload=drawing, scratch=directory.scratch))
+        adapters = providers.open(
+            Parts(client=client, clock=clock, box=box, drawings=places[DRAWINGS], scratch=directory.scratch)
+        )
         for adapter in adapters.values():
             closing.push_async_callback(adapter.close)
         default_limits = Limits(**settings.limits.model_dump())
@@ -150,10 +153,11 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
             spans=spans,
             moves=moves,
             client=client,
-            measuring=measuring,
+            box=box,
+            decoder=decoder,
             storage=storage,
             input_store=input_store,
-            inputs=Inputs(input_store, storage, client, inspector, terms),
+            inputs=Inputs(input_store, storage, client, decoder, terms),
             providers=providers,
             adapters=adapters,
             sealer=Sealer(keys.derive("byok")),
@@ -163,10 +167,7 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
             webhooks=webhooks,
             signing_secrets=SigningSecrets(webhooks, Sealer(keys.derive("webhooks")), clock),
             sender=ObservedSender(client, clock, metrics, spans, attempt_s=settings.webhook_timeout_s),
-            places=SharedPlaces(
-                {STREAMS.name: settings.most_watchers, DRAWINGS.name: settings.child_processes},
-                {STREAMS.name: settings.most_watchers_per_account, DRAWINGS.name: settings.child_processes},
-            ),
+            places=places,
         )
 
 

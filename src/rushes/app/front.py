@@ -150,7 +150,7 @@ class Front:
             model_aliases=model_aliases(settings, base.catalogue, self._asked),
             storage=base.storage,
             links=links,
-            posters=Posters(base.storage, base.measuring),
+            posters=Posters(base.storage, base.decoder),
             clock=base.clock,
             places=base.places,
         )

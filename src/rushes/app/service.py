@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from starlette.types import ASGIApp
 
 from rushes.api.application import build_probes
@@ -20,6 +21,7 @@ from rushes.app.foundation import Foundation, opened_foundation
 from rushes.app.front import Front
 from rushes.app.role import Role, check_role
 from rushes.db.migrate import outgrown
+from rushes.decoding.box import BoxUnavailableError
 from rushes.engine.breaker import Circuit, CircuitHealth
 from rushes.errors import RushesError
 from rushes.media.links import LinkSigner
@@ -28,6 +30,8 @@ from rushes.telemetry.loop import watch_loop
 from rushes.telemetry.scrape import Scrape
 from rushes.telemetry.store import TelemetryStore
 from rushes.views.signed_links import Links
+
+log = structlog.get_logger(__name__)
 
 LEAST_FREE_BYTES = 64 * 1024**2
 LOOK_S = 2.0
@@ -100,7 +104,7 @@ async def running_service(settings: Settings, role: Role = Role.ALL, *, own_url:
         if engine is not None:
             closing.push_async_callback(engine.worker.stop)
             await engine.worker.start(alone=not base.shared)
-        loops = [base.moves.run(base.history), watch_loop(base.metrics)]
+        loops = [base.moves.run(base.history), watch_loop(base.metrics), _test_decoding(base)]
         loops += [loop for half in (engine, front) if half is not None for loop in half.loops()]
         await closing.enter_async_context(_in_background(*loops))
         hurry = _nothing if engine is None else engine.worker.stop_waiting
@@ -128,6 +132,7 @@ def _process_status(
         ready=trouble,
         workers_alive=store.workers_alive,
         breakers=breakers,
+        decoding=lambda: base.box.protection,
         scrape=Scrape(base.metrics, store, breakers, gauges, base.places),
         metrics_token=None if token is None else token.get_secret_value(),
     )
@@ -154,6 +159,18 @@ async def _until_outgrown(base: Foundation) -> str:
             reason = await outgrown(base.database)
             if reason is not None:
                 return reason
+
+
+async def _test_decoding(base: Foundation) -> None:
+    """Find out at start which walls the kernel puts around decoding, and warn of those that it lacks."""
+    try:
+        protection = await base.box.test()
+    except BoxUnavailableError as error:
+        log.warning("decoding_unavailable", detail=str(error))
+        return
+    missing = [name for name, stands in protection.to_json().items() if not stands]
+    if missing:
+        log.warning("decoding_less_protected", missing=missing)
 
 
 async def _trouble(base: Foundation) -> str | None:

@@ -22,14 +22,18 @@ def shown_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
     return (height, width) if frame.rotation % 180 != 0 else (width, height)
 
 
-def upright(frame: VideoFrame, stream: VideoStream) -> Image:
-    """The frame as a player shows it: with square pixels, and turned as the file asks for."""
-    from PIL import Image as Pictures
-
-    image: Image = frame.to_image()  # type: ignore[no-untyped-call]  # PyAV leaves it untyped
+def upright(frame: VideoFrame, stream: VideoStream, within: tuple[int, int] | None = None) -> Image:
+    """The frame as a player shows it: with square pixels, turned as the file asks for, and no larger than `within`."""
     width, height = shown_size(frame, stream)
+    if within is not None:
+        scale = min(1.0, within[0] / width, within[1] / height)
+        width, height = max(1, round(width * scale)), max(1, round(height * scale))
     if frame.rotation % 180 != 0:
         width, height = height, width
-    if image.size != (width, height):
-        image = image.resize((width, height), Pictures.Resampling.BICUBIC)
+    # Scaled by the decoder's own scaler, so that a large frame is never held in a second copy.
+    # One thread, because a boxed process cannot start any.
+    way = "AREA" if width < frame.width else "BICUBIC"
+    image: Image = frame.to_image(  # type: ignore[no-untyped-call]  # PyAV leaves it untyped
+        width=width, height=height, interpolation=way, threads=1
+    )
     return image.rotate(frame.rotation, expand=True) if frame.rotation else image

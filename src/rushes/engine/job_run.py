@@ -15,7 +15,7 @@ import structlog
 
 from rushes.domain.job import MAYBE_CHARGED, Attempt, AttemptState, Problem, State
 from rushes.domain.output import StoredVideo
-from rushes.domain.progress import Submission, Working
+from rushes.domain.progress import Handle, Submission, Working
 from rushes.engine.hand_over import HandedOver, HandOver
 from rushes.engine.job_record import JobRecord
 from rushes.engine.job_resources import JobResources
@@ -64,6 +64,7 @@ class JobRun:
     ) -> None:
         self._record = record
         self._job = record.claim.job
+        self._handles: list[Handle] = []
         self._attempts = {attempt.part: attempt for attempt in record.claim.attempts}
         self._resources = resources
         self._redactor = Redactor((resources.credential.secret,))
@@ -102,6 +103,7 @@ class JobRun:
             return recorded
         try:
             submission = await self._submit(part, n, attempt)
+            self._handles.append(submission.handle)
             done = await self._polling.until_done(part, submission.handle, submission.progress)
             await self._end_part(part, has_video=True)
             return await self._storing.store(part, submission.handle, done)
@@ -158,11 +160,23 @@ class JobRun:
             has_expired = problem.code == JobExpired.code and not self._state.is_storing
             is_free = problem.code == Aborted.code and not self._state.may_be_charged
             await self._record.fail(State.EXPIRED if has_expired else State.FAILED, problem, is_free=is_free)
+            if problem.code not in (SubmissionUnknown.code, OutputLost.code):
+                # An operator may still find those by their handles.
+                await self._release()
             return
         if problems:
             await self._record.warn(self._redactor.scrub(_what_is_missing(problems, len(videos))))
         attempt_id = None if len(self._state.parts) > 1 else self._state.attempt_ids[LEADING_PART]
         await self._record.succeed(videos, "stored", retention_s=self._resources.retention_s, of_attempt=attempt_id)
+        await self._release()
+
+    async def _release(self) -> None:
+        """Let the adapter remove its own files for this job, which has ended. An error of it changes nothing."""
+        for handle in self._handles:
+            try:
+                await self._resources.provider.release(handle, credential=self._resources.credential)
+            except Exception:
+                log.exception("adapter_failed", verb="release")
 
     async def _run_calls(self) -> list[Outcome]:
         """Every call's outcome, in order. Raises LeaseLost, HandedOver, or TurnedAway for a fallback to take over."""

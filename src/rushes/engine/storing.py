@@ -72,7 +72,10 @@ class Storing:
             key = video_key(self._claim.job.id, attempt_id, place, self._claim.lease)
             try:
                 stored = await self._resources.outputs.store(
-                    key, self._fetch(handle, done.outputs[place]), accepts_text=failures >= TEXT_TRIES
+                    key,
+                    self._fetch(handle, done.outputs[place]),
+                    account_id=self._claim.job.account_id,
+                    accepts_text=failures >= TEXT_TRIES,
                 )
                 self._resources.storage_health.stored()
                 if not stored.size_bytes:

@@ -25,9 +25,9 @@ from rushes.errors import (
     UnusableInput,
 )
 from rushes.ids import ALPHABET, LENGTH, new_id
+from rushes.media.decoder import Decoder
 from rushes.media.encoded import decode, decode_data_url, is_data_url, malformed
 from rushes.media.input_store import InputStore, StoredInput, quota_reached
-from rushes.media.inspection import Inspector
 from rushes.media.output_store import LARGEST_VIDEO_BYTES
 from rushes.media.remote import fetch
 from rushes.media.sniff import AUDIO_TYPES, HEAD_BYTES, IMAGE_TYPES, VIDEO_TYPES, content_type_of, kind_of
@@ -98,13 +98,11 @@ class _Wanted:
 class Inputs:
     """Every input file on its way in."""
 
-    def __init__(
-        self, store: InputStore, storage: Storage, http: HttpClient, inspector: Inspector, terms: Terms
-    ) -> None:
+    def __init__(self, store: InputStore, storage: Storage, http: HttpClient, decoder: Decoder, terms: Terms) -> None:
         self._store = store
         self._storage = storage
         self._http = http
-        self._inspector = inspector
+        self._decoder = decoder
         self._terms = terms
         self._arriving_bytes: dict[str, int] = {}
 
@@ -233,8 +231,7 @@ class Inputs:
             if settled is not None and settled.content_type not in wanted.types:
                 raise wanted.unusable(f"is {settled.content_type}, {_takes(wanted.types)}")
             if settled is None:
-                async with self._storage.on_disk(key) as path:
-                    facts = await self._inspector.inspect(str(path), wanted.subject, as_audio=wanted.is_audio)
+                facts = await self._decoder.inspect(key, wanted.subject, account_id, as_audio=wanted.is_audio)
                 settled = await self._store.settle(
                     input_id, account_id, file, facts, keep_s=keep_s, quota_bytes=self._terms.quota_bytes
                 )

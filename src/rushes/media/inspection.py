@@ -1,27 +1,29 @@
-"""Looking into files of strangers: in a child process of their own, bounded in memory and time."""
+"""What boxed processes are asked to do with a file: inspect an input, measure a result, draw a poster.
+
+Each function is a task of `rushes.decoding.box`: the files are open, the answer is JSON or bytes.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import resource
-import signal
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from typing import Any, BinaryIO
 
+from rushes.decoding.frames import upright
+from rushes.decoding.video import broken_as, open_video, video_track
 from rushes.errors import OutputInvalid, UnusableInput
 from rushes.media.picture import probe_image
 from rushes.media.probe import probe_video
 from rushes.media.sniff import AUDIO_TYPES, HEAD_BYTES, VIDEO_TYPES, content_type_of
 from rushes.media.sound import probe_audio
-from rushes.offload import Offload
 
 CODECS = ("h264", "hevc", "vp8", "vp9", "av1")
-"""What a video may be encoded as: what players and providers read."""
+"""Encodings of video that are taken as inputs: players and providers read these."""
 
-MOST_MEMORY_BYTES = 2 * 1024**3
-DECODE_S = 20
-KILL_S = 30
-"""A decoder that does not come back by then is killed; until then it is asked to stop."""
+LONGEST_POSTER_SIDE = 640
+AT_FRACTION = 0.1
+"""The very first frame is often black or a fade."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,85 +36,64 @@ class Facts:
     duration_s: float | None = None
 
 
-class Inspector:
-    """Decodes one file at a time, so that a child which dies is surely the doing of the file it had."""
-
-    def __init__(self) -> None:
-        self._child = Offload(1)
-        self._turn = asyncio.Semaphore(1)
-
-    async def inspect(self, path: str, subject: str, *, as_audio: bool = False) -> Facts:
-        """The facts of an image, video or audio file that decodes; errors begin with `subject`. Raises UnusableInput.
-
-        `as_audio` takes a file that begins like a video for audio.
-        """
-        turn = asyncio.create_task(self._in_turn(path, subject, as_audio=as_audio))
-        try:
-            # A child cannot be told that its caller has gone: the turn lasts until it is done, or it would be the
-            # next file that is blamed for what this one does.
-            return await asyncio.shield(turn)
-        except asyncio.CancelledError:
-            turn.add_done_callback(_overlook)
-            raise
-
-    async def _in_turn(self, path: str, subject: str, *, as_audio: bool) -> Facts:
-        async with self._turn:
-            try:
-                async with asyncio.timeout(KILL_S):
-                    return await self._child.run(_inspect, path, subject, as_audio)
-            except TimeoutError as exc:
-                self._child.close()
-                raise UnusableInput(f"{subject} takes too long to decode.") from exc
-            except BrokenProcessPool as exc:
-                raise UnusableInput(f"{subject} cannot be decoded: it ends the process that tries.") from exc
-
-    def close(self) -> None:
-        """Stop the child."""
-        self._child.close()
+def inspect_input(files: Sequence[int], subject: str, as_audio: bool) -> dict[str, Any]:
+    """The facts of an input file, as JSON; errors begin with `subject`. Raises UnusableInput."""
+    with open(files[0], "rb") as file:
+        return asdict(facts_of(file, subject, as_audio=as_audio))
 
 
-def _inspect(path: str, subject: str, as_audio: bool) -> Facts:
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY_BYTES, hard))
-    signal.signal(signal.SIGALRM, _stop)
-    signal.setitimer(signal.ITIMER_REAL, DECODE_S)
+def measure_output(files: Sequence[int]) -> dict[str, Any]:
+    """The facts of a video, as JSON. Raises OutputInvalid."""
+    with open(files[0], "rb") as file:
+        return asdict(probe_video(file))
+
+
+def draw_poster(files: Sequence[int]) -> bytes:
+    """A frame from a tenth into the video, as JPEG of at most 640 pixels a side. Raises OutputInvalid."""
+    with open(files[0], "rb") as file:
+        return poster_of(file)
+
+
+def facts_of(file: BinaryIO, subject: str, *, as_audio: bool = False) -> Facts:
+    """The facts of an image, a video of one of `CODECS`, or audio. Raises UnusableInput.
+
+    `as_audio` takes a file that begins like a video for audio.
+    """
+    content_type = content_type_of(file.read(HEAD_BYTES))
+    file.seek(0)
+    if as_audio or content_type in AUDIO_TYPES:
+        audio = probe_audio(file, subject)
+        return Facts(audio.content_type, duration_s=audio.duration_s)
+    if content_type not in VIDEO_TYPES:
+        image = probe_image(file, subject)
+        return Facts(image.content_type, image.width, image.height)
     try:
-        with open(path, "rb") as file:
-            content_type = content_type_of(file.read(HEAD_BYTES))
-        if as_audio or content_type in AUDIO_TYPES:
-            audio = probe_audio(path, subject)
-            return Facts(audio.content_type, duration_s=audio.duration_s)
-        return _inspect_video(path, subject) if content_type in VIDEO_TYPES else _inspect_image(path, subject)
-    except _TooLong as exc:
-        raise UnusableInput(f"{subject} takes too long to decode.") from exc
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _inspect_image(path: str, subject: str) -> Facts:
-    facts = probe_image(path, subject)
-    return Facts(facts.content_type, facts.width, facts.height)
-
-
-def _inspect_video(path: str, subject: str) -> Facts:
-    try:
-        facts = probe_video(path, subject)
+        video = probe_video(file, subject)
     except OutputInvalid as exc:
         raise UnusableInput(exc.message) from exc
-    if facts.codec not in CODECS:
-        raise UnusableInput(f"{subject} is encoded as '{facts.codec}'; a video must be one of {', '.join(CODECS)}.")
-    return Facts(facts.content_type, facts.width, facts.height, facts.duration_s)
+    if video.codec not in CODECS:
+        raise UnusableInput(f"{subject} is encoded as '{video.codec}'; a video must be one of {', '.join(CODECS)}.")
+    return Facts(video.content_type, video.width, video.height, video.duration_s)
 
 
-def _overlook(turn: asyncio.Task[Facts]) -> None:
-    """Take note of an error that nobody waits for, so that it is not reported as forgotten."""
-    if not turn.cancelled():
-        turn.exception()
-
-
-class _TooLong(BaseException):
-    """Passes through every decoder's own handlers."""
-
-
-def _stop(_signal: int, _frame: object) -> None:
-    raise _TooLong
+def poster_of(file: BinaryIO) -> bytes:
+    """A frame from a tenth into the video, as a player shows it, as JPEG. Raises OutputInvalid."""
+    content_type = content_type_of(file.read(HEAD_BYTES))
+    if content_type not in VIDEO_TYPES:
+        raise OutputInvalid("The file is not a video, so it has no poster")
+    with (
+        broken_as(lambda reason: OutputInvalid(f"The video cannot be played ({reason})")),
+        open_video(file) as container,
+    ):
+        stream = video_track(container)
+        if stream is None:
+            raise OutputInvalid("The video has no picture")
+        if container.duration:
+            container.seek(int(container.duration * AT_FRACTION))
+        frame = next(container.decode(stream), None)
+        if frame is None:
+            raise OutputInvalid("The video has no frame that could be its poster")
+        image = upright(frame, stream, (LONGEST_POSTER_SIDE, LONGEST_POSTER_SIDE))
+    content = BytesIO()
+    image.convert("RGB").save(content, "JPEG", quality=82)
+    return content.getvalue()

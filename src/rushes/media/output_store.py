@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import aclosing
 
 from rushes.domain.output import StoredVideo
 from rushes.errors import BodyTooLarge, OutputInvalid, OutputIsText, StorageUnavailable
-from rushes.media.probe import VideoFacts, probe_video
+from rushes.media.decoder import Decoder
+from rushes.media.probe import VideoFacts
 from rushes.media.sniff import HEAD_BYTES, UNKNOWN_TYPE, content_type_of, is_text
 from rushes.media.storage import Storage, StoredFile
-from rushes.offload import Offload
 
 LARGEST_VIDEO_BYTES = 4 * 1024**3
 
@@ -19,11 +18,13 @@ LARGEST_VIDEO_BYTES = 4 * 1024**3
 class OutputStore:
     """Stores the original bytes unchanged, so that embedded provenance (C2PA) survives."""
 
-    def __init__(self, storage: Storage, offload: Offload) -> None:
+    def __init__(self, storage: Storage, decoder: Decoder) -> None:
         self._storage = storage
-        self._offload = offload
+        self._decoder = decoder
 
-    async def store(self, key: str, chunks: AsyncGenerator[bytes, None], *, accepts_text: bool = False) -> StoredVideo:
+    async def store(
+        self, key: str, chunks: AsyncGenerator[bytes, None], *, account_id: str, accepts_text: bool = False
+    ) -> StoredVideo:
         """Store the bytes under `key` and measure the video in them.
 
         A file that cannot be measured is kept all the same, and the answer's `trouble` says why: it is paid for. Text
@@ -42,14 +43,11 @@ class OutputStore:
             await self._storage.delete(key)
             raise OutputIsText("The provider delivered text in place of the video")
         try:
-            async with self._storage.on_disk(key) as path:
-                facts = await self._offload.run(probe_video, str(path))
+            facts = await self._decoder.measure(key, account_id)
         except OutputInvalid as error:
             return _unmeasured(stored, head, error.message)
         except FileNotFoundError as exc:
             raise StorageUnavailable("The video was stored, but the media storage does not have it") from exc
-        except BrokenProcessPool:
-            return _unmeasured(stored, head, "The provider's file ends the process that measures it.")
         return _measured(stored, facts)
 
     async def _head(self, key: str) -> bytes:

@@ -34,43 +34,42 @@ class ImageFacts:
     content_type: str
 
 
-def probe_image(path: str, subject: str) -> ImageFacts:
+def probe_image(file: BinaryIO, subject: str) -> ImageFacts:
     """The facts of a still PNG, JPEG or WebP that decodes to its end; errors begin with `subject`.
 
-    It blocks and takes memory: run it in a child process. Raises UnusableInput; OSError if the file cannot be read.
+    It blocks and runs decoders: call it in a boxed process. Raises UnusableInput; OSError if it cannot be read.
     """
     from PIL import Image
 
     # Both limits are ours: the header is read first, and says the size in a sentence that Pillow's warning does not.
     Image.MAX_IMAGE_PIXELS = None
-    with open(path, "rb") as file:
-        head = file.read(HEAD_BYTES)
-        content_type = content_type_of(head)
-        if content_type is None or content_type not in IMAGE_TYPES:
-            raise UnusableInput(f"{subject} is not an image but {kind_of(head)}.")
-        file.seek(0)
-        try:
-            with Image.open(file, formats=(_FORMATS[content_type],)) as image:
-                width, height = image.size
-                if width * height > MOST_PIXELS:
-                    raise UnusableInput(
-                        f"{subject} has {width} x {height} pixels; at most {MOST_PIXELS // 1_000_000} megapixels"
-                        " are allowed."
-                    )
-                # Phones append further pictures to a JPEG; every decoder shows the first.
-                if content_type != "image/jpeg" and getattr(image, "n_frames", 1) > 1:
-                    raise UnusableInput(f"{subject} is an animation; send a still image, or a video as 'video'.")
-                if content_type == "image/jpeg":
-                    _decode_jpeg(file, image, subject)
-                else:
-                    image.load()
-                if image.getexif().get(_ORIENTATION) in _ON_ITS_SIDE:
-                    width, height = height, width
-        except MemoryError as exc:
-            raise UnusableInput(f"{subject} takes too much memory to decode.") from exc
-        except (OSError, ValueError, SyntaxError, EOFError, OverflowError) as exc:
-            # Pillow raises OSError for what is cut off and SyntaxError for what is broken.
-            raise UnusableInput(f"{subject} is a broken {_FORMATS[content_type]} image: it cannot be decoded.") from exc
+    head = file.read(HEAD_BYTES)
+    content_type = content_type_of(head)
+    if content_type is None or content_type not in IMAGE_TYPES:
+        raise UnusableInput(f"{subject} is not an image but {kind_of(head)}.")
+    file.seek(0)
+    try:
+        with Image.open(file, formats=(_FORMATS[content_type],)) as image:
+            width, height = image.size
+            if width * height > MOST_PIXELS:
+                raise UnusableInput(
+                    f"{subject} has {width} x {height} pixels; at most {MOST_PIXELS // 1_000_000} megapixels"
+                    " are allowed."
+                )
+            # Phones append further pictures to a JPEG; every decoder shows the first.
+            if content_type != "image/jpeg" and getattr(image, "n_frames", 1) > 1:
+                raise UnusableInput(f"{subject} is an animation; send a still image, or a video as 'video'.")
+            if content_type == "image/jpeg":
+                _decode_jpeg(file, image, subject)
+            else:
+                image.load()
+            if image.getexif().get(_ORIENTATION) in _ON_ITS_SIDE:
+                width, height = height, width
+    except MemoryError as exc:
+        raise UnusableInput(f"{subject} takes too much memory to decode.") from exc
+    except (OSError, ValueError, SyntaxError, EOFError, OverflowError) as exc:
+        # Pillow raises OSError for what is cut off and SyntaxError for what is broken.
+        raise UnusableInput(f"{subject} is a broken {_FORMATS[content_type]} image: it cannot be decoded.") from exc
     return ImageFacts(width, height, content_type)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from rushes.decoding.frames import shown_size
+from rushes.decoding.video import MOST_PIXELS, broken_as, open_video, video_track
 from rushes.errors import OutputInvalid
 from rushes.media.sniff import HEAD_BYTES, VIDEO_TYPES, content_type_of, kind_of
 
@@ -19,9 +20,6 @@ _SEGMENT = b"\x18\x53\x80\x67"
 
 # PyAV names the decoder, of which a codec may have several.
 _CODEC_NAMES = {"libdav1d": "av1", "libaom-av1": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}
-
-MOST_PIXELS = 8192 * 8192
-"""Of one frame. A file of a few kilobytes can claim a frame that takes gigabytes to decode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +33,21 @@ class VideoFacts:
     codec: str
 
 
-def probe_video(path: str, subject: str = "The provider's file") -> VideoFacts:
+def probe_video(file: BinaryIO, subject: str = "The provider's file") -> VideoFacts:
     """The facts of an MP4, WebM or QuickTime file whose first frame decodes; errors begin with `subject`.
 
-    It reads a file on disk and blocks: run it in an `Offload` child, so that a crash in a codec is not ours. Raises
-    OutputInvalid with a sentence that says what the file is instead; OSError if it cannot be read.
+    It blocks and runs decoders: call it in a boxed process. Raises OutputInvalid with a sentence that says what the
+    file is instead; OSError if it cannot be read.
     """
-    with open(path, "rb") as file:
-        size_bytes = os.fstat(file.fileno()).st_size
-        head = file.read(HEAD_BYTES)
-        content_type = content_type_of(head)
-        if content_type not in VIDEO_TYPES:
-            raise OutputInvalid(f"{subject} is not a video but {kind_of(head)}.")
-        is_webm = content_type == "video/webm"
-        if (_webm_end(head) if is_webm else _last_box_end(file, size_bytes)) > size_bytes:
-            raise OutputInvalid(f"{subject} is cut off: it is shorter than it says itself.")
-        file.seek(0)
-        return _measure(file, "matroska" if is_webm else "mov", content_type, subject)
+    head = file.read(HEAD_BYTES)
+    size_bytes = file.seek(0, os.SEEK_END)
+    content_type = content_type_of(head)
+    if content_type not in VIDEO_TYPES:
+        raise OutputInvalid(f"{subject} is not a video but {kind_of(head)}.")
+    end = _webm_end(head) if content_type == "video/webm" else _last_box_end(file, size_bytes, subject)
+    if end > size_bytes:
+        raise OutputInvalid(f"{subject} is cut off: it is shorter than it says itself.")
+    return _measure(file, content_type, subject)
 
 
 # Boxes that stand at the top of a file (ISO/IEC 14496-12 and the QuickTime File Format).
@@ -64,7 +60,7 @@ _TOP_BOXES = frozenset(
 MOST_BOXES = 100_000
 
 
-def _last_box_end(file: BinaryIO, size_bytes: int) -> int:
+def _last_box_end(file: BinaryIO, size_bytes: int, subject: str) -> int:
     """Where the last box of an MP4 or QuickTime file says that it ends: past the file's end if that was cut off.
 
     Bytes after the last box are no part of the video; cameras and servers append some, and every player ignores them.
@@ -72,7 +68,7 @@ def _last_box_end(file: BinaryIO, size_bytes: int) -> int:
     position = 0
     for _ in range(MOST_BOXES):
         if position + 8 > size_bytes:
-            break
+            return position
         file.seek(position)
         header = file.read(16)
         if header[4:8] not in _TOP_BOXES:
@@ -83,7 +79,7 @@ def _last_box_end(file: BinaryIO, size_bytes: int) -> int:
         if length < 8:  # 0 means "up to the end"; the others are no box
             return position
         position += length
-    return position
+    raise OutputInvalid(f"{subject} has more than {MOST_BOXES} boxes; that many are not read.")
 
 
 def _webm_end(head: bytes) -> int:
@@ -99,40 +95,34 @@ def _webm_end(head: bytes) -> int:
     return 0 if is_unknown else at + 4 + length + value
 
 
-def _measure(file: BinaryIO, demuxer: str, content_type: str, subject: str) -> VideoFacts:
-    import av
-
-    try:
-        # The demuxer is named, because others (playlists, concatenations) would open further files and addresses.
-        with av.open(file, mode="r", format=demuxer) as container:
-            stream = _video_stream(container, subject)
-            if stream.width * stream.height > MOST_PIXELS:
-                raise OutputInvalid(
-                    f"{subject} has frames of {stream.width} x {stream.height} pixels; at most "
-                    f"{MOST_PIXELS // 1_000_000} megapixels are decoded."
-                )
-            frame = next(container.decode(stream), None)
-            if frame is None:
-                raise OutputInvalid(f"{subject} holds no video frame.")
-            width, height = shown_size(frame, stream)
-            duration_s = _duration_s(container, stream)
-            codec = _CODEC_NAMES.get(stream.codec_context.name, stream.codec_context.name)
-    except av.error.FFmpegError as error:
-        raise OutputInvalid(f"{subject} cannot be played ({error.strerror or type(error).__name__}).") from error
+def _measure(file: BinaryIO, content_type: str, subject: str) -> VideoFacts:
+    with (
+        broken_as(lambda reason: OutputInvalid(f"{subject} cannot be played ({reason}).")),
+        open_video(file) as container,
+    ):
+        stream = _video_track(container, subject)
+        if stream.width * stream.height > MOST_PIXELS:
+            raise OutputInvalid(
+                f"{subject} has frames of {stream.width} x {stream.height} pixels; at most "
+                f"{MOST_PIXELS // 1_000_000} megapixels are decoded."
+            )
+        frame = next(container.decode(stream), None)
+        if frame is None:
+            raise OutputInvalid(f"{subject} holds no video frame.")
+        width, height = shown_size(frame, stream)
+        duration_s = _duration_s(container, stream)
+        codec = _CODEC_NAMES.get(stream.codec_context.name, stream.codec_context.name)
     if duration_s <= 0:
         raise OutputInvalid(f"{subject} is a video of no duration.")
     return VideoFacts(width, height, round(duration_s, 3), content_type, codec)
 
 
-def _video_stream(container: InputContainer, subject: str) -> VideoStream:
-    import av
-
-    cover = av.stream.Disposition.attached_pic
-    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
-    if not streams:
+def _video_track(container: InputContainer, subject: str) -> VideoStream:
+    track = video_track(container)
+    if track is None:
         kind = "audio alone" if container.streams.audio else "no picture and no sound"
         raise OutputInvalid(f"{subject} is not a video: it holds {kind}.")
-    return streams[0]
+    return track
 
 
 def _duration_s(container: InputContainer, stream: VideoStream) -> float:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
+from rushes.decoding.video import broken_as
 from rushes.errors import UnusableInput
 from rushes.media.sniff import AUDIO_TYPES, HEAD_BYTES, VIDEO_TYPES, content_type_of, kind_of
 
@@ -37,27 +38,27 @@ class AudioFacts:
     content_type: str
 
 
-def probe_audio(path: str, subject: str) -> AudioFacts:
+def probe_audio(file: BinaryIO, subject: str) -> AudioFacts:
     """The facts of a WAV, MP3, M4A, AAC, FLAC or Ogg file that decodes to its end; errors begin with `subject`.
 
-    It blocks: run it in a child process. Raises UnusableInput, also for silence; OSError if the file cannot be read.
+    It blocks and runs decoders: call it in a boxed process. Raises UnusableInput, also for silence; OSError if the file
+    cannot be read.
     """
     import av
 
-    with open(path, "rb") as file:
-        head = file.read(HEAD_BYTES)
-        content_type = content_type_of(head)
-        if content_type in VIDEO_TYPES:
-            # Several programs write M4A under the brand of a video.
-            content_type = "audio/mp4"
-        if content_type is None or content_type not in AUDIO_TYPES:
-            raise UnusableInput(f"{subject} is not audio but {kind_of(head)}.")
-        file.seek(0)
-        try:
-            with av.open(file, mode="r", format=_DEMUXERS[content_type]) as container:
-                samples, peak = _decoded(container, subject)
-        except av.error.FFmpegError as error:
-            raise UnusableInput(f"{subject} cannot be decoded ({error.strerror or type(error).__name__}).") from error
+    head = file.read(HEAD_BYTES)
+    content_type = content_type_of(head)
+    if content_type in VIDEO_TYPES:
+        # Several programs write M4A under the brand of a video.
+        content_type = "audio/mp4"
+    if content_type is None or content_type not in AUDIO_TYPES:
+        raise UnusableInput(f"{subject} is not audio but {kind_of(head)}.")
+    file.seek(0)
+    with (
+        broken_as(lambda reason: UnusableInput(f"{subject} cannot be decoded ({reason}).")),
+        av.open(file, mode="r", format=_DEMUXERS[content_type], options={"threads": "1"}) as container,
+    ):
+        samples, peak = _decoded(container, subject)
     if not samples:
         raise UnusableInput(f"{subject} is audio of no duration.")
     if peak < SILENT:
@@ -74,6 +75,7 @@ def _decoded(container: InputContainer, subject: str) -> tuple[int, int]:
         raise UnusableInput(f"{subject} is a video; send its sound alone, such as an M4A file.")
     if not container.streams.audio:
         raise UnusableInput(f"{subject} holds no sound.")
+    container.streams.audio[0].codec_context.thread_count = 1
     resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
     samples = peak = 0
     for frame in container.decode(container.streams.audio[0]):

@@ -27,6 +27,8 @@ class Credential:
     secret: str = field(repr=False)
     is_callers: bool = False
     """Brought by the caller for one job: what else the operator has configured (a bucket, a project) is not for it."""
+    account_id: str | None = None
+    """The account of the job it is used for, so that an adapter that works on this machine takes turns by account."""
 
 
 NO_CREDENTIAL = Credential(kind="none", secret="")
@@ -95,6 +97,12 @@ class Provider(ABC):
         """The bytes of one output, in chunks of at most 1 MiB.
 
         Raises OutputLost if the provider no longer has it, ProviderUnavailable if another try may succeed.
+        """
+
+    async def release(self, handle: Handle, *, credential: Credential) -> None:
+        """Remove what the adapter keeps on this machine for a job that has ended. The default: nothing is kept.
+
+        It is not called after a crash, so an adapter also removes old files by itself.
         """
 
     async def close(self) -> None:

@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict
 
 from rushes.catalogue.model import Model
 from rushes.clock import Clock
+from rushes.decoding.box import Box
 from rushes.errors import FieldError
 from rushes.net.client import HttpClient
-from rushes.offload import Offload
 from rushes.providers.base import Provider
+from rushes.shared_places import SharedPlace
 
 
 class Options(BaseModel):
@@ -83,7 +84,10 @@ class Parts:
 
     client: HttpClient
     clock: Clock
-    offload: Offload
+    box: Box
+    """Where files of strangers are decoded."""
+    drawings: SharedPlace
+    """How many drawings this machine makes at once, and how many of them one account."""
     scratch: Path
     """A folder for temporary files."""
 

@@ -95,6 +95,9 @@ class ObservedProvider(Provider):
     async def cancel(self, handle: Handle, *, credential: Credential) -> None:
         await self._observed("cancel", self._provider.cancel(handle, credential=credential))
 
+    async def release(self, handle: Handle, *, credential: Credential) -> None:
+        await self._provider.release(handle, credential=credential)
+
     async def fetch(self, handle: Handle, output: Output, *, credential: Credential) -> AsyncGenerator[bytes, None]:
         began, began_ns = time.perf_counter(), time.time_ns()
         size_bytes = 0

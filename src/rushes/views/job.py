@@ -217,6 +217,8 @@ def _videos(connection: HTTPConnection | None, links: Links, job: Job, *, kept: 
     videos = []
     for index, stored in enumerate(job.outputs):
         url = links.to_video(base, job, index, link_expires_at) if kept else None
+        # A file that could not be measured has no frame to show.
+        has_poster = kept and stored.width is not None
         videos.append(
             Video(
                 url=url,
@@ -229,7 +231,7 @@ def _videos(connection: HTTPConnection | None, links: Links, job: Job, *, kept: 
                 sha256=stored.sha256,
                 expires_at=expires_at,
                 url_expires_at=url_expires_at,
-                thumbnail_url=links.to_poster(base, job, index, link_expires_at) if kept else None,
+                thumbnail_url=links.to_poster(base, job, index, link_expires_at) if has_poster else None,
             )
         )
     return videos

@@ -12,16 +12,23 @@ import av
 import pytest
 from PIL import Image
 
+from rushes.decoding.box import Box
 from rushes.domain.output import StoredVideo
 from rushes.errors import OutputIsText, UnusableInput
+from rushes.media.decoder import Decoder
+from rushes.media.inspection import poster_of
 from rushes.media.local import LocalStorage
 from rushes.media.output_store import OutputStore
 from rushes.media.picture import MOST_SCANS, count_scans, probe_image
-from rushes.media.poster import draw_poster
 from rushes.media.probe import probe_video
 from rushes.media.sniff import content_type_of, extension_of, kind_of
-from rushes.offload import Offload
+from rushes.shared_places import SharedPlaces
 from tests.fixtures.media import image, video
+
+
+def content_of(path: Path) -> io.BytesIO:
+    return io.BytesIO(path.read_bytes())
+
 
 TRAILERS = [b"<!-- cdn -->", b"\0" * 40, b"8db42d694ccc418790edff439fe026bf", b"{}", bytes(range(256)), b"\xff" * 9]
 
@@ -31,9 +38,9 @@ TRAILERS = [b"<!-- cdn -->", b"\0" * 40, b"8db42d694ccc418790edff439fe026bf", b"
 def test_bytes_after_the_last_box_are_no_part_of_a_video(tmp_path: Path, suffix: str, trailer: bytes) -> None:
     path = tmp_path / f"a.{suffix}"
     content = video(path, "libvpx" if suffix == "webm" else "libx264")
-    before = probe_video(str(path))
+    before = probe_video(content_of(path))
     path.write_bytes(content + trailer)
-    assert probe_video(str(path)) == before
+    assert probe_video(content_of(path)) == before
 
 
 def stretched(path: Path, size: tuple[int, int], ratio: Fraction) -> None:
@@ -69,9 +76,9 @@ def test_pixels_that_are_not_square_are_measured_as_shown(
 ) -> None:
     path = tmp_path / "a.mp4"
     stretched(path, size, ratio)
-    facts = probe_video(str(path))
+    facts = probe_video(content_of(path))
     assert (facts.width, facts.height) == shown
-    poster = Image.open(io.BytesIO(draw_poster(str(path))))
+    poster = Image.open(io.BytesIO(poster_of(content_of(path))))
     assert poster.width / poster.height == pytest.approx(shown[0] / shown[1], rel=0.01)
 
 
@@ -79,9 +86,9 @@ def test_pixels_that_are_not_square_are_measured_as_shown(
 def test_a_rotated_video_is_upright(tmp_path: Path, degrees: int, shown: tuple[int, int]) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(turned(video(path), degrees))
-    facts = probe_video(str(path))
+    facts = probe_video(content_of(path))
     assert (facts.width, facts.height) == shown
-    assert Image.open(io.BytesIO(draw_poster(str(path)))).size == shown
+    assert Image.open(io.BytesIO(poster_of(content_of(path)))).size == shown
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -91,7 +98,7 @@ def test_a_picture_is_measured_as_it_is_shown(tmp_path: Path, form: str, orienta
     exif[0x0112] = orientation
     path = tmp_path / "a"
     path.write_bytes(image(form, (80, 60), exif=exif.tobytes()))
-    facts = probe_image(str(path), "it")
+    facts = probe_image(content_of(path), "it")
     assert (facts.width, facts.height) == ((60, 80) if orientation >= 5 else (80, 60))
 
 
@@ -106,7 +113,7 @@ def jpeg(size: tuple[int, int] = (120, 90), *, progressive: bool = False) -> byt
 def test_a_jpeg_without_its_end_marker_is_taken_if_all_lines_are_there(tmp_path: Path, progressive: bool) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(jpeg(progressive=progressive)[:-2])
-    assert probe_image(str(path), "it").width == 120
+    assert probe_image(content_of(path), "it").width == 120
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
@@ -115,7 +122,7 @@ def test_a_jpeg_that_lacks_lines_is_refused(tmp_path: Path, share: float) -> Non
     path = tmp_path / "a.jpg"
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(UnusableInput, match="broken"):
-        probe_image(str(path), "it")
+        probe_image(content_of(path), "it")
 
 
 def test_a_jpeg_of_too_many_scans_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
@@ -126,7 +133,7 @@ def test_a_jpeg_of_too_many_scans_is_refused_before_it_is_decoded(tmp_path: Path
     path.write_bytes(hostile)
     assert count_scans(content) < 20
     with pytest.raises(UnusableInput, match="scans"):
-        probe_image(str(path), "it")
+        probe_image(content_of(path), "it")
 
 
 def brands(major: bytes, *compatible: bytes) -> bytes:
@@ -182,13 +189,13 @@ async def chunks(content: bytes) -> AsyncGenerator[bytes, None]:
 
 @pytest.fixture
 async def outputs(tmp_path: Path) -> AsyncIterator[OutputStore]:
-    offload = Offload(1)
-    yield OutputStore(LocalStorage(tmp_path / "files"), offload)
-    offload.close()
+    box, storage = Box(), LocalStorage(tmp_path / "files")
+    yield OutputStore(storage, Decoder(storage, box, SharedPlaces()))
+    box.close()
 
 
 async def stored(outputs: OutputStore, content: bytes, *, accepts_text: bool = False) -> StoredVideo:
-    return await outputs.store("videos/a", chunks(content), accepts_text=accepts_text)
+    return await outputs.store("videos/a", chunks(content), account_id="acc", accepts_text=accepts_text)
 
 
 @pytest.mark.parametrize(

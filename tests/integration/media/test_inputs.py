@@ -17,15 +17,17 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from rushes.clock import SystemClock
 from rushes.db.database import Transaction
 from rushes.db.sqlite import SqliteDatabase
+from rushes.decoding.box import Box
 from rushes.domain.request import Role
 from rushes.errors import InputQuotaReached, InvalidRequest, MediaError, RefusedInput, RushesError, UnusableInput
 from rushes.media import inputs as module
+from rushes.media.decoder import Decoder
 from rushes.media.input_cleaner import InputCleaner
 from rushes.media.input_store import InputStore, StoredInput
 from rushes.media.inputs import GivenMedia, Inputs, Terms
-from rushes.media.inspection import Inspector
 from rushes.media.local import LocalStorage
 from rushes.net.client import HttpClient, Sink
+from rushes.shared_places import SharedPlaces
 from tests.fixtures.databases import fresh_sqlite
 from tests.fixtures.media import image, noise, video
 
@@ -45,7 +47,7 @@ class Clock(SystemClock):
 class World:
     """Inputs over a real database, directory and HTTP client, with what the tests look at."""
 
-    def __init__(self, folder: Path, inspector: Inspector, **terms: float) -> None:
+    def __init__(self, folder: Path, box: Box, **terms: float) -> None:
         self.clock = Clock()
         self.database: SqliteDatabase = fresh_sqlite(folder / "rushes.db", self.clock)
         self.folder = folder / "storage"
@@ -53,7 +55,8 @@ class World:
         self.store = InputStore(self.database)
         self.terms = Terms(**terms)  # type: ignore[arg-type]  # quota_bytes is given as a whole number
         self.http = HttpClient(allow={Sink.INPUTS: ["127.0.0.0/8"]})
-        self.inputs = Inputs(self.store, self.storage, self.http, inspector, self.terms)
+        decoder = Decoder(self.storage, box, SharedPlaces())
+        self.inputs = Inputs(self.store, self.storage, self.http, decoder, self.terms)
         self.cleaner = InputCleaner(self.store, self.storage, self.clock, grace_s=self.terms.grace_s)
 
     @property
@@ -96,15 +99,15 @@ async def pieces(*chunks: bytes) -> AsyncGenerator[bytes, None]:
 
 
 @pytest.fixture
-async def inspector() -> AsyncIterator[Inspector]:
-    opened = Inspector()
+async def box() -> AsyncIterator[Box]:
+    opened = Box()
     yield opened
     opened.close()
 
 
 @pytest.fixture
-async def world(tmp_path: Path, inspector: Inspector) -> AsyncIterator[World]:
-    made = World(tmp_path, inspector, fetch_s=1.0)
+async def world(tmp_path: Path, box: Box) -> AsyncIterator[World]:
+    made = World(tmp_path, box, fetch_s=1.0)
     yield made
     await made.http.close()
     await made.database.close()
@@ -364,8 +367,8 @@ async def test_a_host_that_is_not_there_is_named(world: World) -> None:
     assert "cannot be reached" in (await refusal(world, "http://127.0.0.1:9999/x?secret")).message
 
 
-async def test_an_account_has_room_for_its_quota_and_no_more(tmp_path: Path, inspector: Inspector) -> None:
-    world = World(tmp_path, inspector, quota_bytes=100_000)
+async def test_an_account_has_room_for_its_quota_and_no_more(tmp_path: Path, box: Box) -> None:
+    world = World(tmp_path, box, quota_bytes=100_000)
     try:
         await world.upload(noise((128, 128)))
         with pytest.raises(InputQuotaReached):

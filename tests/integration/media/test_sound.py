@@ -31,7 +31,7 @@ def empty_wav() -> bytes:
 
 @pytest.mark.parametrize("form", AUDIO_FORMS)
 def test_each_form_is_decoded_and_measured(tmp_path: Path, form: str) -> None:
-    facts = probe_audio(stored(tmp_path, sound(form, 2.5)), "The file")
+    facts = probe_audio(io.BytesIO(sound(form, 2.5)), "The file")
     assert facts.content_type == AUDIO_FORMS[form][2]
     # MP3 and AAC begin and end with some padding.
     assert facts.duration_s == pytest.approx(2.5, abs=0.1)
@@ -45,7 +45,7 @@ def test_each_form_is_told_by_how_it_begins(form: str) -> None:
 @pytest.mark.parametrize("form", AUDIO_FORMS)
 def test_silence_is_refused(tmp_path: Path, form: str) -> None:
     with pytest.raises(UnusableInput, match="is silent from its beginning to its end"):
-        probe_audio(stored(tmp_path, sound(form, 0.5, loudness=0)), "The file")
+        probe_audio(io.BytesIO(sound(form, 0.5, loudness=0)), "The file")
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ def test_silence_is_refused(tmp_path: Path, form: str) -> None:
 )
 def test_a_broken_file_is_refused_in_words(tmp_path: Path, content: bytes, words: str) -> None:
     with pytest.raises(UnusableInput, match=words):
-        probe_audio(stored(tmp_path, content), "The file")
+        probe_audio(io.BytesIO(content), "The file")
 
 
 def test_a_video_is_not_taken_for_its_sound(tmp_path: Path) -> None:
     video(tmp_path / "film.mp4")
     with pytest.raises(UnusableInput, match="is a video"):
-        probe_audio(str(tmp_path / "film.mp4"), "The file")
+        probe_audio(io.BytesIO((tmp_path / "film.mp4").read_bytes()), "The file")

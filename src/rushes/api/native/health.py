@@ -48,17 +48,30 @@ class BreakerView(BaseModel):
     retry_in_s: float
 
 
+class DecodingView(BaseModel):
+    """Which walls the kernel puts around the processes that decode files.
+
+    Where one is false, limits on memory and time, an empty environment and closed files still hold.
+    """
+
+    no_new_privileges: bool
+    seccomp: bool
+    landlock: bool
+
+
 class Readiness(BaseModel):
     """That this process can do its part, and where providers cannot be reached from it at the moment.
 
     `role` is what the process does: `all`, `api` (it answers callers), or `worker` (it carries jobs out).
-    `workers_alive` counts those of the whole service; with none, jobs are accepted and wait.
+    `workers_alive` counts those of the whole service; with none, jobs are accepted and wait. `decoding` is null until
+    the first file, or the test at start, has shown which walls stand.
     """
 
     status: str = "ok"
     role: str
     workers_alive: int
     breakers: list[BreakerView] = []
+    decoding: DecodingView | None = None
 
 
 @router.get("/", summary="What this is", response_model=About)
@@ -98,4 +111,12 @@ async def readyz(request: Request) -> Response:
         if not circuit.byok
     ]
     workers_alive = await process_status.workers_alive()
-    return json_response(Readiness(role=process_status.role, workers_alive=workers_alive, breakers=breakers))
+    protection = process_status.decoding()
+    return json_response(
+        Readiness(
+            role=process_status.role,
+            workers_alive=workers_alive,
+            breakers=breakers,
+            decoding=None if protection is None else DecodingView(**protection.to_json()),
+        )
+    )

@@ -1,7 +1,7 @@
 """The embedded provider: it draws an animatic, a film's first moving draft, with no key, no network and no GPU.
 
-Read adapter.py first. behaviours.py says how each model ends, order.py is what a handle holds, darkroom.py keeps
-the drawings under way; film.py and what it imports run in child processes only.
+Read adapter.py first. behaviours.py says how each model ends, order.py holds the content of a handle, drawing_jobs.py
+keeps the drawings under way; film.py and its imports run in boxed processes only.
 """
 
 from rushes.providers.animatic.adapter import Animatic

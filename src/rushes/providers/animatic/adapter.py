@@ -1,7 +1,7 @@
 """The adapter of the embedded provider, `animatic`.
 
-Nothing is rendered while a call waits: `submit` answers at once, children of this process draw, `poll` looks.
-Drawing is deterministic, so whoever finds no drawing under way simply starts it again from the handle.
+No call waits for a drawing: `submit` answers at once, boxed processes draw, and `poll` says how far they are.
+Drawing is deterministic, so a process that finds no drawing under way starts it again from the handle.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from typing import TypeVar
 
 from rushes.catalogue.model import Model
 from rushes.clock import Clock
+from rushes.decoding.box import Box
 from rushes.domain.output import Output
 from rushes.domain.progress import Done, Failed, Handle, Progress, Submission, Working
 from rushes.domain.request import Role, VideoRequest
 from rushes.errors import OutputLost, ProviderRejected, ProviderUnavailable, UnsupportedOption
-from rushes.offload import Offload
 from rushes.providers.animatic.behaviours import BEHAVIOURS
-from rushes.providers.animatic.darkroom import Darkroom, Drawing, Undrawable
+from rushes.providers.animatic.drawing_jobs import Drawing, DrawingJobs, Undrawable
 from rushes.providers.animatic.order import LONGEST_SHORT_SIDE, SHORTEST_SIDE, Input, Order
 from rushes.providers.base import Credential, Provider, ReadMedia
+from rushes.shared_places import SharedPlace
 
 T = TypeVar("T")
 
@@ -33,12 +34,14 @@ OUTPUT_VERSION = 1
 
 
 class Animatic(Provider):
-    """Draws what is asked for; `scratch` holds inputs and films for an hour, and is made when first needed."""
+    """Draws requests. `scratch` holds inputs and films until the job is stored; it is made when first needed."""
 
     name = "animatic"
 
-    def __init__(self, offload: Offload, scratch: Path, clock: Clock, poll_interval_s: float = 0.2) -> None:
-        self._darkroom = Darkroom(offload, scratch)
+    def __init__(
+        self, box: Box, drawings: SharedPlace, scratch: Path, clock: Clock, poll_interval_s: float = 0.2
+    ) -> None:
+        self._drawings = DrawingJobs(box, drawings, scratch)
         self._clock = clock
         self._poll_interval_s = poll_interval_s
 
@@ -63,7 +66,7 @@ class Animatic(Provider):
         try:
             order = replace(order, inputs=await self._keep_inputs(attempt_id, request, read_media))
             if behaviour.loses_answer:
-                await self._darkroom.keep(attempt_id, "lost", b"")
+                await self._drawings.keep(attempt_id, "lost", b"")
         except OSError as exc:
             raise ProviderUnavailable("the scratch directory cannot take the inputs", accepted=False) from exc
         if behaviour.loses_answer:
@@ -72,26 +75,26 @@ class Animatic(Provider):
                 accepted=None,
             )
         # The handle must reach the job's row even if the scratch directory fails right now; a poll looks again.
-        return Submission(order.to_handle(), await self._begin(order), provider_video_id=attempt_id)
+        return Submission(order.to_handle(), await self._begin(order, credential), provider_video_id=attempt_id)
 
-    async def _begin(self, order: Order) -> Progress:
+    async def _begin(self, order: Order, credential: Credential) -> Progress:
         try:
-            return await self._progress(order)
+            return await self._progress(order, credential)
         except ProviderUnavailable:
             return Working(wait_s=self._poll_interval_s)
 
     async def _keep_inputs(self, attempt_id: str, request: VideoRequest, read_media: ReadMedia) -> tuple[Input, ...]:
         kept = []
         for index, media in enumerate(request.media):
-            file = await self._darkroom.keep(attempt_id, f"input-{index}", await read_media(media))
+            file = await self._drawings.keep(attempt_id, f"input-{index}", await read_media(media))
             kept.append(Input(role=media.role.value, file=file, duration_s=media.duration_s))
         return tuple(kept)
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
-        """How far the drawing is; started anew if no process here is at it."""
-        return await self._progress(Order.from_handle(handle))
+        """How far the drawing is. Starts it again if no process here draws it."""
+        return await self._progress(Order.from_handle(handle), credential)
 
-    async def _progress(self, order: Order) -> Progress:
+    async def _progress(self, order: Order, credential: Credential) -> Progress:
         behaviour = BEHAVIOURS[order.model]
         if behaviour.never_ends:
             return Working(wait_s=self._poll_interval_s)
@@ -102,7 +105,7 @@ class Animatic(Provider):
         if error is not None:
             return Failed(error) if is_over else Working(time_fraction, self._poll_interval_s)
 
-        state = await self._darkroom.develop(order)
+        state = await self._drawings.advance(order, credential.account_id or "")
         if isinstance(state, Undrawable):
             return Failed(ProviderRejected(state.reason))
         if isinstance(state, Drawing):
@@ -112,18 +115,18 @@ class Animatic(Provider):
         return Done(({"version": OUTPUT_VERSION, "attempt_id": order.attempt_id},))
 
     async def find(self, attempt_id: str, *, credential: Credential) -> Submission | None:
-        """None: whatever was begun costs nothing and is asked for again by submitting, but for a lost answer.
+        """None: a drawing that was begun costs nothing, and another submission asks for it again.
 
-        Raises SubmissionUnknown for an attempt of the model 'lost', which cannot be told from one never made.
+        Raises SubmissionUnknown for an attempt of the model 'lost', which looks the same as one never made.
         """
-        if await self._darkroom.has(attempt_id, "lost"):
+        if await self._drawings.has(attempt_id, "lost"):
             return await super().find(attempt_id, credential=credential)
         return None
 
     async def fetch(self, handle: Handle, output: Output, *, credential: Credential) -> AsyncGenerator[bytes, None]:
         """The film's bytes. Raises OutputLost if scratch was cleared; a poll then draws the same film again."""
         attempt_id = str(output["attempt_id"])
-        path = self._darkroom.path(attempt_id, "mp4")
+        path = self._drawings.path(attempt_id, "mp4")
         try:
             file = await asyncio.to_thread(path.open, "rb")
         except FileNotFoundError as exc:
@@ -134,9 +137,13 @@ class Animatic(Provider):
             while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
                 yield chunk
 
+    async def release(self, handle: Handle, *, credential: Credential) -> None:
+        """Stop the drawing if it is under way, and remove its inputs and its film."""
+        await self._drawings.release(Order.from_handle(handle).attempt_id)
+
     async def close(self) -> None:
         """Abandon the drawings under way."""
-        await self._darkroom.close()
+        await self._drawings.close()
 
 
 def _order(model: Model, request: VideoRequest, *, attempt_id: str, now_ms: int) -> Order:

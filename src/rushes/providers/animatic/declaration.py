@@ -11,7 +11,7 @@ from rushes.providers.declaration import Declaration, Options, Parts
 
 
 def _open(_options: Options, parts: Parts) -> Mapping[str | None, Provider]:
-    return {None: Animatic(parts.offload, parts.scratch, parts.clock)}
+    return {None: Animatic(parts.box, parts.drawings, parts.scratch, parts.clock)}
 
 
 PROVIDER: Final = Declaration(name="animatic", open=_open)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from pathlib import Path
+from typing import Any, BinaryIO
 
 import av
 
-from rushes.providers.animatic.sheet import FRAMES_PER_S
+from rushes.providers.animatic.frame_layout import FRAMES_PER_S
 from rushes.providers.animatic.soundtrack import SAMPLE_RATE
 
 # One thread and no clock in the metadata: the bytes must not depend on the machine's load or the time of day.
@@ -19,14 +19,26 @@ LIMITED_RANGE = 1
 
 
 def write_film(
-    path: Path,
+    film: int,
+    written: int,
     size: tuple[int, int],
     frames: Iterable[av.VideoFrame],
     sound: Iterator[bytes] | None,
     metadata: dict[str, str],
 ) -> None:
-    """Encode all frames, with a second of sound after each second of them. Raises av.FFmpegError or OSError."""
-    with av.open(str(path), "w", format="mp4", options=_CONTAINER_OPTIONS) as container:
+    """Encode all frames, with a second of sound after each second of them.
+
+    `film` is the file to write and `written` the same one opened for reading, which moving the index to the front
+    takes. Raises av.FFmpegError or OSError.
+    """
+
+    def reopened(_url: str, _flags: int, _options: dict[str, Any]) -> BinaryIO:
+        return open(written, "rb", closefd=False)
+
+    with (
+        open(film, "r+b", closefd=False) as file,
+        av.open(file, "w", format="mp4", options=_CONTAINER_OPTIONS, io_open=reopened) as container,
+    ):
         container.metadata.update(metadata)
         video = container.add_stream("libx264", rate=FRAMES_PER_S, options=_X264_OPTIONS)
         video.width, video.height = size

@@ -1,92 +1,92 @@
-"""One film from order to file. Runs in a child process: this module and what it imports load Pillow and PyAV."""
+"""One film from order to file. It runs in a boxed process: its files are open, and it can open no others."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from random import Random
+from typing import BinaryIO
 
 import av
 
+from rushes.domain.progress import Handle
 from rushes.errors import ProviderRejected
-from rushes.providers.animatic import reel, soundtrack
+from rushes.providers.animatic import shot_sequence, soundtrack
 from rushes.providers.animatic.encoding import write_film
+from rushes.providers.animatic.frame_layout import FRAMES_PER_S, MARKING, FrameLayout
 from rushes.providers.animatic.inputs import Clip, load_image, still
 from rushes.providers.animatic.landscape import Landscape
-from rushes.providers.animatic.order import Order
-from rushes.providers.animatic.planes import Planes
-from rushes.providers.animatic.sheet import FRAMES_PER_S, MARKING, Sheet
+from rushes.providers.animatic.order import Input, Order
+from rushes.providers.animatic.yuv_image import YuvImage
 
 SOUND_ENDS_EARLY_S = 0.1
 """AAC comes in blocks; ending before the picture keeps the last block from outlasting it."""
+REFERENCE_SIDE = 512
+"""References are shown small."""
 
 
-def draw_film(order: Order, scratch: Path) -> None:
-    """Draw `order` to scratch/<attempt_id>.mp4, which appears whole or not at all.
+def draw_film(files: Sequence[int], handle: Handle) -> None:
+    """Draw the order of `handle`. The files are the film to write, the same film to read, the progress, the inputs.
 
     Raises ProviderRejected if it cannot be drawn, OSError if the disk fails.
     """
-    part = scratch / f"{order.attempt_id}.mp4.{secrets.token_hex(4)}.part"
-    scratch.mkdir(parents=True, exist_ok=True)
-    try:
-        _write(order, scratch, part)
-        part.replace(scratch / f"{order.attempt_id}.mp4")
-    except av.FFmpegError as exc:
-        if isinstance(exc, OSError) and exc.errno is not None and exc.errno > 0:
-            raise OSError(exc.errno, f"'{part}' cannot be written") from exc
-        raise ProviderRejected("the animatic could not be encoded") from exc
-    finally:
-        part.unlink(missing_ok=True)
+    film, written, progress, *inputs = files
+    with ExitStack() as closing:
+        opened = [closing.enter_context(open(file, "rb")) for file in inputs]
+        try:
+            _write(Order.from_handle(handle), opened, film, written, progress)
+        except av.FFmpegError as exc:
+            if isinstance(exc, OSError) and exc.errno is not None and exc.errno > 0:
+                raise OSError(exc.errno, "the film cannot be written") from exc
+            raise ProviderRejected("the animatic could not be encoded") from exc
 
 
-def _write(order: Order, scratch: Path, part: Path) -> None:
-    clips = [Clip(scratch / item.file) for item in order.inputs_for("video")]
+def _write(order: Order, inputs: Sequence[BinaryIO], film: int, written: int, progress: int) -> None:
+    files = dict(zip(order.inputs, inputs, strict=True))
+    clips = [Clip(files[item]) for item in order.inputs_for("video")]
     clip = clips[0] if clips else None
     own_frames = order.duration_s * FRAMES_PER_S if order.adds_pictures or clip is None else 0
     total = own_frames + (clip.frames if clip is not None else 0)
 
-    references = [load_image(scratch / item.file, item.role) for item in order.inputs_for("reference_image")]
-    references += [
-        Clip(scratch / item.file, "reference_videos").first() for item in order.inputs_for("reference_video")
-    ]
-    sheet = Sheet(order, references, total)
-    size = sheet.picture.size
-    pictures = reel.pictures(
+    references = [load_image(files[item], item.role, REFERENCE_SIDE) for item in order.inputs_for("reference_image")]
+    references += [Clip(files[item], "reference_videos").first() for item in order.inputs_for("reference_video")]
+    layout = FrameLayout(order, references, total)
+    size = layout.picture.size
+    pictures = shot_sequence.pictures(
         size,
         own_frames,
-        landscape=Landscape(*size, _chance(order), own_frames // reel.FRAMES_PER_DRAWING),
-        opening=_shot(order, scratch, "input_image", size),
-        closing=_shot(order, scratch, "last_frame", size),
+        landscape=Landscape(*size, _chance(order), own_frames // shot_sequence.FRAMES_PER_DRAWING),
+        opening=_shot(order, files, "input_image", size),
+        closing=_shot(order, files, "last_frame", size),
         clip=clip,
     )
     sound = None
     if order.generate_audio:
         length_s = total / FRAMES_PER_S - SOUND_ENDS_EARLY_S
-        recordings = [scratch / item.file for item in order.inputs_for("reference_audio")]
+        recordings = [files[item] for item in order.inputs_for("reference_audio")]
         if recordings:
             sound = soundtrack.recorded(recordings, length_s)
         else:
             sound = soundtrack.seconds(length_s, _chance(order))
-    with (scratch / f"{order.attempt_id}.progress").open("ab", buffering=0) as progress:
-        percent = progress.tell()
+    with open(progress, "ab", buffering=0) as reported:
+        percent = reported.tell()
 
         def frames() -> Iterator[av.VideoFrame]:
             nonlocal percent
             for index, picture in enumerate(pictures):
                 if picture is not None:
-                    sheet.show(picture)
-                sheet.advance(index)
-                yield sheet.canvas.frame(*sheet.size)
+                    layout.show(picture)
+                layout.advance(index)
+                yield layout.canvas.frame(*layout.size)
                 while percent < 100 * (index + 1) // total:
-                    percent += progress.write(b".")
+                    percent += reported.write(b".")
 
-        write_film(part, sheet.size, frames(), sound, _metadata(order))
+        write_film(film, written, layout.size, frames(), sound, _metadata(order))
 
 
-def _shot(order: Order, scratch: Path, role: str, size: tuple[int, int]) -> Planes | None:
+def _shot(order: Order, files: Mapping[Input, BinaryIO], role: str, size: tuple[int, int]) -> YuvImage | None:
     for item in order.inputs_for(role):
-        return still(load_image(scratch / item.file, role), size)
+        return still(load_image(files[item], role), size)
     return None
 
 

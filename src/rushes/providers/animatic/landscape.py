@@ -8,7 +8,7 @@ from random import Random
 
 from PIL import Image, ImageDraw
 
-from rushes.providers.animatic.planes import Colour, Planes, Stencil
+from rushes.providers.animatic.yuv_image import Colour, Stencil, YuvImage
 
 SUPERSAMPLING = 2
 
@@ -52,7 +52,7 @@ class Landscape:
 
     def __init__(self, width: int, height: int, chance: Random, steps: int) -> None:
         palette = chance.choice(PALETTES)
-        self._sky = Planes.of(_sky(width, height, palette, chance))
+        self._sky = YuvImage.of(_sky(width, height, palette, chance))
         scale = min(width, height * 2) / 1280
         self._ridges = []
         for depth, colour in enumerate(palette.hills):
@@ -66,7 +66,7 @@ class Landscape:
             stencil = Stencil.of(shape.crop((0, highest, length, height)))
             self._ridges.append(_Ridge(colour, stencil, highest, speed))
 
-    def at(self, step: int) -> Planes:
+    def at(self, step: int) -> YuvImage:
         """The view after so many steps."""
         view = self._sky.copy()
         for ridge in self._ridges:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from random import Random
+from typing import BinaryIO
 
 from rushes.providers.animatic.inputs import decoded_sound
 
@@ -31,7 +31,7 @@ def seconds(duration_s: float, chance: Random) -> Iterator[bytes]:
     yield from _looped(b"".join(bar.tobytes() for bar in bars), duration_s)
 
 
-def recorded(files: Sequence[Path], duration_s: float) -> Iterator[bytes]:
+def recorded(files: Sequence[BinaryIO], duration_s: float) -> Iterator[bytes]:
     """The track of these files, one after the other and again from the start while the film lasts.
 
     Raises ProviderRejected for one that cannot be decoded.

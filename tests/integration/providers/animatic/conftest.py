@@ -1,4 +1,4 @@
-"""The studio: an adapter with a real child process to draw in."""
+"""The studio: an adapter with a real boxed process to draw in."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from rushes.offload import Offload
+from rushes.decoding.box import Box
 
 from .studio import Studio
 
 
 @pytest.fixture
 async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
-    offload = Offload(1)
-    made = Studio(offload, tmp_path / "scratch")
+    box = Box()
+    made = Studio(box, tmp_path / "scratch")
     yield made
     await made.adapter.close()
-    offload.close()
+    box.close()

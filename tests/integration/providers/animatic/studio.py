@@ -12,11 +12,12 @@ from PIL import Image
 
 from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
+from rushes.decoding.box import Box
 from rushes.domain.progress import Done, Failed, Handle, Progress, Submission, Working
 from rushes.domain.request import InputMedia, Role, VideoRequest
-from rushes.offload import Offload
 from rushes.providers.animatic import Animatic
-from rushes.providers.base import NO_CREDENTIAL
+from rushes.providers.base import NO_CREDENTIAL, Credential
+from rushes.shared_places import DRAWINGS, SharedPlaces
 
 TINY = VideoRequest(
     prompt="A kite over the dunes", aspect_ratio="16:9", resolution="144p", duration_s=1, generate_audio=False
@@ -39,8 +40,9 @@ class HandClock:
 class Studio:
     """The adapter under test, and what the worker would do around it."""
 
-    def __init__(self, offload: Offload, scratch: Path) -> None:
-        self.offload = offload
+    def __init__(self, box: Box, scratch: Path) -> None:
+        self.box = box
+        self.drawings = SharedPlaces()[DRAWINGS]
         self.scratch = scratch
         self.clock = HandClock()
         self.files: dict[str, bytes] = {}
@@ -48,7 +50,7 @@ class Studio:
 
     def another_adapter(self) -> Animatic:
         """One that knows nothing of the first, as after a restart."""
-        return Animatic(self.offload, self.scratch, self.clock)
+        return Animatic(self.box, self.drawings, self.scratch, self.clock)
 
     def image(self, colour: str, role: Role) -> InputMedia:
         content = io.BytesIO()
@@ -65,12 +67,18 @@ class Studio:
     async def read_media(self, media: InputMedia) -> bytes:
         return self.files[media.key]
 
-    async def submit(self, model_id: str, request: VideoRequest = TINY, attempt_id: str = "att_1") -> Submission:
+    async def submit(
+        self,
+        model_id: str,
+        request: VideoRequest = TINY,
+        attempt_id: str = "att_1",
+        credential: Credential = NO_CREDENTIAL,
+    ) -> Submission:
         return await self.adapter.submit(
             catalogued(model_id),
             request,
             attempt_id=attempt_id,
-            credential=NO_CREDENTIAL,
+            credential=credential,
             read_media=self.read_media,
         )
 

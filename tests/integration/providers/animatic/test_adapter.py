@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import av
 import pytest
@@ -24,6 +26,7 @@ from rushes.errors import (
 )
 from rushes.providers.animatic.behaviours import BEHAVIOURS
 from rushes.providers.base import NO_CREDENTIAL
+from rushes.shared_places import DRAWINGS, SharedPlace
 
 from .studio import TINY, Studio, catalogued
 
@@ -97,18 +100,19 @@ async def test_a_film_swept_from_scratch_is_lost_to_fetch_and_drawn_again_by_pol
     assert await studio.fetched(submission.handle, again) == film
 
 
-async def test_a_drawing_whose_child_is_killed_is_drawn_again(studio: Studio) -> None:
+async def test_a_drawing_whose_process_is_killed_is_drawn_again(studio: Studio) -> None:
     submission = await studio.submit("storyboard", replace(TINY, resolution="720p", duration_s=30))
     await studio.until_written("att_1.progress")
-    kill_children()
+    await until(drawing_processes)
+    kill(drawing_processes())
     assert isinstance(await studio.until_ended(submission.handle), Done)
 
 
-async def test_a_drawing_that_always_kills_its_child_fails(studio: Studio) -> None:
+async def test_a_drawing_that_always_ends_its_process_fails(studio: Studio) -> None:
     submission = await studio.submit("storyboard", replace(TINY, resolution="4k", duration_s=60))
     ended = None
     while not isinstance(ended, Failed):
-        kill_children()
+        kill(drawing_processes())
         await asyncio.sleep(0.05)
         ended = await studio.poll(submission.handle)
         assert not isinstance(ended, Done)
@@ -117,10 +121,78 @@ async def test_a_drawing_that_always_kills_its_child_fails(studio: Studio) -> No
     assert isinstance(await studio.poll(submission.handle), Failed)
 
 
-def kill_children() -> None:
-    for child in multiprocessing.active_children():
-        if child.pid is not None and child.name.startswith("SpawnProcess"):
-            os.kill(child.pid, signal.SIGKILL)
+async def test_an_input_that_is_gone_is_refused_by_the_name_of_its_field(studio: Studio) -> None:
+    submission = await studio.submit("storyboard", replace(TINY, media=(studio.image("red", Role.LAST_FRAME),)))
+    await studio.until_ended(submission.handle)
+    for name in ("mp4", "input-0"):
+        (studio.scratch / f"att_1.{name}").unlink()
+    ended = await studio.until_ended(submission.handle)
+    assert isinstance(ended, Failed)
+    assert "'last_frame' is no longer" in ended.error.message
+
+
+async def test_a_released_drawing_leaves_no_files(studio: Studio) -> None:
+    media = (studio.image("red", Role.INPUT_IMAGE), studio.image("blue", Role.LAST_FRAME))
+    for attempt in ("att_1", "att_2"):
+        submission = await studio.submit("storyboard", replace(TINY, media=media), attempt)
+        assert isinstance(await studio.until_ended(submission.handle), Done)
+    await studio.adapter.release({**submission.handle, "attempt_id": "att_1"}, credential=NO_CREDENTIAL)
+    left = {path.name.partition(".")[0] for path in studio.scratch.iterdir()}
+    assert left == {"att_2"}
+    await studio.adapter.release(submission.handle, credential=NO_CREDENTIAL)
+    await studio.adapter.release(submission.handle, credential=NO_CREDENTIAL)
+    assert list(studio.scratch.iterdir()) == []
+
+
+async def test_releasing_a_drawing_under_way_ends_its_process(studio: Studio) -> None:
+    submission = await studio.submit("storyboard", replace(TINY, resolution="4k", duration_s=60))
+    await until(drawing_processes)
+    await studio.adapter.release(submission.handle, credential=NO_CREDENTIAL)
+    await until(lambda: not drawing_processes())
+    assert list(studio.scratch.iterdir()) == []
+
+
+async def test_accounts_take_turns_at_drawing(studio: Studio) -> None:
+    studio.drawings = SharedPlace(DRAWINGS, most=1)
+    studio.adapter = studio.another_adapter()
+    finished = []
+
+    async def draw(attempt_id: str, account_id: str) -> None:
+        of = replace(NO_CREDENTIAL, account_id=account_id)
+        submission = await studio.submit("storyboard", TINY, attempt_id, of)
+        while isinstance(await studio.adapter.poll(submission.handle, credential=of), Working):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        finished.append(account_id)
+
+    many = [asyncio.create_task(draw(f"att_{number}", "many")) for number in range(6)]
+    await until(lambda: studio.drawings.waiting == 5)
+    await draw("att_one", "one")
+    assert finished.count("many") <= 2
+    await asyncio.gather(*many)
+
+
+async def until(happens: Callable[[], object]) -> None:
+    while not happens():  # noqa: ASYNC110 - a process is no event of ours
+        await asyncio.sleep(0.01)
+
+
+def drawing_processes() -> list[int]:
+    """The processes that a fork server of this test has started."""
+    servers = children_of(os.getpid())
+    return [child for server in servers for child in children_of(server)]
+
+
+def children_of(process_id: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{process_id}/task").iterdir():
+        found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def kill(processes: list[int]) -> None:
+    for process_id in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process_id, signal.SIGKILL)
 
 
 async def test_an_input_that_cannot_be_decoded_fails_by_the_name_of_its_field(studio: Studio) -> None:
@@ -130,6 +202,7 @@ async def test_an_input_that_cannot_be_decoded_fails_by_the_name_of_its_field(st
     assert isinstance(ended, Failed)
     assert isinstance(ended.error, ProviderRejected)
     assert "'last_frame'" in ended.error.message
+    assert not list(studio.scratch.glob("*.mp4*"))
 
 
 async def test_inputs_are_there_for_another_process(studio: Studio) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rushes.providers.animatic.inputs import Clip
 from rushes.providers.animatic.landscape import Landscape
-from rushes.providers.animatic.planes import Planes
+from rushes.providers.animatic.yuv_image import YuvImage
 
 SHOT_SHARE = 0.2
 DISSOLVE_FRAMES = 12
@@ -20,10 +20,10 @@ def pictures(
     frames: int,
     *,
     landscape: Landscape,
-    opening: Planes | None = None,
-    closing: Planes | None = None,
+    opening: YuvImage | None = None,
+    closing: YuvImage | None = None,
     clip: Clip | None = None,
-) -> Iterator[Planes | None]:
+) -> Iterator[YuvImage | None]:
     """One for each frame, the clip's first and then `frames` more: a picture, or None while the last still stands."""
     opening_frames = round(frames * SHOT_SHARE) if opening is not None else 0
     if clip is not None:

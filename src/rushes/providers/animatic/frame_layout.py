@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from rushes.providers.animatic import typesetting
 from rushes.providers.animatic.order import Order, frame_size
-from rushes.providers.animatic.planes import Canvas, Colour, Planes, yuv
+from rushes.providers.animatic.yuv_image import Canvas, Colour, YuvImage, yuv
 
 MARKING = ("ANIMATIC", "not a model's output")
 FRAMES_PER_S = 24
@@ -36,7 +36,7 @@ class Box:
         return self.right - self.left, self.bottom - self.top
 
 
-class Sheet:
+class FrameLayout:
     """One frame of the film, redrawn in place: a letterbox whose bars carry the words, with `picture` between them."""
 
     def __init__(self, order: Order, references: Sequence[Image.Image], frames: int) -> None:
@@ -182,7 +182,7 @@ class Sheet:
             draw.text((x, side / 2), f"+{len(references) - fitting}", PENCIL, face, anchor="lm")
         return row
 
-    def show(self, picture: Planes) -> None:
+    def show(self, picture: YuvImage) -> None:
         """Put a picture between the bars, with a viewfinder's marks in its corners."""
         box = self.picture
         self.canvas.paste(picture, box.left, box.top)

@@ -1,4 +1,4 @@
-"""The drawings under way in this process, and what the scratch directory says of those that are not.
+"""The drawings under way in this process, and what the scratch directory says of the others.
 
 The files of an attempt are its whole state, so that any process sharing the directory sees the same:
 
@@ -12,20 +12,29 @@ The files of an attempt are its whole state, so that any process sharing the dir
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import time
 from collections.abc import Sequence
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from rushes.errors import ProviderRejected, ProviderUnavailable
-from rushes.offload import Offload
-from rushes.providers.animatic.order import Order
+import structlog
 
-AT_ONCE = 2
-"""Drawings handed to the child processes at a time: when a child dies, only these can be hurt by it."""
+from rushes.decoding.box import Box, BoxUnavailableError, Cause, TaskEndedError
+from rushes.decoding.sandbox import Limits
+from rushes.errors import AccountBusy, ProviderRejected, ProviderUnavailable
+from rushes.providers.animatic.order import Order
+from rushes.shared_places import SharedPlace
+
+log = structlog.get_logger(__name__)
+
+TASK = "rushes.providers.animatic.film:draw_film"
+
+LIMITS = Limits(memory_bytes=1024**3, cpu_s=1800, wall_s=3600, file_bytes=2 * 1024**3)
+"""The longest film at the largest size takes some minutes on one core."""
 
 RESTARTS = 2
 
@@ -59,21 +68,14 @@ class Undrawable:
 State = Drawing | Drawn | Undrawable
 
 
-def _draw(order: Order, scratch: Path) -> None:
-    # Pillow and PyAV are loaded here, in the child, and never in the serving process.
-    from rushes.providers.animatic.film import draw_film
+class DrawingJobs:
+    """Draws each order once at a time, however often it is polled. Accounts take turns."""
 
-    draw_film(order, scratch)
-
-
-class Darkroom:
-    """Draws each order once at a time, however often it is asked for."""
-
-    def __init__(self, offload: Offload, scratch: Path) -> None:
-        self._offload = offload
+    def __init__(self, box: Box, drawings: SharedPlace, scratch: Path) -> None:
+        self._box = box
+        self._drawings = drawings
         self._scratch = scratch
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._turn = asyncio.Semaphore(AT_ONCE)
         self._swept_at_s = float("-inf")
 
     def path(self, attempt_id: str, suffix: str) -> Path:
@@ -90,35 +92,44 @@ class Darkroom:
         """Whether the attempt has that file."""
         return await asyncio.to_thread(self.path(attempt_id, suffix).exists)
 
-    async def develop(self, order: Order) -> State:
-        """How far the drawing of `order` is, starting it if nobody has.
+    async def advance(self, order: Order, account_id: str) -> State:
+        """How far the drawing of `order` is. Starts it if it is not under way.
 
-        Raises ProviderUnavailable if the scratch directory cannot be read or written; asking again tries again.
+        Raises ProviderUnavailable if the scratch directory cannot be read or written, or nothing can be drawn now;
+        the next call tries again.
         """
         task = self._tasks.get(order.attempt_id)
         if task is not None and task.done():
             del self._tasks[order.attempt_id]
             _raise_failure(task, self._scratch)
         try:
-            state = await asyncio.to_thread(self._look, order.attempt_id)
+            state = await asyncio.to_thread(self._state_of, order.attempt_id)
         except OSError as exc:
             raise _unusable(self._scratch) from exc
         if isinstance(state, Drawing) and order.attempt_id not in self._tasks:
-            self._begin(order)
+            self._begin(order, account_id)
         return state
 
-    def _begin(self, order: Order) -> None:
-        task = asyncio.create_task(self._draw_whatever_happens(order))
+    async def release(self, attempt_id: str) -> None:
+        """Stop the drawing if it is under way, and remove the files of the attempt."""
+        task = self._tasks.pop(attempt_id, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        await asyncio.to_thread(_remove, self._scratch, attempt_id)
+
+    def _begin(self, order: Order, account_id: str) -> None:
+        task = asyncio.create_task(self._draw_in_turn(order, account_id))
         self._tasks[order.attempt_id] = task
 
         def forget(ended: asyncio.Task[None]) -> None:
-            # What succeeded is on disk, and is not asked for again; what failed is kept for the next poll to tell.
+            # A success is on disk, and is not asked for again; an error is kept for the next poll.
             if self._tasks.get(order.attempt_id) is ended and not ended.cancelled() and ended.exception() is None:
                 del self._tasks[order.attempt_id]
 
         task.add_done_callback(forget)
 
-    def _look(self, attempt_id: str) -> State:
+    def _state_of(self, attempt_id: str) -> State:
         drawn = self.path(attempt_id, "mp4")
         if drawn.exists():
             return Drawn(drawn)
@@ -131,19 +142,56 @@ class Darkroom:
         except FileNotFoundError:
             return Drawing(0.0)
 
-    async def _draw_whatever_happens(self, order: Order) -> None:
+    async def _draw_in_turn(self, order: Order, account_id: str) -> None:
         await self._sweep()
-        async with self._turn:
+        try:
+            turn = await self._drawings.wait(account_id)
+        except AccountBusy:
+            # Too many of the account's drawings wait already; the next poll asks again.
+            return
+        with turn:
             for _ in range(1 + RESTARTS):
                 try:
-                    await self._offload.run(_draw, order, self._scratch)
-                except BrokenProcessPool:
+                    await self._draw(order)
+                except TaskEndedError as ended:
+                    if ended.cause is not Cause.CRASH:
+                        reason = f"the animatic could not be drawn: it takes too much {ended.cause}"
+                        await self.keep(order.attempt_id, "error", reason.encode())
+                        return
                     continue
                 except ProviderRejected as rejection:
                     await self.keep(order.attempt_id, "error", rejection.message.encode())
                 return
         reason = f"the animatic could not be drawn: the process drawing it died {1 + RESTARTS} times"
         await self.keep(order.attempt_id, "error", reason.encode())
+
+    async def _draw(self, order: Order) -> None:
+        part = self._scratch / f"{order.attempt_id}.mp4.{secrets.token_hex(4)}.part"
+        try:
+            with ExitStack() as closing:
+                files = await asyncio.to_thread(self._opened, order, part, closing)
+                await self._box.run(TASK, files, order.to_handle(), limits=LIMITS)
+            await asyncio.to_thread(part.replace, self.path(order.attempt_id, "mp4"))
+        finally:
+            await asyncio.shield(asyncio.to_thread(part.unlink, missing_ok=True))
+
+    def _opened(self, order: Order, part: Path, closing: ExitStack) -> list[int]:
+        """The files that drawing takes, in the order of `draw_film`. Raises ProviderRejected, OSError."""
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        progress = self.path(order.attempt_id, "progress")
+        files = [
+            _open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, closing),
+            _open(part, os.O_RDONLY, closing),
+            _open(progress, os.O_WRONLY | os.O_CREAT | os.O_APPEND, closing),
+        ]
+        for item in order.inputs:
+            try:
+                files.append(_open(self._scratch / item.file, os.O_RDONLY, closing))
+            except FileNotFoundError as exc:
+                raise ProviderRejected(
+                    f"'{item.role}' is no longer in the scratch directory, so the animatic cannot be drawn again"
+                ) from exc
+        return files
 
     async def _sweep(self) -> None:
         now_s = time.monotonic()
@@ -152,7 +200,7 @@ class Darkroom:
             await asyncio.to_thread(_remove_older_than, self._scratch, KEEP_S)
 
     async def close(self) -> None:
-        """Abandon the drawings under way; a later poll takes them up from their handles."""
+        """Abandon the drawings under way; a later poll begins them again from their handles."""
         tasks: Sequence[asyncio.Task[None]] = list(self._tasks.values())
         self._tasks.clear()
         for task in tasks:
@@ -162,6 +210,9 @@ class Darkroom:
 
 def _raise_failure(task: asyncio.Task[None], scratch: Path) -> None:
     error = None if task.cancelled() else task.exception()
+    if isinstance(error, BoxUnavailableError):
+        log.error("drawing_unavailable", detail=str(error))
+        raise ProviderUnavailable("nothing can be drawn at the moment", accepted=False) from error
     if isinstance(error, OSError):
         raise _unusable(scratch) from error
     if error is not None:
@@ -172,11 +223,23 @@ def _unusable(scratch: Path) -> ProviderUnavailable:
     return ProviderUnavailable(f"the scratch directory '{scratch}' cannot be used; is its disk full?", accepted=False)
 
 
+def _open(path: Path, flags: int, closing: ExitStack) -> int:
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    closing.callback(os.close, descriptor)
+    return descriptor
+
+
 def _write_whole(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     part.write_bytes(content)
     part.replace(path)
+
+
+def _remove(scratch: Path, attempt_id: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        for path in scratch.glob(f"{attempt_id}.*"):
+            path.unlink(missing_ok=True)
 
 
 def _remove_older_than(scratch: Path, age_s: float) -> None:

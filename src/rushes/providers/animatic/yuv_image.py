@@ -18,7 +18,7 @@ Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Planes:
+class YuvImage:
     """Y, U and V. Positions and sizes given to its methods are even pixels of the full-size picture."""
 
     y: Image.Image
@@ -26,16 +26,16 @@ class Planes:
     v: Image.Image
 
     @classmethod
-    def of(cls, picture: Image.Image) -> Planes:
+    def of(cls, picture: Image.Image) -> YuvImage:
         """The planes of an RGB picture with even sides."""
         y, u, v = picture.convert("RGB", _TO_YUV).split()
         return cls(y, u.reduce(2), v.reduce(2))
 
-    def copy(self) -> Planes:
+    def copy(self) -> YuvImage:
         """One that can be drawn on."""
-        return Planes(self.y.copy(), self.u.copy(), self.v.copy())
+        return YuvImage(self.y.copy(), self.u.copy(), self.v.copy())
 
-    def paste(self, other: Planes, x: int, y: int) -> None:
+    def paste(self, other: YuvImage, x: int, y: int) -> None:
         """Lay `other` over this at (x, y)."""
         self.y.paste(other.y, (x, y))
         self.u.paste(other.u, (x // 2, y // 2))
@@ -59,9 +59,9 @@ class Planes:
         self.u.paste(blue, (x // 2, y // 2), half)
         self.v.paste(red, (x // 2, y // 2), half)
 
-    def blend(self, other: Planes, amount: float) -> Planes:
+    def blend(self, other: YuvImage, amount: float) -> YuvImage:
         """This picture dissolved into `other`, 0 to 1."""
-        return Planes(
+        return YuvImage(
             Image.blend(self.y, other.y, amount),
             Image.blend(self.u, other.u, amount),
             Image.blend(self.v, other.v, amount),
@@ -81,13 +81,13 @@ class Stencil:
         return cls(shape, shape.reduce(2))
 
 
-class Canvas(Planes):
+class Canvas(YuvImage):
     """The whole frame, its rows as long as the encoder's, so that a frame is three copies of memory."""
 
     @classmethod
     def of(cls, picture: Image.Image) -> Canvas:
         """A canvas that begins as the RGB picture."""
-        planes = Planes.of(picture)
+        planes = YuvImage.of(picture)
         blank = av.VideoFrame(picture.width, picture.height, "yuv420p")
         padded = []
         for plane, memory in zip((planes.y, planes.u, planes.v), blank.planes, strict=True):
