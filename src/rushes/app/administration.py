@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rushes.accounts.account_store import AccountStore
 from rushes.accounts.key_store import KeyStore
@@ -22,9 +21,6 @@ from rushes.operations.needs_operator import NeedsOperatorStore
 from rushes.operations.recovery import Recovery, RecoveryStore
 from rushes.operations.settlement import SettlementStore
 from rushes.settings import Settings
-
-if TYPE_CHECKING:
-    from rushes.providers.declaration import Parts
 
 
 @asynccontextmanager
@@ -57,26 +53,18 @@ async def opened_administration(settings: Settings) -> AsyncIterator[Administrat
         yield Administration(AccountStore(database), KeyStore(database), LimitStore(database))
 
 
-def _parts(directory: DataDirectory, clock: SystemClock) -> Parts:
-    """Parts for adapters that only look: they read handles and neither draw nor call."""
-    from rushes.decoding.box import Box
-    from rushes.net.client import HttpClient
-    from rushes.providers.declaration import Parts
-    from rushes.shared_places import DRAWINGS, SharedPlaces
-
-    drawings = SharedPlaces()[DRAWINGS]
-    return Parts(client=HttpClient(), clock=clock, box=Box(), drawings=drawings, scratch=directory.scratch)
-
-
 @asynccontextmanager
 async def opened_recovery(settings: Settings) -> AsyncIterator[Recovery]:
     """What an operator can do for failed jobs, also beside a running service. Raises StartupError."""
     from rushes.app.providers import configured_providers
+    from rushes.net.client import HttpClient
+    from rushes.providers.declaration import Parts
 
     directory = DataDirectory(settings.data_dir)
     async with opened_for_command(settings, directory, SystemClock()) as database:
         clock = SystemClock()
-        adapters = configured_providers(settings, clock).open(_parts(directory, clock))
+        parts = Parts(client=HttpClient(), clock=clock, scratch=directory.scratch)
+        adapters = configured_providers(settings, clock).open(parts)
         yield Recovery(RecoveryStore(database), adapters)
 
 
@@ -84,11 +72,14 @@ async def opened_recovery(settings: Settings) -> AsyncIterator[Recovery]:
 async def opened_decisions(settings: Settings) -> AsyncIterator[Decisions]:
     """The jobs that need an operator, and what can be decided on them. Raises StartupError."""
     from rushes.app.providers import configured_providers
+    from rushes.net.client import HttpClient
+    from rushes.providers.declaration import Parts
 
     directory = DataDirectory(settings.data_dir)
     async with opened_for_command(settings, directory, SystemClock()) as database:
         clock = SystemClock()
-        adapters = configured_providers(settings, clock).open(_parts(directory, clock))
+        parts = Parts(client=HttpClient(), clock=clock, scratch=directory.scratch)
+        adapters = configured_providers(settings, clock).open(parts)
         yield Decisions(
             NeedsOperatorStore(database),
             Recovery(RecoveryStore(database), adapters),

@@ -13,7 +13,6 @@ from rushes.catalogue.model import Model
 from rushes.clock import SystemClock
 from rushes.errors import ProviderError, UnsupportedOption
 from rushes.net.client import HttpClient
-from rushes.offload import Offload
 from rushes.providers.base import Provider
 from rushes.providers.credentials import Pinned
 from rushes.providers.declaration import Parts
@@ -39,7 +38,7 @@ class LiveList:
 async def live_lists(providers: Providers, scratch: Path, today: date) -> list[LiveList]:
     """Ask each provider that has a credential of the operator's and a list. One that fails is reported, not raised."""
     client = HttpClient()
-    adapters = providers.open(Parts(client=client, clock=SystemClock(), offload=Offload(1), scratch=scratch))
+    adapters = providers.open(Parts(client=client, clock=SystemClock(), scratch=scratch))
     try:
         asked = [
             _ask(providers, adapters[name, pinned.api], name, pinned, today)

@@ -6,7 +6,7 @@ The registry collects the declarations, so settings, keys, routing and documenta
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from rushes.decoding.box import Box
 from rushes.errors import FieldError
 from rushes.net.client import HttpClient
 from rushes.providers.base import Provider
-from rushes.shared_places import SharedPlace
+from rushes.shared_places import DRAWINGS, SharedPlace
 
 
 class Options(BaseModel):
@@ -84,12 +84,12 @@ class Parts:
 
     client: HttpClient
     clock: Clock
-    box: Box
-    """Where files of strangers are decoded."""
-    drawings: SharedPlace
-    """How many drawings this machine makes at once, and how many of them one account."""
     scratch: Path
     """A folder for temporary files."""
+    box: Box = field(default_factory=Box)
+    """Where files of strangers are decoded."""
+    drawings: SharedPlace = field(default_factory=lambda: SharedPlace(DRAWINGS))
+    """How many drawings this machine makes at once, and how many of them one account."""
 
 
 @dataclass(frozen=True, slots=True)

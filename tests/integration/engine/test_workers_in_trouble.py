@@ -319,7 +319,9 @@ async def test_trouble_is_forgotten_when_the_job_goes_on(engine: Engine) -> None
 
 async def test_an_upstream_that_delivers_no_bytes_is_given_up_at_the_deadline(engine: Engine) -> None:
     class Empty(FakeOutputStore):
-        async def store(self, key: str, chunks: object, *, accepts_text: bool = False) -> object:  # type: ignore[override]
+        async def store(  # type: ignore[override]
+            self, key: str, chunks: object, *, account_id: str, accepts_text: bool = False
+        ) -> object:
             return stored_video(key, b"")
 
     engine.outputs = Empty()
