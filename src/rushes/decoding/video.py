@@ -49,7 +49,7 @@ def open_video(file: BinaryIO) -> InputContainer:
 
 
 def video_track(container: InputContainer) -> VideoStream | None:
-    """The first video track that is no cover picture, ready for decoding; None if there is none."""
+    """The first video track that is no cover picture, ready for decoding; None where the file has no such track."""
     import av
 
     cover = av.stream.Disposition.attached_pic
