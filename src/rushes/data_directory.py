@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import stat
 import threading
 import time
 from pathlib import Path
@@ -49,6 +50,7 @@ class DataDirectory:
         try:
             for directory in (self.root, self.storage, self.scratch):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._close_to_others()
             # Not named by the process id: containers that share the directory can have the same one.
             probe = self.root / f".writable-{secrets.token_hex(4)}"
             probe.touch()
@@ -58,6 +60,18 @@ class DataDirectory:
                 f"the data directory '{self.root}' cannot be written: {exc.strerror}; "
                 "choose another with --data-dir or correct its rights"
             ) from exc
+
+    def _close_to_others(self) -> None:
+        """Take the rights of other users away from the directory, its folders and its files, also from older ones.
+
+        What belongs to another user stays as it is: the operator has arranged that.
+        """
+        # New files of SQLite and of scratch work get their rights from this.
+        os.umask(0o077)
+        for directory in (self.root, self.storage, self.scratch):
+            _restrict(directory, 0o700)
+        for file in (*self.root.glob(f"{self.database.name}*"), self.secret_key, self.root / "rushes.lock"):
+            _restrict(file, 0o600)
 
     def lock(self, *, wait_s: float = 0, shared: bool = False) -> DataDirectory:
         """Lock the directory until `unlock`. Waits up to `wait_s`, for a command that migrates it at this moment.
@@ -109,6 +123,13 @@ class DataDirectory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.unlock()
+
+
+def _restrict(path: Path, mode: int) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        found = path.stat()
+        if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & 0o077:
+            path.chmod(mode)
 
 
 def _try_lock(descriptor: int, kind: int) -> bool:

@@ -30,6 +30,7 @@
     │   ├── NotAbortable
     │   ├── NotRedeliverable
     │   ├── WebhookLimitReached
+    │   ├── KeyLimitReached
     │   ├── FileExpired
     │   ├── IdempotencyMismatch
     │   ├── ModelRetired
@@ -312,6 +313,12 @@ class WebhookLimitReached(CallerError):
     """The account has its most webhooks."""
 
     code = "webhook_limit"
+
+
+class KeyLimitReached(CallerError):
+    """The account has its most API keys."""
+
+    code = "key_limit"
 
 
 class FileExpired(CallerError):

@@ -16,6 +16,8 @@ from rushes.errors import StartupError
 
 SETTING = "RUSHES_SECRET_KEYS"
 LEAST_CHARACTERS = 32
+LEAST_DISTINCT = 8
+"""A random key of 32 hexadecimal digits has fewer different ones once in twenty million keys."""
 
 _GRAMMAR = "printable ASCII without spaces and commas"
 _KEY = re.compile(r"[!-+\--~]+")
@@ -101,6 +103,15 @@ def _read(text: str, source: str) -> SecretKeys:
             raise StartupError(
                 f"{source}: key {number} is shorter than {LEAST_CHARACTERS} characters; use `openssl rand -hex 32`."
             )
+        if _is_weak(key):
+            raise StartupError(f"{source}: key {number} repeats itself and can be guessed; use `openssl rand -hex 32`.")
         if not _KEY.fullmatch(key):
             raise StartupError(f"{source}: key {number} may hold only {_GRAMMAR}.")
     return SecretKeys([key.encode("ascii") for key in keys])
+
+
+def _is_weak(key: str) -> bool:
+    """Whether the key has few different characters, or is a short text again and again."""
+    return len(set(key)) < LEAST_DISTINCT or any(
+        key == (key[:length] * len(key))[: len(key)] for length in range(1, LEAST_CHARACTERS // 2)
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -312,6 +313,7 @@ def load_settings(**overrides: Any) -> Settings:
     given = {name: value for name, value in overrides.items() if value is not None}
     if "RUSHES_CONFIG" in _environment() and not _config_file().is_file():
         raise StartupError(f"RUSHES_CONFIG names '{_config_file()}', which is not a file")
+    _check_owner_of_config()
     try:
         return Settings(**given)
     except ValidationError as exc:
@@ -351,6 +353,24 @@ def _names_of(path: tuple[int | str, ...]) -> str:
 
 def _config_file() -> Path:
     return Path(_environment().get("RUSHES_CONFIG", "rushes.toml"))
+
+
+def _check_owner_of_config() -> None:
+    """Raise StartupError for a rushes.toml of the working directory that another user could have put there.
+
+    A file that RUSHES_CONFIG names is the choice of the operator, also if another user owns it.
+    """
+    if "RUSHES_CONFIG" in _environment():
+        return
+    try:
+        found = _config_file().stat()
+    except OSError:
+        return
+    remedy = "name the file in RUSHES_CONFIG if it is yours, or start rushes in another directory"
+    if found.st_uid not in (0, os.geteuid()):
+        raise StartupError(f"'{_config_file()}' belongs to another user, so it is not read; {remedy}")
+    if found.st_mode & stat.S_IWOTH:
+        raise StartupError(f"'{_config_file()}' can be changed by every user, so it is not read; {remedy}")
 
 
 def _environment() -> Mapping[str, str]:

@@ -17,7 +17,7 @@ KEYS = "/api/v1/user/api-keys"
 ACCOUNTS = "/api/v1/admin/accounts"
 NEEDED = {
     ("post", "/api/v1/videos/quote"): "read",
-    ("get", "/api/v1/webhooks/signing-secret"): "generate",
+    ("get", "/api/v1/webhooks/signing-secret"): "manage",
 }
 """Where a route needs another scope than its method and path say."""
 NO_LIMITS = dict.fromkeys(
@@ -58,10 +58,11 @@ async def made_key(client: Client, path: str = KEYS, **body: Any) -> dict[str, A
 
 
 async def test_a_key_does_what_its_scopes_say_and_nothing_else(governed: Service) -> None:
-    keys = {scope: scoped(governed, scope) for scope in ("read", "generate", "admin")}
+    keys = {scope: scoped(governed, scope) for scope in ("read", "generate", "manage", "admin")}
     calls: dict[str, tuple[str, str, dict[str, Any]]] = {
         "read": ("GET", "/api/v1/videos/jobs", {}),
         "generate": ("POST", "/api/v1/videos/generations", {"json": {"prompt": "x"}}),
+        "manage": ("GET", "/api/v1/webhooks/signing-secret", {}),
         "admin": ("GET", ACCOUNTS, {}),
     }
     for scope, key in keys.items():
@@ -79,6 +80,8 @@ async def test_a_key_does_what_its_scopes_say_and_nothing_else(governed: Service
 def needed_by(method: str, path: str) -> str:
     if path.startswith("/api/v1/admin/"):
         return "admin"
+    if method != "get" and path.startswith(("/api/v1/webhooks", KEYS)):
+        return "manage"
     return NEEDED.get((method, path), "read" if method == "get" else "generate")
 
 
@@ -86,7 +89,7 @@ async def test_every_route_that_takes_a_key_asks_for_its_scope(governed: Service
     async with AsyncExitStack() as opened:
         clients = {
             scope: await opened.enter_async_context(Client(governed, scoped(governed, scope)))
-            for scope in ("read", "generate", "admin")
+            for scope in ("read", "generate", "manage", "admin")
         }
         document = (await clients["read"].get("/openapi.json", plain=True)).ok()
         routes = [
@@ -133,7 +136,7 @@ async def test_a_key_makes_others_that_work_until_they_are_disabled_revoked_or_d
         for turn in ("disable", "revoke", "delete"):
             made = await made_key(client, name=turn)
             assert made["key"].startswith("rushes_test_")
-            assert (made["mode"], made["scopes"], made["state"]) == ("test", ["read", "generate"], "valid")
+            assert (made["mode"], made["scopes"], made["state"]) == ("test", ["read", "generate", "manage"], "valid")
             one = f"{KEYS}/{made['id']}"
             async with Client(governed, made["key"]) as child:
                 me = (await child.get("/api/v1/user/me")).ok()
@@ -200,6 +203,28 @@ async def test_a_key_cannot_end_one_that_may_do_more(governed: Service) -> None:
         assert (await client.call("DELETE", f"{KEYS}/{test.id}")).status == 204
 
 
+async def test_a_key_with_limits_or_an_end_cannot_touch_one_without(governed: Service) -> None:
+    free = governed.key(account="restricted")
+    made = governed.run("keys", "create", "--test", "--account", "restricted", "--expires", "1h")
+    ending = made.stdout.strip()
+    limited = governed.key(account="restricted")
+    done = governed.run("limits", "set", "--account", "restricted", "--key", limited.id, "--spend-ever", "1")
+    assert done.returncode == 0, done.stderr
+    for key in (ending, limited.text):
+        async with Client(governed, key) as client:
+            one = f"{KEYS}/{free.id}"
+            for refused in (
+                await client.call("PATCH", one, json={"disabled": True}),
+                await client.post(f"{one}/revoke"),
+                await client.call("DELETE", one),
+            ):
+                assert refused.problem(403)["code"] == "key_restricted"
+    async with Client(governed, limited.text) as client:
+        assert (await client.post(f"{KEYS}/{limited.id}/revoke")).ok()["state"] == "revoked"
+    async with Client(governed, free.text) as client:
+        (await client.get("/api/v1/user/me")).ok()
+
+
 async def test_three_accounts_see_nothing_of_each_other(governed: Service) -> None:
     names = ["wall one", "wall two", "wall three"]
     keys = {name: governed.key(account=name) for name in names}
@@ -237,7 +262,7 @@ async def test_three_accounts_see_nothing_of_each_other(governed: Service) -> No
     ],
 )
 async def test_a_key_makes_none_that_may_do_more(governed: Service, body: dict[str, Any], status: int) -> None:
-    async with Client(governed, scoped(governed, "read", "generate", account="strict")) as client:
+    async with Client(governed, scoped(governed, "read", "generate", "manage", account="strict")) as client:
         (await client.post(KEYS, json=body)).problem(status)
 
 
@@ -367,7 +392,7 @@ async def test_a_bootstrap_key_is_made_once_replaced_and_stays_revoked(start: St
     assert await statuses() == [401, 200]
     async with Client(service, newer) as client:
         me = (await client.get("/api/v1/user/me")).ok()
-        assert (me["account"]["name"], me["scopes"]) == ("default", ["read", "generate", "admin"])
+        assert (me["account"]["name"], me["scopes"]) == ("default", ["read", "generate", "manage", "admin"])
         (await client.post(f"{KEYS}/{me['key']['id']}/revoke")).ok()
     service.stop()
     service.start()

@@ -212,7 +212,7 @@ async def test_it_is_wiped_when_the_job_ends(google: Service, live: Client, prom
     assert CANARY.encode() not in b"".join(file.read_bytes() for file in files_of(google))
 
 
-OLD, NEW = "o" * 40, "n" * 40
+OLD, NEW = "old-0123456789abcdef-old-0123456789", "new-0123456789abcdef-new-0123456789"
 
 
 async def test_secret_keys_are_rotated_while_a_job_runs(start: Start, fake: Gemini) -> None:

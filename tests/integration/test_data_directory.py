@@ -35,3 +35,18 @@ def test_looking_at_the_lock_leaves_it_free(tmp_path: Path) -> None:
     assert not looked_at.is_locked()
     with looked_at.lock():
         pass
+
+
+def test_an_existing_directory_and_its_files_are_closed_to_other_users(tmp_path: Path) -> None:
+    mask = os.umask(0o022)
+    try:
+        root = tmp_path / "data"
+        root.mkdir(mode=0o755)
+        for name in ("rushes.db", "rushes.db-wal", "secret.key"):
+            (root / name).touch(mode=0o644)
+        found = directory(root)
+        (root / "rushes.db-shm").touch()
+        assert {path.stat().st_mode & 0o777 for path in (root, found.storage, found.scratch)} == {0o700}
+        assert {path.stat().st_mode & 0o777 for path in root.iterdir() if path.is_file()} == {0o600}
+    finally:
+        os.umask(mask)

@@ -63,3 +63,15 @@ def test_no_short_key_is_accepted_or_shown(text: str) -> None:
     with pytest.raises(StartupError, match="RUSHES_SECRET_KEYS") as caught:
         parse(f"{text}\N{LOCK}hunter2")
     assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["a" * 32, "changeme" * 5, "ab" * 20, "1234567" * 6, "passwordpass" * 4])
+def test_a_key_that_can_be_guessed_is_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(StartupError, match="can be guessed") as caught:
+        parse(text)
+    assert text not in caught.value.message
+
+
+@given(st.text("0123456789abcdef", min_size=64, max_size=64).filter(lambda text: len(set(text)) >= 12))
+def test_a_random_key_is_taken(text: str) -> None:
+    assert parse(text).derive("x")

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from rushes.accounts.key_store import KeyStore
 from rushes.accounts.keys import Caller, KeyRecord, Mode, Scope
+from rushes.accounts.limits import LimitStore
 from rushes.errors import FieldError, InvalidRequest, KeyRestricted
 
 
-def check_reach(caller: Caller, record: KeyRecord) -> None:
-    """Raise KeyRestricted if that key may do more: a test key that was found must not shut live ones out."""
-    if record.scopes - caller.scopes or (caller.mode is Mode.TEST and record.mode is Mode.LIVE):
-        raise KeyRestricted("A key cannot change one that may do more than itself")
+async def check_reach(keys: KeyStore, limits: LimitStore, caller: Caller, key_id: str) -> KeyRecord:
+    """The key of this id in the caller's account. Raises KeyNotFound, or KeyRestricted if that key may do more.
+
+    More is another scope, live mode for a test key, a later expiry, or a limit that is higher or missing. So a leaked
+    key with restrictions cannot lock out the keys without them.
+    """
+    record = await keys.get_key(key_id, account_id=caller.account_id)
+    if key_id == caller.key_id:
+        return record
+    own = await keys.get_key(caller.key_id)
+    own_limits = await limits.read(caller.account_id, caller.key_id)
+    its_limits = await limits.read(caller.account_id, key_id)
+    outlives = own.expires_at is not None and (record.expires_at is None or record.expires_at > own.expires_at)
+    is_less_limited = any((value := its_limits.of(name)) is None or value > most for name, most in own_limits.named())
+    is_live = caller.mode is Mode.TEST and record.mode is Mode.LIVE
+    if record.scopes - caller.scopes or is_live or outlives or is_less_limited:
+        raise KeyRestricted("A key cannot change one that may do more than itself (scopes, mode, expiry and limits)")
+    return record
 
 
 def check_grant(

@@ -19,7 +19,7 @@ from rushes.accounts.keys import (
 )
 from rushes.accounts.limits import LimitName
 from rushes.db.database import Database, Row, Transaction, fetch_one
-from rushes.errors import AccountDisabled, KeyNotFound, NotAuthenticated
+from rushes.errors import AccountDisabled, KeyLimitReached, KeyNotFound, NotAuthenticated
 from rushes.ids import new_id
 
 BOOTSTRAP_ACCOUNT = "default"
@@ -28,6 +28,15 @@ MOST_KEPT = 1_000
 """How many callers one process caches between two commits."""
 
 ACCOUNT_BY_NAME = "SELECT id FROM accounts WHERE name = :name"
+
+MOST_KEYS = 1_000
+"""The most keys of one account, revoked and expired ones included."""
+
+LOCK_ACCOUNT = "SELECT id FROM accounts WHERE id = :account_id FOR UPDATE"
+
+COUNT_KEYS = """
+SELECT COUNT(*) AS keys FROM (SELECT id FROM api_keys WHERE account_id = :account_id LIMIT :most) AS found
+"""
 
 INSERT_KEY = """
 INSERT INTO api_keys (id, account_id, name, mode, hint, hash, created_at, expires_at, scopes, bootstrap)
@@ -114,6 +123,7 @@ class KeyStore:
 
         async def body(transaction: Transaction) -> KeyRecord:
             account_id = await _ensured(transaction, account)
+            await _check_count(transaction, account_id)
             return await _insert(transaction, account_id, key, name=name, lifetime_s=lifetime_s, scopes=scopes)
 
         return await self._database.write(body), key
@@ -125,6 +135,7 @@ class KeyStore:
         key = new_key(mode)
 
         async def body(transaction: Transaction) -> KeyRecord:
+            await _check_count(transaction, account_id)
             return await _insert(transaction, account_id, key, name=name, lifetime_s=lifetime_s, scopes=scopes)
 
         return await self._database.write(body), key
@@ -243,6 +254,14 @@ async def _ensured(transaction: Transaction, account: str) -> str:
     row = await fetch_one(transaction, ACCOUNT_BY_NAME, name=account)
     assert row is not None
     return str(row["id"])
+
+
+async def _check_count(transaction: Transaction, account_id: str) -> None:
+    # Locked, so that two requests at once cannot both create the last allowed key.
+    await transaction.fetch(LOCK_ACCOUNT, account_id=account_id)
+    counted = await fetch_one(transaction, COUNT_KEYS, account_id=account_id, most=MOST_KEYS)
+    if counted is not None and counted["keys"] >= MOST_KEYS:
+        raise KeyLimitReached(f"An account can have {MOST_KEYS} API keys, also revoked ones; delete some first")
 
 
 async def _insert(

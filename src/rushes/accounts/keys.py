@@ -35,12 +35,14 @@ class Scope(StrEnum):
     READ = "read"
     """Read the jobs, usage and settings of the key's account."""
     GENERATE = "generate"
-    """Change it: make, cancel and delete jobs, upload files, manage the account's keys."""
+    """Create, cancel and delete jobs, and upload files."""
+    MANAGE = "manage"
+    """Manage the keys, webhooks and signing secrets of the key's account."""
     ADMIN = "admin"
     """Administer all accounts, their keys and their limits."""
 
 
-USUAL_SCOPES = frozenset({Scope.READ, Scope.GENERATE})
+USUAL_SCOPES = frozenset({Scope.READ, Scope.GENERATE, Scope.MANAGE})
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,9 +49,9 @@ async def authenticate_to_read(request: Request, _documented: _Documented) -> Ca
     return await _authenticate(request, Scope.READ)
 
 
-async def authenticate_to_generate(request: Request, _documented: _Documented) -> Caller:
-    """The same for a GET that shows more than who may only look should see."""
-    return await _authenticate(request, Scope.GENERATE)
+async def authenticate_to_manage(request: Request, _documented: _Documented) -> Caller:
+    """The same for routes that manage keys, webhooks and signing secrets."""
+    return await _authenticate(request, Scope.MANAGE)
 
 
 async def authenticate_unmetered(request: Request, _documented: _Documented) -> Caller:
@@ -155,7 +155,7 @@ Authenticated = Annotated[Caller, Depends(authenticate)]
 Reader = Annotated[Caller, Depends(authenticate_to_read)]
 """A route parameter: a caller with the scope `read`, whatever the method."""
 
-Changer = Annotated[Caller, Depends(authenticate_to_generate)]
+Manager = Annotated[Caller, Depends(authenticate_to_manage)]
 """A route parameter: a caller with the scope `generate`, whatever the method."""
 
 AuthenticatedUnmetered = Annotated[Caller, Depends(authenticate_unmetered)]

@@ -42,7 +42,7 @@ def create(
     ] = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="What it may do: read, generate or admin; repeatable. Without it: read and generate."),
+        typer.Option(help="A scope: read, generate, manage or admin; repeatable. Without it: all but admin."),
     ] = None,
     data_dir: DataDir = None,
 ) -> None:

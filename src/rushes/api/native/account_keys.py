@@ -8,7 +8,7 @@ from starlette.responses import Response
 from rushes.accounts.grants import check_grant, check_reach
 from rushes.accounts.keys import USUAL_SCOPES, Caller, Mode, Scope
 from rushes.api.answers import json_response
-from rushes.api.authentication import Authenticated
+from rushes.api.authentication import Authenticated, Manager
 from rushes.api.native.answers import problems
 from rushes.api.native.key_shapes import (
     KeyChange,
@@ -42,8 +42,8 @@ async def list_own_keys(
 
 
 @router.post("/user/api-keys", summary="Make a key", status_code=201, response_model=NewKeyView,
-             responses=problems(400, 401, 413, 415, 422, 503), openapi_extra=body_schema(NewKeyBody))  # fmt: skip
-async def create_own_key(request: Request, caller: Authenticated) -> Response:
+             responses=problems(400, 401, 409, 413, 415, 422, 503), openapi_extra=body_schema(NewKeyBody))  # fmt: skip
+async def create_own_key(request: Request, caller: Manager) -> Response:
     """The key is in this answer and nowhere else. Without a word it has the caller's mode and usual scopes."""
     body = await new_key_body(request)
     services = services_of(request)
@@ -58,38 +58,34 @@ async def create_own_key(request: Request, caller: Authenticated) -> Response:
 
 @router.patch("/user/api-keys/{key_id}", summary="Rename, disable or enable a key", response_model=KeyView,
               responses=problems(400, 401, 404, 413, 415, 422, 503), openapi_extra=body_schema(KeyChange))  # fmt: skip
-async def update_own_key(request: Request, key_id: str, caller: Authenticated) -> Response:
+async def update_own_key(request: Request, key_id: str, caller: Manager) -> Response:
     """Works at once, in every process. A key cannot disable itself."""
     if key_id == caller.key_id:
         raise KeyRestricted("A key cannot change itself; use another one of the account")
     services = services_of(request)
-    await _check_reach(services, caller, key_id)
+    await check_reach(services.keys, services.limits, caller, key_id)
     record = await change_key(request, caller.account_id, key_id)
     return json_response(key_view(record, services.clock.now_ms()))
 
 
 @router.post("/user/api-keys/{key_id}/revoke", summary="Revoke a key", response_model=KeyView,
              responses=problems(401, 404, 503))  # fmt: skip
-async def revoke_own_key(request: Request, key_id: str, caller: Authenticated) -> Response:
+async def revoke_own_key(request: Request, key_id: str, caller: Manager) -> Response:
     """Ends the key at once and for ever, also if it is the one that asks; it stays in the list."""
     services = services_of(request)
-    await _check_reach(services, caller, key_id)
+    await check_reach(services.keys, services.limits, caller, key_id)
     record = await services.keys.revoke_key(key_id, account_id=caller.account_id)
     return json_response(key_view(record, services.clock.now_ms()))
 
 
 @router.delete("/user/api-keys/{key_id}", summary="Delete a key", status_code=204, response_class=Response,
                responses=problems(401, 404, 503))  # fmt: skip
-async def delete_own_key(request: Request, key_id: str, caller: Authenticated) -> Response:
+async def delete_own_key(request: Request, key_id: str, caller: Manager) -> Response:
     """Ends the key at once and forgets it with its limits; its jobs stay."""
     services = services_of(request)
-    await _check_reach(services, caller, key_id)
+    await check_reach(services.keys, services.limits, caller, key_id)
     await services.keys.delete_key(key_id, account_id=caller.account_id)
     return Response(status_code=204)
-
-
-async def _check_reach(services: Services, caller: Caller, key_id: str) -> None:
-    check_reach(caller, await services.keys.get_key(key_id, account_id=caller.account_id))
 
 
 async def _check_grant(

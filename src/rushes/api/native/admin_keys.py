@@ -45,9 +45,10 @@ async def list_keys(
 
 
 @router.post(KEYS, summary="Make a key for an account", status_code=201, response_model=NewKeyView,
-             responses=problems(400, 401, 404, 413, 415, 422, 503), openapi_extra=body_schema(NewKeyBody))  # fmt: skip
+             responses=problems(400, 401, 404, 409, 413, 415, 422, 503),
+             openapi_extra=body_schema(NewKeyBody))  # fmt: skip
 async def create_key(request: Request, account_id: str, _caller: Administrator) -> Response:
-    """Of any mode and scopes; live with `read` and `generate` if nothing is said. It is in this answer alone."""
+    """Of any mode and scopes; live with all scopes but `admin` by default. It is in this answer alone."""
     services = services_of(request)
     await services.accounts.get(account_id)
     body = await new_key_body(request)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from rushes.accounts.keys import Caller
 from rushes.api.answers import json_response
-from rushes.api.authentication import Authenticated, Changer
+from rushes.api.authentication import Authenticated, Manager
 from rushes.api.cursors import cursor_of, seq_of
 from rushes.api.document import leads_to
 from rushes.api.native.answers import problems
@@ -159,7 +159,7 @@ def _takes(shape: type[BaseModel]) -> dict[str, Any]:
     responses=problems(400, 401, 409, 413, 415, 422, 503) | leads_to(201, **LINKS_OF_A_WEBHOOK),
     openapi_extra=_takes(NewWebhook),
 )
-async def create_webhook(request: Request, caller: Authenticated) -> Response:
+async def create_webhook(request: Request, caller: Manager) -> Response:
     """A receiver that is told of every job of the account. The answer shows its secret, this once."""
     content = await read_json_object(request)
     refuse_unknown(content, NewWebhook.model_fields)
@@ -185,7 +185,7 @@ async def list_webhooks(request: Request, caller: Authenticated) -> Response:
     response_model=SigningSecret,
     responses=problems(401, 503),
 )
-async def get_signing_secret(request: Request, caller: Changer) -> Response:
+async def get_signing_secret(request: Request, caller: Manager) -> Response:
     """One for the account, made when it is first needed. It can be read as often as a receiver starts.
 
     Needs the scope `generate`: who has it could send messages in our name.
@@ -200,7 +200,7 @@ async def get_signing_secret(request: Request, caller: Changer) -> Response:
     response_model=SigningSecret,
     responses=problems(401, 503),
 )
-async def rotate_signing_secret(request: Request, caller: Authenticated) -> Response:
+async def rotate_signing_secret(request: Request, caller: Manager) -> Response:
     """For 24 hours messages carry the signatures of both."""
     secret, kept = await services_of(request).webhooks.rotate_signing_secret(caller)
     return _signing_secret(request, secret, kept)
@@ -225,7 +225,7 @@ async def list_all_deliveries(
     response_model=DeliveryView,
     responses=problems(401, 404, 409, 503),
 )
-async def redeliver(request: Request, delivery_id: str, caller: Authenticated) -> Response:
+async def redeliver(request: Request, delivery_id: str, caller: Manager) -> Response:
     """A settled message gets all of its tries anew; one that waits for its next try gets it now. The id stays."""
     return json_response(_delivery(await services_of(request).webhooks.redeliver(caller, delivery_id)))
 
@@ -244,7 +244,7 @@ async def get_webhook(request: Request, webhook_id: str, caller: Authenticated) 
     responses=problems(400, 401, 404, 413, 415, 422, 503) | leads_to(**LINKS_OF_A_WEBHOOK),
     openapi_extra=_takes(ChangedWebhook),
 )
-async def change_webhook(request: Request, webhook_id: str, caller: Authenticated) -> Response:
+async def change_webhook(request: Request, webhook_id: str, caller: Manager) -> Response:
     """Changes what is given. `events` and `description` may be null: everything, and none."""
     content = await read_json_object(request)
     refuse_unknown(content, ChangedWebhook.model_fields)
@@ -262,7 +262,7 @@ async def change_webhook(request: Request, webhook_id: str, caller: Authenticate
 
 @router.delete("/webhooks/{webhook_id}", summary="Delete a webhook", status_code=204, response_class=Response,
                responses=problems(401, 404, 503))  # fmt: skip
-async def delete_webhook(request: Request, webhook_id: str, caller: Authenticated) -> Response:
+async def delete_webhook(request: Request, webhook_id: str, caller: Manager) -> Response:
     """Forgets it and its secret; what was still to be delivered to it is given up."""
     await services_of(request).webhooks.delete(caller, webhook_id)
     return Response(status_code=204)
@@ -274,7 +274,7 @@ async def delete_webhook(request: Request, webhook_id: str, caller: Authenticate
     response_model=WebhookWithSecret,
     responses=problems(401, 404, 503),
 )
-async def rotate_webhook(request: Request, webhook_id: str, caller: Authenticated) -> Response:
+async def rotate_webhook(request: Request, webhook_id: str, caller: Manager) -> Response:
     """The answer shows the new secret, this once. For 24 hours messages carry the signatures of both."""
     endpoint, secret = await services_of(request).webhooks.rotate(caller, webhook_id)
     return json_response(_with_secret(request, endpoint, secret), headers=NOT_STORED)
@@ -286,7 +286,7 @@ async def rotate_webhook(request: Request, webhook_id: str, caller: Authenticate
     response_model=TestedWebhook,
     responses=problems(401, 404, 503),
 )
-async def test_webhook(request: Request, webhook_id: str, caller: Authenticated) -> Response:
+async def test_webhook(request: Request, webhook_id: str, caller: Manager) -> Response:
     """Sends one `webhook.ping`, also if it is disabled, and answers what was result. Nothing is tried again."""
     result = await services_of(request).webhooks.test(caller, webhook_id)
     return json_response(

@@ -21,7 +21,7 @@ LIFETIMES = {"": "Never", "1": "In a day", "30": "In 30 days", "90": "In 90 days
 
 async def list_keys(visit: Visit) -> Response:
     """The keys, and the form that makes one."""
-    return await _page(visit, Form([("scopes", "read"), ("scopes", "generate")]))
+    return await _page(visit, Form([("scopes", "read"), ("scopes", "generate"), ("scopes", "manage")]))
 
 
 async def make_key(visit: Visit) -> Response:
@@ -50,8 +50,7 @@ async def revoke_key(visit: Visit) -> Response:
     """Ask first, then end the key at once."""
     services, caller = visit.services, visit.signed_in
     key_id = visit.request.path_params["key_id"]
-    record = await services.keys.get_key(key_id, account_id=caller.account_id)
-    check_reach(caller, record)
+    record = await check_reach(services.keys, services.limits, caller, key_id)
     if not visit.form.has("confirmed"):
         return visit.page("revoke_key.html", key=record, is_own=key_id == caller.key_id)
     await services.keys.revoke_key(key_id, account_id=caller.account_id)
@@ -87,6 +86,6 @@ def _wrong(field: str, trouble: str) -> InvalidRequest:
 
 PAGES = (
     Page("GET", "/keys", list_keys),
-    Page("POST", "/keys", make_key, scope=Scope.GENERATE),
-    Page("POST", "/keys/{key_id}/revoke", revoke_key, scope=Scope.GENERATE),
+    Page("POST", "/keys", make_key, scope=Scope.MANAGE),
+    Page("POST", "/keys/{key_id}/revoke", revoke_key, scope=Scope.MANAGE),
 )

@@ -121,10 +121,10 @@ async def _deliveries(visit: Visit, webhook_id: str | None) -> dict[str, Any]:
 
 PAGES = (
     Page("GET", "/webhooks", list_webhooks),
-    Page("POST", "/webhooks", make_webhook, scope=Scope.GENERATE),
-    Page("POST", "/webhooks/deliveries/{delivery_id}/again", redeliver, scope=Scope.GENERATE),
+    Page("POST", "/webhooks", make_webhook, scope=Scope.MANAGE),
+    Page("POST", "/webhooks/deliveries/{delivery_id}/again", redeliver, scope=Scope.MANAGE),
     Page("GET", "/webhooks/{webhook_id}", show_webhook),
-    Page("POST", "/webhooks/{webhook_id}/test", test_webhook, scope=Scope.GENERATE),
-    Page("POST", "/webhooks/{webhook_id}/switch", switch_webhook, scope=Scope.GENERATE),
-    Page("POST", "/webhooks/{webhook_id}/delete", delete_webhook, scope=Scope.GENERATE),
+    Page("POST", "/webhooks/{webhook_id}/test", test_webhook, scope=Scope.MANAGE),
+    Page("POST", "/webhooks/{webhook_id}/switch", switch_webhook, scope=Scope.MANAGE),
+    Page("POST", "/webhooks/{webhook_id}/delete", delete_webhook, scope=Scope.MANAGE),
 )

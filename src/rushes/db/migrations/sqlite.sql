@@ -355,4 +355,4 @@ CREATE TABLE deleted_jobs (
 );
 CREATE INDEX deleted_jobs_by_time ON deleted_jobs (deleted_at);
 INSERT INTO schema_floor (version) VALUES ('0014');
-INSERT INTO alembic_version (version_num) VALUES ('0018');
+INSERT INTO alembic_version (version_num) VALUES ('0019');
