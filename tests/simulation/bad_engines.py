@@ -14,7 +14,7 @@ from rushes.domain.job import MOVES, Attempt, AttemptState, Problem, State
 from rushes.engine import claims, job_record, polling, storing, submission
 from rushes.engine.job_record import JobRecord
 from rushes.errors import Aborted, SubmissionUnknown
-from rushes.jobs import files, lanes, store, transitions
+from rushes.jobs import lanes, retention, store, transitions
 from rushes.jobs.store import JobStore
 from rushes.operations import recovery
 from rushes.webhooks import outbox
@@ -127,7 +127,7 @@ def workers_share_the_names_of_files() -> Iterator[None]:
     """Two workers that store the same video use the same file, and one of them has lost its lease."""
 
     def shared_key(job_id: str, attempt_id: str, place: int, lease: str) -> str:
-        return files.video_key(job_id, attempt_id, place, "shared")
+        return retention.video_key(job_id, attempt_id, place, "shared")
 
     with mock.patch.object(storing, "video_key", shared_key), mock.patch.object(job_record, "video_key", shared_key):
         yield

@@ -16,7 +16,7 @@ from rushes.api.services import Services, services_of
 from rushes.domain.job import Job
 from rushes.domain.output import StoredVideo
 from rushes.errors import FileExpired, JobNotFinished, OutputInvalid
-from rushes.jobs.files import poster_key
+from rushes.jobs.retention import poster_key
 from rushes.media.sniff import extension_of
 
 CACHED = {"Cache-Control": "private, max-age=3600"}

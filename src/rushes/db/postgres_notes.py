@@ -62,7 +62,7 @@ class PostgresNotes:
             self._begin()
 
     async def close(self) -> Iterable[str]:
-        """Carry nothing more. What was not sent yet is given back, for `send` over any connection."""
+        """Stop. What was not sent yet is returned, for `send` over any connection."""
         if self._sender is not None:
             self._sender.cancel()
             await asyncio.gather(self._sender, return_exceptions=True)
@@ -75,21 +75,21 @@ class PostgresNotes:
 
     def _begin(self) -> None:
         if self._sender is None:
-            self._sender = asyncio.create_task(self._keep_carrying())
+            self._sender = asyncio.create_task(self._keep_sending())
 
-    async def _keep_carrying(self) -> None:
+    async def _keep_sending(self) -> None:
         while True:
             with contextlib.suppress(DatabaseUnavailable):
                 connection = await self._connect()
                 try:
-                    await self._carry(connection)
+                    await self._send_and_receive(connection)
                 except self._driver_errors as exc:
                     log.warning("notes_interrupted", error=type(exc).__name__)
                 finally:
                     connection.terminate()
             await asyncio.sleep(RECONNECT_S)
 
-    async def _carry(self, connection: Any) -> None:
+    async def _send_and_receive(self, connection: Any) -> None:
         connection.add_termination_listener(lambda _: self._something.set())
         # Asked now: a connection that has just ended cannot be asked.
         own_process_id = connection.get_server_pid()

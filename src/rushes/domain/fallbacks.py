@@ -15,7 +15,7 @@ from rushes.errors import ProviderAuth, ProviderCreditEmpty, ProviderQuota, Prov
 MOST_FALLBACKS = 5
 FAILURES_TO_GIVE_WAY = 3
 LONGEST_WAIT_S = 30.0
-"""A provider that asks for more patience than this is left at once."""
+"""A provider that asks for a longer wait than this is left at once."""
 
 VERSION = 1
 

@@ -20,7 +20,7 @@ from rushes.domain.progress import Submission
 from rushes.domain.request import VideoRequest
 from rushes.engine.retry_write import retry_write
 from rushes.errors import LeaseLost
-from rushes.jobs.files import delete_file, video_key
+from rushes.jobs.retention import delete_file, video_key
 from rushes.jobs.rows import GET_ANY_JOB, job_from, outputs_from, outputs_to_json, problem_from
 from rushes.jobs.transitions import JOBS_CHANNEL, move, record_event, reroute
 

@@ -27,7 +27,7 @@ from rushes.errors import (
     StorageUnavailable,
     UnexpectedResponse,
 )
-from rushes.jobs.files import video_key
+from rushes.jobs.retention import video_key
 from rushes.net.redact import Redactor
 
 log = structlog.get_logger(__name__)

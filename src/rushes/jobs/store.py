@@ -14,9 +14,9 @@ from rushes.db.database import Database, Row, Transaction, fetch_one, fetch_row
 from rushes.domain.job import Job, State, Status
 from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableInput
 from rushes.jobs.admission import Allowances, check_queue, queue_full
-from rushes.jobs.files import delete_files
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay, replayed
 from rushes.jobs.new_job import NewJob
+from rushes.jobs.retention import delete_files
 from rushes.jobs.rows import GET_ANY_JOB, SELECT_JOB, RecentJobs, job_from
 from rushes.jobs.transitions import accept, can_move, move, record_deletion
 
