@@ -289,3 +289,19 @@ async def test_of_a_cancel_and_a_worker_at_once_exactly_one_wins(desk: Desk) -> 
     assert by_state.get("submitting", 0) == refused
     assert by_state.get("cancelled", 0) == jobs - refused
     await desk.check_books()
+
+
+# The caller's own tag and pairs.
+
+
+async def test_a_tag_and_pairs_are_kept_and_lists_filter_by_the_tag(desk: Desk) -> None:
+    await desk.jobs.create(new_job(1, user="u1", metadata={"order": "7", "ключ": ""}))
+    await desk.jobs.create(new_job(2, user="u2"))
+    await desk.jobs.create(new_job(3))
+    job = await desk.jobs.get(ACCOUNT, "job_1")
+    assert (job.user, job.metadata) == ("u1", {"order": "7", "ключ": ""})
+    other = await desk.jobs.get(ACCOUNT, "job_3")
+    assert (other.user, other.metadata) == (None, {})
+    assert await ids(desk, Listing(limit=10, user="u1")) == ["job_1"]
+    assert await ids(desk, Listing(limit=10, user="U1")) == []
+    assert not Listing(limit=10, user="u1").counted

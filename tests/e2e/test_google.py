@@ -273,6 +273,10 @@ async def test_a_result_is_ours_before_success_is_told(
 async def test_a_download_that_breaks_is_repeated_until_it_is_whole(live: Client, fake: Gemini, script: str) -> None:
     envelope = (await live.generate(prompt=f"#fake:{script}", model=OMNI)).ok()
     job = await live.reached(envelope["job_id"], "in_progress")
+    # In progress begins with the call that submits it, before Google has named the video.
+    while job["provider_video_id"] is None:
+        await asyncio.sleep(0.02)
+        job = await live.job(envelope["job_id"])
     interaction = next(one for one in fake.interactions.values() if one.id == job["provider_video_id"])
     if script.startswith("uri"):
         # The fake sees nothing of an address that we refuse.

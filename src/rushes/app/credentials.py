@@ -13,7 +13,7 @@ from rushes.sealing import Sealer, Unsealable
 
 
 async def credential_of(job: Job, jobs: JobStore, keyring: Keyring, sealer: Sealer) -> Credential | None:
-    """The credential that the job was accepted with; None if it is not to be had any more.
+    """The credential that the job was accepted with; None if it is gone.
 
     Raises NoCredentials for an own key of the caller's that was sealed with a secret key which is gone.
     """

@@ -80,7 +80,7 @@ async def opened_for_command(settings: Settings, directory: DataDirectory, clock
     database: Database
     url = _url(settings)
     if url is not None:
-        # Not upgraded: that is for services and `rushes migrate`. An empty one has nobody whom it could disturb.
+        # Not upgraded: that is for services and `rushes migrate`. An empty one has no service that it could disturb.
         if (await _read_postgres(url)).version is None:
             await _migrate_postgres(url)
         else:
@@ -99,7 +99,7 @@ async def opened_for_command(settings: Settings, directory: DataDirectory, clock
 
 
 def has_database(settings: Settings, directory: DataDirectory) -> bool:
-    """Whether there is one to open, or a server that surely has one."""
+    """Whether there is one to open, or a server, which has one."""
     return settings.database_url is not None or directory.database.exists()
 
 
@@ -139,7 +139,7 @@ def _check_sqlite(directory: DataDirectory) -> None:
 
 @contextmanager
 def _place_named(url: str) -> Iterator[None]:
-    """Whoever cannot start because of a database is told which one."""
+    """Name the database in the error when a start fails because of it."""
     from rushes.db.postgres_connect import place_of
 
     try:

@@ -45,8 +45,8 @@ CANNOT_STORE = "this worker cannot store videos, so it claims no jobs; its log n
 class Running:
     """A process that runs: its HTTP side, and how to put it down before that is closed.
 
-    `drain` takes no new jobs up, sends away whoever waits for one, waits for answers to submits under way and gives the
-    jobs back; from its call on the process says that it is not ready. `hurry` ends the waiting.
+    `drain` takes no new jobs up, answers requests that wait for one, waits for answers to submits under way and gives
+    the jobs back; from its call on the process says that it is not ready. `hurry` ends the waiting.
 
     `until_outgrown` returns with the reason when this release may not go on with its database.
     """

@@ -1,6 +1,6 @@
 """Proof that all processes on one database keep their files in the same folder.
 
-Else one would store videos that another looks for in vain, and says are gone. The folder has a file with a mark, and
+Otherwise one would store videos that another cannot find and reports as gone. The folder has a file with a mark, and
 the database has the mark of the folder that its first process used.
 """
 
@@ -44,16 +44,14 @@ def _mark_in(path: Path) -> str:
                 with contextlib.suppress(FileExistsError):
                     os.link(draft, path)
             except OSError:
-                # A share without links: its own file then, and whoever reads it before it is written starts again.
+                # A share without links: its own file then. A process that reads it too early starts again.
                 with contextlib.suppress(FileExistsError):
                     _write_durably(path, draft.read_text("ascii"))
             draft.unlink()
             _sync(path.parent)
         return path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as exc:
-        raise StartupError(
-            f"the file '{path}', by which folders are told apart, cannot be read or made: {exc}"
-        ) from exc
+        raise StartupError(f"the file '{path}', which identifies the folder, cannot be read or made: {exc}") from exc
 
 
 def _write_durably(path: Path, text: str) -> None:

@@ -136,6 +136,6 @@ def _near(asked: str, names: Iterable[tuple[str, str]]) -> tuple[str, ...]:
 
 def _likeness(name: str, wanted: str) -> float:
     ratio = difflib.SequenceMatcher(None, name, wanted, autojunk=False).ratio()
-    # "veo-3.1" is short beside "veo-3.1-fast-generate-001", but surely meant.
+    # "veo-3.1" is short beside "veo-3.1-fast-generate-001", but it is what was meant.
     is_part = len(wanted) >= 3 and wanted in name
     return max(ratio, NEAR) if is_part else ratio

@@ -100,7 +100,7 @@ class HttpClient:
         """Call an origin that the operator configured, unguarded; a redirect is returned as it is.
 
         With `fresh` the connection is a new one. A kept connection may have been closed by the other side just
-        when we write to it, and then nobody can say whether a request was received: not for calls that cost money.
+        when we write to it, and then it is not known whether a request was received: not for calls that cost money.
         """
         session = self._session("fresh" if fresh else "trusted")
         async with _send(session, method, url, headers, body, limits) as response:

@@ -51,8 +51,8 @@ class Provider(ABC):
     ) -> Submission:
         """Ask for `request.n` videos and return how to find them again.
 
-        Raises ProviderRejected, ContentFiltered, ProviderAuth or ProviderQuota if surely nothing was accepted,
-        ProviderUnavailable otherwise, its `accepted` saying what is known.
+        Raises ProviderRejected, ContentFiltered, ProviderAuth or ProviderQuota if it is certain that nothing was
+        accepted, ProviderUnavailable otherwise, its `accepted` saying what is known.
         """
 
     @abstractmethod
@@ -64,7 +64,7 @@ class Provider(ABC):
         """
 
     async def find(self, attempt_id: str, *, credential: Credential) -> Submission | None:
-        """After a crash: the submission made under `attempt_id`, or None if surely none was accepted.
+        """After a crash: the submission made under `attempt_id`, or None if it is certain that none was accepted.
 
         Raises SubmissionUnknown where the provider has no way to tell, which is the default.
         """

@@ -15,7 +15,7 @@ LONGEST_DURATION_S = 60
 SHORTEST_SIDE, LONGEST_SHORT_SIDE = 144, 2160
 WIDEST_RATIO = 4
 
-# With a test key we draw for every provider's models, so the words of all of them must have a size.
+# With a test key we draw for every provider's models, so each of their words for a size is known here.
 _NAMED_SHORT_SIDES = {"1k": 1024, "2k": 1440, "4k": 2160}
 _PROVIDER_CHOOSES = {"auto": "16:9", "adaptive": "16:9"}
 

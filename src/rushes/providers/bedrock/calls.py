@@ -41,7 +41,7 @@ class AwsRefusedError(Exception):
 
 
 class AwsSilentError(Exception):
-    """There is no answer, or none that can be read; `sent` is False if nothing was sent, None if nobody knows."""
+    """There is no answer, or none that can be read; `sent` is False if nothing was sent, None if that is not known."""
 
     def __init__(self, what: str, *, sent: bool | None) -> None:
         super().__init__(what)
@@ -75,7 +75,7 @@ class Line:
 
 
 class AwsCalls:
-    """Calls to bedrock-runtime and S3, each made once: whoever calls decides about another try."""
+    """Calls to bedrock-runtime and S3, each made once: the caller decides about another try."""
 
     def __init__(
         self,

@@ -108,7 +108,7 @@ class Gemini(Provider):
     async def cancel(self, handle: Handle, *, credential: Credential) -> None:
         """Ask Google to stop, which it does if it still can.
 
-        Raises ProviderRejected if it is too late, ProviderUnavailable or ProviderQuota if nobody listened.
+        Raises ProviderRejected if it is too late, ProviderUnavailable or ProviderQuota if the request did not arrive.
         """
         reply = await self._origin.call("POST", f"{_path(handle)}/cancel", headers=_headers(credential))
         if reply.is_success:

@@ -1,7 +1,7 @@
 """Access tokens for service accounts: asked for with a signed statement, kept while they are good.
 
 https://developers.google.com/identity/protocols/oauth2/service-account, checked 2026-11-22. The account's file names an
-endpoint too (`token_uri`), which is not used: the file may be a caller's, and the endpoint then anybody's.
+endpoint too (`token_uri`), which is not used: the file may be a caller's, and the endpoint then a stranger's.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class AccessTokens:
         return token
 
     async def ask(self, account: ServiceAccount) -> AccessToken:
-        """A new token; whoever asks while one is being asked for gets the same one.
+        """A new token. Calls that ask for one at the same time get the same one.
 
         Raises ProviderAuth if Google does not accept the account, ProviderUnavailable (nothing was submitted) if the
         endpoint cannot say.

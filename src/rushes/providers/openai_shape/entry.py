@@ -17,7 +17,7 @@ from rushes.providers.credentials import api_key
 from rushes.providers.declaration import CredentialShape, Options
 from rushes.providers.openai_shape.flavor import Flavor
 
-# Permissive: what nobody has said is for the server to judge.
+# Permissive: the server judges what the operator has not written.
 PERMISSIVE: Final[Mapping[str, Any]] = {
     "prompt_chars": 10_000,
     "aspect_ratios": list(ASPECT_RATIOS),
@@ -75,7 +75,7 @@ class Server:
         try:
             bare = URL(self.base_url).path in ("", "/")
         except ValueError:
-            # Whoever opens it says so better.
+            # Opening the connection gives a better message.
             return self.base_url
         return self.base_url.rstrip("/") + ("/v1" if bare else "")
 

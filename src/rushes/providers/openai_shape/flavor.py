@@ -20,7 +20,7 @@ class Flavor:
     name: str
     sound_field: str | None = None
     outputs_field: str | None = None
-    """How several videos are asked of one call. They are then told apart by `variant`, their index."""
+    """How several videos are asked of one call. `variant`, their index, then says which is which."""
     references_field: str | None = None
     """Takes several files."""
     frames_field: str | None = None
