@@ -27,7 +27,6 @@ from rushes.errors import (
     ProviderRejected,
     ProviderUnavailable,
     UnexpectedResponse,
-    UnsupportedOption,
 )
 from rushes.net.client import HttpClient
 from rushes.providers.base import Credential, Provider, ReadMedia
@@ -36,6 +35,7 @@ from rushes.providers.credentials import api_key
 from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, credit_empty, poll_error, submit_error
 from rushes.providers.http import CallLimits, Origin
+from rushes.providers.translation import bearer, given, refuse_wordless, text_of
 
 REGIONS: Final = {
     "singapore": "https://dashscope-intl.aliyuncs.com",
@@ -114,18 +114,18 @@ class Dashscope(Provider):
             for item in request.media
         ]
         path, document = call_for(model, request, media)
-        headers = {**_headers(credential), "X-DashScope-Async": "enable"}
+        headers = {**bearer(credential), "X-DashScope-Async": "enable"}
         reply = await self._origin.submit(path, headers=headers, document=document)
         if not reply.is_success:
             raise refusal(reply, secret=credential.secret)
-        task_id = _text(_output(reply), "task_id")
+        task_id = text_of(_output(reply), "task_id")
         if not task_id:
             raise ProviderUnavailable(f"{TITLE} accepted, perhaps, but named no task", accepted=None)
         return Submission({"version": VERSION, "id": task_id}, provider_video_id=task_id)
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
         """How far the task is. One that is not known any more has ended."""
-        reply = await self._origin.call("GET", _path(handle), headers=_headers(credential))
+        reply = await self._origin.call("GET", _path(handle), headers=bearer(credential))
         return progress_of(reply, secret=credential.secret)
 
     def handle_for(self, provider_video_id: str) -> Handle:
@@ -134,7 +134,7 @@ class Dashscope(Provider):
 
     async def cancel(self, handle: Handle, *, credential: Credential) -> None:
         """Stop the task while it is pending. Raises ProviderRejected if it is not."""
-        reply = await self._origin.call("POST", f"{_path(handle)}/cancel", headers=_headers(credential))
+        reply = await self._origin.call("POST", f"{_path(handle)}/cancel", headers=bearer(credential))
         if reply.is_success:
             return
         complaint = complaint_of(reply, secret=credential.secret)
@@ -149,12 +149,9 @@ class Dashscope(Provider):
 
 def call_for(model: Model, request: VideoRequest, media: Sequence[tuple[Role, Inline]]) -> tuple[str, dict[str, Any]]:
     """The path and the body for this request, in the protocol of the model's `wire`. Raises UnsupportedOption."""
-    wordless = {"person_generation": request.person_generation, "n": None if request.n == 1 else request.n}
+    refuse_wordless(request, "person_generation", "n", provider=TITLE)
     if not model.negative_prompt:
-        wordless["negative_prompt"] = request.negative_prompt
-    for field, value in wordless.items():
-        if value is not None:
-            raise UnsupportedOption(f"{TITLE} has no {field} for this model", field=field)
+        refuse_wordless(request, "negative_prompt", provider=f"{TITLE}'s '{model.id}'")
     if model.wire.get("protocol") == "legacy":
         return _legacy_call(model, request, media)
     entries = [{"type": _kind(model, role, request.video_task), "url": inline} for role, inline in media]
@@ -208,11 +205,8 @@ def _document(
 ) -> dict[str, Any]:
     return {
         "model": model.upstream_id(None),
-        "input": {name: value for name, value in said_input.items() if value is not None},
-        "parameters": {
-            **request.additional_params,
-            **{name: value for name, value in said.items() if value is not None},
-        },
+        "input": given(said_input),
+        "parameters": {**request.additional_params, **given(said)},
     }
 
 
@@ -224,12 +218,12 @@ def progress_of(reply: Reply, *, secret: str) -> Progress:
     if not reply.is_success:
         raise poll_error(reply, complaint, provider=TITLE)
     output = _output(reply)
-    word = _text(output, "task_status")
+    word = text_of(output, "task_status")
     match STAGES.get(word):
         case Stage.WORKING:
             return Working()
         case Stage.DONE:
-            url = _text(output, "video_url")
+            url = text_of(output, "video_url")
             if not url:
                 raise UnexpectedResponse(f"{TITLE} says that the task succeeded, without a link", provider_error=word)
             return Done(({"version": VERSION, "url": url},))
@@ -288,15 +282,6 @@ def _path(handle: Handle) -> str:
 
 def _upper(resolution: str | None) -> str | None:
     return None if resolution is None else resolution.upper()
-
-
-def _text(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _headers(credential: Credential) -> dict[str, str]:
-    return {"Authorization": f"Bearer {credential.secret}"}
 
 
 def _open(options: DashscopeOptions, parts: Parts) -> Mapping[str | None, Provider]:

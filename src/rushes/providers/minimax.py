@@ -37,6 +37,7 @@ from rushes.providers.credentials import api_key
 from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, credit_empty, poll_error, submit_error
 from rushes.providers.http import CallLimits, Origin
+from rushes.providers.translation import bearer, given, refuse_wordless, text_of
 
 REGIONS: Final = {"global": "https://api.minimax.io", "mainland": "https://api.minimaxi.com"}
 VERSION: Final = 1
@@ -48,6 +49,8 @@ QUERY_V2: Final = "/v2/query/video_generation"
 SUBMIT_V1: Final = "/v1/video_generation"
 QUERY_V1: Final = "/v1/query/video_generation"
 FILE_V1: Final = "/v1/files/retrieve"
+
+WORDLESS: Final = ("negative_prompt", "person_generation", "seed", "n")
 
 ACCEPTED: Final = "0"
 BAD_KEY: Final = ("1004", "2049")
@@ -123,11 +126,11 @@ class Minimax(Provider):
     ) -> Submission:
         """Start one task. There is no token to repeat it by: sending it twice draws it twice."""
         path, document = await _call_for(model, request, read_media)
-        reply = await self._origin.submit(path, headers=_headers(credential), document=document)
+        reply = await self._origin.submit(path, headers=bearer(credential), document=document)
         complaint = complaint_of(reply, secret=credential.secret)
         if not reply.is_success or complaint.code != ACCEPTED:
             raise refusal(reply, complaint)
-        task_id = _text(reply.body, "task_id")
+        task_id = text_of(reply.body, "task_id")
         if not task_id:
             raise ProviderUnavailable(f"{TITLE} accepted, perhaps, but named no task", accepted=None)
         handle = {"version": VERSION, "id": task_id, "api": "v1" if _is_v1(model) else "v2"}
@@ -149,11 +152,11 @@ class Minimax(Provider):
         """
         if handle["api"] == "v1":
             raise UnsupportedOption(f"{TITLE} cannot cancel a task of its V1 API", field="cancel")
-        word = _text(_task(await self._asked(handle, credential)), "status")
+        word = text_of(_task(await self._asked(handle, credential)), "status")
         if word != "queued":
             raise ProviderRejected(f"{TITLE} cancels queued tasks alone; this one is '{word}'", provider_error=word)
         path = f"{SUBMIT_V2}/{quote(str(handle['id']), safe='')}"
-        reply = await self._origin.call("DELETE", path, headers=_headers(credential))
+        reply = await self._origin.call("DELETE", path, headers=bearer(credential))
         if not reply.is_success:
             complaint = complaint_of(reply, secret=credential.secret)
             if 400 <= reply.status < 500 and reply.status != 429:
@@ -170,14 +173,14 @@ class Minimax(Provider):
 
     async def _file_url(self, file_id: str, credential: Credential) -> str:
         path = f"{FILE_V1}?file_id={quote(file_id, safe='')}"
-        reply = await self._origin.call("GET", path, headers=_headers(credential))
+        reply = await self._origin.call("GET", path, headers=bearer(credential))
         complaint = complaint_of(reply, secret=credential.secret)
         if reply.status == 404 or (reply.is_success and complaint.code == "2013"):
             raise OutputLost(f"{TITLE} no longer has the file of this video")
         if not reply.is_success or complaint.code != ACCEPTED:
             raise ProviderUnavailable(f"{TITLE} does not name the file's link", provider_error=complaint.code)
         file = reply.body.get("file") if isinstance(reply.body, dict) else None
-        url = _text(file, "download_url")
+        url = text_of(file, "download_url")
         if not url:
             raise ProviderUnavailable(f"{TITLE} names no link for the file", provider_error=complaint.code)
         return url
@@ -185,7 +188,7 @@ class Minimax(Provider):
     async def _asked(self, handle: Handle, credential: Credential) -> Reply:
         task_id = quote(str(handle["id"]), safe="")
         path = f"{QUERY_V1}?task_id={task_id}" if handle["api"] == "v1" else f"{QUERY_V2}/{task_id}"
-        return await self._origin.call("GET", path, headers=_headers(credential))
+        return await self._origin.call("GET", path, headers=bearer(credential))
 
 
 async def _call_for(model: Model, request: VideoRequest, read_media: ReadMedia) -> tuple[str, dict[str, Any]]:
@@ -203,7 +206,7 @@ async def _call_for(model: Model, request: VideoRequest, read_media: ReadMedia) 
 
 def v2_payload(model: Model, request: VideoRequest, media: Sequence[tuple[Role, Inline]]) -> dict[str, Any]:
     """A request of the V2 API; options that were not given are not sent. Raises UnsupportedOption."""
-    _refuse_wordless(request)
+    refuse_wordless(request, *WORDLESS, provider=TITLE)
     content: list[dict[str, Any]] = [{"type": "text", "text": request.prompt}]
     for role, inline in media:
         kind, their_role = ITEMS[role]
@@ -215,7 +218,7 @@ def v2_payload(model: Model, request: VideoRequest, media: Sequence[tuple[Role, 
         "duration": request.duration_s,
         "ratio": request.aspect_ratio,
     }
-    return {**request.additional_params, **_given(said)}
+    return {**request.additional_params, **given(said)}
 
 
 def upscale_payload(model: Model, request: VideoRequest) -> dict[str, Any]:
@@ -232,7 +235,7 @@ def upscale_payload(model: Model, request: VideoRequest) -> dict[str, Any]:
 
 def v1_payload(model: Model, request: VideoRequest, media: Sequence[tuple[Role, Inline]]) -> dict[str, Any]:
     """A request of the V1 API; options that were not given are not sent. Raises UnsupportedOption."""
-    _refuse_wordless(request)
+    refuse_wordless(request, *WORDLESS, provider=TITLE)
     if request.aspect_ratio is not None and not model.wire.get("ratio"):
         raise UnsupportedOption(f"{TITLE}'s V1 API has no aspect_ratio", field="aspect_ratio")
     by_role = {role: [inline for one, inline in media if one is role] for role in Role}
@@ -246,19 +249,7 @@ def v1_payload(model: Model, request: VideoRequest, media: Sequence[tuple[Role, 
         "last_frame_image": next(iter(by_role[Role.LAST_FRAME]), None),
         "subject_reference": [{"type": "character", "image": references}] if references else None,
     }
-    return {**request.additional_params, **_given(said)}
-
-
-def _refuse_wordless(request: VideoRequest) -> None:
-    wordless = {
-        "negative_prompt": request.negative_prompt,
-        "person_generation": request.person_generation,
-        "seed": request.seed,
-        "n": None if request.n == 1 else request.n,
-    }
-    for field, value in wordless.items():
-        if value is not None:
-            raise UnsupportedOption(f"{TITLE} has no {field}", field=field)
+    return {**request.additional_params, **given(said)}
 
 
 def progress_of(reply: Reply, *, secret: str) -> Progress:
@@ -269,7 +260,7 @@ def progress_of(reply: Reply, *, secret: str) -> Progress:
     if not reply.is_success:
         raise poll_error(reply, complaint, provider=TITLE)
     task = _task(reply)
-    word = _text(task, "status")
+    word = text_of(task, "status")
     match STAGES.get(word):
         case Stage.WORKING:
             return Working()
@@ -288,7 +279,7 @@ def progress_of(reply: Reply, *, secret: str) -> Progress:
 
 def _output(task: Mapping[str, Any], word: str) -> Output:
     content = task.get("content")
-    url = _text(content, "url")
+    url = text_of(content, "url")
     if url:
         return {"version": VERSION, "url": url}
     file_id = task.get("file_id")
@@ -367,19 +358,6 @@ def _source(previous: PreviousVideo) -> str:
 
 def _upper(resolution: str | None) -> str | None:
     return None if resolution is None else resolution.upper()
-
-
-def _given(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in said.items() if value is not None}
-
-
-def _text(body: object, name: str) -> str:
-    value = body.get(name) if isinstance(body, dict) else None
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-
-
-def _headers(credential: Credential) -> dict[str, str]:
-    return {"Authorization": f"Bearer {credential.secret}"}
 
 
 def _open(options: MinimaxOptions, parts: Parts) -> Mapping[str | None, Provider]:

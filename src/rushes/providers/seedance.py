@@ -26,7 +26,6 @@ from rushes.errors import (
     ProviderRejected,
     ProviderUnavailable,
     UnexpectedResponse,
-    UnsupportedOption,
 )
 from rushes.net.client import HttpClient
 from rushes.providers.base import Credential, Provider, ReadMedia
@@ -35,6 +34,7 @@ from rushes.providers.credentials import api_key
 from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, credit_empty, poll_error, submit_error
 from rushes.providers.http import CallLimits, Origin
+from rushes.providers.translation import bearer, given, refuse_wordless, text_of
 
 REGIONS: Final = {
     "ark": "https://ark.cn-beijing.volces.com/api/v3",
@@ -119,10 +119,10 @@ class Seedance(Provider):
             for item in request.media
         ]
         document = payload(model, request, media, region=self._region)
-        reply = await self._origin.submit(TASKS, headers=_headers(credential), document=document)
+        reply = await self._origin.submit(TASKS, headers=bearer(credential), document=document)
         if not reply.is_success:
             raise refusal(reply, secret=credential.secret)
-        task_id = _text(reply.body, "id")
+        task_id = text_of(reply.body, "id")
         if not task_id:
             raise ProviderUnavailable(f"{TITLE} accepted, perhaps, but named no task", accepted=None)
         return Submission({"version": VERSION, "id": task_id}, provider_video_id=task_id)
@@ -140,10 +140,10 @@ class Seedance(Provider):
 
         It is asked first: DELETE would erase the record, and the link, of a task that has just finished.
         """
-        word = _text((await self._asked(handle, credential)).body, "status")
+        word = text_of((await self._asked(handle, credential)).body, "status")
         if word != "queued":
             raise ProviderRejected(f"{TITLE} cancels queued tasks alone; this one is '{word}'", provider_error=word)
-        reply = await self._origin.call("DELETE", _path(handle), headers=_headers(credential))
+        reply = await self._origin.call("DELETE", _path(handle), headers=bearer(credential))
         if not reply.is_success:
             complaint = complaint_of(reply, secret=credential.secret)
             if 400 <= reply.status < 500 and reply.status != 429:
@@ -155,21 +155,14 @@ class Seedance(Provider):
         return self._origin.download(str(output["url"]), headers={})
 
     async def _asked(self, handle: Handle, credential: Credential) -> Reply:
-        return await self._origin.call("GET", _path(handle), headers=_headers(credential))
+        return await self._origin.call("GET", _path(handle), headers=bearer(credential))
 
 
 def payload(
     model: Model, request: VideoRequest, media: Sequence[tuple[Role, Inline]], *, region: str
 ) -> dict[str, Any]:
     """The request in the provider's words; options that were not given are not sent. Raises UnsupportedOption."""
-    wordless = {
-        "negative_prompt": request.negative_prompt,
-        "person_generation": request.person_generation,
-        "n": None if request.n == 1 else request.n,
-    }
-    for field, value in wordless.items():
-        if value is not None:
-            raise UnsupportedOption(f"{TITLE} has no {field}", field=field)
+    refuse_wordless(request, "negative_prompt", "person_generation", "n", provider=TITLE)
     content: list[dict[str, Any]] = [{"type": "text", "text": request.prompt}]
     for role, inline in media:
         kind, their_role = ITEMS[role]
@@ -183,7 +176,7 @@ def payload(
         "seed": request.seed,
         "generate_audio": None if model.wire.get("silent") else request.generate_audio,
     }
-    return {**request.additional_params, **{name: value for name, value in said.items() if value is not None}}
+    return {**request.additional_params, **given(said)}
 
 
 def progress_of(reply: Reply, *, secret: str) -> Progress:
@@ -193,13 +186,13 @@ def progress_of(reply: Reply, *, secret: str) -> Progress:
         return Failed(ProviderRejected(f"{TITLE} does not know this task any more", provider_error=complaint.code))
     if not reply.is_success:
         raise poll_error(reply, complaint, provider=TITLE)
-    word = _text(reply.body, "status")
+    word = text_of(reply.body, "status")
     match STAGES.get(word):
         case Stage.WORKING:
             return Working()
         case Stage.DONE:
             content = reply.body.get("content") if isinstance(reply.body, dict) else None
-            url = _text(content, "video_url")
+            url = text_of(content, "video_url")
             if not url:
                 raise UnexpectedResponse(f"{TITLE} says that the task succeeded, without a link", provider_error=word)
             return Done(({"version": VERSION, "url": url},))
@@ -248,15 +241,6 @@ def complaint_of(reply: Reply, *, secret: str) -> Complaint:
 
 def _path(handle: Handle) -> str:
     return f"{TASKS}/{quote(str(handle['id']), safe='')}"
-
-
-def _text(body: object, name: str) -> str:
-    value = body.get(name) if isinstance(body, dict) else None
-    return value if isinstance(value, str) else ""
-
-
-def _headers(credential: Credential) -> dict[str, str]:
-    return {"Authorization": f"Bearer {credential.secret}"}
 
 
 def _open(options: SeedanceOptions, parts: Parts) -> Mapping[str | None, Provider]:

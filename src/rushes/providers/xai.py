@@ -25,7 +25,6 @@ from rushes.errors import (
     ProviderRejected,
     ProviderUnavailable,
     UnexpectedResponse,
-    UnsupportedOption,
 )
 from rushes.net.client import HttpClient
 from rushes.providers.base import Credential, Provider, ReadMedia
@@ -34,6 +33,7 @@ from rushes.providers.credentials import api_key
 from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, credit_empty, poll_error, submit_error
 from rushes.providers.http import CallLimits, Origin
+from rushes.providers.translation import bearer, given, refuse_wordless, text_of
 
 XAI_URL: Final = "https://api.x.ai/v1"
 VERSION: Final = 1
@@ -94,10 +94,10 @@ class Xai(Provider):
             for role in Role
         }
         path, document = call_for(model, request, media)
-        reply = await self._origin.submit(path, headers=_headers(credential), document=document)
+        reply = await self._origin.submit(path, headers=bearer(credential), document=document)
         if not reply.is_success:
             raise refusal(reply, secret=credential.secret)
-        request_id = _text(reply, "request_id")
+        request_id = text_of(reply.body, "request_id")
         if not request_id:
             raise ProviderUnavailable(f"{TITLE} accepted, perhaps, but named no request", accepted=None)
         return Submission({"version": VERSION, "id": request_id}, provider_video_id=request_id)
@@ -105,7 +105,7 @@ class Xai(Provider):
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
         """How far the video is. One that xAI does not know any more has ended."""
         path = f"/videos/{quote(str(handle['id']), safe='')}"
-        reply = await self._origin.call("GET", path, headers=_headers(credential))
+        reply = await self._origin.call("GET", path, headers=bearer(credential))
         return progress_of(reply, secret=credential.secret)
 
     def handle_for(self, provider_video_id: str) -> Handle:
@@ -119,7 +119,7 @@ class Xai(Provider):
 
 def call_for(model: Model, request: VideoRequest, media: Mapping[Role, Sequence[Inline]]) -> tuple[str, dict[str, Any]]:
     """The path and the body for this request; options that were not given are not sent. Raises UnsupportedOption."""
-    _refuse_wordless(request)
+    refuse_wordless(request, "negative_prompt", "person_generation", "seed", "n", provider=TITLE)
     said: dict[str, Any] = {"model": model.upstream_id(None), "prompt": request.prompt}
     video = _first(media, Role.VIDEO)
     if video is not None and request.video_task is VideoTask.EDIT:
@@ -127,7 +127,7 @@ def call_for(model: Model, request: VideoRequest, media: Mapping[Role, Sequence[
         return EDIT, {**request.additional_params, **said, "video": video}
     said["duration"] = request.duration_s
     if video is not None:
-        return EXTEND, _given({**request.additional_params, **said, "video": video})
+        return EXTEND, given({**request.additional_params, **said, "video": video})
     said["resolution"] = request.resolution
     # The image decides; the API ignores a ratio beside it.
     said["aspect_ratio"] = None if media.get(Role.INPUT_IMAGE) else request.aspect_ratio
@@ -137,23 +137,7 @@ def call_for(model: Model, request: VideoRequest, media: Mapping[Role, Sequence[
     said["last_frame"] = _first(media, Role.LAST_FRAME)
     said["reference_images"] = _all(media, Role.REFERENCE_IMAGE)
     said["reference_audios"] = _all(media, Role.REFERENCE_AUDIO)
-    return GENERATE, _given({**request.additional_params, **said})
-
-
-def _refuse_wordless(request: VideoRequest) -> None:
-    wordless = {
-        "negative_prompt": request.negative_prompt,
-        "person_generation": request.person_generation,
-        "seed": request.seed,
-        "n": None if request.n == 1 else request.n,
-    }
-    for field, value in wordless.items():
-        if value is not None:
-            raise UnsupportedOption(f"{TITLE} has no {field}", field=field)
-
-
-def _given(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in said.items() if value is not None}
+    return GENERATE, given({**request.additional_params, **said})
 
 
 def _first(media: Mapping[Role, Sequence[Inline]], role: Role) -> dict[str, Inline] | None:
@@ -174,7 +158,7 @@ def progress_of(reply: Reply, *, secret: str) -> Progress:
         raise poll_error(reply, complaint, provider=TITLE)
     if reply.status == 202 and _is_empty(reply):
         return Working()
-    word = _text(reply, "status")
+    word = text_of(reply.body, "status")
     match STAGES.get(word):
         case Stage.WORKING:
             return Working(fraction=_fraction(reply))
@@ -247,15 +231,6 @@ def _fraction(reply: Reply) -> float | None:
 
 def _is_empty(reply: Reply) -> bool:
     return (isinstance(reply.body, Raw) and not reply.body.text.strip()) or reply.body == {}
-
-
-def _text(reply: Reply, name: str) -> str:
-    value = reply.body.get(name) if isinstance(reply.body, dict) else None
-    return value if isinstance(value, str) else ""
-
-
-def _headers(credential: Credential) -> dict[str, str]:
-    return {"Authorization": f"Bearer {credential.secret}"}
 
 
 def _open(options: Options, parts: Parts) -> Mapping[str | None, Provider]:

@@ -37,10 +37,10 @@ from rushes.providers.kling.reply import (
     is_duplicate,
     progress_of,
     refusal,
-    text_of,
     unknown_task,
 )
-from rushes.providers.kling.unified import refuse_wordless
+from rushes.providers.kling.unified import WORDLESS
+from rushes.providers.translation import given, refuse_wordless, text_of
 
 TEXT: Final = "text2video"
 IMAGE: Final = "image2video"
@@ -146,7 +146,7 @@ def call_for(
     model: Model, request: VideoRequest, media: Sequence[tuple[Role, Inline]], *, attempt_id: str
 ) -> tuple[str, dict[str, Any]]:
     """The kind and the body for this request; options that were not given are not sent. Raises UnsupportedOption."""
-    refuse_wordless(request)
+    refuse_wordless(request, *WORDLESS, provider=TITLE)
     by_role = dict(media)
     for role in by_role:
         if role not in (Role.INPUT_IMAGE, Role.LAST_FRAME):
@@ -164,8 +164,7 @@ def call_for(
         "image_tail": by_role.get(Role.LAST_FRAME),
         "external_task_id": attempt_id,
     }
-    given = {name: value for name, value in said.items() if value is not None}
-    return IMAGE if by_role else TEXT, {**request.additional_params, **given}
+    return IMAGE if by_role else TEXT, {**request.additional_params, **given(said)}
 
 
 def _sound(model: Model, request: VideoRequest) -> str | None:

@@ -6,7 +6,6 @@ the live log of that project (docs/specs/kling-api-2.0-migration-checklist.md at
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -140,9 +139,3 @@ def _outputs(videos: object, word: str) -> tuple[Output, ...]:
 def data_of(reply: Reply) -> Any:
     """What stands under `data`."""
     return reply.body.get("data") if isinstance(reply.body, dict) else None
-
-
-def text_of(body: object, name: str) -> str:
-    """A text or a number of an answer, as text; empty if it is not there."""
-    value = body.get(name) if isinstance(body, Mapping) else None
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""

@@ -17,7 +17,7 @@ from rushes.clock import Clock
 from rushes.domain.output import Output
 from rushes.domain.progress import Handle, Progress, Submission
 from rushes.domain.request import Role, VideoRequest, VideoTask
-from rushes.errors import ProviderUnavailable, UnsupportedOption
+from rushes.errors import ProviderUnavailable
 from rushes.net.client import HttpClient
 from rushes.providers.base import Credential, Provider, ReadMedia
 from rushes.providers.body import Inline
@@ -32,9 +32,11 @@ from rushes.providers.kling.reply import (
     is_duplicate,
     progress_of,
     refusal,
-    text_of,
     unknown_task,
 )
+from rushes.providers.translation import bearer, given, refuse_wordless, text_of
+
+WORDLESS: Final = ("negative_prompt", "person_generation", "seed", "n")
 
 TEXT: Final = "text-to-video"
 IMAGE: Final = "image-to-video"
@@ -71,7 +73,7 @@ class Kling(Provider):
         """Start one task under our attempt's id. Repeated under the same id, it finds the task that it made before."""
         media = [(item.role, Inline(await read_media(item))) for item in request.media]
         path, document = call_for(model, request, media, attempt_id=attempt_id)
-        reply = await self._origin.submit(path, headers=_headers(credential), document=document)
+        reply = await self._origin.submit(path, headers=bearer(credential), document=document)
         complaint = complaint_of(reply, secret=credential.secret)
         if is_duplicate(complaint):
             return await self._made_before(attempt_id, credential)
@@ -108,7 +110,7 @@ class Kling(Provider):
         return found
 
     async def _tasks(self, query: str, credential: Credential) -> Sequence[Mapping[str, Any]]:
-        reply = await self._origin.call("GET", f"/tasks?{query}", headers=_headers(credential))
+        reply = await self._origin.call("GET", f"/tasks?{query}", headers=bearer(credential))
         check_poll(reply, complaint_of(reply, secret=credential.secret))
         data = data_of(reply)
         return [task for task in data if isinstance(task, dict)] if isinstance(data, list) else []
@@ -118,7 +120,7 @@ def call_for(
     model: Model, request: VideoRequest, media: Sequence[tuple[Role, Inline]], *, attempt_id: str
 ) -> tuple[str, dict[str, Any]]:
     """The path and the body for this request; options that were not given are not sent. Raises UnsupportedOption."""
-    refuse_wordless(request)
+    refuse_wordless(request, *WORDLESS, provider=TITLE)
     kind = _kind(model, media)
     said: dict[str, Any] = {
         "resolution": request.resolution,
@@ -128,7 +130,7 @@ def call_for(
         "multi_shot": False if model.wire.get("multi_shot") else None,
     }
     settings = {**said, **request.additional_params}
-    document: dict[str, Any] = {"settings": {name: value for name, value in settings.items() if value is not None}}
+    document: dict[str, Any] = {"settings": given(settings)}
     if kind == TEXT:
         document["prompt"] = request.prompt
     else:
@@ -160,25 +162,8 @@ def _sound(model: Model, request: VideoRequest, media: Sequence[tuple[Role, Inli
     return "original" if "original" in words and any(role is Role.VIDEO for role, _ in media) else "off"
 
 
-def refuse_wordless(request: VideoRequest) -> None:
-    """Raises UnsupportedOption for an option that Kling has no word for."""
-    wordless = {
-        "negative_prompt": request.negative_prompt,
-        "person_generation": request.person_generation,
-        "seed": request.seed,
-        "n": None if request.n == 1 else request.n,
-    }
-    for field, value in wordless.items():
-        if value is not None:
-            raise UnsupportedOption(f"{TITLE} has no {field}", field=field)
-
-
 def _submission(task: object) -> Submission:
     task_id = text_of(task, "id")
     if not task_id:
         raise ProviderUnavailable(f"{TITLE} accepted, perhaps, but named no task", accepted=None)
     return Submission({"version": VERSION, "id": task_id}, provider_video_id=task_id)
-
-
-def _headers(credential: Credential) -> dict[str, str]:
-    return {"Authorization": f"Bearer {credential.secret}"}

@@ -1,0 +1,37 @@
+"""What translations of several adapters share: given options, options that a provider lacks, texts of replies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rushes.domain.request import VideoRequest
+from rushes.errors import UnsupportedOption
+from rushes.providers.base import Credential
+
+
+def given(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given: what is None is not sent."""
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def refuse_wordless(request: VideoRequest, *fields: str, provider: str) -> None:
+    """Raises UnsupportedOption if one of these options is given: the provider has no words for it.
+
+    `n` counts as given when it is not 1: the job makes one call for each video.
+    """
+    for field in fields:
+        value = getattr(request, field)
+        if value is not None and (field != "n" or value != 1):
+            raise UnsupportedOption(f"{provider} has no {field}", field=field)
+
+
+def text_of(body: object, name: str) -> str:
+    """A text, or a number as text, of a reply's object; empty if it is not there."""
+    value = body.get(name) if isinstance(body, Mapping) else None
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def bearer(credential: Credential) -> dict[str, str]:
+    """The header of an API key."""
+    return {"Authorization": f"Bearer {credential.secret}"}
