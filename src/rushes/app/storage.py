@@ -35,17 +35,31 @@ async def opened_storage(settings: Settings, directory: Path, scratch: Path, clo
     try:
         async with asyncio.timeout(PATIENCE_S):
             await in_s3.prove()
-            await in_s3.sweep(clock.now_ms())
     except StorageRefused as exc:
         in_s3.close()
         raise StartupError(f"RUSHES_STORAGE_URL '{settings.storage_url}' cannot be used: {exc.message}") from exc
     except (StorageUnavailable, TimeoutError) as exc:
         detail = exc.message if isinstance(exc, StorageUnavailable) else f"no answer within {PATIENCE_S:.0f} s"
         log.warning("storage_not_ready", url=settings.storage_url, detail=detail)
+    else:
+        await _sweep(in_s3, clock, settings.storage_url)
     try:
         yield in_s3
     finally:
         in_s3.close()
+
+
+async def _sweep(storage: S3Storage, clock: Clock, url: str) -> None:
+    """Remove leftovers. They only take room, so the service starts also if they cannot be removed now."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            removed = await storage.sweep(clock.now_ms())
+    except (StorageUnavailable, TimeoutError) as exc:
+        detail = exc.message if isinstance(exc, StorageUnavailable) else f"no answer within {PATIENCE_S:.0f} s"
+        log.warning("storage_not_swept", url=url, detail=detail)
+    else:
+        if removed:
+            log.info("storage_swept", url=url, removed=removed)
 
 
 def _place(settings: Settings, url: str) -> Place:

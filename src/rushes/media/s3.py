@@ -50,6 +50,9 @@ LEFTOVER_AGE_S: Final = 86_400
 """Longer than any file takes to arrive."""
 LEFTOVER_COPY_AGE_S: Final = 3600
 
+# rclone's server (1.75) answers NoSuchUpload where a bucket has no unfinished upload. A server without the call keeps
+# none that could be found.
+_NO_UPLOADS: Final = frozenset({"NoSuchUpload", "NoSuchKey", "404", "NotImplemented", "501", "MethodNotAllowed"})
 _COPY = "copy-"
 _PROBE = "rushes-probe"
 
@@ -161,15 +164,24 @@ class S3Storage:
                 page = await self._bucket.ask("list_multipart_uploads", Prefix=self._prefix, **marker)
                 for upload in page.get("Uploads", ()):
                     if upload["Initiated"].timestamp() < now_ms / 1000 - LEFTOVER_AGE_S:
-                        await self._bucket.tell(
-                            "abort_multipart_upload", Key=upload["Key"], UploadId=upload["UploadId"]
-                        )
-                        removed += 1
+                        removed += await self._abort(upload["Key"], upload["UploadId"])
                 if not page.get("IsTruncated"):
                     return removed
                 marker = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
         except RefusedCallError as exc:
+            if exc.code in _NO_UPLOADS:
+                return removed
             raise exc.trouble from exc
+
+    async def _abort(self, name: str, upload_id: str) -> bool:
+        """Remove an unfinished upload. Returns whether it was there."""
+        try:
+            await self._bucket.tell("abort_multipart_upload", Key=name, UploadId=upload_id)
+        except RefusedCallError as exc:
+            if exc.code in _NO_UPLOADS:
+                return False
+            raise
+        return True
 
     def close(self) -> None:
         """Give back the connections."""
