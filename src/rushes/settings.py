@@ -208,7 +208,7 @@ class Settings(BaseSettings):
         description="How long a service that stops waits for providers that it has just called, in seconds;"
         " a second less than its process manager waits before it kills.",
     )
-    child_processes: int = Field(2, ge=1, le=64, description="How many processes draw and decode video.")
+    child_processes: int = Field(2, ge=1, le=64, description="How many processes draw animatics at once.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="The least that is logged.")
     log_format: str = Field("text", pattern="^(text|json)$", description="How log lines are written.")
     log_requests: bool = Field(True, description="Whether each request gets a log line.")

@@ -18,7 +18,7 @@ from rushes.app.storage import opened_storage
 from rushes.clock import SystemClock
 from rushes.media.bucket import Bucket, Place
 from rushes.media.s3 import S3Storage
-from rushes.settings import Settings
+from rushes.settings import load_settings
 from tests.fixtures.ports import free_port
 from tests.fixtures.s3 import KEY_ID, SECRET
 from tests.fixtures.time_limits import GENEROUS_S
@@ -96,14 +96,14 @@ async def test_an_upload_that_was_left_behind_is_swept(url: str, storage: S3Stor
     assert await storage.sweep(now_ms + 2 * DAY_MS) == 0
 
 
-async def test_the_service_starts_there_without_a_warning(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RUSHES_STORAGE_ENDPOINT_URL", url)
-    monkeypatch.setenv("RUSHES_STORAGE_URL", "s3://videos/start")
-    monkeypatch.setenv("RUSHES_STORAGE_ACCESS_KEY_ID", KEY_ID)
-    monkeypatch.setenv("RUSHES_STORAGE_SECRET_ACCESS_KEY", SECRET)
+async def test_the_service_starts_there_without_a_warning(url: str, tmp_path: Path) -> None:
+    settings = load_settings(
+        storage_url="s3://videos/start",
+        storage_endpoint_url=url,
+        storage_access_key_id=KEY_ID,
+        storage_secret_access_key=SECRET,
+    )
     with capture_logs() as logs:
-        async with opened_storage(Settings(), tmp_path, tmp_path, SystemClock()) as storage:
+        async with opened_storage(settings, tmp_path, tmp_path, SystemClock()) as storage:
             await storage.check()
     assert [entry for entry in logs if entry["log_level"] == "warning"] == []
