@@ -135,5 +135,8 @@ async function refreshList() {
 }
 setTimeout(refreshList, 4000);
 
+// Charts that are wider than a phone begin with their newest day.
+for (const chart of document.querySelectorAll("figure.scroll")) chart.scrollLeft = chart.scrollWidth;
+
 document.addEventListener("console:changed", (event) => enhance(event.target));
 enhance(document);
