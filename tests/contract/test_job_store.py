@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ from rushes.domain.progress import Submission
 from rushes.domain.request import VideoRequest
 from rushes.errors import JobNotFound, LeaseLost, NotCancellable
 from rushes.jobs.store import Listing
+from rushes.money.usage import Grouping, UsageStore
 from tests.contract.database_harness import Desk, together
 from tests.fixtures.new_jobs import ACCOUNT, new_job
 from tests.fixtures.scripted_provider import stored_video
@@ -305,3 +307,22 @@ async def test_a_tag_and_pairs_are_kept_and_lists_filter_by_the_tag(desk: Desk) 
     assert await ids(desk, Listing(limit=10, user="u1")) == ["job_1"]
     assert await ids(desk, Listing(limit=10, user="U1")) == []
     assert not Listing(limit=10, user="u1").counted
+
+
+async def test_usage_is_grouped_by_the_tag(desk: Desk) -> None:
+    for number in (1, 2):
+        await desk.jobs.create(new_job(number, user="u1"))
+    await desk.jobs.create(new_job(3, user="u2"))
+    await desk.jobs.create(new_job(4))
+    await desk.jobs.cancel(ACCOUNT, "job_2")
+    usage = UsageStore(desk.harness.database)
+    groups = await usage.read_span(ACCOUNT, date(1970, 1, 1), date(2100, 1, 1), Grouping.USER)
+    assert [(name, one.jobs, one.failed, one.open) for name, one in groups] == [("u1", 2, 1, 1), ("u2", 1, 0, 1)]
+
+
+async def test_a_job_is_found_with_its_calls_by_its_own_account_alone(desk: Desk) -> None:
+    await desk.jobs.create(new_job(1))
+    job, attempts = await desk.jobs.source(ACCOUNT, "job_1")
+    assert (job.id, list(attempts)) == ("job_1", [])
+    with pytest.raises(JobNotFound):
+        await desk.jobs.source("acct_2", "job_1")
