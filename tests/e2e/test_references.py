@@ -214,6 +214,10 @@ async def test_the_command_line_says_all_of_it(service: Service, tmp_path: Path)
         job = await client.reached(made.stdout.strip(), "completed")
         assert (job["user"], job["metadata"]) == ("u9", {"k": "v=w"})
         assert [item["role"] for item in job["request"]["media"]] == ["reference_video", "reference_audio"]
+        listed = run(["jobs", "list", "--user", "u9", "--json"], cwd=tmp_path, env=settings, timeout_s=30)
+        assert job["job_id"] in listed.stdout, listed.stderr
+        none = run(["jobs", "list", "--user", "u0", "--json"], cwd=tmp_path, env=settings, timeout_s=30)
+        assert job["job_id"] not in none.stdout
         longer = run(
             [*command, "--previous-job", job["job_id"], "--video-task", "extend"],
             cwd=tmp_path, env=settings, timeout_s=30,

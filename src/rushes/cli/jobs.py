@@ -39,6 +39,7 @@ def list_jobs(
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="ID", help="Only of this model.")] = None,
     provider: Annotated[str | None, typer.Option(metavar="NAME", help="Only of this provider.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="TAG", help="Only with this tag.")] = None,
     show_all: Annotated[bool, typer.Option("--all", help="Every job, in pages; --limit has no effect.")] = False,
     as_json: AsJson = False,
     base_url: BaseUrl = None,
@@ -52,7 +53,12 @@ def list_jobs(
         shown = 0
         while True:
             page = await client.page(
-                limit=PAGE_OF_ALL if show_all else limit, cursor=cursor, status=status, model=model, provider=provider
+                limit=PAGE_OF_ALL if show_all else limit,
+                cursor=cursor,
+                status=status,
+                model=model,
+                provider=provider,
+                user=user,
             )
             _print_page(page, as_json=as_json, is_first=cursor is None)
             shown += len(page.jobs)
