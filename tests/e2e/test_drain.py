@@ -34,3 +34,15 @@ async def test_while_it_stops_it_is_not_ready_and_a_second_signal_ends_it_at_onc
         assert (await client.reached(job_id))["error_code"] == "submission_unknown"
         await client.completed([late])
     assert len(submits(fake, prompt)) == 1
+
+
+async def test_a_front_serves_on_while_its_proxy_learns_that_it_stops(start: Start) -> None:
+    service = start(RUSHES_LAME_DUCK_S=3600)
+    async with Client(service, service.key().text) as client:
+        os.kill(service.process_id, signal.SIGTERM)
+        while (await client.get("/readyz")).status == 200:
+            pass
+        # Also a job of now is made, which needs the worker: nothing is drained yet.
+        job_id = (await client.create())["job_id"]
+        await client.completed([job_id])
+        assert service.stop() == 0

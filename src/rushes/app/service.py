@@ -45,13 +45,15 @@ CANNOT_STORE = "this worker cannot store videos, so it claims no jobs; its log n
 class Running:
     """A process that runs: its HTTP side, and how to put it down before that is closed.
 
-    `drain` takes no new jobs up, answers requests that wait for one, waits for answers to submits under way and gives
-    the jobs back; from its call on the process says that it is not ready. `hurry` ends the waiting.
+    `announce_stop` makes the process say that it is not ready, while it serves on. `drain` takes up no new jobs,
+    answers requests that wait for a job, waits for answers to submits under way and gives the jobs back. `hurry` ends
+    these waits.
 
     `until_outgrown` returns with the reason when this release may not go on with its database.
     """
 
     http: ASGIApp
+    announce_stop: Callable[[], None]
     drain: Callable[[], Awaitable[None]]
     hurry: Callable[[], None]
     until_outgrown: Callable[[], Coroutine[Any, Any, str]]
@@ -108,7 +110,7 @@ async def running_service(settings: Settings, role: Role = Role.ALL, *, own_url:
         loops += [loop for half in (engine, front) if half is not None for loop in half.loops()]
         await closing.enter_async_context(_in_background(*loops))
         hurry = _nothing if engine is None else engine.worker.stop_waiting
-        yield Running(http, drain, hurry, lambda: _until_outgrown(base))
+        yield Running(http, draining.set, drain, hurry, lambda: _until_outgrown(base))
 
 
 def _process_status(

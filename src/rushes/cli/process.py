@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +102,10 @@ async def _run(settings: Settings, role: Role, address: Address | None) -> None:
                 asked.set()
             elif asked.is_set():
                 log.info("stopping")
+            running.announce_stop()
+            if server is not None and not outgrown.done():
+                # Proxies see /readyz fail and send their requests elsewhere, before the port is closed.
+                await _unless(hurried, settings.lame_duck_s)
             # Callers are answered meanwhile, and /readyz says that we stop.
             began = time.monotonic()
             await running.drain()
@@ -141,6 +145,13 @@ def _server(http: ASGIApp) -> uvicorn.Server:
             timeout_keep_alive=KEEP_ALIVE_S,
         )
     )
+
+
+async def _unless(hurried: asyncio.Event, wait_s: float) -> None:
+    """Return after so many seconds, or at the second signal."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(wait_s):
+            await hurried.wait()
 
 
 async def _hurry(hurried: asyncio.Event, running: Running, server: uvicorn.Server | None) -> None:
