@@ -28,6 +28,7 @@ from rushes.errors import (
     UnexpectedResponse,
 )
 from rushes.jobs.retention import video_key
+from rushes.jobs.transitions import OUTPUT_UNMEASURED
 from rushes.net.redact import Redactor
 
 log = structlog.get_logger(__name__)
@@ -82,7 +83,9 @@ class Storing:
                     raise UnexpectedResponse("The provider delivered a file without any bytes")
                 videos.append(stored)
                 if stored.trouble is not None:
-                    await self._record.warn(self._redactor.scrub(f"{UNMEASURED}: {stored.trouble}"))
+                    trouble = self._redactor.scrub(f"{UNMEASURED}: {stored.trouble}")
+                    await self._record.warn(trouble)
+                    await self._record.trouble(OUTPUT_UNMEASURED, trouble)
             except (ProviderError, MediaError) as error:
                 failures += 1
                 await self._check_retry(part, error, failures)

@@ -53,6 +53,14 @@ RETURNING *
 _WITHOUT_LEASE = ("lease = NULL", "worker_id = NULL")
 _WITHOUT_TROUBLE = ("trouble_code = NULL", "trouble = NULL", "trouble_at = NULL")
 
+OUTPUT_UNMEASURED = "output_unmeasured"
+"""The trouble of a job whose video is kept and could not be measured. It stays, so operators can list such jobs."""
+
+_WITH_UNMEASURED_TROUBLE = tuple(
+    f"{column} = CASE WHEN trouble_code = '{OUTPUT_UNMEASURED}' THEN {column} END"
+    for column in ("trouble_code", "trouble", "trouble_at")
+)
+
 _CHOSEN = """
 WITH chosen AS MATERIALIZED (
     SELECT seq FROM jobs WHERE {condition} AND state = :was ORDER BY {order} LIMIT :most FOR UPDATE SKIP LOCKED
@@ -261,7 +269,9 @@ def _sets(was: State, to: State, columns: Iterable[str], ms_from_now: Iterable[s
     if to is State.RECOVERING:
         sets.append("abort_requested_at = NULL")
     # A job that failed keeps the trouble that it met before.
-    if to not in (State.FAILED, State.EXPIRED):
+    if to is State.SUCCEEDED:
+        sets.extend(_WITH_UNMEASURED_TROUBLE)
+    elif to not in (State.FAILED, State.EXPIRED):
         sets.extend(_WITHOUT_TROUBLE)
     return sets
 

@@ -37,8 +37,9 @@ _BEYOND_ALL = 2**62
 class JobQuery:
     """The jobs that an operator asks for, newest first. All given conditions must match.
 
-    `error_code` is that of the job, `trouble_code` that of its last failed call while it goes on. `beyond_seq` is the
-    `next_seq` of the page before.
+    `error_code` is that of the job, `trouble_code` that of its last failed call while it goes on, or
+    `output_unmeasured` of a completed job whose video could not be measured. `beyond_seq` is the `next_seq` of the page
+    before.
     """
 
     limit: int

@@ -15,6 +15,7 @@ from rushes.engine.job_resources import JobResources
 from rushes.engine.storage_health import FAILURES_TO_FAIL, StorageHealth
 from rushes.engine.worker import STORAGE_CHECK_S, Worker, WorkerLimits
 from rushes.errors import ProviderAuth, ProviderUnavailable, StorageUnavailable, UnexpectedResponse
+from rushes.operations.job_list import JobListStore, JobQuery
 from tests.fixtures.clocks import ManualClock
 from tests.fixtures.engine import LEASE_S, Engine
 from tests.fixtures.new_jobs import clip_model
@@ -342,3 +343,23 @@ async def test_our_own_storage_may_be_away_beyond_the_deadline(engine: Engine) -
     assert job.state is State.SUCCEEDED
     assert job.completed_at is not None
     assert job.completed_at > job.deadline_at
+
+
+async def test_a_video_that_could_not_be_measured_can_be_listed_by_operators(engine: Engine) -> None:
+    class Unmeasured(FakeOutputStore):
+        async def store(  # type: ignore[override]
+            self, key: str, chunks: object, *, account_id: str, accepts_text: bool = False
+        ) -> object:
+            trouble = "The provider's file is cut off."
+            return replace(stored_video(key), width=None, height=None, duration_s=None, trouble=trouble)
+
+    engine.outputs = Unmeasured()
+    engine.provider.polls = [UNREACHABLE, DONE]
+    job = await engine.create_and_carry()
+    assert job.state is State.SUCCEEDED
+    assert job.trouble is not None
+    assert job.trouble.code == "output_unmeasured"
+    assert "cut off" in job.trouble.message
+    assert [warning for warning in job.warnings if "cut off" in warning]
+    found = await JobListStore(engine.database).list(JobQuery(limit=10, trouble_code="output_unmeasured"))
+    assert [listed.id for listed in found.jobs] == [job.id]
