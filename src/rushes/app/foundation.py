@@ -111,6 +111,7 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
         providers = configured_providers(settings, clock)
 
         metrics = Metrics(role=role.value, works=role.works)
+        metrics.expect(_usable(providers))
         spans = _spans(settings)
         closing.push_async_callback(spans.close)
         moves = Moves(metrics, spans)
@@ -184,3 +185,12 @@ def _spans(settings: Settings) -> Spans:
     from rushes.telemetry.opentelemetry import OpenTelemetrySpans
 
     return OpenTelemetrySpans()
+
+
+def _usable(providers: Providers) -> Sequence[tuple[str, str]]:
+    """The provider and id of each model that the operator's credentials reach."""
+    return [
+        (model.provider, model.id)
+        for model in providers.catalogue.models()
+        if providers.keyring.of(model.provider) or not providers.keyring.needs_key(model.provider)
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
@@ -14,6 +15,15 @@ CALL_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 STAGE_S: Final = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 WRITE_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 LATE_S: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30)
+
+VERBS: Final = ("submit", "poll", "find", "cancel", "fetch")
+JOB_CODES: Final = (
+    "aborted", "content_filtered", "expired", "no_credentials", "other", "output_invalid", "output_lost",
+    "provider_auth", "provider_error", "provider_quota", "provider_rejected", "provider_unavailable",
+    "submission_unknown", "unexpected_response",
+)  # fmt: skip
+"""The error codes with which jobs fail."""
+KEY_CODES: Final = ("provider_auth", "provider_quota")
 
 
 class Metrics:
@@ -110,6 +120,22 @@ class Metrics:
         """The database has taken a heartbeat."""
         self.heartbeat_at.set_to_current_time()
         self.clock_ahead.set(clock_ahead_s)
+
+    def expect(self, served: Iterable[tuple[str, str]]) -> None:
+        """Begin the series that alerts watch at 0 for these providers and models.
+
+        Prometheus' `increase` and `rate` do not see the first event of a series that is born with it.
+        """
+        providers = set()
+        for provider, model in served:
+            providers.add(provider)
+            for code in JOB_CODES:
+                self.failures.labels(provider, model, code)
+            self.moves.labels(provider, model, "queued")
+        for provider in providers:
+            for verb in VERBS:
+                for code in KEY_CODES:
+                    self.call_errors.labels(provider, verb, code)
 
     def answered(self, method: str, route: str, status: int, duration_s: float) -> None:
         """Count a request that has ended."""
