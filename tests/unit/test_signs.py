@@ -29,7 +29,11 @@ COUNT = re.compile(
     r"\b(" + "|".join(NUMBERS[2:]) + r"|\d\d?) (?:\w+ )?"
     r"(verbs|states|surfaces|kinds|statements|files|calls|queries|words|parts|classes|modules|tables|scopes|adapters)\b"
 )
-ELSEWHERE = {"entrypoints/openai/api_server.py", "multimodal_gen/runtime/entrypoints/openai/video_api.py"}
+ELSEWHERE = {
+    "entrypoints/openai/api_server.py",
+    "multimodal_gen/runtime/entrypoints/openai/video_api.py",
+    "xai_sdk/video.py",
+}
 """Files of other projects, which an adapter's docstring names as its source."""
 FOREIGN = {"BadParameter"}
 """Errors of libraries."""
