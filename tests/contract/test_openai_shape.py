@@ -1,4 +1,4 @@
-"""Servers that speak OpenAI's Videos API pass the one suite, in each flavor."""
+"""Router that speak OpenAI's Videos API pass the one suite, in each flavor."""
 
 from __future__ import annotations
 

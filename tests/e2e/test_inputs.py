@@ -195,12 +195,11 @@ async def test_counts_are_checked_before_anything_is_fetched(open_service: Servi
     [
         ("input_image", "not base64!", 422, "base64"),
         ("input_image", "", 422, "empty"),
-        ("input_image", "data:image/png,abc", 422, "data URL"),
+        ("input_image", "data:image/png;base64", 422, "data URL"),
         ("input_image", 7, 422, "string"),
         ("input_image", text(b"<html><body>404"), 400, "HTML page"),
         ("input_image", text(b"%PDF-1.7"), 400, "a PDF"),
         ("input_image", text(pixel_bomb()), 400, "30000 x 30000"),
-        ("input_image", "data:image/png;base64," + text(image("JPEG")), 400, "image/jpeg"),
         ("input_image", text(image()[:-30]), 400, "broken"),
         ("last_frame", text(image("GIF")), 400, "GIF"),
         ("video", text(image()), 400, "PNG"),

@@ -23,7 +23,7 @@ from rushes.app.foundation import Foundation
 from rushes.app.own_servers import discovering
 from rushes.jobs.admission import Allowances
 from rushes.jobs.events.waiters import Watching, WatchLimits
-from rushes.jobs.routing import OnRetired, Servers
+from rushes.jobs.routing import OnRetired, Router
 from rushes.jobs.service import JobService, Policy
 from rushes.media.poster import Posters
 from rushes.money.spend_limits import SpendingStore
@@ -91,7 +91,7 @@ class Front:
 
     def _build(self, links: Links) -> Services:
         base, settings = self._base, self._base.settings
-        servers = Servers(
+        router = Router(
             base.catalogue,
             base.keyring,
             apis=base.adapters.keys(),
@@ -112,7 +112,7 @@ class Front:
             jobs=JobService(
                 base.jobs,
                 base.catalogue,
-                servers,
+                router,
                 base.inputs,
                 spending,
                 sealer=base.sealer,
@@ -146,7 +146,7 @@ class Front:
             ),
             transactions=TransactionStore(base.database),
             catalogue=base.catalogue,
-            served_apis=servers.apis_in_use(),
+            served_apis=router.apis_in_use(),
             model_aliases=model_aliases(settings, base.catalogue, self._asked),
             storage=base.storage,
             links=links,

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from rushes.catalogue.price import Estimate, estimate
 from rushes.errors import PriceUnknown, SpendLimitReached
-from rushes.jobs.routing import ANIMATIC, Serving
+from rushes.jobs.routing import ANIMATIC, Route
 from rushes.money.costs import Reservation, reservation_for
 from rushes.money.spend_limits import SpendLimit, refuse_beyond
 
@@ -19,19 +19,19 @@ UNKNOWN_PRICE = "The price of this model is not known; the job's cost is null."
 class Quoted:
     """One model that may run a request, and what it would cost; None where a price is not known."""
 
-    serving: Serving
+    route: Route
     cost_usd: Decimal | None
     estimate: Estimate | None = None
     """How the cost is made up; None where it is not by a price list."""
 
     @classmethod
-    def of(cls, serving: Serving) -> Quoted:
+    def of(cls, route: Route) -> Quoted:
         """What this model costs for this request: nothing of ours for an animatic or on the caller's own key."""
-        request = serving.request
-        if is_free(serving):
-            return cls(serving, Decimal(0))
-        found = estimate(serving.model, request)
-        return cls(serving, None if found is None else found.usd, found)
+        request = route.request
+        if is_free(route):
+            return cls(route, Decimal(0))
+        found = estimate(route.model, request)
+        return cls(route, None if found is None else found.usd, found)
 
     @property
     def usd_per_s(self) -> Decimal | None:
@@ -43,7 +43,7 @@ class Quoted:
     @property
     def name(self) -> str:
         """What really runs, as `provider/id`."""
-        return f"{self.serving.model.provider}/{self.serving.model.id}"
+        return f"{self.route.model.provider}/{self.route.model.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,11 @@ def quote_of(
     return Quote(possible[0], tuple(possible[1:]), reservation, limits, refusal)
 
 
-def cost_usd_of(serving: Serving) -> Decimal | None:
+def cost_usd_of(route: Route) -> Decimal | None:
     """What this model costs for this request, in dollars; None if that is not known."""
-    return Quoted.of(serving).cost_usd
+    return Quoted.of(route).cost_usd
 
 
-def is_free(serving: Serving) -> bool:
+def is_free(route: Route) -> bool:
     """Whether the operator is charged nothing."""
-    return serving.model.provider == ANIMATIC or serving.byok
+    return route.model.provider == ANIMATIC or route.byok

@@ -29,7 +29,7 @@ class OnRetired(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class Route:
     """The model that runs, the request as it gets it, and what the caller should know about that."""
 
     asked: Model
@@ -40,7 +40,7 @@ class Serving:
     warnings: tuple[str, ...]
 
 
-class Servers:
+class Router:
     """Decides what serves a request. `apis` are the (provider, API) pairs that have an adapter."""
 
     def __init__(
@@ -69,9 +69,7 @@ class Servers:
                     found.setdefault(provider, pinned.api)
         return found
 
-    def serve(
-        self, asked: Model, request: VideoRequest, *, test: bool, byok_api_key: str | None, today: date
-    ) -> Serving:
+    def serve(self, asked: Model, request: VideoRequest, *, test: bool, byok_api_key: str | None, today: date) -> Route:
         """What runs for this request.
 
         Raises UnsupportedOption for what the model (or a retired one's successor) does not offer, InvalidRequest for
@@ -87,11 +85,11 @@ class Servers:
         completed, warnings = complete_for(asked, model, request, test=False)
         if model is not asked:
             warnings = (_retirement(asked, model), *warnings)
-        return Serving(asked, model, completed, pinned, byok, warnings)
+        return Route(asked, model, completed, pinned, byok, warnings)
 
     def serve_instead(
         self,
-        main: Serving,
+        main: Route,
         fallback: Model,
         request: VideoRequest,
         *,
@@ -99,7 +97,7 @@ class Servers:
         test: bool,
         byok_api_key: str | None,
         today: date,
-    ) -> Serving:
+    ) -> Route:
         """What runs for `request` if `main` does not accept it and `fallback`, named in `field`, is to take over.
 
         Raises what `serve` raises; UnsupportedOption and InvalidRequest then name `field` and the fallback.
@@ -131,12 +129,12 @@ class Servers:
 
     def _serve_animatic(
         self, asked: Model, request: VideoRequest, *, test: bool, byok_api_key: str | None, today: date
-    ) -> Serving:
+    ) -> Route:
         completed = complete(asked, request, test=test)
         if asked.provider == ANIMATIC:
             if byok_api_key is not None:
                 self._keyring.recognise(ANIMATIC, byok_api_key, field="byok_api_key")
-            return Serving(asked, asked, completed, None, byok=False, warnings=())
+            return Route(asked, asked, completed, None, byok=False, warnings=())
         self._refuse_reserved(asked, request)
         animatic = self._catalogue.find(ANIMATIC, TEST_MODEL)
         assert animatic is not None
@@ -147,7 +145,7 @@ class Servers:
             warnings.append(f"'{asked.id}' was retired on {asked.retired}; with a live key a successor serves it.")
         if byok_api_key is not None:
             warnings.append("Test mode: byok_api_key was not used and is not kept.")
-        return Serving(asked, animatic, completed, None, byok=False, warnings=tuple(warnings))
+        return Route(asked, animatic, completed, None, byok=False, warnings=tuple(warnings))
 
     def _candidates(self, asked: Model, byok_api_key: str | None) -> tuple[Pinned | None, ...]:
         """The credentials that the request may run on, the preferred one first; None where none is needed."""

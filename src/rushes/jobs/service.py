@@ -23,7 +23,7 @@ from rushes.jobs.idempotency import Once, Replay
 from rushes.jobs.new_job import Asked, NewJob
 from rushes.jobs.previous import Source, source_of
 from rushes.jobs.quote import UNKNOWN_PRICE, Quote, Quoted, cost_usd_of, quote_of
-from rushes.jobs.routing import ANIMATIC, Servers, Serving
+from rushes.jobs.routing import ANIMATIC, Route, Router
 from rushes.jobs.search import Found, find_by_prompt
 from rushes.jobs.store import JobStore, Listing
 from rushes.media.inputs import Inputs
@@ -58,7 +58,7 @@ class JobService:
         self,
         store: JobStore,
         catalogue: Catalogue,
-        servers: Servers,
+        router: Router,
         inputs: Inputs,
         spending: SpendingStore,
         *,
@@ -69,7 +69,7 @@ class JobService:
     ) -> None:
         self._store = store
         self._catalogue = catalogue
-        self._servers = servers
+        self._router = router
         self._inputs = inputs
         self._spending = spending
         self._sealer = sealer
@@ -121,11 +121,11 @@ class JobService:
             asked=asked,
             provider=plan.model.provider,
             model=plan.model.id,
-            request=replace(plan.serving.request, previous=None if source is None else source.previous),
-            route=_route(plan.serving),
-            hold_s=self._policy.test_hold_s if plan.serving.model.provider == ANIMATIC else self._policy.hold_s,
-            sealed_secret=self._seal(plan.serving, job_id),
-            fallbacks=Fallbacks(tuple(_route(one) for one in plan.fallbacks)),
+            request=replace(plan.route.request, previous=None if source is None else source.previous),
+            route=_stored_route(plan.route),
+            hold_s=self._policy.test_hold_s if plan.route.model.provider == ANIMATIC else self._policy.hold_s,
+            sealed_secret=self._seal(plan.route, job_id),
+            fallbacks=Fallbacks(tuple(_stored_route(one) for one in plan.fallbacks)),
             request_id=None if request_of is None else request_of.request_id,
             traceparent=traceparent,
             unpriced_allowed=self._policy.unpriced_allowed,
@@ -204,10 +204,10 @@ class JobService:
         expected = replace(asked.request, media=media)
         test = caller.mode is Mode.TEST
         today = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).date()
-        serving = self._servers.serve(model, expected, test=test, byok_api_key=asked.byok_api_key, today=today)
+        route = self._router.serve(model, expected, test=test, byok_api_key=asked.byok_api_key, today=today)
         fallbacks = tuple(
-            self._servers.serve_instead(
-                serving,
+            self._router.serve_instead(
+                route,
                 fallback,
                 expected,
                 field=field,
@@ -217,7 +217,7 @@ class JobService:
             )
             for field, fallback in self._choose_fallbacks(model, asked.fallback_models)
         )
-        return _Plan(model, serving, fallbacks)
+        return _Plan(model, route, fallbacks)
 
     def _choose_fallbacks(self, main: Model, names: Sequence[str]) -> Sequence[tuple[str, Model]]:
         """The models that `fallback_models` names, each with its field."""
@@ -234,10 +234,10 @@ class JobService:
             chosen.append((field, model))
         return chosen
 
-    def _seal(self, serving: Serving, job_id: str) -> str | None:
-        if not serving.byok or serving.pinned is None:
+    def _seal(self, route: Route, job_id: str) -> str | None:
+        if not route.byok or route.pinned is None:
             return None
-        return self._sealer.seal(serving.pinned.credential.secret, job_id)
+        return self._sealer.seal(route.pinned.credential.secret, job_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,35 +245,35 @@ class _Plan:
     """What would serve a request: the model asked for, what runs, and what may take over."""
 
     model: Model
-    serving: Serving
-    fallbacks: tuple[Serving, ...]
+    route: Route
+    fallbacks: tuple[Route, ...]
 
     @property
     def quoted(self) -> Sequence[Quoted]:
         """What each of them would cost; the one that runs first."""
-        return [Quoted.of(one) for one in (self.serving, *self.fallbacks)]
+        return [Quoted.of(one) for one in (self.route, *self.fallbacks)]
 
 
-def _route(serving: Serving) -> Fallback:
-    cost_usd = cost_usd_of(serving)
+def _stored_route(route: Route) -> Fallback:
+    cost_usd = cost_usd_of(route)
     return Fallback(
-        name=f"{serving.asked.provider}/{serving.asked.id}",
-        provider=serving.model.provider,
-        model=serving.model.id,
-        api=None if serving.pinned is None else serving.pinned.api,
-        credential=None if serving.pinned is None else serving.pinned.fingerprint,
-        lane=_lane(serving),
-        lane_capacity=serving.model.concurrency,
+        name=f"{route.asked.provider}/{route.asked.id}",
+        provider=route.model.provider,
+        model=route.model.id,
+        api=None if route.pinned is None else route.pinned.api,
+        credential=None if route.pinned is None else route.pinned.fingerprint,
+        lane=_lane(route),
+        lane_capacity=route.model.concurrency,
         cost_usd=cost_usd,
-        usual_s=serving.model.usual_s,
-        deadline_s=serving.model.deadline_s,
-        reports_progress=serving.model.reports_progress,
-        options=pinned_options(serving.request),
-        warnings=(*serving.warnings, *(() if cost_usd is not None else (UNKNOWN_PRICE,))),
+        usual_s=route.model.usual_s,
+        deadline_s=route.model.deadline_s,
+        reports_progress=route.model.reports_progress,
+        options=pinned_options(route.request),
+        warnings=(*route.warnings, *(() if cost_usd is not None else (UNKNOWN_PRICE,))),
     )
 
 
-def _lane(serving: Serving) -> str:
+def _lane(route: Route) -> str:
     """Jobs that share a model and a key share a lane, so that one hung or spent key does not hold up another."""
-    lane = f"{serving.model.provider}/{serving.model.id}"
-    return lane if serving.pinned is None else f"{lane}@{serving.pinned.fingerprint}"
+    lane = f"{route.model.provider}/{route.model.id}"
+    return lane if route.pinned is None else f"{lane}@{route.pinned.fingerprint}"

@@ -14,7 +14,7 @@ from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
 from rushes.domain.request import VideoRequest
 from rushes.errors import InvalidRequest, ModelRetired, NoCredentials, UnsupportedOption
-from rushes.jobs.routing import OnRetired, Servers, Serving
+from rushes.jobs.routing import OnRetired, Route, Router
 from rushes.providers.base import Credential
 from rushes.providers.credentials import Keyring, Pinned
 from rushes.providers.registry import declarations
@@ -50,9 +50,9 @@ def servers(
     *keys: str,
     on_retired: OnRetired = OnRetired.SUCCESSOR,
     apis: tuple[tuple[str, str | None], ...] = SURFACES,
-) -> Servers:
-    """Servers whose operator has a key for each of these APIs of Google, the preferred one first."""
-    return Servers(
+) -> Router:
+    """Router whose operator has a key for each of these APIs of Google, the preferred one first."""
+    return Router(
         CATALOGUE,
         Keyring(SHAPES, {"google": [our_key(api) for api in keys]}),
         apis=apis,
@@ -62,8 +62,8 @@ def servers(
 
 
 def serve(
-    by: Servers, asked: Model, *, test: bool = False, byok: str | None = None, today: date = TODAY, **options: Any
-) -> Serving:
+    by: Router, asked: Model, *, test: bool = False, byok: str | None = None, today: date = TODAY, **options: Any
+) -> Route:
     return by.serve(asked, VideoRequest("a kite", **options), test=test, byok_api_key=byok, today=today)
 
 
@@ -71,9 +71,9 @@ def serve(
 
 
 def test_a_model_runs_on_the_api_that_has_it() -> None:
-    serving = serve(servers("gemini", "vertex"), VEO_31)
-    assert (serving.model, serving.pinned, serving.byok) == (VEO_31, our_key("vertex"), False)
-    assert serving.warnings == ()
+    route = serve(servers("gemini", "vertex"), VEO_31)
+    assert (route.model, route.pinned, route.byok) == (VEO_31, our_key("vertex"), False)
+    assert route.warnings == ()
 
 
 @pytest.mark.parametrize(("first", "second"), [("gemini", "vertex"), ("vertex", "gemini")])
@@ -154,9 +154,9 @@ def test_a_retired_model_without_credentials_lacks_credentials_first() -> None:
 
 
 def test_the_callers_key_is_used_and_not_ours() -> None:
-    serving = serve(servers("gemini"), OMNI, byok=OWN_KEY)
-    assert serving.byok
-    assert serving.pinned == Pinned(Credential("api_key", OWN_KEY), "gemini")
+    route = serve(servers("gemini"), OMNI, byok=OWN_KEY)
+    assert route.byok
+    assert route.pinned == Pinned(Credential("api_key", OWN_KEY), "gemini")
 
 
 def test_the_callers_key_needs_none_of_ours_and_decides_the_api() -> None:
@@ -196,32 +196,32 @@ def test_reserved_params_are_for_the_callers_own_key_alone() -> None:
 
 @pytest.mark.parametrize("keys", [(), ("gemini",)])
 def test_with_a_test_key_the_animatic_draws_and_says_so(keys: tuple[str, ...]) -> None:
-    serving = serve(servers(*keys), OMNI, test=True)
-    assert (serving.model, serving.pinned, serving.byok) == (STORYBOARD, None, False)
-    assert serving.request.duration_s == 10
-    (warning,) = serving.warnings
+    route = serve(servers(*keys), OMNI, test=True)
+    assert (route.model, route.pinned, route.byok) == (STORYBOARD, None, False)
+    assert route.request.duration_s == 10
+    (warning,) = route.warnings
     assert "the embedded animatic draws this video at no cost; it is not the work of 'gemini-omni-1.2-flash'" in warning
 
 
 def test_with_a_test_key_a_retired_model_keeps_its_own_options() -> None:
-    serving = serve(servers(on_retired=OnRetired.REFUSE), VEO_3, test=True, seed=0, aspect_ratio="1:1")
-    assert (serving.request.seed, serving.request.aspect_ratio, serving.request.duration_s) == (0, "1:1", 8)
-    assert "was retired on 2026-06-30; with a live key a successor serves it" in serving.warnings[1]
+    route = serve(servers(on_retired=OnRetired.REFUSE), VEO_3, test=True, seed=0, aspect_ratio="1:1")
+    assert (route.request.seed, route.request.aspect_ratio, route.request.duration_s) == (0, "1:1", 8)
+    assert "was retired on 2026-06-30; with a live key a successor serves it" in route.warnings[1]
     assert len(serve(servers(), VEO_3, test=True, today=RETIRED - timedelta(days=1)).warnings) == 1
 
 
 def test_with_a_test_key_the_callers_own_key_is_not_kept() -> None:
-    serving = serve(servers(), OMNI, test=True, byok=OWN_KEY)
-    assert serving.pinned is None
-    assert not serving.byok
-    assert serving.warnings[1] == "Test mode: byok_api_key was not used and is not kept."
-    assert OWN_KEY not in repr(serving)
+    route = serve(servers(), OMNI, test=True, byok=OWN_KEY)
+    assert route.pinned is None
+    assert not route.byok
+    assert route.warnings[1] == "Test mode: byok_api_key was not used and is not kept."
+    assert OWN_KEY not in repr(route)
 
 
 @pytest.mark.parametrize("test", [False, True])
 def test_the_animatic_needs_no_key_and_warns_of_nothing(test: bool) -> None:
-    serving = serve(servers(), STORYBOARD, test=test)
-    assert (serving.model, serving.pinned, serving.warnings) == (STORYBOARD, None, ())
+    route = serve(servers(), STORYBOARD, test=test)
+    assert (route.model, route.pinned, route.warnings) == (STORYBOARD, None, ())
 
 
 @pytest.mark.parametrize("test", [False, True])
@@ -242,15 +242,15 @@ def test_what_serves_is_alive_on_the_api_of_its_key(
     asked: Model, keys: list[str], today: date, byok: str | None
 ) -> None:
     try:
-        serving = serve(servers(*keys), asked, byok=byok, today=today)
+        route = serve(servers(*keys), asked, byok=byok, today=today)
     except (NoCredentials, ModelRetired):
         return
-    served, pinned = serving.model, serving.pinned
+    served, pinned = route.model, route.pinned
     assert pinned is not None
     assert served.retired is None or served.retired > today
     assert not served.apis or pinned.api in served.apis
-    assert serving.byok is (byok is not None)
-    assert (pinned.credential.secret == byok) is serving.byok
+    assert route.byok is (byok is not None)
+    assert (pinned.credential.secret == byok) is route.byok
     assert (served is asked) or asked.retired is not None
 
 
@@ -259,10 +259,10 @@ def test_an_operator_who_refuses_successors_gets_the_model_asked_for_or_an_error
     asked: Model, keys: list[str], today: date
 ) -> None:
     try:
-        serving = serve(servers(*keys, on_retired=OnRetired.REFUSE), asked, today=today)
+        route = serve(servers(*keys, on_retired=OnRetired.REFUSE), asked, today=today)
     except (NoCredentials, ModelRetired):
         return
-    assert serving.model is asked
+    assert route.model is asked
 
 
 def test_the_apis_in_use_are_the_keyless_and_those_with_a_key_the_preferred_first() -> None:

@@ -11,14 +11,14 @@ from rushes.catalogue.load import load
 from rushes.clock import SystemClock
 from rushes.domain.request import VideoRequest
 from rushes.errors import InvalidRequest, NoCredentials
-from rushes.jobs.routing import OnRetired, Servers, Serving
+from rushes.jobs.routing import OnRetired, Route, Router
 from rushes.providers.credentials import Keyring, Pinned
 from rushes.providers.openai_shape import FLAVORS, Server, entry_of
 
 KEY = "sk-12345678"
 
 
-def serve(*, needs_key: bool, configured: str | None = None, byok: str | None = None) -> Serving:
+def serve(*, needs_key: bool, configured: str | None = None, byok: str | None = None) -> Route:
     server = Server("my-gpu", FLAVORS["vllm-omni"], "http://127.0.0.1:8000", needs_key=needs_key)
     entry = entry_of(server)
     (model,) = models_at(server, [{"id": "wan"}], SystemClock())
@@ -26,7 +26,7 @@ def serve(*, needs_key: bool, configured: str | None = None, byok: str | None = 
     pinned: dict[str, list[Pinned]] = {}
     if configured is not None:
         pinned = {"my-gpu": [Keyring(shapes).recognise("my-gpu", configured, field="api_key")]}
-    servers = Servers(
+    servers = Router(
         load().extended(entry, [model]),
         Keyring(shapes, pinned),
         apis=[("my-gpu", None)],
@@ -38,10 +38,10 @@ def serve(*, needs_key: bool, configured: str | None = None, byok: str | None = 
 
 
 def test_a_server_without_keys_is_served_without_one() -> None:
-    serving = serve(needs_key=False)
-    assert serving.pinned is None
-    assert serving.model.id == "wan"
-    assert not serving.byok
+    route = serve(needs_key=False)
+    assert route.pinned is None
+    assert route.model.id == "wan"
+    assert not route.byok
 
 
 def test_a_key_for_a_server_without_keys_is_refused() -> None:
@@ -50,9 +50,9 @@ def test_a_key_for_a_server_without_keys_is_refused() -> None:
 
 
 def test_a_server_with_keys_is_served_with_the_operators() -> None:
-    serving = serve(needs_key=True, configured=KEY)
-    assert serving.pinned is not None
-    assert serving.pinned.credential.secret == KEY
+    route = serve(needs_key=True, configured=KEY)
+    assert route.pinned is not None
+    assert route.pinned.credential.secret == KEY
 
 
 def test_a_server_with_keys_takes_the_callers() -> None:

@@ -113,10 +113,10 @@ def _quote(quote: Quote) -> QuoteView:
 
 
 def _quoted(quoted: Quoted) -> QuotedView:
-    serving, request = quoted.serving, quoted.serving.request
+    route, request = quoted.route, quoted.route.request
     return QuotedView(
-        provider=serving.asked.provider,
-        model=serving.asked.id,
+        provider=route.asked.provider,
+        model=route.asked.id,
         served_model=quoted.name,
         cost=_number(quoted.cost_usd),
         duration=request.duration_s,
@@ -125,9 +125,9 @@ def _quoted(quoted: Quoted) -> QuotedView:
         generate_audio=request.generate_audio,
         usd_per_second=_number(quoted.usd_per_s),
         charges=_charges(quoted),
-        source=serving.model.source,
-        checked=serving.model.checked.isoformat(),
-        warnings=[*serving.warnings, *(() if quoted.cost_usd is not None else (UNKNOWN_PRICE,))],
+        source=route.model.source,
+        checked=route.model.checked.isoformat(),
+        warnings=[*route.warnings, *(() if quoted.cost_usd is not None else (UNKNOWN_PRICE,))],
     )
 
 

@@ -195,7 +195,7 @@ async def _priced(visit: Visit, wish: Wish) -> Priced:
         quote = await visit.services.jobs.quote(visit.signed_in, _asked(visit, wish))
     except CallerError as error:
         return Priced(wish, warnings=wish.notes, refusal=sentence_of(error))
-    warnings = (*wish.notes, *quote.main.serving.warnings)
+    warnings = (*wish.notes, *quote.main.route.warnings)
     refusal = None if quote.refusal is None else sentence_of(quote.refusal)
     return Priced(wish, quote.main.cost_usd, quote.main.name, warnings, refusal)
 
