@@ -33,11 +33,14 @@ COPY --from=build /opt/rushes /opt/rushes
 ENV PATH=/opt/rushes/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    RUSHES_DATA_DIR=/data
+    RUSHES_DATA_DIR=/data \
+    RUSHES_METRICS_HOST=0.0.0.0 \
+    RUSHES_METRICS_PORT=9090
 USER 10001:10001
 WORKDIR /etc/rushes
 VOLUME /data
-EXPOSE 8080
+# 9090 has the metrics, so that whoever reaches the API does not reach them.
+EXPOSE 8080 9090
 # Whether the process answers; whether it can take jobs is /readyz, which a restart would not mend.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
   CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/healthz', timeout=4)"]

@@ -224,6 +224,25 @@ class Settings(BaseSettings):
         description="What `Authorization: Bearer` must hold to read `/metrics`; without it, it is open to everyone who"
         " reaches the port.",
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65_535,
+        description="A port of its own for `/metrics`, which then is answered there alone; it answers `/healthz` and"
+        " `/readyz` too.",
+    )
+    metrics_host: str = Field("127.0.0.1", description="The address that this port is on.")
+    trusted_proxies: Networks = Field(
+        ("127.0.0.1", "::1"),
+        description="Proxies (addresses or CIDR, separated by commas) whose `X-Forwarded-For` and `X-Forwarded-Proto`"
+        " are believed.",
+    )
+    keyless_requests_per_minute: int = Field(
+        1200,
+        ge=1,
+        le=1_000_000_000,
+        description="How many requests without a valid key one address may make in a minute.",
+    )
     tracing: bool = Field(
         False,
         description="Whether each job is a trace, sent by OTLP over HTTP to where the standard OTEL_* variables say"

@@ -33,7 +33,10 @@ class Declaration:
 
 
 BODIES = Declaration(
-    "bodies", "Bytes of request bodies in memory", "bytes", most=512 * 2**20, share=256 * 2**20, retry_after_s=2
+    "bodies", "Bytes of request bodies in memory", "bytes", most=256 * 2**20, share=128 * 2**20, retry_after_s=2
+)
+HEADS = Declaration(
+    "heads", "Bytes of request heads that are still arriving, by address", "bytes", most=32 * 2**20, share=8 * 2**20
 )
 UPLOADS = Declaration("uploads", "Uploads that are being received", "requests", most=256, share=64, retry_after_s=2)
 STREAMS = Declaration(
@@ -58,6 +61,7 @@ GUARDRAIL_CONNECTIONS = Declaration(
 )
 
 DECLARED = (
+    HEADS,
     BODIES,
     UPLOADS,
     STREAMS,

@@ -56,7 +56,7 @@ def in_image() -> dict[str, Any]:
         "entrypoint": json.loads(only("ENTRYPOINT")[-1]),
         "command": json.loads(only("CMD")[-1]),
         "health": json.loads(check[1]),
-        "port": int(only("EXPOSE")[-1]),
+        "port": int(only("EXPOSE")[-1].split()[0]),
     }
 
 
@@ -259,3 +259,33 @@ def test_nginx_takes_whole_uploads_and_waits_for_answers() -> None:
     assert int(size[1]) * MIB > MOST_UPLOAD_BYTES
     assert int(wait[1]) > LONGEST_WAIT_S
     assert f"127.0.0.1:{in_image()['port']};" in text
+
+
+def test_metrics_have_a_port_of_their_own_in_the_image() -> None:
+    variables = dict(re.findall(r"(RUSHES_METRICS_\w+)=(\S+)", (ROOT / "Dockerfile").read_text()))
+    assert variables["RUSHES_METRICS_HOST"] == "0.0.0.0"
+    assert variables["RUSHES_METRICS_PORT"] in only("EXPOSE")[-1].split()
+    for service in ("front", "worker"):
+        chart = (ROOT / "deploy/helm/rushes/templates" / f"{service}.yaml").read_text()
+        assert f"{{name: metrics, containerPort: {variables['RUSHES_METRICS_PORT']}}}" in chart
+
+
+def test_every_container_is_limited_and_pinned() -> None:
+    for name, service in compose().items():
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert service["mem_limit"], name
+        tag = service["image"].partition(":")[2]
+        assert service["image"] == "rushes" or re.search(r"\d+\.\d+", tag), name
+
+
+def test_only_the_proxy_and_what_calls_providers_reach_the_outside() -> None:
+    outside = {name for name, service in compose().items() if "outside" in service["networks"]}
+    assert outside == {"proxy", "api", "worker"}
+    published = {name for name, service in compose().items() if "ports" in service}
+    assert published == {"proxy"}
+    shared = set(compose()["proxy"]["networks"]) & set(compose()["postgres"]["networks"])
+    assert shared == set()
+
+
+def test_secrets_of_a_deployment_are_not_committed() -> None:
+    assert {".env", ".env.*"} <= set((ROOT / ".gitignore").read_text().split())

@@ -18,6 +18,7 @@ from rushes.api.errors import problem_of
 from rushes.api.http.access_log import Access, Answered
 from rushes.api.http.cors import Cors
 from rushes.api.http.fast_path import FastPath
+from rushes.api.http.keyless_limit import KeylessLimit
 from rushes.api.http.lingering_close import LingeringClose
 from rushes.api.http.request_line import RequestLine
 from rushes.api.http.security_headers import SecurityHeaders
@@ -51,6 +52,7 @@ from rushes.api.openai.errors import PREFIX, envelope_of, is_ours
 from rushes.api.process_status import ProcessStatus
 from rushes.api.services import Services
 from rushes.errors import RushesError
+from rushes.shared_places import SharedPlaces
 
 DESCRIPTION = "One asynchronous API in front of every video model. Authenticate with `Authorization: Bearer KEY`."
 
@@ -62,6 +64,7 @@ def build_http(
     *,
     logs_requests: bool = True,
     cors_origins: Sequence[str] = (),
+    keyless_per_minute: int = 1200,
     console: ASGIApp | None = None,
 ) -> ASGIApp:
     """The ASGI application that serves `services`, also to pages of these origins (`*`: of all).
@@ -82,7 +85,8 @@ def build_http(
     api.state.process_status = process_status
     api.include_router(health.router, tags=["service"])
     api.include_router(health.probes, tags=["service"])
-    api.include_router(metrics.router, tags=["service"])
+    if not process_status.metrics_have_a_port:
+        api.include_router(metrics.router, tags=["service"])
     api.include_router(videos.router, tags=["media"])
     api.include_router(generations.router, prefix="/api/v1", tags=["videos"])
     api.include_router(quotes.router, prefix="/api/v1", tags=["videos"])
@@ -114,7 +118,8 @@ def build_http(
         inner = Cors(inner, cors_origins)
     # Outside of `Cors`: no other site's page may read what the console answers.
     whole = inner if console is None else WithConsole(inner, LingeringClose(console))
-    return _wrapped(whole, answered, logs_requests=logs_requests)
+    limited = KeylessLimit(whole, refusal_of, per_minute=keyless_per_minute)
+    return _wrapped(limited, answered, logs_requests=logs_requests, places=services.places)
 
 
 def build_probes(process_status: ProcessStatus, answered: Answered, *, logs_requests: bool = True) -> ASGIApp:
@@ -127,8 +132,8 @@ def build_probes(process_status: ProcessStatus, answered: Answered, *, logs_requ
     return _wrapped(LingeringClose(api), answered, logs_requests=logs_requests)
 
 
-def _wrapped(inner: ASGIApp, answered: Answered, *, logs_requests: bool) -> ASGIApp:
-    access = Access(RequestLine(inner), refusal_of, logs_requests=logs_requests, answered=answered)
+def _wrapped(inner: ASGIApp, answered: Answered, *, logs_requests: bool, places: SharedPlaces | None = None) -> ASGIApp:
+    access = Access(RequestLine(inner), refusal_of, logs_requests=logs_requests, answered=answered, places=places)
     return SecurityHeaders(access)
 
 

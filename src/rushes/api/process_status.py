@@ -28,6 +28,8 @@ class ProcessStatus:
     decoding: Callable[[], Protection | None]
     scrape: Scrape
     metrics_token: str | None
+    metrics_have_a_port: bool = False
+    """Whether `/metrics` is answered on a port of its own, and there alone."""
 
 
 def process_status_of(connection: HTTPConnection) -> ProcessStatus:

@@ -22,7 +22,7 @@ from rushes.app.discovery import Discovery
 from rushes.app.foundation import Foundation
 from rushes.app.own_servers import discovering
 from rushes.jobs.admission import Allowances
-from rushes.jobs.events.waiters import Watching, WatchLimits
+from rushes.jobs.events.waiters import Watching
 from rushes.jobs.routing import OnRetired, Router
 from rushes.jobs.service import JobService, Policy
 from rushes.media.poster import Posters
@@ -35,6 +35,7 @@ from rushes.operations.job_list import JobListStore
 from rushes.operations.needs_operator import NeedsOperatorStore
 from rushes.operations.recovery import Recovery, RecoveryStore
 from rushes.operations.settlement import SettlementStore
+from rushes.shared_places import STREAMS
 from rushes.views.signed_links import Links
 from rushes.webhooks.service import WebhookService
 
@@ -49,7 +50,7 @@ class Front:
         self.watching = Watching(
             base.history,
             base.clock,
-            WatchLimits(most=base.settings.most_watchers, most_per_account=base.settings.most_watchers_per_account),
+            base.places[STREAMS],
         )
         self._services = self._build(links)
         self._media_origin: str | None = None
@@ -73,6 +74,7 @@ class Front:
             self._base.metrics.answered,
             logs_requests=settings.log_requests,
             cors_origins=settings.cors_origins,
+            keyless_per_minute=settings.keyless_requests_per_minute,
             console=console,
         )
 

@@ -26,6 +26,7 @@ from rushes.engine.breaker import Circuit, CircuitHealth
 from rushes.errors import RushesError
 from rushes.media.links import LinkSigner
 from rushes.settings import Settings
+from rushes.shared_places import SharedPlaces
 from rushes.telemetry.loop import watch_loop
 from rushes.telemetry.scrape import Scrape
 from rushes.telemetry.store import TelemetryStore
@@ -57,6 +58,10 @@ class Running:
     drain: Callable[[], Awaitable[None]]
     hurry: Callable[[], None]
     until_outgrown: Callable[[], Coroutine[Any, Any, str]]
+    places: SharedPlaces
+    """What all accounts share in this process."""
+    probes: ASGIApp | None = None
+    """Health checks and metrics, for the port of their own that the settings name."""
 
 
 @asynccontextmanager
@@ -110,7 +115,10 @@ async def running_service(settings: Settings, role: Role = Role.ALL, *, own_url:
         loops += [loop for half in (engine, front) if half is not None for loop in half.loops()]
         await closing.enter_async_context(_in_background(*loops))
         hurry = _nothing if engine is None else engine.worker.stop_waiting
-        yield Running(http, draining.set, drain, hurry, lambda: _until_outgrown(base))
+        probes = None
+        if settings.metrics_port is not None:
+            probes = build_probes(process_status, base.metrics.answered, logs_requests=settings.log_requests)
+        yield Running(http, draining.set, drain, hurry, lambda: _until_outgrown(base), base.places, probes)
 
 
 def _process_status(
@@ -137,6 +145,7 @@ def _process_status(
         decoding=lambda: base.box.protection,
         scrape=Scrape(base.metrics, store, breakers, gauges, base.places),
         metrics_token=None if token is None else token.get_secret_value(),
+        metrics_have_a_port=base.settings.metrics_port is not None,
     )
 
 

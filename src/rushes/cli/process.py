@@ -7,8 +7,8 @@ import gc
 import signal
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,10 +81,16 @@ async def _run(settings: Settings, role: Role, address: Address | None) -> None:
         log.warning("unknown_setting", detail=complaint)
     listener = None if address is None else listening(address)
     url = "" if listener is None else _url_of(listener)
-    async with running_service(settings, role, own_url=url) as running:
+    probes_listener = None
+    if settings.metrics_port is not None:
+        probes_listener = listening(Address(settings.metrics_host, settings.metrics_port))
+    async with (
+        running_service(settings, role, own_url=url) as running,
+        _probes_served(running, settings, probes_listener),
+    ):
         # All objects of the start stay in use, and a collection that visits them would stop everything for 70 ms.
         gc.freeze()
-        server = None if listener is None else _server(running.http)
+        server = None if listener is None else _server(running.http, running, settings)
         said = {"role": role.value, "data_dir": str(settings.data_dir)}
         stop_asked = asyncio.create_task(asked.wait())
         serving: asyncio.Task[Any] = stop_asked
@@ -121,10 +127,29 @@ async def _run(settings: Settings, role: Role, address: Address | None) -> None:
             raise StartupError(f"{outgrown.result()}; upgrade rushes")
 
 
-def _server(http: ASGIApp) -> uvicorn.Server:
+@asynccontextmanager
+async def _probes_served(running: Running, settings: Settings, listener: socket.socket | None) -> AsyncIterator[None]:
+    """Metrics and health checks at this socket, if there is one, until this is left."""
+    if listener is None or running.probes is None:
+        yield
+        return
+    server = _server(running.probes, running, settings)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = server.force_exit = True
+        await serving
+
+
+def _server(http: ASGIApp, running: Running, settings: Settings) -> uvicorn.Server:
     import uvicorn
 
     from rushes.api.http.server_protocol import ServerProtocol
+    from rushes.shared_places import HEADS
+
+    class Protocol(ServerProtocol):
+        heads = running.places[HEADS]
 
     class Server(uvicorn.Server):
         @contextmanager
@@ -135,7 +160,8 @@ def _server(http: ASGIApp) -> uvicorn.Server:
     return Server(
         uvicorn.Config(
             http,
-            http=ServerProtocol,
+            http=Protocol,
+            forwarded_allow_ips=list(settings.trusted_proxies),
             ws="none",
             lifespan="off",
             access_log=False,

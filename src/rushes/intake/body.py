@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import pydantic_core
@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from rushes.errors import BodyTooLarge, EncodedBody, FieldError, InvalidRequest, UnknownField, WrongContentType
 from rushes.near_names import near_names
+from rushes.shared_places import BODIES, Holding, SharedPlaces
 
 LARGEST_BODY_BYTES = 64 * 1024**2
 
@@ -30,7 +31,8 @@ Shape = TypeVar("Shape", bound=BaseModel)
 async def read_json_object(request: Request) -> dict[str, Any]:
     """The body as a JSON object.
 
-    Raises WrongContentType, EncodedBody, BodyTooLarge (without reading it all) or InvalidRequest.
+    Raises WrongContentType, EncodedBody, BodyTooLarge (without reading it all), InvalidRequest, AccountBusy or
+    Overloaded.
     """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json" and not content_type.endswith("+json"):
@@ -46,6 +48,23 @@ async def read_json_object(request: Request) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InvalidRequest("The body must be a JSON object")
     return content
+
+
+def hold_body(request: Request) -> Callable[[int], None]:
+    """A function to call with each number of bytes that stay in memory until the request is answered.
+
+    It raises AccountBusy or Overloaded where that is more than the account, or all, may hold.
+    """
+    places: SharedPlaces | None = getattr(request.state, "places", None)
+    if places is None:
+        return _not_counted
+    holding = Holding(places[BODIES], request.state.caller.account_id, 0)
+    request.state.holdings.append(holding)
+    return holding.grow
+
+
+def _not_counted(_size_bytes: int) -> None:
+    """In a process without shared places there is nobody to share with."""
 
 
 def refuse_encoding(request: Request) -> None:
@@ -112,7 +131,9 @@ async def _read_bounded(request: Request) -> bytes:
         raise _too_large()
     # It gives its buffer away as it is, where joining a list would hold all twice, and the event loop up.
     text = io.BytesIO()
+    hold = hold_body(request)
     async for chunk in request.stream():
+        hold(len(chunk))
         if text.tell() + len(chunk) > LARGEST_BODY_BYTES:
             raise _too_large()
         text.write(chunk)

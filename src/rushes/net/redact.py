@@ -28,7 +28,9 @@ PUBLIC_MEMBERS: Final = frozenset({
 KEY_SHAPED: Final = re.compile(
     r"""
       -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----.*?(?:-----END\ [A-Z ]*PRIVATE\ KEY-----|$)
-    | \beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?           # JSON Web Tokens
+    # JSON Web Tokens. A run of such characters is looked at once, from its beginning, and only if a dot and more
+    # follow it: from each "eyJ" inside the run it would take time that grows with the square of its length.
+    | (?<![\w-])(?=[\w-]*+\.[\w-]{8})[\w-]*?eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?
     | \bAIza[\w-]{20,}                                 # Google API keys
     | \bAQ\.[\w-]{20,}
     | \bya29\.[\w.-]{20,}                              # Google access tokens
@@ -106,18 +108,21 @@ def _forms(part: str) -> Iterator[str]:
 
 
 def _escaped_somehow(part: str) -> re.Pattern[str]:
-    """The secret in any mixture of percents, backslashes and entities: escaped for a page, for a log, twice over."""
+    """The secret in any mixture of percents, backslashes and entities: escaped for a page, for a log, twice over.
+
+    Every repetition is bounded: a text of a million backslashes is searched in one pass.
+    """
     return re.compile("".join(char if char.isalnum() else _spellings(char) for char in part))
 
 
 def _spellings(char: str) -> str:
     number = ord(char)
     spelled = [
-        rf"\\*{re.escape(char)}",
-        "".join(f"%(?:25)*(?i:{byte:02x})" for byte in char.encode()),
-        rf"\\+(?:u(?i:{number:04x})|x(?i:{number:02x}))",
-        f"&(?:amp;)*#(?:0*{number}|[xX]0*(?i:{number:x}));",
-        *(f"&(?:amp;)*{name};" for name in ENTITIES.get(char, ())),
+        rf"\\{{0,8}}{re.escape(char)}",
+        "".join(f"%(?:25){{0,8}}(?i:{byte:02x})" for byte in char.encode()),
+        rf"\\{{1,8}}(?:u(?i:{number:04x})|x(?i:{number:02x}))",
+        f"&(?:amp;){{0,8}}#(?:0{{0,8}}{number}|[xX]0{{0,8}}(?i:{number:x}));",
+        *(f"&(?:amp;){{0,8}}{name};" for name in ENTITIES.get(char, ())),
     ]
     return f"(?:{'|'.join(spelled)})"
 

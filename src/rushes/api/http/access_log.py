@@ -17,9 +17,13 @@ from rushes.api.http.response_headers import noted_response_headers
 from rushes.api.http.route_names import method_of, route_of
 from rushes.ids import new_id
 from rushes.net.redact import scrub_path
+from rushes.shared_places import Holding, SharedPlaces
 
 log = structlog.get_logger(__name__)
 
+CLIENT_LEFT = 499
+"""Shown for a request whose client left before it was answered; nginx uses this number too."""
+LONGEST_PATH = 2048
 QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -37,11 +41,13 @@ class Access:
         *,
         logs_requests: bool = True,
         answered: Answered | None = None,
+        places: SharedPlaces | None = None,
     ) -> None:
         self._app = app
         self._refusal = refusal
         self._logs_requests = logs_requests
         self._answered = answered
+        self._places = places
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,9 +55,13 @@ class Access:
             return
         began = time.perf_counter()
         request_id = new_id("req")
+        holdings: list[Holding] = []
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         state["began"] = began
+        if self._places is not None:
+            state["places"] = self._places
+            state["holdings"] = holdings
         origin.current.set(origin.Origin(request_id, scope["headers"]))
         bind_contextvars(request_id=request_id)
         status = 0
@@ -70,16 +80,20 @@ class Access:
 
         try:
             await self._app(scope, receive, send_with_id)
-        except ClientDisconnect:
-            status = status or 499
         except Exception as error:
-            log.exception("request_failed", request_id=request_id, path=scrub_path(scope["path"]))
+            if _is_disconnect(error):
+                # The framework may have answered already, and nobody has heard that.
+                status = CLIENT_LEFT
+                return
+            log.exception("request_failed", request_id=request_id, path=shown_path(scope))
             if status and not whole:
                 # The answer has begun; cutting it off is the only honest sign that it is not whole.
                 raise
             if not status:
                 await self._refusal(Request(scope), error)(scope, receive, send_with_id)
         finally:
+            for holding in holdings:
+                holding.release()
             duration_s = time.perf_counter() - began
             if self._answered is not None:
                 self._answered(method_of(scope), route_of(scope), status, duration_s)
@@ -91,8 +105,21 @@ class Access:
                     "request",
                     request_id=request_id,
                     method=scope["method"],
-                    path=scrub_path(scope["path"]),
+                    path=shown_path(scope),
                     status=status,
                     duration_ms=round(duration_s * 1000, 1),
                     **who,
                 )
+
+
+def shown_path(scope: Scope) -> str:
+    """The path for a log line: short, and without what is shaped like a key."""
+    path: str = scope["path"]
+    return scrub_path(path) if len(path) <= LONGEST_PATH else f"{scrub_path(path[:LONGEST_PATH])}..."
+
+
+def _is_disconnect(error: BaseException) -> bool:
+    """Whether it only says that the client left, alone or as every part of a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_disconnect(part) for part in error.exceptions)
+    return isinstance(error, ClientDisconnect)

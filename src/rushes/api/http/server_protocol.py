@@ -15,7 +15,9 @@ import pydantic_core
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from rushes.errors import AccountBusy, Overloaded
 from rushes.ids import new_id
+from rushes.shared_places import Holding, SharedPlace
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +42,8 @@ class ServerProtocol(HttpToolsProtocol):
     body_s = 20.0
     body_bytes = 10 * 1024
     write_s = 120.0
+    heads: SharedPlace | None = None
+    """What the unfinished heads of all connections may hold, and those of one address."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
@@ -53,6 +57,7 @@ class ServerProtocol(HttpToolsProtocol):
         self._reading: asyncio.TimerHandle | None = None
         self._reading_what: str | None = None
         self._writing: asyncio.TimerHandle | None = None
+        self._head: Holding | None = None
 
     # The connection
 
@@ -65,6 +70,7 @@ class ServerProtocol(HttpToolsProtocol):
         """The client has left, or the connection was closed."""
         self._stop_reading_timer()
         self._stop_writing_timer()
+        self._give_head_back()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -83,7 +89,31 @@ class ServerProtocol(HttpToolsProtocol):
         if self._undelivered_bytes > LARGEST_HEAD_BYTES:
             self._refuse_large_head()
             return
-        self._watch_reading()
+        if self._hold_head():
+            self._watch_reading()
+
+    def _hold_head(self) -> bool:
+        """Account for an unfinished head. Returns whether it may go on."""
+        if self.heads is None or self._in_body or not self._undelivered_bytes:
+            self._give_head_back()
+            return True
+        if self._head is None:
+            self._head = Holding(self.heads, "" if self.client is None else self.client[0], 0)
+        try:
+            self._head.grow(self._undelivered_bytes - self._head.amount)
+        except (AccountBusy, Overloaded):
+            self._refuse(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "overloaded",
+                "Too many requests are arriving at once; try again shortly",
+            )
+            return False
+        return True
+
+    def _give_head_back(self) -> None:
+        if self._head is not None:
+            self._head.release()
+            self._head = None
 
     def _fed(self, data: bytes) -> bytes | None:
         """Parse the data. Returns what is still to be parsed where the client offered an upgrade."""
@@ -243,6 +273,7 @@ class ServerProtocol(HttpToolsProtocol):
         """Answer with this problem if no answer is under way, and close the connection."""
         self._refused = True
         self._stop_reading_timer()
+        self._give_head_back()
         request_id = new_id("req")
         log.info("connection_refused", request_id=request_id, code=code, status=status.value)
         # Two answers must not be mixed on the wire.

@@ -17,6 +17,7 @@ from rushes.api.services import services_of
 from rushes.errors import BodyTooLarge, WrongContentType
 from rushes.intake.body import refuse_encoding
 from rushes.media.inputs import MIB, MOST_UPLOAD_BYTES
+from rushes.shared_places import UPLOADS
 from rushes.views.times import rfc3339
 
 router = APIRouter()
@@ -85,9 +86,11 @@ async def upload(request: Request, caller: Authenticated) -> Response:
     if size_bytes is not None and size_bytes > MOST_UPLOAD_BYTES + (WRAPPING_BYTES if is_form else 0):
         raise BodyTooLarge(f"The body is larger than the {MOST_UPLOAD_BYTES // MIB} MiB that an upload may have")
     body = _body(request)
-    stored = await services_of(request).inputs.upload(
-        caller.account_id, file_of(content_type, body) if is_form else body, None if is_form else size_bytes
-    )
+    services = services_of(request)
+    with services.places[UPLOADS].take(caller.account_id):
+        stored = await services.inputs.upload(
+            caller.account_id, file_of(content_type, body) if is_form else body, None if is_form else size_bytes
+        )
     return json_response(
         Upload(
             upload_id=stored.id,

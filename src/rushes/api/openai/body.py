@@ -16,6 +16,7 @@ from rushes.errors import BodyTooLarge, FieldError, WrongContentType
 from rushes.intake.body import (
     LARGEST_BODY_BYTES,
     PARSED_HERE_BYTES,
+    hold_body,
     invalid_fields,
     read_json_object,
     refuse_encoding,
@@ -23,6 +24,7 @@ from rushes.intake.body import (
 )
 from rushes.media.input_store import StoredInput
 from rushes.media.inputs import MIB, MOST_VIDEO_BYTES
+from rushes.shared_places import UPLOADS
 
 FORM = "multipart/form-data"
 
@@ -48,6 +50,7 @@ async def read_fields(request: Request, caller: Caller) -> Given:
     texts: list[tuple[str, str]] = []
     files: list[tuple[str, StoredInput]] = []
     text_bytes = 0
+    hold = hold_body(request)
     async with aclosing(_body(request)) as body, aclosing(parts_of(content_type, body)) as parts:
         async for part in parts:
             name = part.name.partition("[")[0]
@@ -57,6 +60,7 @@ async def read_fields(request: Request, caller: Caller) -> Given:
                 continue
             content = bytearray()
             async for chunk in part.chunks:
+                hold(len(chunk))
                 content += chunk
                 text_bytes += len(chunk)
                 if text_bytes > LARGEST_BODY_BYTES:
@@ -74,7 +78,9 @@ async def _store(request: Request, caller: Caller, part: Part, already: int) -> 
         raise invalid_fields([FieldError(name[:100], "is not a field that takes a file")])
     if already >= MOST_FILES:
         raise invalid_fields([FieldError(name, f"is one file too many; a request may have {MOST_FILES}")])
-    return await services_of(request).inputs.receive(caller.account_id, part.chunks, name)
+    services = services_of(request)
+    with services.places[UPLOADS].take(caller.account_id):
+        return await services.inputs.receive(caller.account_id, part.chunks, name)
 
 
 def _add_file(given: Given, full_name: str, file: StoredInput) -> None:

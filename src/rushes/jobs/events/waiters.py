@@ -8,42 +8,31 @@ the jobs stored, and without waiters it costs nothing.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 import structlog
 
 from rushes.clock import Clock
-from rushes.errors import Overloaded, RushesError, TooManyWatchers
+from rushes.errors import AccountBusy, Overloaded, RushesError, TooManyWatchers
 from rushes.jobs.events.store import HistoryStore, JobSnapshot, Revision
+from rushes.shared_places import Holding, SharedPlace
 
 log = structlog.get_logger(__name__)
 
 POLL_S = 2.0
 """How long a change can go unseen whose note was lost."""
-RETRY_AFTER_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class WatchLimits:
-    """How many may wait at once: in this process, and for one account."""
-
-    most: int = 1000
-    most_per_account: int = 200
 
 
 class Watching:
     """All waiters of this process. They are woken only while `run` is running."""
 
-    def __init__(self, history: HistoryStore, clock: Clock, limits: WatchLimits) -> None:
+    def __init__(self, history: HistoryStore, clock: Clock, place: SharedPlace) -> None:
         self._history = history
         self._clock = clock
-        self._limits = limits
+        self._place = place
         self._watches: dict[str, set[Watch]] = {}
-        self._by_account: Counter[str] = Counter()
         self._revisions: Mapping[str, Revision | None] = {}
         self._closing = asyncio.Event()
 
@@ -55,7 +44,7 @@ class Watching:
     @property
     def watchers(self) -> int:
         """How many wait now."""
-        return self._by_account.total()
+        return self._place.held
 
     def watch(self, account_id: str, job_id: str) -> Watch:
         """A place to wait for this job, taken at once; enter it, or give it back with `leave`.
@@ -64,20 +53,16 @@ class Watching:
         """
         if self.closed:
             raise Overloaded("the service is being restarted; try again shortly", retry_after_s=1)
-        if self._by_account[account_id] >= self._limits.most_per_account:
+        try:
+            holding = self._place.take(account_id)
+        except AccountBusy as error:
             raise TooManyWatchers(
-                f"This account already waits for jobs in {self._limits.most_per_account} requests at once, "
+                f"This account already waits for jobs in {self._place.declaration.share} requests at once, "
                 "the most it may; end some, or read the job now and then",
-                retry_after_s=RETRY_AFTER_S,
-            )
-        if self.watchers >= self._limits.most:
-            raise Overloaded(
-                f"{self._limits.most} requests already wait for jobs, the most there may be; read the job now and then",
-                retry_after_s=RETRY_AFTER_S,
-            )
-        watch = Watch(self, self._clock, account_id, job_id)
+                retry_after_s=error.retry_after_s,
+            ) from error
+        watch = Watch(self, self._clock, account_id, job_id, holding)
         self._watches.setdefault(job_id, set()).add(watch)
-        self._by_account[account_id] += 1
         return watch
 
     async def until_ended(self, account_id: str, job_id: str, timeout_s: float) -> JobSnapshot:
@@ -127,9 +112,7 @@ class Watching:
         watches.remove(watch)
         if not watches:
             del self._watches[watch.job_id]
-        self._by_account[watch.account_id] -= 1
-        if not self._by_account[watch.account_id]:
-            del self._by_account[watch.account_id]
+        watch.holding.release()
 
     def _wake(self, job_id: str) -> None:
         for watch in self._watches.get(job_id, ()):
@@ -149,13 +132,14 @@ class Watching:
 class Watch:
     """One waiter for one job. What happens between two waits is remembered as one change, however much it is."""
 
-    def __init__(self, watching: Watching, clock: Clock, account_id: str, job_id: str) -> None:
+    def __init__(self, watching: Watching, clock: Clock, account_id: str, job_id: str, holding: Holding) -> None:
         self._watching = watching
         self._clock = clock
         self._changed = asyncio.Event()
         self._has_changed = False
         self.account_id = account_id
         self.job_id = job_id
+        self.holding = holding
 
     def __enter__(self) -> Self:
         return self

@@ -42,7 +42,7 @@ FILTER_WORDS: Final = re.compile(
     r"content filter|content polic|moderat|safety|responsible ai|blocked by", re.IGNORECASE
 )
 MODEL_WORDS: Final = re.compile(
-    r"model identifier is invalid|end of (?:its |the )?life|no longer (?:available|supported)|model .*not found"
+    r"model identifier is invalid|end of (?:its |the )?life|no longer (?:available|supported)|model .{0,200}not found"
     r"|not supported in (?:this|the) region",
     re.IGNORECASE,
 )

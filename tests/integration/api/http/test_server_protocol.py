@@ -12,6 +12,8 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from rushes.api.http.server_protocol import LARGEST_HEAD_BYTES, MOST_PIPELINED, ServerProtocol
+from rushes.shared_places import HEADS, SharedPlace
+from tests.fixtures.service import until
 
 JAVA = (
     b"Connection: Upgrade, HTTP2-Settings\r\nHost: h\r\n"
@@ -328,3 +330,21 @@ async def test_requests_that_wait_on_one_connection_are_few() -> None:
         assert await client.is_closed()
         app.go_on.set()
         assert app.served <= MOST_PIPELINED + 1
+
+
+async def test_unfinished_heads_share_a_bounded_memory() -> None:
+    place = SharedPlace(HEADS, most=100_000, share=60_000)
+
+    class Bounded(ServerProtocol):
+        heads = place
+
+    async with serving(App(), Bounded) as port, connected(port) as first, connected(port) as second:
+        first.send(b"GET / HTTP/1.1\r\nHost: h\r\nX: " + bytes(b"x" * 40_000))
+        await first.writer.drain()
+        await until(lambda: place.held > 0)
+        second.send(b"GET / HTTP/1.1\r\nHost: h\r\nX: " + bytes(b"x" * 40_000))
+        status, problem = await second.answer()
+        assert (status, problem["code"]) == (503, "overloaded")
+        first.send(b"\r\n\r\n")
+        assert (await first.answer())[0] == 200
+        assert place.held == 0

@@ -24,7 +24,8 @@ from rushes.domain.job import Status
 from rushes.errors import InvalidRequest
 from rushes.jobs.events.store import HistoryStore
 from rushes.jobs.events.stream import QUIET_S, Position
-from rushes.jobs.events.waiters import Watching, WatchLimits
+from rushes.jobs.events.waiters import Watching
+from rushes.shared_places import STREAMS, SharedPlace
 from tests.fixtures.asking import request_of
 from tests.fixtures.engine import Engine
 
@@ -36,7 +37,7 @@ class Listener:
         self.engine = engine
         self.keys = KeyStore(engine.database)
         self.history = HistoryStore(engine.database)
-        self.watching = Watching(self.history, engine.clock, WatchLimits())
+        self.watching = Watching(self.history, engine.clock, SharedPlace(STREAMS))
         self.running = asyncio.ensure_future(self.watching.run())
         self.left = asyncio.Event()
         self.deaf = False

@@ -23,8 +23,9 @@ from rushes.jobs.events.stream import (
     follow,
     has_seen_the_end,
 )
-from rushes.jobs.events.waiters import Watching, WatchLimits
+from rushes.jobs.events.waiters import Watching
 from rushes.operations.recovery import RecoveryStore
+from rushes.shared_places import STREAMS, SharedPlace
 from tests.fixtures.engine import Engine
 from tests.fixtures.new_jobs import ACCOUNT
 from tests.fixtures.scripted_provider import DONE
@@ -38,7 +39,7 @@ class Follower:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.history = HistoryStore(engine.database)
-        self.watching = Watching(self.history, engine.clock, WatchLimits())
+        self.watching = Watching(self.history, engine.clock, SharedPlace(STREAMS))
         self.running = asyncio.ensure_future(self.watching.run())
         self.got: list[Happening] = []
 

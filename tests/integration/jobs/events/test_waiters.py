@@ -14,8 +14,9 @@ from rushes.domain.job import Status
 from rushes.engine.claims import ClaimStore
 from rushes.errors import DatabaseUnavailable, JobNotFound, Overloaded, TooManyWatchers
 from rushes.jobs.events.store import HistoryStore
-from rushes.jobs.events.waiters import POLL_S, Watching, WatchLimits
+from rushes.jobs.events.waiters import POLL_S, Watching
 from rushes.jobs.store import JobStore
+from rushes.shared_places import STREAMS, SharedPlace
 from tests.fixtures.databases import WatchedDatabase
 from tests.fixtures.engine import Engine
 from tests.fixtures.new_jobs import ACCOUNT
@@ -42,10 +43,10 @@ class Watched:
         self.engine = engine
         self.path = path
         self.database = CountedDatabase(engine.database)
-        self.watching = self.with_limits(WatchLimits(most=100, most_per_account=100))
+        self.watching = self.with_limits(SharedPlace(STREAMS, most=100, share=100))
         self.running = asyncio.ensure_future(self.watching.run())
 
-    def with_limits(self, limits: WatchLimits) -> Watching:
+    def with_limits(self, limits: SharedPlace) -> Watching:
         return Watching(HistoryStore(self.database), self.engine.clock, limits)
 
     async def intend(self, database: WatchedDatabase | SqliteDatabase) -> None:
@@ -138,7 +139,7 @@ async def test_watching_writes_nothing(watched: Watched) -> None:
 
 
 async def test_an_account_has_no_more_places_than_it_may(watched: Watched) -> None:
-    watching = watched.with_limits(WatchLimits(most=10, most_per_account=2))
+    watching = watched.with_limits(SharedPlace(STREAMS, most=10, share=2))
     places = [watching.watch(ACCOUNT, "job_1"), watching.watch(ACCOUNT, "job_2")]
     with pytest.raises(TooManyWatchers) as refusal:
         watching.watch(ACCOUNT, "job_1")
@@ -152,7 +153,7 @@ async def test_an_account_has_no_more_places_than_it_may(watched: Watched) -> No
 
 
 async def test_a_process_has_no_more_places_than_it_may(watched: Watched) -> None:
-    watching = watched.with_limits(WatchLimits(most=2, most_per_account=2))
+    watching = watched.with_limits(SharedPlace(STREAMS, most=2, share=2))
     watching.watch(ACCOUNT, "job_1")
     with watching.watch("acct_2", "job_1"):
         with pytest.raises(Overloaded) as refusal:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from rushes.api.http.access_log import Access
@@ -74,3 +75,24 @@ async def test_a_stray_exception_is_a_500_that_shows_nothing_but_is_logged() -> 
 async def test_an_answer_that_breaks_midway_is_cut_off() -> None:
     with structlog.testing.capture_logs(), pytest.raises(ZeroDivisionError):
         await sent_by(Access(broken_midway))
+
+
+async def left(scope: Scope, receive: Receive, send: Send) -> None:
+    # As the framework does it: it answers first, and raises then.
+    await send({"type": "http.response.start", "status": 500, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+    raise ExceptionGroup("two", [ClientDisconnect(), ExceptionGroup("inner", [ClientDisconnect()])])
+
+
+async def test_a_client_that_leaves_is_no_error_of_ours() -> None:
+    counted: list[int] = []
+    with structlog.testing.capture_logs() as logged:
+        await sent_by(Access(left, answered=lambda _method, _route, status, _seconds: counted.append(status)))
+    assert counted == [499]
+    assert [line["event"] for line in logged] == ["request"]
+
+
+async def test_a_long_path_is_cut_before_it_is_searched_for_keys() -> None:
+    with structlog.testing.capture_logs() as logged:
+        await sent_by(Access(fine), path="/" + "eyJ-" * 100_000)
+    assert len(logged[0]["path"]) < 3000
