@@ -41,9 +41,9 @@ class Threads:
             error: BaseException | None = None
             try:
                 result = function()
-            except BaseException as exc:  # noqa: BLE001 - whoever awaits it gets it
+            except BaseException as exc:  # noqa: BLE001 - the caller that awaits it gets it
                 error = exc
-            # The loop may be closed by now, and nobody waits.
+            # The loop may be closed by now, and then no caller waits.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, result, error)
 
@@ -51,5 +51,5 @@ class Threads:
         return await future
 
     def start(self, function: Callable[[], None]) -> None:
-        """Start a call whose end nobody awaits, beyond the limit."""
+        """Start a call that no caller awaits, beyond the limit."""
         threading.Thread(target=function, name="blocking-call", daemon=True).start()

@@ -318,7 +318,7 @@ class Service:
         secret = await self._jobs.sealed_secret(job.id)
         if name == self._world.missing_credential:
             self._world.note(self.process.name, f"has no credential for {job.id}")
-            raise NoCredentials(f"Model '{name}/clip' cannot be served any more")
+            raise NoCredentials(f"Model '{name}/clip' can no longer be served")
         return JobResources(
             provider=self._providers[name],
             model=KINDS[name].model,

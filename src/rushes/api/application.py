@@ -69,8 +69,8 @@ def build_http(
 ) -> ASGIApp:
     """The ASGI application that serves `services`, also to pages of these origins (`*`: of all).
 
-    `console` answers every path from `/console` on. It writes a log line for each request unless told otherwise;
-    `answered` is told of each.
+    `console` answers every path from `/console` on. The application logs a line for each request if `logs_requests`.
+    It calls `answered` after each request.
     """
     api = FastAPI(
         title="rushes",

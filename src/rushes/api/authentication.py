@@ -25,7 +25,7 @@ LIMIT_HEADERS = {
             "RateLimit-Policy",
             'The limits on requests, in every answer to a limited key; such as `"default";q=600;w=60`.',
         ),
-        ("RateLimit", 'What is left of them (`r`) and for how many seconds (`t`); such as `"default";r=512;t=30`.'),
+        ("RateLimit", 'The requests left (`r`) and for how many seconds (`t`); such as `"default";r=512;t=30`.'),
     )
 }
 """The OpenAPI entries of what a 429 says."""
@@ -37,9 +37,9 @@ LOOKING = frozenset({"GET", "HEAD"})
 
 
 async def authenticate(request: Request, _documented: _Documented) -> Caller:
-    """Whoever the `Authorization: Bearer` key or token speaks for, if it has the scope that the method needs.
+    """The caller of the `Authorization: Bearer` key or token, if it has the scope that the method needs.
 
-    The request counts against their rate. Raises NotAuthenticated, AccountDisabled, ScopeMissing or RateLimited.
+    The request counts against the caller's rate. Raises NotAuthenticated, AccountDisabled, ScopeMissing or RateLimited.
     """
     return await _authenticate(request, _scope_for(request))
 
@@ -64,7 +64,7 @@ async def authenticate_unmetered(request: Request, _documented: _Documented) -> 
 
 
 async def authenticate_administrator(request: Request, _documented: _Documented) -> Caller:
-    """Whoever may govern all accounts. Raises as `authenticate` does."""
+    """The caller, if it may govern all accounts. Raises as `authenticate` does."""
     return await _authenticate(request, Scope.ADMIN)
 
 
@@ -85,7 +85,7 @@ async def meter(request: Request, caller: Caller, *, counted: bool = True) -> No
 async def _authenticate(request: Request, scope: Scope) -> Caller:
     services = services_of(request)
     caller = await _identify(request, services)
-    # Before the scope: who asks in vain again and again is to be slowed down too.
+    # The rate comes before the scope: it also slows a client that repeats a request without the scope.
     _tell(request, await services.rates.admit(caller))
     _require(caller, scope)
     return caller

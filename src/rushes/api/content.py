@@ -24,7 +24,7 @@ NOT_CACHED = {"Cache-Control": "no-store"}
 
 
 def finished_video(services: Services, job: Job, index: int) -> StoredVideo:
-    """The job's video. Raises JobNotFinished where there is none yet or ever, else what `video_of` raises."""
+    """The job's video. Raises JobNotFinished if the job has no video yet or never will, else what `video_of` raises."""
     if not job.outputs:
         raise JobNotFinished(f"Job '{job.id}' is {job.status.value}, so it has no video")
     return video_of(services, job, index)
@@ -92,5 +92,5 @@ def no_video() -> HTTPException:
 
 
 def video_gone(job_id: str) -> FileExpired:
-    """The refusal of a video that is not kept any more."""
+    """The refusal of a video that is no longer kept."""
     return FileExpired(f"The video of job '{job_id}' is no longer kept")

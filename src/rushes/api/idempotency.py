@@ -15,7 +15,7 @@ from rushes.jobs.idempotency import HEADER, Once, check_key, hash_body
 async def idempotency_of(
     request: Request, route: str, content: dict[str, Any], answer_of: Callable[[Job], str]
 ) -> Once | None:
-    """The request under its `Idempotency-Key`, or None if it has none. Raises InvalidRequest for one that is none."""
+    """The request under its `Idempotency-Key`, or None if it has none. Raises InvalidRequest for an invalid key."""
     key = request.headers.get(HEADER)
     if key is None:
         return None

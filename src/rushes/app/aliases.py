@@ -13,7 +13,7 @@ from rushes.settings import Settings
 def model_aliases(settings: Settings, catalogue: Catalogue, discovering: Sequence[Server]) -> Mapping[str, str]:
     """Each alias with the `provider/ID` it means. Raises StartupError for one that names no model.
 
-    A server in `discovering` may not have said yet which models it has, so what is asked of it is taken as written.
+    A server in `discovering` may not have listed its models yet, so an alias of its model is taken as written.
     """
     undecided = {server.name for server in discovering}
     for alias, name in settings.model_aliases.items():

@@ -99,7 +99,7 @@ async def _database(settings: Settings) -> list[Finding]:
     directory = DataDirectory(settings.data_dir)
     kind = "SQLite" if settings.database_url is None else "Postgres"
     if not has_database(settings, directory):
-        return [Finding(part, State.SKIPPED, f"there is none in '{settings.data_dir}' yet; the first start makes it")]
+        return [Finding(part, State.SKIPPED, f"'{settings.data_dir}' has no database yet; the first start makes it")]
     schema = await schema_found(settings, directory)
     if schema.version is None:
         return [Finding(part, State.SKIPPED, f"{kind} answers and is empty; the first start fills it")]

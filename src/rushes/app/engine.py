@@ -113,7 +113,7 @@ class Engine:
         )
         credential = await credential_of(job, base.jobs, base.keyring, base.sealer)
         if adapter is None or model is None or credential is None:
-            raise NoCredentials(f"Model '{job.served_provider}/{job.served_model}' cannot be served any more")
+            raise NoCredentials(f"Model '{job.served_provider}/{job.served_model}' can no longer be served")
         return JobResources(
             provider=ObservedProvider(adapter, job, base.metrics, base.spans),
             model=model,

@@ -56,7 +56,7 @@ def get_model(catalogue: Catalogue, provider: str, model_id: str) -> Model:
 def served(model: Model, api: str | None, today: date, catalogue: Catalogue) -> Model | None:
     """The model that runs today on `api` when `model` is asked for: itself, or after its retirement its successor.
 
-    Successors are followed until one is not retired. None if there is none for this API.
+    Successors are followed until one is not retired. None if no such model runs on this API.
     """
     current: Model | None = model
     while current is not None and current.retired is not None and current.retired <= today:

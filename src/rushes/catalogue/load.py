@@ -71,7 +71,7 @@ class Catalogue:
         return self._by_name.get((provider, model_id))
 
     def find_provider(self, provider: str) -> ProviderEntry | None:
-        """What is known of a provider as a whole."""
+        """The entry of a provider as a whole."""
         return self._entries.get(provider)
 
     def extended(self, entry: ProviderEntry, models: Iterable[Model]) -> Catalogue:

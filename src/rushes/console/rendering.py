@@ -56,7 +56,7 @@ def moment(milliseconds: int) -> Markup:
 
 
 def ago(milliseconds: int, now_ms: int) -> Markup:
-    """How long ago a time was, with the time itself for whoever points at it."""
+    """How long ago a time was; a tooltip shows the time itself."""
     at = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return Markup('<time datetime="{}" title="{}" data-ago>{}</time>').format(
         at.strftime("%Y-%m-%dT%H:%M:%SZ"), at.strftime("%d %b %Y, %H:%M:%S UTC"), since(now_ms - milliseconds)

@@ -34,7 +34,7 @@ class Form:
         self.pairs = tuple(pairs)
 
     def text(self, name: str) -> str:
-        """The first value without white space around it; empty if there is none."""
+        """The first value without white space around it; empty if the form has no such value."""
         return next((value.strip() for key, value in self.pairs if key == name), "")
 
     def given(self, name: str) -> str | None:
@@ -97,7 +97,7 @@ class Visit:
         return f"/{below.lstrip('/').partition('/')[0]}"
 
     def may(self, scope: Scope) -> bool:
-        """Whether whoever is signed in has this scope."""
+        """Whether a caller is signed in and has this scope."""
         return self.caller is not None and scope in self.caller.scopes
 
     @property

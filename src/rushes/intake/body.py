@@ -64,7 +64,7 @@ def hold_body(request: Request) -> Callable[[int], None]:
 
 
 def _not_counted(_size_bytes: int) -> None:
-    """In a process without shared places there is nobody to share with."""
+    """A process without shared places has no one to share them with."""
 
 
 def refuse_encoding(request: Request) -> None:

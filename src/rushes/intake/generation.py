@@ -141,7 +141,7 @@ def _check_stored_size(request: VideoRequest) -> None:
 
 
 def known_events(events: object) -> object:
-    """The events of a webhook as their type; what is none of them is left for the field to refuse, with its name."""
+    """The events of a webhook as their type. An unknown one is left for the field to refuse, with its name."""
     if not isinstance(events, list):
         return events
     known = {one.value: one for one in MessageType}

@@ -32,7 +32,7 @@ class Links:
 
     @property
     def path_prefix(self) -> str:
-        """The path of the public URL, which a proxy takes away before it asks us; empty where there is none."""
+        """The path of the public URL, which a proxy removes before it calls us; empty without a public URL."""
         return "" if self._public_url is None else urlsplit(self._public_url).path
 
     def expires_at_ms(self) -> int:

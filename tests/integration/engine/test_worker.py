@@ -253,7 +253,7 @@ async def test_a_lone_worker_keeps_an_accepted_job_however_long_the_disk_is_full
 
 
 async def no_tools(job: Job) -> JobResources:
-    raise NoCredentials("Model 'scripted/clip' cannot be served any more")
+    raise NoCredentials("Model 'scripted/clip' can no longer be served")
 
 
 async def test_a_job_whose_provider_is_gone_fails_and_says_so(engine: Engine) -> None:

@@ -28,7 +28,7 @@ QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 Answered = Callable[[str, str, int, float], None]
-"""Told the method, the route's template, the status and the seconds of each request that has ended."""
+"""Receives the method, the route's template, the status and the seconds of each request that has ended."""
 
 
 class Access:
@@ -82,7 +82,7 @@ class Access:
             await self._app(scope, receive, send_with_id)
         except Exception as error:
             if _is_disconnect(error):
-                # The framework may have answered already, and nobody has heard that.
+                # The framework may have answered already, but the client did not receive that answer.
                 status = CLIENT_LEFT
                 return
             log.exception("request_failed", request_id=request_id, path=shown_path(scope))

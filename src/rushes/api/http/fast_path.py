@@ -1,4 +1,4 @@
-"""A shorter way to the answers that everybody who waits for a video asks for again and again."""
+"""A shorter way to the answers that every client polls while it waits for a video."""
 
 from __future__ import annotations
 

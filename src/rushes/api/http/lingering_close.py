@@ -41,7 +41,7 @@ class LingeringClose:
 
 
 def _is_coming(scope: Scope) -> bool:
-    """Whether more of the body is on its way. A client that asked first (Expect) has been told, and sends nothing."""
+    """Whether more of the body is on its way. A client that asked first (Expect) has its answer, and sends nothing."""
     asked_first = any(name == b"expect" for name, _ in scope["headers"])
     return bool(scope.get("state", {}).get("body_unread", False)) and not asked_first
 

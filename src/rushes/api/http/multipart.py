@@ -43,7 +43,7 @@ class Part:
 async def parts_of(content_type: str, body: AsyncIterator[bytes]) -> AsyncGenerator[Part, None]:
     """The parts of a form in the order they arrive, without files that have neither a name nor bytes.
 
-    Raises InvalidRequest if they cannot be told apart, are more than 200, or the body is not whole.
+    Raises InvalidRequest if the parts cannot be separated, are more than 200, or the body is not whole.
     """
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
@@ -151,7 +151,7 @@ class _Events:
             try:
                 self._parser.write(chunk)
             except FormParserError as exc:
-                raise malformed("its parts cannot be told apart") from exc
+                raise malformed("its parts cannot be separated") from exc
         return True
 
     def _callbacks(self) -> MultipartCallbacks:

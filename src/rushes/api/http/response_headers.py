@@ -1,4 +1,7 @@
-"""Headers that belong to an answer whoever makes it, also to a problem: noted with the request, added at the end."""
+"""Headers of every answer, also of a problem, no matter which code makes it.
+
+They are noted with the request and added at the end.
+"""
 
 from __future__ import annotations
 

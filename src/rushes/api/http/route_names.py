@@ -12,7 +12,7 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 
 
 def route_of(scope: Scope) -> str:
-    """The route's path with names for its parameters, as in the documentation; `other` for what is none of ours."""
+    """The route's path with names for its parameters, as in the documentation; `other` for a path that is not ours."""
     known: str | None = scope["state"].get("route")
     if known is not None:
         return known

@@ -71,7 +71,7 @@ async def update_own_key(request: Request, key_id: str, caller: Manager) -> Resp
 @router.post("/user/api-keys/{key_id}/revoke", summary="Revoke a key", response_model=KeyView,
              responses=problems(401, 404, 503))  # fmt: skip
 async def revoke_own_key(request: Request, key_id: str, caller: Manager) -> Response:
-    """Ends the key at once and for ever, also if it is the one that asks; it stays in the list."""
+    """Ends the key at once and forever, also if it is the one that asks; it stays in the list."""
     services = services_of(request)
     await check_reach(services.keys, services.limits, caller, key_id)
     record = await services.keys.revoke_key(key_id, account_id=caller.account_id)

@@ -72,7 +72,7 @@ async def update_key(request: Request, account_id: str, key_id: str, _caller: Ad
 
 @router.post(KEY + "/revoke", summary="Revoke any key", response_model=KeyView, responses=problems(401, 404, 503))
 async def revoke_key(request: Request, account_id: str, key_id: str, _caller: Administrator) -> Response:
-    """Ends it at once and for ever; it stays in the list."""
+    """Ends the key at once and forever; it stays in the list."""
     services = services_of(request)
     record = await services.keys.revoke_key(key_id, account_id=account_id)
     return json_response(key_view(record, services.clock.now_ms()))
@@ -98,7 +98,7 @@ async def get_key_limits(request: Request, account_id: str, key_id: str, _caller
 @router.put(KEY + "/limits", summary="Set a key's limits", response_model=LimitsAnswer,
             responses=problems(400, 401, 404, 413, 415, 422, 503), openapi_extra=body_schema(LimitsView))  # fmt: skip
 async def put_key_limits(request: Request, account_id: str, key_id: str, _caller: Administrator) -> Response:
-    """Replaces all of its own; what is null or left out is none."""
+    """Replaces all limits of the key itself; a limit that is null or left out is removed."""
     services = services_of(request)
     await services.keys.get_key(key_id, account_id=account_id)
     await replace_limits(request, account_id, key_id)

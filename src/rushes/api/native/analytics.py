@@ -64,7 +64,7 @@ async def get_span_usage(
     caller: Authenticated,
     start: Annotated[Day | None, Query(description="First day (UTC); 30 days back if it is left out.")] = None,
     end: Annotated[Day | None, Query(description="Last day (UTC), itself included; today if it is left out.")] = None,
-    group_by: Annotated[Grouping, Query(description="What is told apart.")] = Grouping.DATE,
+    group_by: Annotated[Grouping, Query(description="The field to group the sums by.")] = Grouping.DATE,
 ) -> Response:
     """Read from daily sums: its cost does not grow with the jobs that they count. At most 366 days at once."""
     refuse_unknown(request.query_params, PARAMETERS, "parameter")

@@ -38,7 +38,7 @@ _HEADERS: dict[int, dict[str, Any]] = {
 def problems(*statuses: int) -> Documented:
     """The OpenAPI entries for these statuses. A route declares each that it can answer: a test holds it to that.
 
-    Whoever can be 401 can lack a scope and meet a limit, so these need not be named.
+    A caller that can get 401 can also lack a scope or meet a limit, so these need not be named.
     """
     schema = {"schema": Problem.model_json_schema()}
     if HTTPStatus.UNAUTHORIZED in statuses:

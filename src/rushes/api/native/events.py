@@ -40,7 +40,7 @@ CLOSING_S = 0.5
 """How long a reader that is slow may take to fetch the last bytes when the service stops."""
 POSITION = re.compile(r"([0-9]{1,18})\.([0-9]{1,2}|100)")
 POSITION_OR_NOTHING: JsonDict = {"pattern": f"^({POSITION.pattern})?$"}
-"""Said in the document alone: we can say more of what is none."""
+"""For the OpenAPI document alone: our own refusal of an invalid position says more."""
 
 LAST_EVENT_ID = "Last-Event-ID"
 ACCEPTED_TYPES = ("*/*", "text/*", EVENT_STREAM)
@@ -160,7 +160,7 @@ class EventStream(Response):
                 async for happening in self._happenings:
                     await self._write(happening, write)
         except (NotAuthenticated, NotAllowed, JobNotFound):
-            # The key was revoked or its account disabled, or the job deleted: whoever comes back is told so.
+            # The key was revoked or its account disabled, or the job deleted: a client that reconnects gets this error.
             pass
         except (RushesError, FileNotFoundError) as error:
             log.warning("stream_cut", job_id=self._watch.job_id, error_code=getattr(error, "code", "file_gone"))
@@ -204,7 +204,7 @@ def _event(position: Position, name: str, data: str) -> str:
 
 
 def _position(header: str | None, query: str | None) -> Position:
-    # Both are read, for one that is none is refused also where the other counts.
+    # Both are read: an invalid one is refused even if the other counts.
     seen = [_seen(LAST_EVENT_ID, header), _seen("last_event_id", query)]
     return next((position for position in seen if position is not None), Position())
 

@@ -23,7 +23,7 @@ async def finished_response(request: Request, job: Job) -> Response:
         try:
             return await inline.response(json_str(_finished(request, job, inline)))
         except FileNotFoundError:
-            # The file went between two looks; what is left to say is the answer without it.
+            # The file was deleted between the two reads, so the answer comes without it.
             pass
     return json_response(_finished(request, job))
 

@@ -120,7 +120,7 @@ async def _answer(request: Request, caller: Caller, made: Job | Replay, *, is_ke
         if isinstance(made, Replay):
             response = _replay(request, made)
         else:
-            # What is kept for repetitions must be what was sent; else what the job has come to meanwhile.
+            # An answer kept for repetitions must equal the one sent; otherwise the newest state of the job is sent.
             response = _started(request, made if is_kept or job is None else job)
     response.headers.update(preference.applied(has_waited=job is not None))
     return response

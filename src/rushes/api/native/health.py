@@ -1,4 +1,4 @@
-"""For whoever runs the service: is it up, is it ready, what is it."""
+"""For the operator of the service: is it up, is it ready, which version is it."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ async def readyz(request: Request) -> Response:
             retry_in_s=health.wait_s,
         )
         for circuit, health in process_status.breakers().items()
-        # Callers' own keys are nobody else's business.
+        # Callers' own keys are private to them.
         if not circuit.byok
     ]
     workers_alive = await process_status.workers_alive()

@@ -21,7 +21,7 @@ class InlineVideos:
     def __init__(self, storage: Storage, videos: Sequence[StoredVideo]) -> None:
         self._storage = storage
         self._videos = videos
-        # Nobody can guess it, so no prompt can hold a slot.
+        # No client can guess the mark, so no prompt can hold a slot.
         self._mark = secrets.token_hex(16)
 
     def slot(self, index: int) -> str:

@@ -88,13 +88,13 @@ async def _job_response(request: Request, services: Services, job: Job) -> Respo
         try:
             return await inline.response(json_str(job_view(request, job, inline)))
         except FileNotFoundError:
-            # The file went between two looks; what is left to say is the job without it.
+            # The file was deleted between the two reads, so the job comes without it.
             pass
     return json_response(view_of(job, services.links, request, services.clock.now_ms()))
 
 
 async def get_job_directly(request: Request, job_id: str) -> Response:
-    """The same answer, for whoever calls without the framework between."""
+    """The same answer, for a caller that bypasses the framework."""
     return await get_job(request, job_id, await authenticate(request, None))
 
 

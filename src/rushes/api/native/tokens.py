@@ -85,7 +85,7 @@ async def _exchange(request: Request, key: str, how: str) -> Response:
     if not key:
         raise NotAuthenticated(f"No API key was sent; send one as {how}")
     services = services_of(request)
-    # A token is no key: were it taken here, a stolen one could be prolonged for ever.
+    # A token is no key: if it were accepted here, a stolen one could be prolonged forever.
     caller = await services.keys.authenticate(key)
     token = services.tokens.issue(caller.key_id, services.clock.now_ms() / 1000)
     response = json_response(AccessToken(access_token=token), headers={"Cache-Control": "no-store"})

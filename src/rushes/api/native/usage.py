@@ -42,7 +42,7 @@ class PeriodView(UsageView):
 
 
 class Remaining(BaseModel):
-    """What the caller's limits leave at this moment; null where there is none."""
+    """What the caller's limits leave at this moment; null where the caller has no limit."""
 
     spend_day: float | None = Field(
         description="USD that new jobs may cost today (UTC); what is reserved counts as spent."

@@ -34,7 +34,7 @@ class OwnLimits(BaseModel):
 
 
 class Me(BaseModel):
-    """Whoever the key speaks for."""
+    """The account and the key of the caller."""
 
     account: OwnAccount
     key: KeyView

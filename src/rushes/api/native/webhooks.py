@@ -46,7 +46,7 @@ A_DELIVERY = {"delivery_id": "$response.body#/deliveries/0/id"}
 
 Events = Annotated[
     list[MessageType] | None,
-    Field(min_length=1, max_length=MOST_EVENTS, description="What to be told of; null means everything."),
+    Field(min_length=1, max_length=MOST_EVENTS, description="The events to receive; null means all."),
 ]
 
 
@@ -160,7 +160,7 @@ def _takes(shape: type[BaseModel]) -> dict[str, Any]:
     openapi_extra=_takes(NewWebhook),
 )
 async def create_webhook(request: Request, caller: Manager) -> Response:
-    """A receiver that is told of every job of the account. The answer shows its secret, this once."""
+    """A receiver of the events of every job of the account. The answer shows its secret, this once."""
     content = await read_json_object(request)
     refuse_unknown(content, NewWebhook.model_fields)
     body = shaped(NewWebhook, content)

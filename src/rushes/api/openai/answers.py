@@ -28,7 +28,7 @@ from rushes.jobs.idempotency import Once, Replay
 from rushes.json_text import json_str
 
 POLL_AFTER = "openai-poll-after-ms"
-"""How OpenAI's client is told when to ask again."""
+"""The header that says to OpenAI's client when to ask again."""
 
 _MEANING = {
     400: "A malformed field, an option that the model does not offer, or an unknown field",
@@ -51,7 +51,7 @@ LINKS_OF_A_VIDEO = leads_to(
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI entries for these statuses; whoever can be 401 can lack a scope and meet a limit."""
+    """The OpenAPI entries for these statuses. A caller that can get 401 can also lack a scope or meet a limit."""
     schema = {"schema": TypeAdapter(ErrorEnvelope).json_schema()}
     if HTTPStatus.UNAUTHORIZED in statuses:
         statuses = tuple(sorted({*statuses, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}))

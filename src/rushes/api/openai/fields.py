@@ -169,7 +169,7 @@ def renamed(error: Exception, given: Given) -> Exception:
 
 
 def hashable(given: Given) -> dict[str, Any]:
-    """The fields with each file told by its content, for the fingerprint of an idempotent request."""
+    """The fields with each file represented by its content, for the fingerprint of an idempotent request."""
     return {name: _told(value) for name, value in given.items()}
 
 

@@ -48,7 +48,7 @@ def checked_name(value: object) -> str | None:
 
 
 def _instead(services: Services) -> list[str]:
-    """A model of each provider that we hold credentials for; where there is none, the one that needs none."""
+    """A model of each provider that we hold credentials for; without any, of the one that needs no credentials."""
     today = datetime.fromtimestamp(services.clock.now_ms() / 1000, UTC).date()
     found: list[str] = []
     # The embedded provider last: it draws no more than a sketch.

@@ -82,7 +82,7 @@ async def extend_video(request: Request, caller: Authenticated) -> Response:
 @router.api_route("/videos/characters", methods=["POST"], include_in_schema=False)
 @router.api_route("/videos/characters/{character_id}", methods=["GET"], include_in_schema=False)
 async def refuse_characters(_caller: Authenticated) -> Response:
-    """There are none; a 404 would look like a wrong address."""
+    """The service has no characters; a 404 would look like a wrong address."""
     raise UnsupportedOption(
         "There are no characters here; give pictures of whom to show as reference_images, to a model that takes them",
         "character",
@@ -122,7 +122,7 @@ async def _remake(
     model = _refuse_unless_offered(services, f"{source.provider}/{source.model}" if asked is None else asked, task)
     wanted = (task, prefers, VideoTask.EXTEND, *model.video_tasks)
     done = next(one for one in wanted if one is not None and one in model.video_tasks)
-    # What was offered to the source may not be offered by another model, and nobody has asked for it there.
+    # What was offered to the source may not be offered by another model, and the caller has not asked for it there.
     kept = _options_of(source, model, given, done) if asked is None else {}
     named = {name: value for name, value in given.items() if value is not None and name != "video"}
     completed = {"video_task": done.value, **kept, **named, "previous_job_id": source.id}

@@ -108,7 +108,7 @@ async def get_video(request: Request, video_id: str, caller: Authenticated) -> R
 
 
 async def get_video_directly(request: Request, video_id: str) -> Response:
-    """The same answer, for whoever calls without the framework between."""
+    """The same answer, for a caller that bypasses the framework."""
     return await get_video(request, video_id, await authenticate(request, None))
 
 

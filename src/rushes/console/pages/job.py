@@ -48,7 +48,7 @@ async def job_context(visit: Visit, job_id: str) -> dict[str, Any]:
 
 
 def videos_of(visit: Visit, job: Job) -> Sequence[dict[str, Any]]:
-    """The job's videos with links on this host; empty while there are none, or when they are no longer kept."""
+    """The job's videos with links on this host; empty while the job has no videos, or when they are no longer kept."""
     if not job.has_files(visit.now_ms):
         return []
     links, expires_at_ms = visit.services.links, visit.services.links.expires_at_ms()

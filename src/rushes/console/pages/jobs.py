@@ -64,7 +64,7 @@ def filters_of(query: Form) -> Filters:
         raise _wrong("before", "is not a place in the list")
     status = query.given("status")
     if status is not None and status not in set(Status):
-        raise _wrong("status", f"'{status[:40]}' is none of {', '.join(Status)}")
+        raise _wrong("status", f"'{status[:40]}' is not one of {', '.join(Status)}")
     return Filters(
         status=None if status is None else Status(status),
         text=query.text("q")[:500],

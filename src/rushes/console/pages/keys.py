@@ -33,7 +33,7 @@ async def make_key(visit: Visit) -> Response:
         scopes = frozenset(Scope(one) for one in form.all("scopes") if one in set(Scope))
         days = form.given("days")
         if days is not None and days not in LIFETIMES:
-            raise _wrong("days", "is none of the choices")
+            raise _wrong("days", "is not one of the choices")
         lifetime_s = None if days is None else int(days) * DAY_S
         own = await services.keys.get_key(caller.key_id)
         _, limits = await services.allowances.limits(caller.account_id, caller.key_id)

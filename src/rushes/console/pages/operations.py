@@ -43,7 +43,7 @@ async def act(visit: Visit) -> Response:
     try:
         action = Action(form.text("action"))
     except ValueError:
-        raise InvalidRequest("This is none of the actions of the list", [FieldError("action", "is unknown")]) from None
+        raise InvalidRequest("This is not an action of the list", [FieldError("action", "is unknown")]) from None
     if action in (Action.WRITE_OFF, Action.ABORT) and not form.has("confirmed"):
         return visit.page("confirm_action.html", job_id=job_id, action=action.value, words=WORDS[action])
     cost_usd = _cost(form.text("cost_usd")) if action is Action.SETTLE else None
@@ -93,7 +93,7 @@ def _providers(visit: Visit) -> Sequence[tuple[str, str, str]]:
         key = "" if circuit.credential is None else f", key {circuit.credential[:8]}"
         api = "" if circuit.api is None else f" ({circuit.api}{key})"
         wait = f"; asked again in {health.wait_s:.0f} s" if health.wait_s > 0 else ""
-        sentence = f"{health.failures} calls in a row found nobody{api}{wait}"
+        sentence = f"{health.failures} calls in a row did not reach the provider{api}{wait}"
         if broken or circuit.provider not in troubled:
             troubled[circuit.provider] = ("broken" if broken else "warned", sentence)
     found = []

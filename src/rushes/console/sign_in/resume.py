@@ -63,7 +63,7 @@ def sign_in_page(
 
 
 def kept_form(visit: Visit) -> tuple[str, Form] | None:
-    """The form that was kept through signing in, and where it was to be sent; None if there was none."""
+    """The form that was kept through signing in, and where it was to be sent; None if no form was kept."""
     action = local_path(visit.form.text("keep_action"), HOME, "")
     if not action:
         return None

@@ -51,9 +51,9 @@ def test_a_part_named_file_needs_no_file_name() -> None:
         (form(('name="purpose"', b"input")), "no file"),
         (form(('name="file"; filename="a"', b"1"), ('name="more"; filename="b"', b"2")), "more than one"),
         (form(('name="file"; filename="a"', b"1"), end=b""), "last boundary"),
-        (b"not a form", "told apart"),
+        (b"not a form", "cannot be separated"),
         (b"", "no file"),
-        (form((f'name="{"x" * 20_000}"', b"1")), "told apart"),
+        (form((f'name="{"x" * 20_000}"', b"1")), "cannot be separated"),
         (form(('name="x"', bytes(70_000))), "larger"),
     ],
 )
