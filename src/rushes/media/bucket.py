@@ -100,7 +100,7 @@ class Bucket:
         self._reading.start(body.close)
 
     async def sign(self, ttl_s: int, **arguments: object) -> str:
-        """A URL that lets anybody get one object for `ttl_s`. Raises StorageUnavailable."""
+        """A URL that lets any client get one object for `ttl_s`. Raises StorageUnavailable."""
 
         def sign() -> str:
             self._connect()
@@ -138,7 +138,7 @@ class Bucket:
 
                 for library in ("boto3", "botocore", "urllib3"):
                     # At the level DEBUG they write down headers, session tokens among them; at WARNING urllib3
-                    # tells of each connection beyond those that it keeps.
+                    # reports each connection beyond those that it keeps.
                     logging.getLogger(library).setLevel(logging.ERROR)
                 place, session = self.place, boto3.Session()
                 public_endpoint_url = place.public_endpoint_url

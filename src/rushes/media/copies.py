@@ -36,7 +36,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def _refuse(error: OSError) -> None:
-    # A folder that cannot be read would be left out in silence; one that has just been removed is none of the copy's.
+    # A folder that cannot be read would be left out in silence. One that was just removed does not belong in the copy.
     if not isinstance(error, FileNotFoundError):
         raise error
 

@@ -70,7 +70,7 @@ class Decoder:
     async def poster(self, key: str, account_id: str) -> bytes:
         """A frame of a video as JPEG, at most 640 pixels a side.
 
-        Raises OutputInvalid if there is none, AccountBusy, Overloaded, FileNotFoundError and StorageUnavailable.
+        Raises OutputInvalid if it has no frame, AccountBusy, Overloaded, FileNotFoundError and StorageUnavailable.
         """
         try:
             poster: bytes = await self._run(POSTERS, account_id, key, "draw_poster", most_bytes=MOST_POSTER_BYTES)

@@ -1,4 +1,4 @@
-"""Removes input files that no job needs any more and whose time is over, a few at a time."""
+"""Removes input files that no job still needs and whose time is over, a few at a time."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class InputCleaner:
         return removed
 
     async def run(self) -> None:
-        """Clean for ever; cancel to stop."""
+        """Clean until cancelled."""
         while True:
             try:
                 removed = await self.clean()

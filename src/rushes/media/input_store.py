@@ -104,7 +104,7 @@ class StoredInput:
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """A file that nobody needs any more: delete it, then forget its row."""
+    """A file that is no longer needed: delete it, then forget its row."""
 
     id: str
     key: str
@@ -215,7 +215,7 @@ class InputStore:
 
         async def body(transaction: Transaction) -> tuple[int, Sequence[Leaving]]:
             leaving: list[Leaving] = []
-            # Totals first, as whoever settles a file does; else the two could wait for each other.
+            # Totals first, as in every transaction that settles a file; else the two could wait for each other.
             accounts = sorted(row["account_id"] for row in await transaction.fetch(DUE_ACCOUNTS, most=most))
             for account_id in accounts:
                 await transaction.execute(LOCK_TOTAL, account_id=account_id)

@@ -1,4 +1,4 @@
-"""Signed links that expire: whoever holds one may fetch that path, with no key, until it expires."""
+"""Signed links that expire: a client with one may fetch that path, with no key, until it expires."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from rushes.media.writeback import begin_writing_back
 
 LEFTOVER_AGE_S = 3600
 WRITE_BACK_BYTES = 4 * 1024**2
-"""How much of a file waits in memory until the disk is told to begin: all at once would hold up other syncs, too."""
+"""How much of a file waits in memory before its writing to disk begins. All at once would hold up other syncs, too."""
 
 INCOMING = ".incoming"
 
@@ -90,7 +90,7 @@ class LocalStorage:
         yield self.path(key)
 
     async def link(self, key: str, *, ttl_s: int, content_type: str, disposition: str) -> str | None:
-        """None: nobody else serves what is on our disk."""
+        """None: only this service serves the files on its disk."""
         del key, ttl_s, content_type, disposition
         return None
 

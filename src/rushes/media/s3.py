@@ -264,7 +264,7 @@ class _CutOffError(Exception):
 
 
 class _Part(io.BufferedRandom):
-    """A nameless file that is read in large pieces, whoever asks: each small one costs a turn of the interpreter."""
+    """A nameless file that every caller reads in large pieces: each small one costs a turn of the interpreter."""
 
     def __init__(self, scratch: Path) -> None:
         # Without a name, so it goes with the process however that ends.
@@ -275,7 +275,7 @@ class _Part(io.BufferedRandom):
 
 
 class _Arriving:
-    """An object that is being written. No thread works on it any more once a call here has returned."""
+    """An object that is being written. No thread works on it once a call here has returned."""
 
     def __init__(
         self,
@@ -408,7 +408,7 @@ def _range_of(start: int, end: int | None) -> dict[str, object]:
 
 
 def _overlook(task: asyncio.Future[Any]) -> None:
-    """Take note of an error that nobody may wait for, so that it is not reported as forgotten."""
+    """Take note of an error that perhaps no caller waits for, so that it is not reported as forgotten."""
     if not task.cancelled():
         task.exception()
 

@@ -1,4 +1,4 @@
-"""What a file is, told by how it begins and never by what anyone says about it."""
+"""The type of a file, found from its first bytes and never from what a client says about it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ AUDIO_TYPES = ("audio/wav", "audio/mpeg", "audio/mp4", "audio/aac", "audio/flac"
 UNKNOWN_TYPE = "application/octet-stream"
 
 HEAD_BYTES = 1024
-"""As much of a file as its type is told by."""
+"""The type of a file is found from this many bytes at its start."""
 
 # Old QuickTime files have no `ftyp`; they begin with one of these.
 _QUICKTIME_BOXES = {b"moov", b"mdat", b"wide", b"free", b"skip"}

@@ -55,7 +55,7 @@ class Storage(Protocol):
         """The bytes from `start` up to (not including) `end`, in chunks; bounded memory whatever the size.
 
         Raises FileNotFoundError before the first chunk if there is no such file (also where `start` equals `end`),
-        StorageUnavailable if it cannot be read. Whoever stops early must `aclose()` it.
+        StorageUnavailable if it cannot be read. A caller that stops early must `aclose()` it.
         """
         ...
 
@@ -71,7 +71,7 @@ class Storage(Protocol):
         ...
 
     async def link(self, key: str, *, ttl_s: int, content_type: str, disposition: str) -> str | None:
-        """A URL at which anybody can fetch the file for about `ttl_s`, without us; None if there is no such way.
+        """A URL at which any client can fetch the file for about `ttl_s`, without us; None if there is no such way.
 
         Whether the file is there is not looked at. `disposition` is the answer's Content-Disposition.
         """
@@ -101,8 +101,8 @@ async def pass_on(
 ) -> None:
     """Hand `chunks`, of whatever size, to `take` in batches of about half a mebibyte; there is at least one batch.
 
-    While `take` works on one batch the next one is collected, and no more than that: whoever sends waits for us.
-    When it is over, however it ends, no `take` is under way any more. Raises BodyTooLarge past
+    While `take` works on one batch the next one is collected, and no more than that: the sender waits for us.
+    When it is over, however it ends, no `take` is still under way. Raises BodyTooLarge past
     `max_bytes`, and whatever `chunks` and `take` raise.
     """
     taking: asyncio.Task[None] | None = None

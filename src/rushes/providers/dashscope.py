@@ -124,7 +124,7 @@ class Dashscope(Provider):
         return Submission({"version": VERSION, "id": task_id}, provider_video_id=task_id)
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
-        """How far the task is. One that is not known any more has ended."""
+        """How far the task is. One that is no longer known has ended."""
         reply = await self._origin.call("GET", _path(handle), headers=bearer(credential))
         return progress_of(reply, secret=credential.secret)
 

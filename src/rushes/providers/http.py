@@ -124,8 +124,9 @@ class Origin:
     ) -> Reply:
         """A call that is safe to repeat; a reply of any status is returned.
 
-        Of a reply too large to hold, `sieve` returns what is kept of each piece; only that counts for `limit_bytes`.
-        Raises ProviderUnavailable if there is none, UnexpectedResponse if it is not HTTP or exceeds `limit_bytes`.
+        If a reply is too large to hold, `sieve` returns the part of each piece to keep. Only that part counts for
+        `limit_bytes`.
+        Raises ProviderUnavailable if no reply comes, UnexpectedResponse if it is not HTTP or exceeds `limit_bytes`.
         """
         try:
             async with self._client.open_trusted(

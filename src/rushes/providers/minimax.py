@@ -137,7 +137,7 @@ class Minimax(Provider):
         return Submission(handle, provider_video_id=task_id)
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
-        """How far the task is. One that is not known any more has ended."""
+        """How far the task is. One that is no longer known has ended."""
         return progress_of(await self._asked(handle, credential), secret=credential.secret)
 
     def handle_for(self, provider_video_id: str) -> Handle:
@@ -256,7 +256,7 @@ def progress_of(reply: Reply, *, secret: str) -> Progress:
     """What a poll of either API says. Raises ProviderUnavailable, ProviderQuota or UnexpectedResponse."""
     complaint = complaint_of(reply, secret=secret)
     if reply.status == 404 or "record not found" in complaint.message.lower():
-        return Failed(ProviderRejected(f"{TITLE} does not know this task any more", provider_error=complaint.code))
+        return Failed(ProviderRejected(f"{TITLE} no longer knows this task", provider_error=complaint.code))
     if not reply.is_success:
         raise poll_error(reply, complaint, provider=TITLE)
     task = _task(reply)

@@ -103,7 +103,7 @@ class Xai(Provider):
         return Submission({"version": VERSION, "id": request_id}, provider_video_id=request_id)
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
-        """How far the video is. One that xAI does not know any more has ended."""
+        """How far the video is. One that xAI no longer knows has ended."""
         path = f"/videos/{quote(str(handle['id']), safe='')}"
         reply = await self._origin.call("GET", path, headers=bearer(credential))
         return progress_of(reply, secret=credential.secret)
@@ -208,7 +208,7 @@ def _ended(complaint: Complaint) -> ProviderError:
 
 
 def _unknown(complaint: Complaint) -> ProviderRejected:
-    return ProviderRejected(f"{TITLE} does not know this video any more", provider_error=complaint.code)
+    return ProviderRejected(f"{TITLE} no longer knows this video", provider_error=complaint.code)
 
 
 def complaint_of(reply: Reply, *, secret: str) -> Complaint:

@@ -149,13 +149,13 @@ class FrameLayout:
         if order.person_generation is not None:
             facts.append(f"people: {order.person_generation}")
         notes, _ = typesetting.wrap(typesetting.showable("  ·  ".join(facts)).replace(" · ", "  ·  "), face, width, 2)
-        heard = [
+        references = [
             f"{item.role.replace('_', ' ')} {_length(item.duration_s)}".strip()
             for item in order.inputs
             if item.role in ("reference_video", "reference_audio")
         ]
         for label, text in (
-            ("with: ", ", ".join(heard)),
+            ("with: ", ", ".join(references)),
             ("without: ", order.negative_prompt),
             ("params: ", order.additional_params),
         ):

@@ -101,7 +101,8 @@ def why_refused(refusal: Refusal, *, model_id: str, region: str, secret: str) ->
         refusal.name == "ValidationException" and MODEL_WORDS.search(complaint.message)
     ):
         return ProviderRejected(
-            f"Bedrock does not offer the model '{model_id}' in {region} (any more){words}", provider_error=code
+            f"Bedrock does not offer, or no longer offers, the model '{model_id}' in {region}{words}",
+            provider_error=code,
         )
     return submit_error(refusal.reply, complaint, provider="Bedrock")
 
@@ -111,7 +112,9 @@ def why_not_polled(refusal: Refusal, *, secret: str) -> ProviderError | Failed:
     complaint = complaint_of(refusal, secret=secret)
     if refusal.name == "ResourceNotFoundException" or refusal.status == 404:
         return Failed(
-            ProviderRejected("Bedrock does not know this invocation (any more)", provider_error=complaint.code)
+            ProviderRejected(
+                "Bedrock does not know, or no longer knows, this invocation", provider_error=complaint.code
+            )
         )
     if refusal.name in USED_UP:
         return ProviderQuota(

@@ -99,7 +99,7 @@ class Gemini(Provider):
         return _submission(reply, request, secret=credential.secret)
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
-        """Look at the interaction. One that Google does not know any more has ended."""
+        """Look at the interaction. One that Google no longer knows has ended."""
         reply = await self._look(handle, credential)
         if isinstance(reply, Failed):
             return reply
@@ -156,7 +156,7 @@ class Gemini(Provider):
         if is_unknown_interaction(reply, complaint):
             return Failed(
                 ProviderRejected(
-                    "Google does not know this generation (any more); it keeps one for 55 days, "
+                    "Google does not know, or no longer knows, this generation; it keeps one for 55 days, "
                     "for 1 day without billing",
                     provider_error=complaint.code,
                 )

@@ -122,7 +122,7 @@ class Base64Pieces:
         characters = self._rest + piece
         if b"\\" in characters:
             characters = ESCAPED.sub(_unescaped, characters)
-        # What is left of a backslash is an escape whose end is still to come.
+        # A backslash that is left begins an escape whose end is still to come.
         backslash = characters.find(b"\\")
         usable = len(characters) if backslash < 0 else backslash
         usable -= usable % 4

@@ -50,11 +50,11 @@ class Place:
 
     def __post_init__(self) -> None:
         if not LOCATION.fullmatch(self.location):
-            raise StartupError(f"Google's location '{self.location}' is none; name one such as 'us-central1'")
+            raise StartupError(f"Google's location '{self.location}' is not valid; name one such as 'us-central1'")
         if self.project is not None and not PROJECT.fullmatch(self.project):
             raise StartupError(f"Google's project '{self.project}' is not the id of a project")
         if self.bucket is not None and not BUCKET_FOLDER.fullmatch(self.bucket):
-            raise StartupError(f"Google's bucket '{self.bucket}' is none; write its name, or 'gs://name/folder'")
+            raise StartupError(f"Google's bucket '{self.bucket}' is not valid; write its name, or 'gs://name/folder'")
 
     def folder(self, attempt_id: str) -> str | None:
         """The `gs://` folder for the results of one attempt, None if there is no bucket."""

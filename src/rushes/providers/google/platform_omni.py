@@ -92,7 +92,9 @@ class PlatformOmni:
         complaint = complaint_of(reply, secret=caller.token)
         if is_unknown_interaction(reply, complaint):
             return Failed(
-                ProviderRejected("Google does not know this generation (any more)", provider_error=complaint.code)
+                ProviderRejected(
+                    "Google does not know, or no longer knows, this generation", provider_error=complaint.code
+                )
             )
         raise poll_error(reply, complaint, provider="Google")
 

@@ -87,7 +87,7 @@ def progress_of(body: Mapping[str, object], *, had_video: bool, secret: str) -> 
 
 
 def inline_video(body: Mapping[str, object]) -> Iterator[bytes]:
-    """The bytes of a video that came inside the reply. Raises ProviderUnavailable if there is none to be read."""
+    """The bytes of a video that came inside the reply. Raises ProviderUnavailable if no video can be read."""
     data = inline_data(body)
     if data is None:
         raise ProviderUnavailable("Google's answer no longer holds the video")
@@ -131,7 +131,7 @@ def why_refused(reply: Reply, *, model_id: str, secret: str) -> ProviderError:
         return credit_empty(complaint, provider="Google")
     if reply.status == 404 and (not complaint.message or RETIRED_WORDS.search(text)):
         return ProviderRejected(
-            f"Google does not offer the model '{model_id}' (any more); "
+            f"Google does not offer, or no longer offers, the model '{model_id}'; "
             f"ask for another, as listed by GET /api/v1/models{quoted(complaint.message)}",
             provider_error=complaint.code,
         )
@@ -262,7 +262,7 @@ def _list(value: object) -> list[object]:
 
 
 def video_models(body: Mapping[str, object]) -> tuple[str, ...]:
-    """The ids of the video models in a list of all models. Raises UnexpectedResponse for a list that is none."""
+    """The ids of the video models in a list of all models. Raises UnexpectedResponse if it is not a list."""
     models = body.get("models")
     if not isinstance(models, list):
         raise UnexpectedResponse("Google's list of models is not one", provider_error="malformed list")

@@ -127,7 +127,7 @@ class AccessTokens:
             del self._kept[account.fingerprint]
 
     async def close(self) -> None:
-        """Give up what is being asked for, and forget every token."""
+        """Cancel every request for a token, and forget every token."""
         tasks = list(self._asking.values())
         for task in tasks:
             task.cancel()
@@ -178,7 +178,7 @@ def signed_statement(account: ServiceAccount, token_url: str, now_s: int) -> str
 
 
 def token_in(reply: Reply, now_ms: int) -> AccessToken | None:
-    """The token in the endpoint's reply, None if there is none that can be used."""
+    """The token in the endpoint's reply, None if the reply has no usable token."""
     body = reply.body
     if not reply.is_success or not isinstance(body, dict):
         return None

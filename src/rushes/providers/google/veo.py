@@ -74,7 +74,9 @@ class Veo:
         complaint = complaint_of(reply, secret=caller.token)
         if reply.status in (404, 410):
             return Failed(
-                ProviderRejected("Google does not know this generation (any more)", provider_error=complaint.code)
+                ProviderRejected(
+                    "Google does not know, or no longer knows, this generation", provider_error=complaint.code
+                )
             )
         raise poll_error(reply, complaint, provider="Google")
 

@@ -117,8 +117,8 @@ def why_refused(reply: Reply, *, model_id: str, project: str, secret: str) -> Pr
         )
     if reply.status == 404 and (not complaint.message or RETIRED_WORDS.search(text)):
         return ProviderRejected(
-            f"Google does not offer the model '{model_id}' (any more), or not to project '{project}' at this "
-            f"location{quoted(complaint.message)}",
+            f"Google does not offer, or no longer offers, the model '{model_id}', or not to project '{project}' at "
+            f"this location{quoted(complaint.message)}",
             provider_error=complaint.code,
         )
     if reply.status in (400, 422) and _is_about_safety(complaint.message):

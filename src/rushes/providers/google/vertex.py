@@ -79,7 +79,7 @@ class Vertex(Provider):
         )
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
-        """Look at the generation. One that Google does not know any more has ended."""
+        """Look at the generation. One that Google no longer knows has ended."""
         return await self._api_of(handle).poll(handle, credential=credential)
 
     async def cancel(self, handle: Handle, *, credential: Credential) -> None:

@@ -82,7 +82,7 @@ class KlingLegacy(Provider):
         return _submission(kind, data_of(reply))
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
-        """How far the task is. One that is not known any more has ended."""
+        """How far the task is. One that is no longer known has ended."""
         task = await self._task(str(handle["kind"]), str(handle["id"]), credential)
         if task is None:
             return unknown_task()

@@ -112,8 +112,8 @@ def progress_of(word: str, message: object, videos: object, *, secret: str) -> P
 
 
 def unknown_task() -> Failed:
-    """The task is not there (any more); Kling keeps one for 30 days."""
-    return Failed(ProviderRejected(f"{TITLE} does not know this task any more", provider_error="no such task"))
+    """The task does not exist, or no longer exists; Kling keeps one for 30 days."""
+    return Failed(ProviderRejected(f"{TITLE} no longer knows this task", provider_error="no such task"))
 
 
 def _ended(complaint: Complaint) -> ProviderError:

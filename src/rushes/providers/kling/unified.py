@@ -82,7 +82,7 @@ class Kling(Provider):
         return _submission(data_of(reply))
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
-        """How far the task is. One that is not known any more has ended."""
+        """How far the task is. One that is no longer known has ended."""
         tasks = await self._tasks(f"task_ids={quote(str(handle['id']), safe='')}", credential)
         if not tasks:
             return unknown_task()

@@ -95,7 +95,7 @@ class OpenaiShape(Provider):
         return self._submission(reply, request.n, secret=credential.secret)
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
-        """Look at the generation. One that the server does not know any more has ended."""
+        """Look at the generation. One that the server no longer knows has ended."""
         video = await self._look(handle, credential)
         if isinstance(video, Failed):
             return video
@@ -180,8 +180,8 @@ class OpenaiShape(Provider):
         if reply.status in (404, 410) and not isinstance(reply.body, Raw):
             return Failed(
                 ProviderRejected(
-                    f"{self._shown} does not know this generation (any more); such servers keep their records in "
-                    "memory, so it was probably restarted",
+                    f"{self._shown} does not know, or no longer knows, this generation; such servers keep their "
+                    "records in memory, so it was probably restarted",
                     provider_error=complaint.code,
                 )
             )

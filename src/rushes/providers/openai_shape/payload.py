@@ -57,7 +57,7 @@ def _files(media: Media, flavor: Flavor) -> Iterator[Part]:
     else:
         yield from (_file("input_reference", *frame) for frame in frames)
     for reference in by_role[Role.REFERENCE_IMAGE]:
-        # As files, because a web framework may read no more than 1 MiB of a field that is none.
+        # As files, because a web framework may read no more than 1 MiB of a field that is not a file.
         assert flavor.references_field is not None
         yield _file(flavor.references_field, *reference)
     for video in by_role[Role.VIDEO]:
