@@ -66,9 +66,13 @@ def bar_chart(values: Sequence[tuple[str, float]], *, least: float = 0) -> BarCh
     return BarChart(bars, ticks, labels)
 
 
+SMALLEST = 1e-9
+"""A billionth of a dollar or a job."""
+
+
 def _round_up(value: float) -> float:
-    """The next number that divides well into four."""
-    if value <= 0:
+    """The next number that divides well into four; 1 for what is too small to show."""
+    if value < SMALLEST:
         return 1
     power = 1.0
     while power * 10 <= value:
