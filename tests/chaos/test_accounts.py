@@ -187,14 +187,21 @@ async def administration(client: Client) -> list[tuple[str, str]]:
 async def test_administration_tells_nobody_else_which_ids_exist(accounts: list[Client]) -> None:
     owner, stranger, _ = accounts
     me = (await owner.get("/api/v1/user/me")).ok()
-    account_id, key_id = me["account"]["id"], me["key"]["id"]
+    known = {
+        "account_id": me["account"]["id"],
+        "key_id": me["key"]["id"],
+        "job_id": (await owner.create())["job_id"],
+        "webhook_id": (await owner.post(WEBHOOKS, json={"url": RECEIVER})).json()["id"],
+        "delivery_id": (await some_deliveries(owner))[0],
+    }
+    unknown = {name: unknown_like(value) for name, value in known.items()}
     routes = await administration(owner)
     assert len(routes) >= 10
     for method, path in routes:
         answers = [
-            anonymous(await client.call(method, path.format(account_id=one, key_id=other), json={}))
+            anonymous(await client.call(method, path.format(**ids), json={}))
             for client in (owner, stranger)
-            for one, other in ((account_id, key_id), (unknown_like(account_id), unknown_like(key_id)))
+            for ids in (known, unknown)
         ]
         assert {answer[0] for answer in answers} == {403}
         assert len({json.dumps(answer, default=str) for answer in answers}) == 1, (method, path)

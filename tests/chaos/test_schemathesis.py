@@ -30,6 +30,7 @@ SETTINGS = {
     "RUSHES_MODEL_ALIASES": json.dumps({"sora-2": "animatic/storyboard"}),
     "RUSHES_WEBHOOK_RETRIES_S": "3600",
 }
+SCOPES = [word for scope in ("read", "generate", "manage", "admin") for word in ("--scope", scope)]
 SMALL = """
 [phases.coverage]
 unexpected-methods = ["OPTIONS", "PUT"]
@@ -45,7 +46,7 @@ phases.coverage.enabled = false
 @pytest.mark.timeout(PLAYED_S + 60)
 def test_every_answer_to_generated_requests_is_a_documented_one(start: Start, tmp_path: Path) -> None:
     service = start(RUSHES_TEST_HOLD_S=0.2, **SETTINGS, **ALLOWED)
-    made = service.run("keys", "create", "--test", "--scope", "read", "--scope", "generate", "--scope", "admin")
+    made = service.run("keys", "create", "--test", *SCOPES)
     key = made.stdout.strip()
     config = tmp_path / "schemathesis.toml"
     given = dictionaries(asyncio.run(existing(service, key)))
@@ -89,6 +90,7 @@ async def existing(service: Service, key: str) -> dict[str, list[object]]:
         "remixed_video_id": jobs[5:],
         "linked_job_id": [linked["job_id"]],
         "index": [0],
+        "extension": ["mp4"],
         "expires": [*link["expires"]],
         "signature": [*link["signature"]],
         "poster_signature": [*poster["signature"]],

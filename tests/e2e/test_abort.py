@@ -52,7 +52,7 @@ async def test_the_word_is_kept_for_a_service_that_is_down(start: Start, fake: G
         service.kill()
         done = service.run("jobs", "abort", job_id)
         assert done.returncode == 0, done.stderr
-        assert "when the service is started" in done.stdout
+        assert "when the service starts" in done.stdout
         service.start()
         job = await client.reached(job_id)
     assert job["error_code"] == "aborted"

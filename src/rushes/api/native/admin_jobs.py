@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from rushes.api.answers import json_response
@@ -16,6 +15,7 @@ from rushes.api.authentication import Administrator
 from rushes.api.cursors import cursor_of, milliseconds, place_of, seq_of
 from rushes.api.document import leads_to
 from rushes.api.native.answers import problems
+from rushes.api.native.jobs import Moment
 from rushes.api.native.key_shapes import body_schema
 from rushes.api.native.paging import Cursor, PageLimit
 from rushes.api.services import services_of
@@ -40,8 +40,8 @@ ProviderFilter = Annotated[str | None, Query(description="Only for this provider
 ModelFilter = Annotated[str | None, Query(description="Only for this model, by the id that was asked for.")]
 ErrorFilter = Annotated[str | None, Query(description="Only with this error code.")]
 TroubleFilter = Annotated[str | None, Query(description="Only whose last call failed with this code.")]
-After_ = Annotated[datetime | None, Query(description="Only created at this time or later.")]
-Before = Annotated[datetime | None, Query(description="Only created before this time.")]
+After_ = Annotated[Moment | None, Query(description="Only created at this time or later.")]
+Before = Annotated[Moment | None, Query(description="Only created before this time.")]
 
 
 class TroubleView(BaseModel):
@@ -132,6 +132,8 @@ class OperatorJobAnswer(BaseModel):
 class SelectionBody(BaseModel):
     """Jobs of the list of those that need an operator; all given conditions must match."""
 
+    model_config = ConfigDict(extra="forbid")
+
     reason: str | None = None
     account_id: str | None = None
     provider: str | None = None
@@ -143,6 +145,8 @@ class ActionsBody(BaseModel):
 
     `reconcile` takes one job and its `provider_video_id`; `settle` needs `cost_usd`, 0 for nothing charged.
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     action: Action
     job_ids: Annotated[list[Annotated[str, Field(max_length=100)]], Field(min_length=1, max_length=MOST)] | None = None
