@@ -15,6 +15,7 @@ from rushes.errors import BodyTooLarge, InvalidRequest, UnknownField, WrongConte
 from rushes.intake.body import LARGEST_BODY_BYTES
 from rushes.media.input_store import StoredInput
 from rushes.media.inputs import MOST_VIDEO_BYTES
+from rushes.shared_places import UPLOADS, SharedPlace
 from tests.fixtures.asking import request_of
 
 CALLER = Caller("acct_1", "key_1", Mode.TEST)
@@ -42,7 +43,7 @@ async def read(
     *chunks: bytes, inputs: FakeInputs | None = None, headers: dict[str, str] | None = None
 ) -> dict[str, Any]:
     request = request_of(chunks, headers={"Content-Type": FORM, **(headers or {})})
-    services = SimpleNamespace(inputs=inputs or FakeInputs())
+    services = SimpleNamespace(inputs=inputs or FakeInputs(), places={UPLOADS: SharedPlace(UPLOADS)})
     request.scope["app"] = SimpleNamespace(state=SimpleNamespace(services=services))
     return await read_fields(request, CALLER)
 
