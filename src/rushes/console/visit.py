@@ -112,7 +112,7 @@ class Visit:
         return theme if theme in THEMES else None
 
     def path(self, path: str = "", **query: object) -> str:
-        """An address of the console, with a query of what is not None."""
+        """An address of the console. Its query has the given parameters that are not None."""
         pairs = [
             (name, str(one))
             for name, value in query.items()

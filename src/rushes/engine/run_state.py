@@ -87,7 +87,7 @@ class RunState:
         return self.now_ms() >= self._job.deadline_at
 
     def check_time(self, part: int) -> None:
-        """Give up what is not finished by the deadline, and what is finished but cannot be stored long after it.
+        """Fail a part unfinished at the deadline, or one finished but still not stored long after it.
 
         Raises JobExpired or OutputLost.
         """

@@ -110,7 +110,7 @@ class GenerationBody(PortableOptions):  # type: ignore[misc,valid-type]  # made 
 
 
 def _check_params(params: Mapping[str, Any]) -> None:
-    """Raise InvalidRequest if what is not portable takes more than 64 KiB as JSON, or has no spelling there."""
+    """Raise InvalidRequest if the other options take more than 64 KiB as JSON, or JSON cannot express them."""
     size = 0
     for name, value in params.items():
         if name in PORTABLE:

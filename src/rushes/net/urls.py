@@ -33,7 +33,7 @@ def exact_url(text: str) -> URL:
 
 
 def joined(here: URL, target: str) -> URL:
-    """Where a redirect from `here` to `target` leads, as written. Raises ValueError for what is not a URL."""
+    """Where a redirect from `here` to `target` leads, as written. Raises ValueError if `target` is not a URL."""
     if PARTS.fullmatch(target) is not None:
         return exact_url(target)
     if ABSOLUTE.match(target):

@@ -259,7 +259,7 @@ class ServerProtocol(HttpToolsProtocol):
     # Refusals
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP, and close."""
+        """Refuse bytes that are not HTTP, and close the connection."""
         self._refuse(HTTPStatus.BAD_REQUEST, "malformed_request", msg)
 
     def _refuse_large_head(self) -> None:
