@@ -31,9 +31,15 @@ from rushes.errors import (
     UnsupportedOption,
 )
 from rushes.ids import new_id
+from rushes.net.client import TimeLimits
 from rushes.providers.base import Credential, Provider
+from rushes.providers.http import CallLimits
 
 MEDIA_BYTES = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 3
+
+_SHORT = TimeLimits(connect_s=10, read_s=2, total_s=30)
+SHORT_LIMITS = CallLimits(submit=_SHORT, poll=_SHORT, download=_SHORT)
+"""Short, because the fakes play silence too, and long enough for a fake that shares a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)

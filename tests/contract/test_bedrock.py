@@ -11,15 +11,12 @@ import pytest
 from rushes.catalogue.load import load
 from rushes.domain.progress import Done, Failed
 from rushes.domain.request import Role
-from rushes.net.client import TimeLimits
 from rushes.providers.base import Credential, Provider
 from rushes.providers.bedrock import Bedrock
-from rushes.providers.http import CallLimits
-from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
+from tests.contract.provider_suite import SHORT_LIMITS, Harness, Option, ProviderContract, Scripts, image
 from tests.fixtures.upstreams import bedrock, bedrock_scripts
 from tests.fixtures.upstreams.film import tiny_mp4
 
-SHORT = TimeLimits(connect_s=5, read_s=0.3, total_s=10)
 KEYS = {
     "access_key_id": "AKIAFAKEFAKEFAKEFAKE",
     "secret_access_key": "fake/SECRET+key0123456789abcdefghijklmnop",
@@ -79,8 +76,7 @@ class BedrockHarness(Harness):
         self.model = model
 
     def at(self, base_url: str) -> Bedrock:
-        limits = CallLimits(submit=SHORT, poll=SHORT, download=SHORT)
-        return Bedrock(base_url, base_url, limits=limits, limit_bytes=50_000_000)
+        return Bedrock(base_url, base_url, limits=SHORT_LIMITS, limit_bytes=50_000_000)
 
     def play(self, script: str) -> None:
         self.upstream.play(script)

@@ -12,16 +12,14 @@ from rushes.app.own_servers import models_at
 from rushes.clock import SystemClock
 from rushes.domain.progress import Done, Failed
 from rushes.domain.request import Role
-from rushes.net.client import HttpClient, Sink, TimeLimits
+from rushes.net.client import HttpClient, Sink
 from rushes.providers.base import NO_CREDENTIAL, Credential, Provider
-from rushes.providers.http import CallLimits
 from rushes.providers.openai_shape import FLAVORS, OpenaiShape, Server
-from tests.contract.provider_suite import MEDIA_BYTES, Harness, Option, ProviderContract, Scripts, image
+from tests.contract.provider_suite import MEDIA_BYTES, SHORT_LIMITS, Harness, Option, ProviderContract, Scripts, image
 from tests.fixtures.upstreams import openai_shape, openai_shape_scripts
 from tests.fixtures.upstreams.film import tiny_mp4
 from tests.fixtures.upstreams.openai_shape import File
 
-SHORT = TimeLimits(connect_s=5, read_s=0.3, total_s=10)
 KEY = "sk-contract-0123456789abcdefghijkl"
 
 SCRIPTS = Scripts(
@@ -109,8 +107,7 @@ class OpenaiShapeHarness(Harness):
 
     def at(self, base_url: str) -> OpenaiShape:
         """The adapter for a server at this address."""
-        limits = CallLimits(submit=SHORT, poll=SHORT, download=SHORT)
-        return OpenaiShape(self._client, self._server(base_url), limits=limits, limit_bytes=50_000_000)
+        return OpenaiShape(self._client, self._server(base_url), limits=SHORT_LIMITS, limit_bytes=50_000_000)
 
     def play(self, script: str) -> None:
         self.upstream.play(script)

@@ -15,17 +15,14 @@ from rushes.clock import SystemClock
 from rushes.decoding.box import Box
 from rushes.domain.progress import Done, Failed, Handle, Working
 from rushes.domain.request import Role, VideoRequest
-from rushes.net.client import HttpClient, Sink, TimeLimits
+from rushes.net.client import HttpClient, Sink
 from rushes.providers.animatic import Animatic
 from rushes.providers.base import NO_CREDENTIAL, Credential, Provider
 from rushes.providers.google import Gemini, Place, Vertex
-from rushes.providers.http import CallLimits
 from rushes.shared_places import DRAWINGS, SharedPlaces
-from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
+from tests.contract.provider_suite import SHORT_LIMITS, Harness, Option, ProviderContract, Scripts, image
 from tests.fixtures.upstreams import gemini, gemini_scripts, vertex, vertex_scripts
 from tests.fixtures.upstreams.film import tiny_mp4
-
-SHORT = TimeLimits(connect_s=5, read_s=0.3, total_s=10)
 
 
 class GeminiHarness(Harness):
@@ -88,8 +85,7 @@ class GeminiHarness(Harness):
         self.model = model
 
     def _at(self, base_url: str) -> Gemini:
-        limits = CallLimits(submit=SHORT, poll=SHORT, download=SHORT)
-        return Gemini(self._client, base_url, limits=limits, limit_bytes=50_000_000)
+        return Gemini(self._client, base_url, limits=SHORT_LIMITS, limit_bytes=50_000_000)
 
     def play(self, script: str) -> None:
         self.upstream.play(script)
@@ -166,14 +162,13 @@ class VertexHarness(Harness):
         self.model = model
 
     def _at(self, base_url: str) -> Vertex:
-        limits = CallLimits(submit=SHORT, poll=SHORT, download=SHORT)
         place = Place(
             bucket=self.bucket,
             base_url=base_url,
             token_url=self.upstream.token_url,
             storage_url=self.upstream.base_url,
         )
-        return Vertex(self._client, place, limits=limits, limit_bytes=50_000_000)
+        return Vertex(self._client, place, limits=SHORT_LIMITS, limit_bytes=50_000_000)
 
     def play(self, script: str) -> None:
         self.upstream.play(script)
