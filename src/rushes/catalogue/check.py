@@ -44,6 +44,7 @@ def complete(model: Model, request: VideoRequest, *, test: bool) -> VideoRequest
     _check_texts(model, request)
     _check_seed(model, request.seed)
     _check_inputs(model, request)
+    _check_params(model, request)
     pinned: dict[str, Any] = {"video_task": _task(model, request)}
     pinned["person_generation"] = request.person_generation
     if request.person_generation is not None and request.person_generation not in model.person_generation:
@@ -224,6 +225,22 @@ def _check_inputs(model: Model, request: VideoRequest) -> None:
             f"{len(request.media)} files are given; '{model.id}' takes at most {model.most_inputs} in all",
             field=request.media[model.most_inputs].role.field,
         )
+    for role in model.required_inputs:
+        if not request.media_for(role):
+            raise UnsupportedOption(f"{role.field} is missing; '{model.id}' makes no video without it", role.field)
+
+
+def _check_params(model: Model, request: VideoRequest) -> None:
+    if model.additional_params is None:
+        return
+    for name in request.additional_params:
+        if name not in model.additional_params:
+            offers = listed(model.additional_params)
+            raise UnsupportedOption(
+                f"additional_params {shown(name)} is not offered by '{model.id}'; "
+                + (f"it offers {offers}" if offers else "it takes none"),
+                field="additional_params",
+            )
 
 
 def _check_companions(model: Model, request: VideoRequest) -> None:

@@ -122,6 +122,7 @@ def _every(model: Model, name: str) -> list[object]:
 
 def _inputs(model: Model) -> Iterator[FieldError]:
     yield from _outside("input_limits", model.input_limits, model.inputs)
+    yield from _outside("required_inputs", model.required_inputs, model.inputs)
     for role, limit in model.input_limits.items():
         if role.kind is MediaKind.IMAGE:
             yield FieldError(f"input_limits.{role}", "an image has no length")

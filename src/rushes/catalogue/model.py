@@ -200,6 +200,10 @@ class Model(Frozen):
     """How many files it takes in each role; a role left out is not accepted."""
     most_inputs: int | None = None
     """How many files it takes in all roles together. None: as many as `inputs` adds up to."""
+    required_inputs: tuple[Role, ...] = ()
+    """Roles without which the model makes nothing: at least one file of each must be given."""
+    additional_params: tuple[str, ...] | None = None
+    """The only names that `additional_params` may hold. None: any, and the provider judges."""
     input_limits: dict[Role, InputLimit] = {}
     """How long videos and audio may be."""
     input_rules: tuple[InputRule, ...] = ()

@@ -131,6 +131,7 @@ def test_an_id_listed_twice_is_refused(tmp_path: Path) -> None:
         ("inputs.input_image = 1\ninput_limits.input_image = { most_s = 4 }", "input_limits.input_image"),
         ("input_limits.video = { most_s = 4 }", "input_limits"),
         ("most_inputs = 0", "most_inputs"),
+        ("required_inputs = ['input_image']", "required_inputs"),
         ("prices = [{ resolution = '720p' }]", "prices"),
         ("prices = [{ usd_per_s = 1, usd_per_video = 1 }]", "prices"),
         ("prices = [{ usd_per_video = 1, counts_input_s = true, usd_per_input_s = 1 }]", "prices"),

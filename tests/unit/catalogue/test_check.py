@@ -328,6 +328,21 @@ def test_a_file_of_an_allowed_or_unknown_length_is_taken(wanted: VideoRequest) -
     complete(REMAKER, wanted, test=False)
 
 
+def test_a_file_that_the_model_cannot_do_without_is_asked_for() -> None:
+    model = REMAKER.model_copy(update={"required_inputs": (Role.INPUT_IMAGE,)})
+    error = refusal(model, request())
+    assert (error.field, error.message) == ("input_image", "input_image is missing; 'bare' makes no video without it")
+    assert complete(model, request(Role.INPUT_IMAGE), test=False).media
+
+
+@pytest.mark.parametrize(("names", "offer"), [(("steps",), "it offers 'steps'"), ((), "it takes none")])
+def test_additional_params_that_are_listed_are_all_that_is_taken(names: tuple[str, ...], offer: str) -> None:
+    model = REMAKER.model_copy(update={"additional_params": names})
+    error = refusal(model, request(additional_params={"cfg": 4}))
+    assert error.message == f"additional_params 'cfg' is not offered by 'bare'; {offer}"
+    assert complete(REMAKER, request(additional_params={"cfg": 4}), test=False).additional_params == {"cfg": 4}
+
+
 def test_an_input_that_needs_one_of_several_names_them() -> None:
     error = refusal(REMAKER, request(Role.REFERENCE_AUDIO))
     assert error.message == "reference_audios needs input_image or reference_videos with 'bare'; add one"

@@ -122,6 +122,10 @@ class ModelView(BaseModel):
     defaults: dict[str, Any] = Field(description="What an option becomes when it is left out.")
     inputs: dict[Role, int] = Field(description="How many files it takes in each role.")
     most_inputs: int | None = Field(description="Files in all roles together; null means as many as the roles allow.")
+    required_inputs: list[Role] = Field(description="Roles without which it makes no video.")
+    additional_params: list[str] | None = Field(
+        description="The only names that `additional_params` may hold; null means any, which the provider judges."
+    )
     input_limits: dict[Role, InputLimitView]
     input_rules: list[InputRuleView]
     option_rules: list[OptionRuleView]
@@ -250,6 +254,8 @@ def model_view(services: Services, model: Model, today: date) -> ModelView:
             for rule in model.input_rules
         ],
         most_inputs=model.most_inputs,
+        required_inputs=list(model.required_inputs),
+        additional_params=None if model.additional_params is None else list(model.additional_params),
         input_limits={role: _limit_view(limit) for role, limit in model.input_limits.items()},
         option_rules=[_option_rule_view(rule) for rule in model.option_rules],
         video_tasks={task: _task_view(model, task) for task in model.video_tasks},
@@ -289,7 +295,7 @@ def model_view(services: Services, model: Model, today: date) -> ModelView:
 def capabilities(model: Model) -> list[str]:
     """What the model can do, in the words that model lists use."""
     has = {
-        "text_to_video": True,
+        "text_to_video": not model.required_inputs,
         "image_to_video": Role.INPUT_IMAGE in model.inputs,
         "reference_to_video": Role.REFERENCE_IMAGE in model.inputs,
         "frame_interpolation": Role.LAST_FRAME in model.inputs,
