@@ -377,6 +377,11 @@ def _names_of(path: tuple[int | str, ...]) -> str:
     return f"{'.'.join(names)} (RUSHES_{'__'.join(names).upper()})"
 
 
+def config_folder() -> Path:
+    """The folder of the configuration file, in which relative paths in it begin."""
+    return _config_file().parent
+
+
 def _config_file() -> Path:
     return Path(_environment().get("RUSHES_CONFIG", "rushes.toml"))
 

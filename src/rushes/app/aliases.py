@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from rushes.catalogue.load import Catalogue
 from rushes.errors import StartupError
-from rushes.providers.openai_shape import Server
+from rushes.providers.own_server import OwnServer
 from rushes.settings import Settings
 
 
-def model_aliases(settings: Settings, catalogue: Catalogue, discovering: Sequence[Server]) -> Mapping[str, str]:
+def model_aliases(settings: Settings, catalogue: Catalogue, discovering: Sequence[OwnServer]) -> Mapping[str, str]:
     """Each alias with the `provider/ID` it means. Raises StartupError for one that names no model.
 
     A server in `discovering` may not have listed its models yet, so an alias of its model is taken as written.

@@ -14,7 +14,7 @@ from rushes.clock import Clock
 from rushes.errors import ProviderError
 from rushes.providers.base import NO_CREDENTIAL, Provider
 from rushes.providers.credentials import Keyring
-from rushes.providers.openai_shape import Server
+from rushes.providers.own_server import OwnServer
 from rushes.providers.registry import ProviderApi
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ class Discovery:
     def __init__(
         self,
         catalogue: Catalogue,
-        servers: Sequence[Server],
+        servers: Sequence[OwnServer],
         providers: Mapping[ProviderApi, Provider],
         keyring: Keyring,
         clock: Clock,
@@ -44,7 +44,7 @@ class Discovery:
         """Ask each server until it answers, and then once a minute: what it serves may change."""
         await asyncio.gather(*(self._follow(server) for server in self._servers))
 
-    async def _follow(self, server: Server) -> None:
+    async def _follow(self, server: OwnServer) -> None:
         wait_s = FIRST_WAIT_S
         while True:
             try:
@@ -57,7 +57,7 @@ class Discovery:
             await self._clock.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
-    async def _ask(self, server: Server) -> list[str]:
+    async def _ask(self, server: OwnServer) -> list[str]:
         """Ask once; the ids that are new."""
         adapter = self._providers[server.name, None]
         pinned = self._keyring.find(server.name, None)

@@ -30,7 +30,7 @@ from rushes.net.client import HttpClient, Sink
 from rushes.providers.base import Provider
 from rushes.providers.credentials import Keyring
 from rushes.providers.declaration import Parts
-from rushes.providers.openai_shape import Server
+from rushes.providers.own_server import OwnServer
 from rushes.providers.registry import ProviderApi
 from rushes.sealing import Sealer
 from rushes.secret_keys import SecretKeys
@@ -90,7 +90,7 @@ class Foundation:
         return self.providers.keyring
 
     @property
-    def own(self) -> Sequence[Server]:
+    def own(self) -> Sequence[OwnServer]:
         """The operator's own servers."""
         return self.providers.own
 

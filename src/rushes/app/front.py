@@ -45,7 +45,7 @@ class Front:
 
     def __init__(self, base: Foundation, links: Links) -> None:
         self._base = base
-        self._asked = discovering(base.own, base.settings)
+        self._asked = discovering(base.own)
         self._keys = KeyStore(base.database)
         self.watching = Watching(
             base.history,

@@ -14,7 +14,7 @@ from rushes.errors import InvalidRequest, StartupError
 from rushes.providers.base import Provider
 from rushes.providers.credentials import Keyring, Pinned
 from rushes.providers.declaration import CredentialShape, Declaration, Options, Parts
-from rushes.providers.openai_shape import OpenaiShape, Server
+from rushes.providers.own_server import OwnServer
 from rushes.providers.registry import ProviderApi, declarations
 from rushes.settings import Settings, key_variable, usual_variables
 
@@ -25,7 +25,7 @@ class Providers:
 
     declared: Mapping[str, Declaration]
     options: Mapping[str, Options]
-    own: Sequence[Server]
+    own: Sequence[OwnServer]
     """The operator's own servers."""
     catalogue: Catalogue
     keyring: Keyring
@@ -43,7 +43,7 @@ class Providers:
             for api, adapter in declared.open(self.options[name], parts).items():
                 found[name, api] = adapter
         for server in self.own:
-            found[server.name, None] = OpenaiShape(parts.client, server, clock=parts.clock)
+            found[server.name, None] = server.open(parts)
         return found
 
 
@@ -58,7 +58,7 @@ def configured_providers(settings: Settings, clock: Clock) -> Providers:
     own = own_servers(settings, shipped)
     options = {name: provider_options(settings, name, one.options) for name, one in declared.items()}
     checked = _served(shipped, declared, options)
-    catalogue = with_own_servers(checked, own, settings, clock)
+    catalogue = with_own_servers(checked, own, clock)
     return Providers(declared, options, own, catalogue, _keyring(settings, declared, options, own))
 
 
@@ -78,7 +78,7 @@ def _served(catalogue: Catalogue, declared: Mapping[str, Declaration], options: 
 
 
 def _keyring(
-    settings: Settings, declared: Mapping[str, Declaration], options: Mapping[str, Options], own: Sequence[Server]
+    settings: Settings, declared: Mapping[str, Declaration], options: Mapping[str, Options], own: Sequence[OwnServer]
 ) -> Keyring:
     shapes = {name: one.credentials for name, one in declared.items()}
     shapes |= {server.name: server.credentials for server in own}

@@ -11,6 +11,7 @@ from typing import Final
 
 from rushes.errors import StartupError
 from rushes.providers.declaration import Declaration
+from rushes.providers.own_server import ServerKind
 
 ProviderApi = tuple[str, str | None]
 """A provider, and which of its APIs where it has several."""
@@ -27,6 +28,13 @@ ADAPTERS: Final = (
 )
 """The modules of our adapters, in alphabetical order. Each has a `PROVIDER`."""
 
+SERVER_KINDS: Final = MappingProxyType(
+    {
+        "openai": "rushes.providers.openai_shape",
+    }
+)
+"""The modules of the kinds of own servers, by the name that a configuration asks with. Each has a `KIND`."""
+
 GROUP: Final = "rushes.providers"
 """The entry point group by which another package offers its declaration."""
 
@@ -42,6 +50,15 @@ def declarations() -> MappingProxyType[str, Declaration]:
             raise StartupError(f"{source} declares the provider '{declared.name}', which another adapter has already")
         found[declared.name] = declared
     return MappingProxyType(found)
+
+
+def server_kind(name: str) -> ServerKind | None:
+    """The kind of own servers that has this name, imported when it is first used."""
+    module = SERVER_KINDS.get(name)
+    if module is None:
+        return None
+    kind: ServerKind = import_module(module).KIND
+    return kind
 
 
 def _declared() -> Iterator[tuple[str, object]]:

@@ -12,7 +12,7 @@ from rushes.catalogue.load import Catalogue, load
 from rushes.net.client import HttpClient
 from rushes.providers.base import Provider
 from rushes.providers.credentials import Keyring
-from rushes.providers.openai_shape import FLAVORS, OpenaiShape, Server, entry_of
+from rushes.providers.openai_shape import FLAVORS, OpenaiShape, Server
 from tests.fixtures.upstreams.openai_shape import OpenaiShape as Fake
 
 KEY = "sk-discovery-12345"
@@ -51,7 +51,7 @@ async def client() -> AsyncIterator[HttpClient]:
 
 def discovery(client: HttpClient, url: str, clock: Waits, key: str | None = None) -> tuple[Discovery, Catalogue]:
     server = Server("my-gpu", FLAVORS["vllm-omni"], url, needs_key=key is not None)
-    catalogue = load().extended(entry_of(server), [])
+    catalogue = load().extended(server.entry, [])
     providers: dict[tuple[str, str | None], Provider] = {("my-gpu", None): OpenaiShape(client, server)}
     shapes = {"my-gpu": server.credentials}
     keyring = Keyring(

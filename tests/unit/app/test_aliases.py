@@ -9,11 +9,11 @@ import pytest
 from rushes.app.aliases import model_aliases
 from rushes.catalogue.load import load
 from rushes.errors import StartupError
-from rushes.providers.openai_shape import FLAVORS, Server, entry_of
+from rushes.providers.openai_shape import FLAVORS, Server
 from rushes.settings import load_settings
 
 MINE = Server(name="my-gpu", flavor=FLAVORS["openai"], base_url="http://127.0.0.1:8000/v1")
-CATALOGUE = load().extended(entry_of(MINE), [])
+CATALOGUE = load().extended(MINE.entry, [])
 
 
 def written(monkeypatch: pytest.MonkeyPatch, aliases: dict[str, str], *, discovering: bool = False) -> dict[str, str]:

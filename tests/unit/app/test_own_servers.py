@@ -25,7 +25,7 @@ def settings(_env: pytest.MonkeyPatch, name: str = "my-gpu", **written: Any) -> 
 
 def catalogue(given: Settings) -> Catalogue:
     shipped = load()
-    return with_own_servers(shipped, own_servers(given, shipped), given, SystemClock())
+    return with_own_servers(shipped, own_servers(given, shipped), SystemClock())
 
 
 @pytest.fixture
@@ -102,7 +102,10 @@ def test_a_key_may_come_from_the_environment(env: pytest.MonkeyPatch) -> None:
     [
         ({"base_url": None}, r"\[providers\.my-gpu\]: base_url is missing"),
         ({"kind": None}, 'add kind = "openai"'),
-        ({"kind": None, "models": [{"id": "x"}]}, "there is no provider 'my-gpu'; .* add kind = \"openai\""),
+        (
+            {"kind": None, "models": [{"id": "x"}]},
+            'there is no provider \'my-gpu\'; .* add kind = "openai"',
+        ),
         ({"models": [{"name": "x"}]}, r"\[\[providers\.my-gpu\.models\]\], model '\?', field 'id'"),
         ({"models": [{"id": "x", "duration": 4}]}, "field 'duration'"),
         ({"models": [{"id": "x"}, {"id": "x"}]}, "listed twice"),
@@ -145,7 +148,7 @@ def test_a_server_without_listed_models_is_asked_for_them(env: pytest.MonkeyPatc
         ({"discover": False}, False),
     ):
         given = settings(env, **written)
-        assert bool(discovering(own_servers(given, load()), given)) is asked
+        assert bool(discovering(own_servers(given, load()))) is asked
 
 
 def test_a_job_goes_on_although_its_model_is_not_listed_any_more(env: pytest.MonkeyPatch) -> None:

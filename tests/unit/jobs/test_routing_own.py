@@ -13,14 +13,14 @@ from rushes.domain.request import VideoRequest
 from rushes.errors import InvalidRequest, NoCredentials
 from rushes.jobs.routing import OnRetired, Route, Router
 from rushes.providers.credentials import Keyring, Pinned
-from rushes.providers.openai_shape import FLAVORS, Server, entry_of
+from rushes.providers.openai_shape import FLAVORS, Server
 
 KEY = "sk-12345678"
 
 
 def serve(*, needs_key: bool, configured: str | None = None, byok: str | None = None) -> Route:
     server = Server("my-gpu", FLAVORS["vllm-omni"], "http://127.0.0.1:8000", needs_key=needs_key)
-    entry = entry_of(server)
+    entry = server.entry
     (model,) = models_at(server, [{"id": "wan"}], SystemClock())
     shapes = {"my-gpu": server.credentials}
     pinned: dict[str, list[Pinned]] = {}

@@ -4,18 +4,13 @@ flavor.py holds how their dialects differ and what a model of theirs is taken to
 their words, reply.py reads what they answer; all three are pure. Any number of servers is configured by name.
 """
 
-from rushes.providers.openai_shape.adapter import OpenaiShape
-from rushes.providers.openai_shape.entry import KIND, Server, ServerOptions, entry_of, table_of, unsayable
-from rushes.providers.openai_shape.flavor import FLAVORS, Flavor
+from typing import Final
 
-__all__ = [
-    "FLAVORS",
-    "KIND",
-    "Flavor",
-    "OpenaiShape",
-    "Server",
-    "ServerOptions",
-    "entry_of",
-    "table_of",
-    "unsayable",
-]
+from rushes.providers.openai_shape.adapter import OpenaiShape
+from rushes.providers.openai_shape.entry import Server, ServerOptions, configured
+from rushes.providers.openai_shape.flavor import FLAVORS, Flavor
+from rushes.providers.own_server import ServerKind
+
+KIND: Final = ServerKind("openai", ServerOptions, configured)
+
+__all__ = ["FLAVORS", "KIND", "Flavor", "OpenaiShape", "Server", "ServerOptions"]

@@ -14,7 +14,6 @@ OpenAI's Videos API as openai 3.54.0 speaks it, vllm_omni 0.30.0 (`entrypoints/o
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Final
@@ -29,7 +28,6 @@ from rushes.domain.progress import Failed, Handle, Progress, Submission, Working
 from rushes.domain.request import VideoRequest
 from rushes.errors import (
     OutputLost,
-    ProviderAuth,
     ProviderRejected,
     ProviderUnavailable,
     UnexpectedResponse,
@@ -52,9 +50,9 @@ from rushes.providers.openai_shape.reply import (
     video_of,
     why_refused,
 )
+from rushes.providers.own_server import key_headers
 
 HANDLE_VERSION: Final = 1
-SENDABLE_KEY: Final = re.compile(r"[\x21-\x7e]+")
 
 
 class OpenaiShape(Provider):
@@ -211,15 +209,7 @@ class OpenaiShape(Provider):
         return Submission(handle, progress, provider_video_id=identity)
 
     def _headers(self, credential: Credential) -> dict[str, str]:
-        if credential.kind == "none":
-            return {}
-        if not SENDABLE_KEY.fullmatch(credential.secret):
-            raise ProviderAuth(
-                f"the key for {self._shown} is empty or holds characters that no key has; check how it was copied",
-                provider_error="malformed key",
-            )
-        header = self._server.key_header
-        return {header: f"Bearer {credential.secret}" if header.lower() == "authorization" else credential.secret}
+        return key_headers(credential, self._server.key_header, server=self._shown)
 
 
 def _path(handle: Handle) -> str:

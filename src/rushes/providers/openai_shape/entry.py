@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import Field
 from yarl import URL
 
 from rushes.catalogue.load import ProviderEntry
 from rushes.catalogue.model import Audio, Model
 from rushes.catalogue.size import ASPECT_RATIOS, SHORT_SIDES, pixels
 from rushes.errors import FieldError
-from rushes.providers.credentials import api_key
-from rushes.providers.declaration import CredentialShape, Options
-from rushes.providers.openai_shape.flavor import Flavor
+from rushes.providers.base import Provider
+from rushes.providers.declaration import Parts
+from rushes.providers.openai_shape.flavor import FLAVORS, Flavor
+from rushes.providers.own_server import OwnServer, OwnServerOptions, choose_defaults, derive_from_sizes
 
 # Permissive: the server judges what the operator has not written.
 PERMISSIVE: Final[Mapping[str, Any]] = {
@@ -27,9 +28,6 @@ PERMISSIVE: Final[Mapping[str, Any]] = {
     "usual_s": 120,
     "poll_interval_s": 2,
 }
-PREFERRED: Final = {"aspect_ratio": "16:9", "resolution": "720p", "duration_s": 4}
-"""What an option becomes that neither the caller nor the entry's defaults say, if the model offers it."""
-
 INPUT_RULES: Final[Sequence[Mapping[str, Any]]] = (
     {"role": "last_frame", "needs": ["input_image"]},
     {"role": "reference_image", "excludes": ["input_image", "last_frame", "video"]},
@@ -37,24 +35,16 @@ INPUT_RULES: Final[Sequence[Mapping[str, Any]]] = (
 )
 
 
-KIND: Final = "openai"
-"""The `kind` by which the operator's settings ask for this protocol."""
-
-
-class ServerOptions(Options):
+class ServerOptions(OwnServerOptions):
     """What an operator writes for a server besides its key."""
 
     flavor: Literal["openai", "vllm-omni", "sglang"] = "openai"
-    key_header: str = Field(default="Authorization", pattern=r"^[A-Za-z0-9-]+$")
-    needs_key: bool | None = None
-    """None: if `api_key` is set. True without one: only for callers who bring their own."""
     discover: bool | None = None
     """Whether to ask the server for its models. None: if none are listed."""
-    models: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class Server(OwnServer):
     """One configured server. `base_url` is as the OpenAI SDK takes it; without a path, `/v1` is meant."""
 
     name: str
@@ -63,11 +53,8 @@ class Server:
     key_header: str = "Authorization"
     """Which header the key goes into: as a bearer token in this one, bare in any other."""
     needs_key: bool = False
-
-    @property
-    def credentials(self) -> tuple[CredentialShape, ...]:
-        """The shapes of credential that it takes."""
-        return (api_key(),) if self.needs_key else ()
+    listed: Sequence[Mapping[str, Any]] = ()
+    discovers: bool = False
 
     @property
     def api_url(self) -> str:
@@ -79,39 +66,46 @@ class Server:
             return self.base_url
         return self.base_url.rstrip("/") + ("/v1" if bare else "")
 
+    @property
+    def entry(self) -> ProviderEntry:
+        return ProviderEntry(
+            provider=self.name, name=self.name, reserved_params=self.flavor.own_names, takes_null=False
+        )
 
-def entry_of(server: Server) -> ProviderEntry:
-    """What the catalogue says of the server as a whole."""
-    return ProviderEntry(
-        provider=server.name,
-        name=server.name,
-        reserved_params=server.flavor.own_names,
-        takes_null=False,
+    def table_of(self, written: Mapping[str, Any]) -> dict[str, Any]:
+        table = {**PERMISSIVE, **self.flavor.model_defaults, **written}
+        table.setdefault("name", table.get("id"))
+        derive_from_sizes(table, written)
+        choose_defaults(table)
+        inputs = table["inputs"]
+        if isinstance(inputs, Mapping) and inputs.get("video"):
+            # The form is the same: what is done to a video is for the server's model to know.
+            table.setdefault("tasks", {"extend": {}, "edit": {}})
+        if "input_rules" not in written and isinstance(inputs, Mapping):
+            table["input_rules"] = [rule for written_rule in INPUT_RULES for rule in _within(written_rule, inputs)]
+        return table
+
+    def unsayable(self, model: Model) -> FieldError | None:
+        return next(_unsayable(self.flavor, model), None)
+
+    def open(self, parts: Parts) -> Provider:
+        from rushes.providers.openai_shape.adapter import OpenaiShape
+
+        return OpenaiShape(parts.client, self, clock=parts.clock)
+
+
+def configured(name: str, options: ServerOptions, needs_key: bool, _folder: Path) -> Server:
+    """The server that these options describe."""
+    assert options.base_url is not None
+    return Server(
+        name=name,
+        flavor=FLAVORS[options.flavor],
+        base_url=options.base_url,
+        key_header=options.key_header,
+        needs_key=needs_key,
+        listed=options.models,
+        discovers=not options.models if options.discover is None else options.discover,
     )
-
-
-def table_of(server: Server, written: Mapping[str, Any]) -> dict[str, Any]:
-    """The model's table as `catalogue.load` takes it: `written` wins, then the flavor, then what permits the most."""
-    table = {**PERMISSIVE, **server.flavor.model_defaults, **written}
-    table.setdefault("name", table.get("id"))
-    _derive_from_sizes(table, written)
-    chosen = table.get("defaults", {})
-    if isinstance(chosen, Mapping):
-        lists = {"aspect_ratio": "aspect_ratios", "resolution": "resolutions", "duration_s": "durations_s"}
-        found = {name: _default(table.get(many), PREFERRED[name]) for name, many in lists.items()}
-        table["defaults"] = {name: value for name, value in found.items() if value is not None} | dict(chosen)
-    inputs = table["inputs"]
-    if isinstance(inputs, Mapping) and inputs.get("video"):
-        # The form is the same: what is done to a video is for the server's model to know.
-        table.setdefault("tasks", {"extend": {}, "edit": {}})
-    if "input_rules" not in written and isinstance(inputs, Mapping):
-        table["input_rules"] = [rule for written_rule in INPUT_RULES for rule in _within(written_rule, inputs)]
-    return table
-
-
-def unsayable(server: Server, model: Model) -> FieldError | None:
-    """The first thing the entry offers that this server has no words for."""
-    return next(_unsayable(server.flavor, model), None)
 
 
 def _unsayable(flavor: Flavor, model: Model) -> Iterator[FieldError]:
@@ -135,22 +129,6 @@ def _unsayable(flavor: Flavor, model: Model) -> Iterator[FieldError]:
         for ratio in model.aspect_ratios:
             if ratio not in model.sizes.get(resolution, {}) and pixels(resolution, ratio) is None:
                 yield FieldError("resolutions", f"'{resolution}' at '{ratio}' is no size we know; say it in sizes")
-
-
-def _derive_from_sizes(table: dict[str, Any], written: Mapping[str, Any]) -> None:
-    sizes = written.get("sizes")
-    if not isinstance(sizes, Mapping) or not all(isinstance(by_ratio, Mapping) for by_ratio in sizes.values()):
-        return
-    if "resolutions" not in written:
-        table["resolutions"] = list(sizes)
-    if "aspect_ratios" not in written:
-        table["aspect_ratios"] = list(dict.fromkeys(ratio for by_ratio in sizes.values() for ratio in by_ratio))
-
-
-def _default(offered: Any, preferred: object) -> object:
-    if not isinstance(offered, list | tuple) or not offered:
-        return None
-    return preferred if preferred in offered else offered[0]
 
 
 def _within(rule: Mapping[str, Any], inputs: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from rushes.domain.request import Role
+from rushes.providers.own_server import OWN_GPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +50,6 @@ class Flavor:
 
 
 OWN_NAMES: Final = ("prompt", "model", "seconds", "size", "input_reference", "seed", "negative_prompt")
-
-# A model on one's own GPU costs nothing a second. Two at once, because the server draws one and keeps the rest in
-# memory: those that wait with us can be cancelled, and survive its restart.
-OWN_GPU: Final = {
-    "seed": True,
-    "negative_prompt": True,
-    "prices": [{"usd_per_s": 0}],
-    "concurrency": 2,
-    "deadline_s": 6 * 3600,
-}
 
 OPENAI: Final = Flavor(
     name="openai",
