@@ -104,7 +104,7 @@ def test_a_key_may_come_from_the_environment(env: pytest.MonkeyPatch) -> None:
         ({"kind": None}, 'add kind = "openai"'),
         (
             {"kind": None, "models": [{"id": "x"}]},
-            'there is no provider \'my-gpu\'; .* add kind = "openai"',
+            "there is no provider 'my-gpu'; .* add kind = \"openai\"",
         ),
         ({"models": [{"name": "x"}]}, r"\[\[providers\.my-gpu\.models\]\], model '\?', field 'id'"),
         ({"models": [{"id": "x", "duration": 4}]}, "field 'duration'"),
