@@ -15,12 +15,14 @@ from rushes.domain.request import PreviousVideo, Role, VideoTask
 from rushes.errors import ProviderRejected, UnsupportedOption
 from rushes.net.client import HttpClient, Sink
 from rushes.providers.base import Credential, Provider
+from rushes.providers.credentials import Pinned
 from rushes.providers.minimax import Minimax
 from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
 from tests.fixtures.upstreams.film import tiny_mp4
 from tests.fixtures.upstreams.minimax import FakeMinimax
 
 KEY = "minimax-contract-0123456789"
+FINGERPRINT = Pinned(Credential(kind="api_key", secret=KEY), None).fingerprint
 V2 = Scripts(
     well=("ok", "poll-500", "poll-drop", "poll-html", "elsewhere"),
     filtered=("refused",),
@@ -181,7 +183,7 @@ async def test_a_v1_request_has_fields_of_its_own(hailuo: MinimaxHarness) -> Non
 
 def previous(**changes: Any) -> PreviousVideo:
     known = PreviousVideo(
-        job_id="job_1", index=0, provider="minimax", model="MiniMax-H3", api=None, credential=None,
+        job_id="job_1", index=0, provider="minimax", model="MiniMax-H3", api=None, credential=FINGERPRINT,
         provider_video_id="4240", handle={"version": 1, "id": "4240", "api": "v2"}, handle_index=0, completed_at=0,
     )  # fmt: skip
     return replace(known, **changes)
@@ -195,7 +197,9 @@ async def test_an_upscale_names_the_task_that_made_the_video(h3: MinimaxHarness)
     assert call.json == {"model": "MiniMax-H3", "source_task_id": "4240", "resolution": "2K"}
 
 
-@pytest.mark.parametrize("source", [None, previous(provider="google"), previous(handle=None)])
+@pytest.mark.parametrize(
+    "source", [None, previous(provider="google"), previous(handle=None), previous(credential="another")]
+)
 async def test_a_video_of_others_is_not_upscaled(h3: MinimaxHarness, source: PreviousVideo | None) -> None:
     with pytest.raises(UnsupportedOption, match="previous_job_id"):
         await h3.submit(h3.request(media=(image(Role.VIDEO),), video_task=VideoTask.UPSCALE, previous=source))

@@ -9,7 +9,6 @@ host and key must be of one region; there is no token, so a lost answer stays un
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from enum import Enum, auto
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -35,7 +34,7 @@ from rushes.providers.credentials import api_key
 from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, credit_empty, poll_error, submit_error
 from rushes.providers.http import CallLimits, Origin
-from rushes.providers.translation import bearer, given, refuse_wordless, text_of
+from rushes.providers.translation import Stage, bearer, given, refuse_wordless, text_of
 
 REGIONS: Final = {
     "singapore": "https://dashscope-intl.aliyuncs.com",
@@ -53,16 +52,6 @@ THROTTLED: Final = "Throttling"
 NO_RIGHT: Final = ("AccessDenied", "InvalidApiKey")
 
 
-class Stage(Enum):
-    """What a status word means."""
-
-    WORKING = auto()
-    DONE = auto()
-    FAILED = auto()
-    CANCELLED = auto()
-    LOST = auto()
-
-
 STAGES: Final = {
     "PENDING": Stage.WORKING,
     "RUNNING": Stage.WORKING,
@@ -70,7 +59,7 @@ STAGES: Final = {
     "SUCCEEDED": Stage.DONE,
     "FAILED": Stage.FAILED,
     "CANCELED": Stage.CANCELLED,
-    "UNKNOWN": Stage.LOST,
+    "UNKNOWN": Stage.EXPIRED,
 }
 
 MEDIA: Final = {
@@ -231,7 +220,7 @@ def progress_of(reply: Reply, *, secret: str) -> Progress:
             return Failed(_ended(Complaint.of(output.get("code"), output.get("message"), secret=secret)))
         case Stage.CANCELLED:
             return Failed(ProviderRejected(f"{TITLE} has cancelled the task", provider_error=word))
-        case Stage.LOST:
+        case Stage.EXPIRED:
             return Failed(_lost(word))
     raise UnexpectedResponse(f"{TITLE} reports a status that its documentation does not know", provider_error=word)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from enum import Enum, auto
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -18,7 +17,7 @@ from rushes.catalogue.model import Model
 from rushes.clock import Clock
 from rushes.domain.output import Output
 from rushes.domain.progress import Done, Failed, Handle, Progress, Submission, Working
-from rushes.domain.request import PreviousVideo, Role, VideoRequest, VideoTask
+from rushes.domain.request import Role, VideoRequest, VideoTask
 from rushes.errors import (
     ContentFiltered,
     OutputLost,
@@ -37,7 +36,7 @@ from rushes.providers.credentials import api_key
 from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, credit_empty, poll_error, submit_error
 from rushes.providers.http import CallLimits, Origin
-from rushes.providers.translation import bearer, given, refuse_wordless, text_of
+from rushes.providers.translation import Stage, bearer, given, own_handle, refuse_wordless, text_of
 
 REGIONS: Final = {"global": "https://api.minimax.io", "mainland": "https://api.minimaxi.com"}
 VERSION: Final = 1
@@ -60,16 +59,6 @@ BUSY: Final = ("1002", "1028", "1030", "1039")
 FILTERED: Final = ("1026", "1027")
 SERVER: Final = ("1000", "1001", "1013", "1024", "1033")
 CODE_IN_WORDS: Final = re.compile(r"\((\d{4})\)\s*$")
-
-
-class Stage(Enum):
-    """What a status word means."""
-
-    WORKING = auto()
-    DONE = auto()
-    FAILED = auto()
-    CANCELLED = auto()
-    EXPIRED = auto()
 
 
 STAGES: Final = {
@@ -125,7 +114,7 @@ class Minimax(Provider):
         read_media: ReadMedia,
     ) -> Submission:
         """Start one task. There is no token to repeat it by: sending it twice draws it twice."""
-        path, document = await _call_for(model, request, read_media)
+        path, document = await _call_for(model, request, read_media, credential)
         reply = await self._origin.submit(path, headers=bearer(credential), document=document)
         complaint = complaint_of(reply, secret=credential.secret)
         if not reply.is_success or complaint.code != ACCEPTED:
@@ -191,10 +180,12 @@ class Minimax(Provider):
         return await self._origin.call("GET", path, headers=bearer(credential))
 
 
-async def _call_for(model: Model, request: VideoRequest, read_media: ReadMedia) -> tuple[str, dict[str, Any]]:
+async def _call_for(
+    model: Model, request: VideoRequest, read_media: ReadMedia, credential: Credential
+) -> tuple[str, dict[str, Any]]:
     """The path and the body for this request. Raises UnsupportedOption."""
     if request.video_task is VideoTask.UPSCALE:
-        return UPSCALE_V2, upscale_payload(model, request)
+        return UPSCALE_V2, upscale_payload(model, request, own_handle(request, credential, provider=Minimax.name))
     media = [
         (item.role, Inline(await read_media(item), prefix=f"data:{item.content_type};base64,"))
         for item in request.media
@@ -221,15 +212,14 @@ def v2_payload(model: Model, request: VideoRequest, media: Sequence[tuple[Role, 
     return {**request.additional_params, **given(said)}
 
 
-def upscale_payload(model: Model, request: VideoRequest) -> dict[str, Any]:
+def upscale_payload(model: Model, request: VideoRequest, made_by: Handle | None) -> dict[str, Any]:
     """A request to make an earlier task's video larger. Raises UnsupportedOption for a video that is not one."""
-    previous = request.previous
-    if previous is None or previous.provider != "minimax" or not isinstance(previous.handle, dict):
+    if made_by is None:
         raise UnsupportedOption(
-            f"{TITLE} upscales videos of its own alone: name the job that made it as previous_job_id",
+            f"{TITLE} upscales videos of its own key alone: name the job that made it as previous_job_id",
             field="video_task",
         )
-    said = {"model": model.upstream_id(None), "source_task_id": _source(previous), "resolution": "2K"}
+    said = {"model": model.upstream_id(None), "source_task_id": str(made_by["id"]), "resolution": "2K"}
     return {**request.additional_params, **said}
 
 
@@ -350,10 +340,6 @@ def _task(reply: Reply) -> Mapping[str, Any]:
 
 def _is_v1(model: Model) -> bool:
     return model.wire.get("api") == "v1"
-
-
-def _source(previous: PreviousVideo) -> str:
-    return str(previous.handle["id"]) if isinstance(previous.handle, dict) else ""
 
 
 def _upper(resolution: str | None) -> str | None:

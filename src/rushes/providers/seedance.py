@@ -9,7 +9,6 @@ result's link is signed for GET alone and lives for 24 hours; there is no token,
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from enum import Enum, auto
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -34,7 +33,7 @@ from rushes.providers.credentials import api_key
 from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, credit_empty, poll_error, submit_error
 from rushes.providers.http import CallLimits, Origin
-from rushes.providers.translation import bearer, given, refuse_wordless, text_of
+from rushes.providers.translation import Stage, bearer, given, refuse_wordless, text_of
 
 REGIONS: Final = {
     "ark": "https://ark.cn-beijing.volces.com/api/v3",
@@ -49,16 +48,6 @@ FILTERED: Final = ("SensitiveContentDetected", "RiskDetection")
 BUSY: Final = ("ContentSecurityDetectionError", "ServerOverloaded", "RequestBurstTooFast")
 """The provider asks for another try."""
 NOT_OPEN: Final = ("ModelNotOpen", "OperationDenied", "AccessDenied", "InvalidAccountStatus", "InvalidSubscription")
-
-
-class Stage(Enum):
-    """What a status word means."""
-
-    WORKING = auto()
-    DONE = auto()
-    FAILED = auto()
-    CANCELLED = auto()
-    EXPIRED = auto()
 
 
 STAGES: Final = {

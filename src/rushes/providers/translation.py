@@ -1,13 +1,26 @@
-"""What translations of several adapters share: given options, options that a provider lacks, texts of replies."""
+"""What translations of several adapters share: stages, given options, wordless options, texts of replies."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum, auto
 from typing import Any
 
+from rushes.domain.progress import Handle
 from rushes.domain.request import VideoRequest
 from rushes.errors import UnsupportedOption
 from rushes.providers.base import Credential
+from rushes.providers.credentials import Pinned
+
+
+class Stage(Enum):
+    """What a status word means."""
+
+    WORKING = auto()
+    DONE = auto()
+    FAILED = auto()
+    CANCELLED = auto()
+    EXPIRED = auto()
 
 
 def given(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,6 +37,14 @@ def refuse_wordless(request: VideoRequest, *fields: str, provider: str) -> None:
         value = getattr(request, field)
         if value is not None and (field != "n" or value != 1):
             raise UnsupportedOption(f"{provider} has no {field}", field=field)
+
+
+def own_handle(request: VideoRequest, credential: Credential, *, provider: str) -> Handle | None:
+    """The handle of the video that is given, if this provider made it with this key and the handle is kept."""
+    previous = request.previous
+    if previous is None or previous.provider != provider or not isinstance(previous.handle, dict):
+        return None
+    return previous.handle if previous.credential == Pinned(credential, previous.api).fingerprint else None
 
 
 def text_of(body: object, name: str) -> str:

@@ -9,7 +9,6 @@ answer stays unknown; links live for 24 hours (xai_sdk/video.py, xai-sdk 1.21.0)
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from enum import Enum, auto
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -33,7 +32,7 @@ from rushes.providers.credentials import api_key
 from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, credit_empty, poll_error, submit_error
 from rushes.providers.http import CallLimits, Origin
-from rushes.providers.translation import bearer, given, refuse_wordless, text_of
+from rushes.providers.translation import Stage, bearer, given, refuse_wordless, text_of
 
 XAI_URL: Final = "https://api.x.ai/v1"
 VERSION: Final = 1
@@ -46,15 +45,6 @@ EXTEND: Final = "/videos/extensions"
 BAD_KEY: Final = ("incorrect api key", "invalid api key", "api key is invalid")
 NO_CREDIT: Final = ("credits", "spending limit", "billing")
 MODERATED: Final = ("moderation", "content policy", "safety", "usage guidelines")
-
-
-class Stage(Enum):
-    """What a status word means."""
-
-    WORKING = auto()
-    DONE = auto()
-    FAILED = auto()
-    EXPIRED = auto()
 
 
 STAGES: Final = {

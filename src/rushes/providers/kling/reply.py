@@ -6,7 +6,6 @@ the live log of that project (docs/specs/kling-api-2.0-migration-checklist.md at
 
 from __future__ import annotations
 
-from enum import Enum, auto
 from typing import Any, Final
 
 from rushes.domain.output import Output
@@ -21,6 +20,7 @@ from rushes.errors import (
     UnexpectedResponse,
 )
 from rushes.providers.failure import Complaint, Raw, Reply, credit_empty, poll_error, submit_error
+from rushes.providers.translation import Stage
 
 TITLE: Final = "Kling"
 VERSION: Final = 1
@@ -34,15 +34,6 @@ FILTERED: Final = ("1300", "1301")
 BUSY: Final = ("1302", "1303")
 BLOCKED_ADDRESS: Final = "1304"
 MODERATED_WORDS: Final = ("risk control", "content security", "sensitive", "policy")
-
-
-class Stage(Enum):
-    """What a status word means."""
-
-    WORKING = auto()
-    DONE = auto()
-    FAILED = auto()
-
 
 STAGES: Final = {
     "submitted": Stage.WORKING,
