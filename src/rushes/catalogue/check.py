@@ -69,7 +69,7 @@ def offers_of(model: Model, request: VideoRequest, *, test: bool) -> dict[str, t
         base = _base(model, option, test=test)
         offer = base if task is None else _for_task(base, option, task, entry)
         for rule in model.input_rules:
-            if rule.role in roles:
+            if (rule.role in roles) is rule.given:
                 offer = _for_rule(offer, option, rule)
         found[option] = (base, offer)
     return found
@@ -98,12 +98,15 @@ def _for_task(base: Offer, option: str, task: VideoTask, entry: TaskEntry) -> Of
 
 
 def _for_rule(offer: Offer, option: str, rule: InputRule) -> Offer:
+    because = f" together with {rule.role.field}" if rule.given else f" without {rule.role.field}"
+    if option in rule.follows:
+        return Offer((), None, because)
     values: Sequence[Any] = ()
     if option == "generate_audio":
         values = () if rule.audio is None else (rule.audio,)
     else:
         values = getattr(rule, LISTS[option])
-    return offer.narrowed(values, f" together with {rule.role.field}") if values else offer
+    return offer.narrowed(values, because) if values else offer
 
 
 def _value(model: Model, option: str, given: Any, base: Offer, offer: Offer) -> Any:
@@ -247,7 +250,7 @@ def _check_companions(model: Model, request: VideoRequest) -> None:
     given = {item.role for item in request.media}
     for rule in model.input_rules:
         field = rule.role.field
-        if rule.role not in given:
+        if not rule.given or rule.role not in given:
             continue
         for role in rule.needs:
             if role not in given:

@@ -134,8 +134,10 @@ def _inputs(model: Model) -> Iterator[FieldError]:
 
 def _rules(model: Model) -> Iterator[FieldError]:
     for rule in model.input_rules:
-        roles = [rule.role, *rule.needs, *rule.needs_one_of, *rule.excludes]
-        yield from _outside("input_rules", roles, model.inputs)
+        companions = [*rule.needs, *rule.needs_one_of, *rule.excludes]
+        yield from _outside("input_rules", [rule.role, *companions], model.inputs)
+        if companions and not rule.given:
+            yield FieldError("input_rules", "a rule for an input that is not given narrows options alone")
         for name in ("durations_s", "resolutions", "aspect_ratios"):
             yield from _outside(f"input_rules.{name}", getattr(rule, name), _every(model, name))
         if rule.audio is not None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -134,6 +134,8 @@ class InputRule(Frozen):
     """
 
     role: Role
+    given: bool = True
+    """False: the rule holds while no file of this role is given."""
     needs: tuple[Role, ...] = ()
     """Roles that must all be given too."""
     needs_one_of: tuple[Role, ...] = ()
@@ -143,6 +145,8 @@ class InputRule(Frozen):
     aspect_ratios: tuple[str, ...] = ()
     audio: bool | None = None
     """The only sound that it goes with."""
+    follows: tuple[Literal["aspect_ratio", "resolution"], ...] = ()
+    """Options that follow from the file, so that none may be asked for."""
 
 
 class OptionRule(Frozen):

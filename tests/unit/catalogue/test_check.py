@@ -374,3 +374,32 @@ def test_a_completed_request_is_complete() -> None:
     for wanted in (request(Role.VIDEO), request(Role.LAST_FRAME), request(Role.VIDEO, video_task=VideoTask.EDIT)):
         completed = complete(REMAKER, wanted, test=False)
         assert complete(REMAKER, completed, test=False) == completed
+
+
+FRAMED = BARE.model_copy(
+    update={
+        "aspect_ratios": ("16:9", "9:16", "1:1"),
+        "resolutions": ("720p", "1080p"),
+        "defaults": Defaults(aspect_ratio="16:9", resolution="720p"),
+        "inputs": {Role.INPUT_IMAGE: 1, Role.LAST_FRAME: 1},
+    }
+)
+
+
+def test_an_option_that_follows_from_an_input_is_not_pinned_and_not_taken() -> None:
+    rule = InputRule(role=Role.INPUT_IMAGE, follows=("aspect_ratio",))
+    model = FRAMED.model_copy(update={"input_rules": (rule,)})
+    completed = complete(model, request(Role.INPUT_IMAGE), test=False)
+    assert (completed.aspect_ratio, completed.resolution) == (None, "720p")
+    assert complete(model, request(), test=False).aspect_ratio == "16:9"
+    error = refusal(model, request(Role.INPUT_IMAGE, aspect_ratio="1:1"))
+    assert error.field == "aspect_ratio"
+    assert "together with input_image; it takes no aspect_ratio" in error.message
+
+
+def test_a_rule_may_hold_while_an_input_is_left_out() -> None:
+    rule = InputRule(role=Role.INPUT_IMAGE, given=False, aspect_ratios=("16:9", "9:16"))
+    model = FRAMED.model_copy(update={"input_rules": (rule,)})
+    assert complete(model, request(Role.INPUT_IMAGE, aspect_ratio="1:1"), test=False).aspect_ratio == "1:1"
+    error = refusal(model, request(aspect_ratio="1:1"))
+    assert "aspect_ratio '1:1' is not offered by 'bare' without input_image; it offers" in error.message

@@ -62,6 +62,7 @@ class InputRuleView(BaseModel):
     """What giving this input asks of the rest of the request. An empty list asks nothing."""
 
     input: Role
+    given: bool = Field(description="False: the rule holds while this input is not given.")
     needs: list[Role]
     needs_one_of: list[Role]
     excludes: list[Role]
@@ -69,6 +70,7 @@ class InputRuleView(BaseModel):
     resolution: list[str]
     aspect_ratio: list[str]
     generate_audio: bool | None = Field(description="The only sound it goes with; null means any.")
+    follows: list[str] = Field(description="Options that follow from the input, so that none may be asked for.")
 
 
 class OptionRuleView(BaseModel):
@@ -243,6 +245,7 @@ def model_view(services: Services, model: Model, today: date) -> ModelView:
         input_rules=[
             InputRuleView(
                 input=rule.role,
+                given=rule.given,
                 needs=list(rule.needs),
                 needs_one_of=list(rule.needs_one_of),
                 excludes=list(rule.excludes),
@@ -250,6 +253,7 @@ def model_view(services: Services, model: Model, today: date) -> ModelView:
                 resolution=list(rule.resolutions),
                 aspect_ratio=list(rule.aspect_ratios),
                 generate_audio=rule.audio,
+                follows=list(rule.follows),
             )
             for rule in model.input_rules
         ],
