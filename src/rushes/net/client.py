@@ -115,7 +115,7 @@ class HttpClient:
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
         credential: OriginHeaders | None = None,
-        body: bytes | None = None,
+        body: Body = None,
         limits: TimeLimits | None = None,
         max_redirects: int = 5,
     ) -> AsyncIterator[aiohttp.ClientResponse]:

@@ -36,6 +36,7 @@ KEY_SHAPED: Final = re.compile(
     | \bya29\.[\w.-]{20,}                              # Google access tokens
     | \b(?:sk|pk|rk|xai|r8|hf)[-_][A-Za-z0-9_-]{16,}
     | \bkey_[0-9a-f]{32,}
+    | \bluma-api-[\w-]{16,}
     | \brushes_(?:live|test)_\w{16,}                 # our own
     | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b                    # AWS key ids
     | (?<=[?&]key=)[^&\s"']+

@@ -143,6 +143,45 @@ class Origin:
             raise ProviderUnavailable(f"{self._provider} cannot be reached or broke off its answer") from exc
         return reply
 
+    async def deliver(self, url: str, form: FormBody) -> None:
+        """POST a file to the address that the provider named for it. No credential goes along.
+
+        The address passes the guard if it is not of this origin. Raises ProviderUnavailable with `accepted` False:
+        files are sent before anything is submitted.
+        """
+        headers = {"Content-Type": form.content_type, "Content-Length": str(form.size_bytes)}
+        try:
+            target = exact_url(url)
+            opened = (
+                self._client.open_trusted("POST", target, headers=headers, body=form, limits=self._limits.submit)
+                if same_origin(target, self.origin)
+                else self._client.open_guarded(
+                    url,
+                    sink=Sink.RESULTS,
+                    method="POST",
+                    headers=headers,
+                    body=form,
+                    limits=self._limits.submit,
+                    max_redirects=0,
+                )
+            )
+            async with opened as response:
+                if 200 <= response.status < 300:
+                    return
+                status = f"HTTP {response.status}"
+        except RefusedAddress as exc:
+            raise ProviderUnavailable(
+                f"{self._provider}'s address for uploads cannot be used: {exc.message}; "
+                "if the address is meant, permit it for results (RUSHES_NET_ALLOW)",
+                accepted=False,
+                provider_error=exc.code,
+            ) from exc
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as exc:
+            raise ProviderUnavailable(f"a file could not be uploaded to {self._provider}", accepted=False) from exc
+        raise ProviderUnavailable(
+            f"{self._provider} did not take an uploaded file ({status})", accepted=False, provider_error=status
+        )
+
     async def download(
         self, url: str | URL, *, headers: Mapping[str, str], limit_bytes: int = DOWNLOAD_LIMIT_BYTES
     ) -> AsyncGenerator[bytes, None]:

@@ -22,7 +22,9 @@ ADAPTERS: Final = (
     "rushes.providers.dashscope",
     "rushes.providers.google",
     "rushes.providers.kling",
+    "rushes.providers.luma",
     "rushes.providers.minimax",
+    "rushes.providers.runway",
     "rushes.providers.seedance",
     "rushes.providers.xai",
 )
