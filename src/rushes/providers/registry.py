@@ -20,6 +20,7 @@ ADAPTERS: Final = (
     "rushes.providers.animatic",
     "rushes.providers.bedrock",
     "rushes.providers.dashscope",
+    "rushes.providers.fal",
     "rushes.providers.google",
     "rushes.providers.kling",
     "rushes.providers.luma",

@@ -21,6 +21,8 @@ every_model = pytest.mark.parametrize("model", CATALOGUE.models(), ids=lambda mo
 
 
 UNPRICED = {
+    ("fal", "bytedance/seedance-2.0/mini"), ("fal", "google/gemini-omni-flash/v1.1"), ("fal", "fal-ai/veo3.1/lite"),
+    ("fal", "fal-ai/wan/v2.7"), ("fal", "fal-ai/ltx-2.3"),
     ("runway", "gemini_omni_flash_1.1"), ("runway", "h3_max"), ("runway", "kling2.5_turbo_pro"),
     ("runway", "kling3.0_standard"), ("runway", "kling3.0_pro"), ("runway", "kling3.0_4k"),
     ("runway", "klingO3_standard"), ("runway", "klingO3_pro"), ("runway", "klingO3_4k"), ("runway", "kling_4"),
