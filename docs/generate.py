@@ -65,6 +65,11 @@ PROVIDER = """
 # kind = "openai"
 # flavor = "vllm-omni"
 # base_url = "http://127.0.0.1:8000/v1"
+
+# Workflows of a ComfyUI server as models (docs/providers/comfyui.md).
+# [providers.my-comfy]
+# kind = "comfyui"
+# base_url = "http://127.0.0.1:8188"
 """
 
 

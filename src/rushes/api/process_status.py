@@ -28,6 +28,8 @@ class ProcessStatus:
     decoding: Callable[[], Protection | None]
     scrape: Scrape
     metrics_token: str | None
+    server_troubles: Callable[[], Mapping[str, str]]
+    """By name: the own servers that cannot run what is configured for them, or could not be asked yet, and why."""
     metrics_have_a_port: bool = False
     """Whether `/metrics` is answered on a port of its own, and there alone."""
 

@@ -20,6 +20,7 @@ from rushes.app.engine import Engine
 from rushes.app.foundation import Foundation, opened_foundation
 from rushes.app.front import Front
 from rushes.app.role import Role, check_role
+from rushes.app.server_checks import ServerChecks
 from rushes.db.migrate import outgrown
 from rushes.decoding.box import BoxUnavailableError
 from rushes.engine.breaker import Circuit, CircuitHealth
@@ -81,6 +82,8 @@ async def running_service(settings: Settings, role: Role = Role.ALL, *, own_url:
             public_url=settings.public_url,
             own_url=own_url,
         )
+        checks = ServerChecks(base.catalogue, base.own, base.adapters, base.keyring, base.clock)
+        await checks.at_start()
         engine = Engine(base, links) if role.works else None
         front = Front(base, links) if role.answers else None
         draining = asyncio.Event()
@@ -102,7 +105,7 @@ async def running_service(settings: Settings, role: Role = Role.ALL, *, own_url:
                 return CANNOT_STORE
             return await _trouble(base)
 
-        process_status = _process_status(base, role, engine, front, trouble)
+        process_status = _process_status(base, role, engine, front, trouble, checks)
         if front is None:
             http = build_probes(process_status, base.metrics.answered, logs_requests=settings.log_requests)
         else:
@@ -111,7 +114,7 @@ async def running_service(settings: Settings, role: Role = Role.ALL, *, own_url:
         if engine is not None:
             closing.push_async_callback(engine.worker.stop)
             await engine.worker.start(alone=not base.shared)
-        loops = [base.moves.run(base.history), watch_loop(base.metrics), _test_decoding(base)]
+        loops = [base.moves.run(base.history), watch_loop(base.metrics), _test_decoding(base), checks.run()]
         loops += [loop for half in (engine, front) if half is not None for loop in half.loops()]
         await closing.enter_async_context(_in_background(*loops))
         hurry = _nothing if engine is None else engine.worker.stop_waiting
@@ -127,6 +130,7 @@ def _process_status(
     engine: Engine | None,
     front: Front | None,
     trouble: Callable[[], Awaitable[str | None]],
+    checks: ServerChecks,
 ) -> ProcessStatus:
     breakers = _no_breakers if engine is None else engine.breakers
     store = TelemetryStore(base.database)
@@ -144,6 +148,7 @@ def _process_status(
         breakers=breakers,
         decoding=lambda: base.box.protection,
         scrape=Scrape(base.metrics, store, breakers, gauges, base.places),
+        server_troubles=lambda: checks.troubles,
         metrics_token=None if token is None else token.get_secret_value(),
         metrics_have_a_port=base.settings.metrics_port is not None,
     )

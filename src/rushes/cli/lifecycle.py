@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from rushes.app.live_models import LiveList
+    from rushes.app.server_checks import Checked
     from rushes.catalogue.lifecycle import Ending
     from rushes.catalogue.load import Catalogue, Change
     from rushes.money.usage import ModelUsage
@@ -49,8 +50,8 @@ def check(
     In use are the default model, and models with a job in the last 30 days. A model in use needs attention before it
     retires, and afterwards if its requests are refused here. Run it regularly, for example by cron.
 
-    It also says which entries your own catalogue (RUSHES_CATALOGUE_DIR) changes, and where a provider's own list of
-    models differs from the catalogue.
+    It also says which entries your own catalogue (RUSHES_CATALOGUE_DIR) changes, where a provider's own list of
+    models differs from the catalogue, and which models of your own servers these cannot run: the exit code is 1 then.
     """
     from rushes.settings import load_settings
 
@@ -59,15 +60,17 @@ def check(
     found = asyncio.run(_findings(settings, today, within))
     changes = _changes(settings)
     live = [] if offline else asyncio.run(_live(settings, today))
+    servers: Mapping[str, Checked] = {} if offline else asyncio.run(_servers(settings))
     if as_json:
         from rushes.cli.screen import print_json
 
-        print_json(_content(found, today, within) | _more_content(changes, live))
+        print_json(_content(found, today, within) | _more_content(changes, live, servers))
     else:
         _show(found, within)
         _show_changes(changes)
         _show_live(live)
-    if any(finding.attention is not None for finding in found):
+        _show_servers(servers)
+    if any(finding.attention is not None for finding in found) or any(one.misfits for one in servers.values()):
         raise typer.Exit(Exit.FAILED)
 
 
@@ -89,6 +92,29 @@ async def _live(settings: Settings, today: date) -> list[LiveList]:
 
     scratch = DataDirectory(settings.data_dir).scratch
     return await live_lists(configured_providers(settings, SystemClock()), scratch, today)
+
+
+async def _servers(settings: Settings) -> Mapping[str, Checked]:
+    from rushes.app.providers import configured_providers
+    from rushes.app.server_checks import checked_servers
+    from rushes.clock import SystemClock
+    from rushes.data_directory import DataDirectory
+
+    return await checked_servers(
+        configured_providers(settings, SystemClock()), DataDirectory(settings.data_dir).scratch
+    )
+
+
+def _show_servers(servers: Mapping[str, Checked]) -> None:
+    from rushes.cli.screen import note
+
+    for name, one in servers.items():
+        if one.unasked is not None:
+            note(f"{name}: its models cannot be checked: {one.unasked}", "yellow")
+        for sentence in one.misfits:
+            note(f"{name}: {sentence}", "yellow")
+        if one.unasked is None and not one.misfits:
+            note(f"{name}: it can run its models", "dim")
 
 
 def _show_changes(changes: Sequence[Change]) -> None:
@@ -114,7 +140,9 @@ def _show_live(live: Sequence[LiveList]) -> None:
             note(f"{name}: its list and the catalogue agree", "dim")
 
 
-def _more_content(changes: Sequence[Change], live: Sequence[LiveList]) -> dict[str, Any]:
+def _more_content(
+    changes: Sequence[Change], live: Sequence[LiveList], servers: Mapping[str, Checked]
+) -> dict[str, Any]:
     return {
         "own_catalogue": [
             {
@@ -133,6 +161,9 @@ def _more_content(changes: Sequence[Change], live: Sequence[LiveList]) -> dict[s
                 "trouble": one.trouble,
             }
             for one in live
+        ],
+        "own_servers": [
+            {"provider": name, "misfits": list(one.misfits), "trouble": one.unasked} for name, one in servers.items()
         ],
     }
 

@@ -145,6 +145,19 @@ class HttpClient:
                 plain = {name: value for name, value in plain.items() if name.lower() not in BODY_HEADERS}
             here = there
 
+    @asynccontextmanager
+    async def open_socket(
+        self, url: URL, *, headers: Mapping[str, str], limits: TimeLimits, message_limit_bytes: int
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket at an origin that the operator configured, unguarded. A redirect is an error.
+
+        A message above the limit closes it. A peer that answers no ping within `read_s` counts as gone.
+        """
+        async with self._session("socket").ws_connect(
+            url, headers=headers, heartbeat=limits.read_s, max_msg_size=message_limit_bytes
+        ) as socket:
+            yield socket
+
     async def close(self) -> None:
         """Close every connection."""
         sessions = list(self._sessions.values())
@@ -156,6 +169,7 @@ class HttpClient:
         session = self._sessions.get(kind)
         if session is None:
             session = self._sessions[kind] = aiohttp.ClientSession(
+                trace_configs=[_without_redirects()] if kind == "socket" else None,
                 connector=self._connector(kind),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": USER_AGENT},
@@ -170,7 +184,7 @@ class HttpClient:
 
     def _connector(self, kind: str) -> aiohttp.TCPConnector:
         resolver = None if self._make_resolver is None else self._make_resolver()
-        if kind == "fresh":
+        if kind in ("fresh", "socket"):
             return aiohttp.TCPConnector(resolver=resolver, limit=0, force_close=True)
         if kind == "trusted":
             # Per host, so that a provider which hangs takes no connection from the others.
@@ -192,6 +206,18 @@ async def _send(
         method, url, headers=headers, data=body, timeout=timeout, allow_redirects=False
     ) as response:
         yield response
+
+
+def _without_redirects() -> aiohttp.TraceConfig:
+    """For calls whose redirects aiohttp would follow with every header, a key among them."""
+
+    async def refuse(_session: object, _context: object, params: aiohttp.TraceRequestRedirectParams) -> None:
+        params.response.close()
+        raise aiohttp.ClientConnectionError("it redirects")
+
+    config = aiohttp.TraceConfig()
+    config.on_request_redirect.append(refuse)
+    return config
 
 
 def _redirected(here: URL, target: str) -> str:

@@ -7,7 +7,7 @@ adapter alone understands: they are stored with the job, so any process can go o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from rushes.catalogue.model import Model
@@ -87,6 +87,13 @@ class Provider(ABC):
         ProviderQuota or UnexpectedResponse if it cannot be read now.
         """
         raise UnsupportedOption(f"'{self.name}' has no list of its models", field="models")
+
+    async def misfits(self, models: Sequence[Model], *, credential: Credential) -> tuple[str, ...]:
+        """What of these models the provider cannot run as they are configured, a sentence each; the default: nothing.
+
+        Raises ProviderUnavailable, ProviderAuth, ProviderQuota or UnexpectedResponse if it cannot be asked now.
+        """
+        return ()
 
     async def cancel(self, handle: Handle, *, credential: Credential) -> None:
         """Stop the generation. Raises UnsupportedOption where the provider cannot, which is the default."""

@@ -218,6 +218,28 @@ class Origin:
                 async for chunk in self._checked_chunks(response, limit_bytes, ()):
                     yield chunk
 
+    async def messages(
+        self, path: str, *, headers: Mapping[str, str], limit_bytes: int = JSON_LIMIT_BYTES
+    ) -> AsyncGenerator[object, None]:
+        """The JSON messages of a WebSocket until it ends; others are skipped. Raises ProviderUnavailable."""
+        try:
+            async with self._client.open_socket(
+                self.url(path), headers=headers, limits=self._limits.poll, message_limit_bytes=limit_bytes
+            ) as socket:
+                async for message in socket:
+                    if message.type is not aiohttp.WSMsgType.TEXT:
+                        continue
+                    try:
+                        content = pydantic_core.from_json(message.data, allow_inf_nan=False)
+                    except ValueError:
+                        continue
+                    yield content
+        except aiohttp.ClientResponseError:
+            # Its repr shows the request's headers, the key among them.
+            raise ProviderUnavailable(f"{self._provider} opens no WebSocket at '{path.partition('?')[0]}'") from None
+        except (TimeoutError, aiohttp.ClientError, OSError) as exc:
+            raise ProviderUnavailable(f"the WebSocket of {self._provider} cannot be reached or broke off") from exc
+
     @contextmanager
     def _download_failures(self) -> Iterator[None]:
         try:

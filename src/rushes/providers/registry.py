@@ -33,6 +33,7 @@ ADAPTERS: Final = (
 
 SERVER_KINDS: Final = MappingProxyType(
     {
+        "comfyui": "rushes.providers.comfyui",
         "openai": "rushes.providers.openai_shape",
     }
 )

@@ -15,7 +15,7 @@ from rushes.providers import registry
 
 FORBIDDEN = (
     *registry.ADAPTERS,
-    "rushes.providers.openai_shape",
+    *registry.SERVER_KINDS.values(),
     "rushes.providers.registry",
     *(f"rushes.{folder}" for folder in ("accounts", "api", "app", "cli", "db", "engine", "jobs", "media", "money")),
     "rushes.settings",
@@ -37,12 +37,19 @@ def imports(module: str) -> Iterator[str]:
                 yield from (name.name for name in node.names)
 
 
-@pytest.mark.parametrize("adapter", registry.ADAPTERS)
+@pytest.mark.parametrize("adapter", [*registry.ADAPTERS, *registry.SERVER_KINDS.values()])
 def test_an_adapter_imports_no_other_and_nothing_above_it(adapter: str) -> None:
     forbidden = [name for name in FORBIDDEN if name != adapter]
     found = set(imports(adapter))
     assert found
     assert [name for name in found if any(name == one or name.startswith(f"{one}.") for one in forbidden)] == []
+
+
+@pytest.mark.parametrize("name", registry.SERVER_KINDS)
+def test_a_kind_of_server_has_the_name_that_it_is_listed_under(name: str) -> None:
+    kind = registry.server_kind(name)
+    assert kind is not None
+    assert kind.name == name
 
 
 def test_the_registry_lists_each_adapter_once_in_alphabetical_order() -> None:

@@ -101,11 +101,9 @@ def test_a_key_may_come_from_the_environment(env: pytest.MonkeyPatch) -> None:
     ("written", "words"),
     [
         ({"base_url": None}, r"\[providers\.my-gpu\]: base_url is missing"),
-        ({"kind": None}, 'add kind = "openai"'),
-        (
-            {"kind": None, "models": [{"id": "x"}]},
-            "there is no provider 'my-gpu'; .* add kind = \"openai\"",
-        ),
+        ({"kind": None}, 'add kind = "comfyui" or "openai"'),
+        ({"kind": None, "models": [{"id": "x"}]}, "there is no provider 'my-gpu'; .* add kind = \"comfyui\""),
+        ({"kind": "sora"}, 'kind \'sora\' is not known; the kinds of server are "comfyui" or "openai"'),
         ({"models": [{"name": "x"}]}, r"\[\[providers\.my-gpu\.models\]\], model '\?', field 'id'"),
         ({"models": [{"id": "x", "duration": 4}]}, "field 'duration'"),
         ({"models": [{"id": "x"}, {"id": "x"}]}, "listed twice"),

@@ -59,6 +59,13 @@ class DecodingView(BaseModel):
     landlock: bool
 
 
+class ServerView(BaseModel):
+    """A server of the operator's own that could not be asked yet whether it can run its models, or cannot run them."""
+
+    provider: str
+    trouble: str
+
+
 class Readiness(BaseModel):
     """That this process can do its part, and where providers cannot be reached from it at the moment.
 
@@ -71,6 +78,7 @@ class Readiness(BaseModel):
     role: str
     workers_alive: int
     breakers: list[BreakerView] = []
+    servers: list[ServerView] = []
     decoding: DecodingView | None = None
 
 
@@ -110,6 +118,7 @@ async def readyz(request: Request) -> Response:
         # Callers' own keys are private to them.
         if not circuit.byok
     ]
+    servers = [ServerView(provider=name, trouble=trouble) for name, trouble in process_status.server_troubles().items()]
     workers_alive = await process_status.workers_alive()
     protection = process_status.decoding()
     return json_response(
@@ -117,6 +126,7 @@ async def readyz(request: Request) -> Response:
             role=process_status.role,
             workers_alive=workers_alive,
             breakers=breakers,
+            servers=servers,
             decoding=None if protection is None else DecodingView(**protection.to_json()),
         )
     )

@@ -1,0 +1,150 @@
+"""ComfyUI servers pass the one suite, with workflows as models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rushes.app.own_servers import models_at
+from rushes.clock import SystemClock
+from rushes.domain.progress import Done, Failed
+from rushes.domain.request import Role, VideoRequest
+from rushes.net.client import HttpClient, Sink, TimeLimits
+from rushes.providers.base import NO_CREDENTIAL, Credential, Provider
+from rushes.providers.comfyui import Comfyui, Server
+from rushes.providers.http import CallLimits
+from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
+from tests.fixtures.upstreams import comfyui
+from tests.fixtures.upstreams.film import tiny_mp4
+
+SHORT = TimeLimits(connect_s=5, read_s=0.3, total_s=10)
+KEY = "sk-contract-0123456789abcdefghijkl"
+
+GRAPH: dict[str, Any] = {
+    "1": {"class_type": "LoadImage", "inputs": {"image": "example.png"}, "_meta": {"title": "Picture"}},
+    "2": {
+        "class_type": "ImageScale",
+        "inputs": {"image": ["1", 0], "upscale_method": "bilinear", "width": 64, "height": 64, "crop": "center"},
+    },
+    "3": {"class_type": "RepeatImageBatch", "inputs": {"image": ["2", 0], "amount": 24}},
+    "4": {"class_type": "PrimitiveStringMultiline", "inputs": {"value": "x"}, "_meta": {"title": "Prompt"}},
+    "5": {"class_type": "PrimitiveStringMultiline", "inputs": {"value": "blurred"}, "_meta": {"title": "Negative"}},
+    "6": {"class_type": "PrimitiveInt", "inputs": {"value": 0}, "_meta": {"title": "Seed"}},
+    "7": {"class_type": "CreateVideo", "inputs": {"images": ["3", 0], "fps": 24}},
+    "8": {
+        "class_type": "SaveVideo",
+        "inputs": {"video": ["7", 0], "filename_prefix": "video/ComfyUI", "format": "auto"},
+    },
+}
+WRITTEN: dict[str, Any] = {
+    "id": "still",
+    "workflow": "still.json",
+    "durations_s": [2, 4],
+    "sizes": {"480p": {"16:9": "832x480"}, "720p": {"9:16": "720x1280"}},
+    "bind": {
+        "prompt": "Prompt.value",
+        "negative_prompt": "Negative.value",
+        "seed": "Seed.value",
+        "width": "2.width",
+        "height": "2.height",
+        "duration": {"at": "3.amount", "times": 24, "multiple": 8, "plus": 1},
+        "input_image": {"at": "Picture.image", "unlink": "2.image"},
+        "params": {"fps": "7.fps"},
+    },
+}
+
+
+def at(node: str, name: str) -> tuple[str, ...]:
+    """Where an input stands in the body of a submit."""
+    return ("prompt", node, "inputs", name)
+
+
+class ComfyuiHarness(Harness):
+    """A server behind a proxy with a key, which has one workflow. Without its picture, `fps` alone is left to run."""
+
+    scripts = Scripts(
+        well=("ok", "cached", "vhs", "raises-after-save", "two-videos", "no-socket", "jobs-404-html"),
+        failed=("raises", "oom", "success-no-video", "interrupted-by-others", "restart"),
+        unknown_status=("unknown-status",),
+        statuses={"ok": Done, "raises": Failed, "interrupted-by-others": Failed, "restart": Failed},
+        refused_key=("proxy-401", "origin-403"),
+        refused_quota=("rate",),
+        refused_request=("submit-413", "jobs-404-old-server"),
+        submit_unknown=tuple(comfyui.SUBMIT_ACCIDENTS),
+        poll_accident=tuple(comfyui.POLL_ACCIDENTS),
+        download_accident=("download-500", "download-partial"),
+        download_lost=("file-gone",),
+        download_elsewhere=("download-redirect",),
+        cancel_too_late=("cancel-late",),
+    )
+    options = (
+        Option({"duration_s": 4}, at("3", "amount"), 97),
+        Option({"aspect_ratio": "9:16", "resolution": "720p"}, at("2", "width"), 720),
+        Option({"aspect_ratio": "9:16", "resolution": "720p"}, at("2", "height"), 1280),
+        Option({"seed": 7}, at("6", "value"), 7),
+        Option({"seed": 0}, at("6", "value"), 0),
+        Option({"negative_prompt": "rain"}, at("5", "value"), "rain"),
+        Option({"additional_params": {"fps": 30}}, at("7", "fps"), 30),
+    )
+    undeclared: tuple[dict[str, Any], ...] = (
+        {"n": 2},
+        {"person_generation": "allow_adult"},
+        {"generate_audio": True},
+        {"resolution": "720p"},
+        {"additional_params": {"steps": 3}},
+        {"additional_params": {"fps": ["6", 0]}},
+    )
+
+    def __init__(self, upstream: comfyui.Comfyui, client: HttpClient, folder: Path) -> None:
+        (folder / "still.json").write_text(json.dumps(GRAPH), "utf-8")
+        self.upstream = upstream
+        self._client = client
+        self._folder = folder
+        self.film = tiny_mp4()
+        self.credential = NO_CREDENTIAL if upstream.key is None else Credential(kind="api_key", secret=upstream.key)
+        self.provider: Comfyui = self.at(upstream.base_url)
+        (self.model,) = models_at(self.server(upstream.base_url), [WRITTEN], SystemClock())
+
+    def server(self, base_url: str) -> Server:
+        return Server("my-comfy", base_url, self._folder, needs_key=self.upstream.key is not None)
+
+    def at(self, base_url: str) -> Comfyui:
+        """The adapter for a server at this address."""
+        limits = CallLimits(submit=SHORT, poll=SHORT, download=SHORT)
+        return Comfyui(self._client, self.server(base_url), limits=limits, limit_bytes=50_000_000)
+
+    def request(self, **options: Any) -> VideoRequest:
+        # The workflow runs without its picture only in the fake, which asks for the types of nodes alone.
+        return super().request(**{"media": (image(Role.INPUT_IMAGE),), **options})
+
+    def play(self, script: str) -> None:
+        self.upstream.play(script)
+
+    def submitted(self) -> list[Any]:
+        return self.upstream.prompts()
+
+    def leaks(self) -> list[str]:
+        return self.upstream.stranger.leaks
+
+    def unreachable(self) -> Provider:
+        return self.at("http://127.0.0.1:1")
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[HttpClient]:
+    client = HttpClient(allow={Sink.RESULTS: ("127.0.0.1/32",)})
+    yield client
+    await client.close()
+
+
+class TestComfyui(ProviderContract):
+    @pytest.fixture
+    async def harness(self, client: HttpClient, tmp_path: Path) -> AsyncIterator[Harness]:
+        async with comfyui.Comfyui(KEY) as upstream:
+            harness = ComfyuiHarness(upstream, client, tmp_path)
+            yield harness
+            await harness.provider.close()
