@@ -208,12 +208,12 @@ class Settings(BaseSettings):
         description="How long a service that stops waits for providers that it has just called, in seconds;"
         " a second less than its process manager waits before it kills.",
     )
-    lame_duck_s: float = Field(
-        0,
+    lame_duck_s: float | None = Field(
+        None,
         ge=0,
         le=3600,
         description="How long a process that is to stop serves on while `/readyz` already answers 503, in seconds:"
-        " longer than its proxy takes to notice. 0 where no proxy asks.",
+        " longer than its proxy takes to notice. Without it, 3 for `serve --no-worker`, else 0.",
     )
     child_processes: int = Field(2, ge=1, le=64, description="How many processes draw animatics at once.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="The least that is logged.")

@@ -22,6 +22,7 @@ import rushes
 from rushes.api.http.prefer import LONGEST_WAIT_S
 from rushes.api.native import health
 from rushes.cli.commands import app
+from rushes.cli.process import FRONT_LAME_DUCK_S
 from rushes.media.inputs import MIB, MOST_UPLOAD_BYTES
 from rushes.settings import NAMES_BESIDE_SETTINGS, Settings
 
@@ -241,13 +242,16 @@ def test_every_file_and_volume_that_is_mounted_exists() -> None:
             assert (ROOT / source).is_file() if source.startswith("./") else source in volumes, mount
 
 
-def test_the_unit_starts_a_command_that_exists_and_leaves_it_time_to_stop() -> None:
+@pytest.mark.parametrize("name", ["rushes.service", "two-fronts/rushes-front@.service"])
+def test_the_unit_starts_a_command_that_exists_and_leaves_it_time_to_stop(name: str) -> None:
     unit = configparser.ConfigParser(strict=False, interpolation=None)
-    unit.read_string((ROOT / "deploy/rushes.service").read_text())
-    program, *words = unit["Service"]["ExecStart"].split()
+    unit.read_string((ROOT / "deploy" / name).read_text())
+    program, *words = unit["Service"]["ExecStart"].replace("%i", "8080").split()
     assert program == "/opt/rushes/bin/rushes"
     assert parsed(words)["port"] == in_image()["port"]
-    assert int(unit["Service"]["TimeoutStopSec"]) >= Settings.model_fields["drain_s"].default + GRACE_S
+    longest_s = FRONT_LAME_DUCK_S + Settings.model_fields["drain_s"].default + GRACE_S
+    assert int(unit["Service"]["TimeoutStopSec"]) >= longest_s
+    assert unit["Service"]["Type"] == "notify"
 
 
 def test_nginx_takes_whole_uploads_and_waits_for_answers() -> None:
@@ -258,7 +262,7 @@ def test_nginx_takes_whole_uploads_and_waits_for_answers() -> None:
     assert wait is not None
     assert int(size[1]) * MIB > MOST_UPLOAD_BYTES
     assert int(wait[1]) > LONGEST_WAIT_S
-    assert f"127.0.0.1:{in_image()['port']};" in text
+    assert f"127.0.0.1:{in_image()['port']} " in text
 
 
 def test_metrics_have_a_port_of_their_own_in_the_image() -> None:

@@ -7,44 +7,36 @@ import gc
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rushes.cli.listening import Address, Place, leave, listening, url_of
+from rushes.cli.service_manager import ServiceManager
 from rushes.errors import StartupError
 
 if TYPE_CHECKING:
-    import uvicorn
     from starlette.types import ASGIApp
 
     from rushes.app.role import Role
     from rushes.app.service import Running
+    from rushes.cli.http_server import HttpServer
     from rushes.settings import Settings
 
 GRACE_S = 5
 LEAST_GRACE_S = 1
 """How long answers to callers may take once the jobs are given back: the rest of the time to drain, within these
 bounds."""
-BACKLOG = 2048
-KEEP_ALIVE_S = 150
-"""How long an idle connection stays open: longer than proxies keep theirs (nginx 60 s, Caddy 2 min). Otherwise a proxy
-can send a request into a connection that is closing, and it does not send a create again."""
+FRONT_LAME_DUCK_S = 3.0
+"""Longer than two checks of the proxies in deploy/."""
 YOUNG_OBJECTS = 10_000
 """How many objects are created between two garbage collections. Nearly all objects of modules and running jobs stay in
 use, so with Python's default of 700 a tenth of the time at start, and of a busy worker, went into collections."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """The address to listen on; port 0 takes a free port."""
-
-    host: str
-    port: int
-
-
-def run(settings: Settings, role: Role, address: Address | None) -> None:
-    """Run this part of the service until SIGINT or SIGTERM, and listen at `address` if it is given.
+def run(settings: Settings, role: Role, place: Place | None) -> None:
+    """Run this part of the service until SIGINT or SIGTERM, and listen at `place` if it is given.
 
     Raises StartupError.
     """
@@ -57,21 +49,22 @@ def run(settings: Settings, role: Role, address: Address | None) -> None:
 
     allow_many_open_files()
     logs.configure(settings.log_level, settings.log_format)
-    uvloop.run(_run(settings, role, address))
+    uvloop.run(_run(settings, role, place))
 
 
-async def _run(settings: Settings, role: Role, address: Address | None) -> None:
+async def _run(settings: Settings, role: Role, place: Place | None) -> None:
     import structlog
 
     from rushes.app.service import running_service
     from rushes.settings import complaints
 
+    manager = ServiceManager()
     # Set first, so that a service that gets a signal while it starts stops in an orderly way too.
-    asked = asyncio.Event()
+    stop_asked = asyncio.Event()
     hurried = asyncio.Event()
 
     def stop() -> None:
-        (hurried if asked.is_set() else asked).set()
+        (hurried if stop_asked.is_set() else stop_asked).set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop)
@@ -79,52 +72,85 @@ async def _run(settings: Settings, role: Role, address: Address | None) -> None:
     log = structlog.get_logger(__name__)
     for complaint in complaints():
         log.warning("unknown_setting", detail=complaint)
-    listener = None if address is None else listening(address)
-    url = "" if listener is None else _url_of(listener)
+    listener = None if place is None else listening(place)
+    url = "" if listener is None else url_of(listener)
     probes_listener = None
     if settings.metrics_port is not None:
         probes_listener = listening(Address(settings.metrics_host, settings.metrics_port))
-    async with (
-        running_service(settings, role, own_url=url) as running,
-        _probes_served(running, settings, probes_listener),
-    ):
-        # All objects of the start stay in use, and a collection that visits them would stop everything for 70 ms.
-        gc.freeze()
-        server = None if listener is None else _server(running.http, running, settings)
-        said = {"role": role.value, "data_dir": str(settings.data_dir)}
-        stop_asked = asyncio.create_task(asked.wait())
-        serving: asyncio.Task[Any] = stop_asked
-        if server is None or listener is None:
-            log.info("working", **said)
-        else:
-            log.info("listening", url=url, **said)
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-        hurrying = asyncio.create_task(_hurry(hurried, running, server))
-        outgrown = asyncio.create_task(running.until_outgrown())
-        try:
-            await asyncio.wait({serving, stop_asked, outgrown}, return_when=asyncio.FIRST_COMPLETED)
-            if outgrown.done():
-                log.error("stopping", detail=outgrown.result())
-                asked.set()
-            elif asked.is_set():
-                log.info("stopping")
-            running.announce_stop()
-            if server is not None and not outgrown.done():
-                # Proxies see /readyz fail and send their requests elsewhere, before the port is closed.
-                await _unless(hurried, settings.lame_duck_s)
-            # Callers are answered meanwhile, and /readyz says that we stop.
-            began = time.monotonic()
-            await running.drain()
-            if server is not None:
-                left_s = settings.drain_s - (time.monotonic() - began)
-                server.config.timeout_graceful_shutdown = round(min(GRACE_S, max(LEAST_GRACE_S, left_s)))
-                server.should_exit = True
-            await serving
-        finally:
-            for task in (hurrying, stop_asked, outgrown):
-                task.cancel()
-        if outgrown.done() and not outgrown.cancelled():
-            raise StartupError(f"{outgrown.result()}; upgrade rushes")
+    try:
+        async with (
+            running_service(settings, role, own_url="" if url.startswith("unix:") else url) as running,
+            _probes_served(running, settings, probes_listener),
+        ):
+            # All objects of the start stay in use, and a collection that visits them would stop everything for 70 ms.
+            gc.freeze()
+            await _serve(settings, role, running, listener, manager, Asked(stop_asked, hurried))
+    finally:
+        for one in (listener, probes_listener):
+            if one is not None:
+                leave(one)
+                one.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What signals have asked for: an orderly stop, and then its hurried end."""
+
+    to_stop: asyncio.Event
+    to_hurry: asyncio.Event
+
+
+async def _serve(
+    settings: Settings,
+    role: Role,
+    running: Running,
+    listener: socket.socket | None,
+    manager: ServiceManager,
+    asked: Asked,
+) -> None:
+    """Answer requests and run jobs until a signal, then stop. Raises StartupError if this release is outgrown."""
+    import structlog
+
+    log = structlog.get_logger(__name__)
+    server = None if listener is None else _server(running.http, running, settings)
+    said = {"role": role.value, "data_dir": str(settings.data_dir)}
+    stop_asked = asyncio.create_task(asked.to_stop.wait())
+    serving: asyncio.Task[Any] = stop_asked
+    if server is None or listener is None:
+        log.info("working", **said)
+    else:
+        log.info("listening", url=url_of(listener), **said)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+    manager.ready()
+    alive = asyncio.create_task(manager.keep_alive())
+    hurrying = asyncio.create_task(_hurry(asked.to_hurry, running, server))
+    outgrown = asyncio.create_task(running.until_outgrown())
+    try:
+        await asyncio.wait({serving, stop_asked, outgrown}, return_when=asyncio.FIRST_COMPLETED)
+        if outgrown.done():
+            log.error("stopping", detail=outgrown.result())
+            asked.to_stop.set()
+        elif asked.to_stop.is_set():
+            log.info("stopping")
+        manager.stopping()
+        running.announce_stop()
+        if server is not None and not outgrown.done():
+            # Proxies see /readyz fail and send their requests elsewhere, before the listener is closed.
+            server.close_connections()
+            await _unless(asked.to_hurry, _lame_duck_s(settings, role))
+        # Callers are answered meanwhile, and /readyz says that we stop.
+        began = time.monotonic()
+        await running.drain()
+        if server is not None:
+            left_s = settings.drain_s - (time.monotonic() - began)
+            server.config.timeout_graceful_shutdown = round(min(GRACE_S, max(LEAST_GRACE_S, left_s)))
+            server.should_exit = True
+        await serving
+    finally:
+        for task in (alive, hurrying, stop_asked, outgrown):
+            task.cancel()
+    if outgrown.done() and not outgrown.cancelled():
+        raise StartupError(f"{outgrown.result()}; upgrade rushes")
 
 
 @asynccontextmanager
@@ -142,35 +168,18 @@ async def _probes_served(running: Running, settings: Settings, listener: socket.
         await serving
 
 
-def _server(http: ASGIApp, running: Running, settings: Settings) -> uvicorn.Server:
-    import uvicorn
-
-    from rushes.api.http.server_protocol import ServerProtocol
+def _server(http: ASGIApp, running: Running, settings: Settings) -> HttpServer:
+    from rushes.cli.http_server import HttpServer
     from rushes.shared_places import HEADS
 
-    class Protocol(ServerProtocol):
-        heads = running.places[HEADS]
+    return HttpServer(http, heads=running.places[HEADS], trusted_proxies=settings.trusted_proxies)
 
-    class Server(uvicorn.Server):
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            # uvicorn's own raises the signal again at its end, which would end the process too early.
-            yield
 
-    return Server(
-        uvicorn.Config(
-            http,
-            http=Protocol,
-            forwarded_allow_ips=list(settings.trusted_proxies),
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_S,
-        )
-    )
+def _lame_duck_s(settings: Settings, role: Role) -> float:
+    if settings.lame_duck_s is not None:
+        return settings.lame_duck_s
+    # A process that only answers callers stands beside others, behind a proxy.
+    return FRONT_LAME_DUCK_S if role.answers and not role.works else 0
 
 
 async def _unless(hurried: asyncio.Event, wait_s: float) -> None:
@@ -180,25 +189,8 @@ async def _unless(hurried: asyncio.Event, wait_s: float) -> None:
             await hurried.wait()
 
 
-async def _hurry(hurried: asyncio.Event, running: Running, server: uvicorn.Server | None) -> None:
+async def _hurry(hurried: asyncio.Event, running: Running, server: HttpServer | None) -> None:
     await hurried.wait()
     running.hurry()
     if server is not None:
         server.force_exit = True
-
-
-def listening(address: Address) -> socket.socket:
-    """A socket that accepts connections at the address. Raises StartupError."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    try:
-        return socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
-    except OSError as exc:
-        raise StartupError(
-            f"cannot listen on {address.host}:{address.port}: {exc.strerror or exc}; "
-            "choose another with --host and --port"
-        ) from exc
-
-
-def _url_of(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rushes.cli.options import DataDir
 
+Uds = Annotated[
+    Path | None,
+    typer.Option(
+        "--uds",
+        metavar="PATH",
+        help="Unix socket to listen on instead of an address; its owner and group may connect (mode 0660).",
+    ),
+]
+
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; `::` is every address, of IPv4 and IPv6.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8080,
+    uds: Uds = None,
     worker: Annotated[
         bool,
         typer.Option(
@@ -23,10 +36,12 @@ def serve(
 ) -> None:
     """Run the service until SIGINT or SIGTERM; a second signal ends it faster. Unfinished jobs continue later."""
     from rushes.app.role import Role
-    from rushes.cli.process import Address, run
+    from rushes.cli.listening import Address, UnixSocket
+    from rushes.cli.process import run
     from rushes.settings import load_settings
 
-    run(load_settings(data_dir=data_dir), Role.ALL if worker else Role.API, Address(host, port))
+    place = Address(host, port) if uds is None else UnixSocket(uds)
+    run(load_settings(data_dir=data_dir), Role.ALL if worker else Role.API, place)
 
 
 def work(
@@ -42,7 +57,8 @@ def work(
     It also delivers webhooks and removes expired files. A second signal ends it faster.
     """
     from rushes.app.role import Role
-    from rushes.cli.process import Address, run
+    from rushes.cli.listening import Address
+    from rushes.cli.process import run
     from rushes.settings import load_settings
 
     run(load_settings(data_dir=data_dir), Role.WORKER, None if port is None else Address(host, port))

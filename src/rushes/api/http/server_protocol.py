@@ -28,6 +28,9 @@ LINGER_S: Final = 2.0
 CONNECT: Final = b"CONNECT"
 OFFERS: Final = frozenset({b"upgrade", b"http2-settings"})
 """What a Connection header names when a client offers another protocol."""
+UNIX_PEER: Final = "unix"
+"""Who a client is that has connected to a Unix socket."""
+IPV4_IN_IPV6: Final = "::ffff:"
 
 
 class ServerProtocol(HttpToolsProtocol):
@@ -44,6 +47,8 @@ class ServerProtocol(HttpToolsProtocol):
     write_s = 120.0
     heads: SharedPlace | None = None
     """What the unfinished heads of all connections may hold, and those of one address."""
+    is_closing = False
+    """Whether answers say that their connection closes, because the server is about to stop."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
@@ -64,7 +69,13 @@ class ServerProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
         super().connection_made(transport)
+        self.client = _one_name(self.client)
         self._watch_reading()
+
+    def close_after_answer(self) -> None:
+        """The server is about to stop: an answer that has not begun says that the connection closes."""
+        if self._is_answering and not self.cycle.response_started:
+            self.cycle.keep_alive = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has left, or the connection was closed."""
@@ -174,6 +185,8 @@ class ServerProtocol(HttpToolsProtocol):
         self._in_body = True
         self._undelivered_bytes = self._body_bytes = 0
         super().on_headers_complete()
+        if self.is_closing:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """A piece of a body."""
@@ -308,6 +321,15 @@ class ServerProtocol(HttpToolsProtocol):
         """Whether a request has begun that is not answered yet."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
+
+
+def _one_name(client: tuple[str, int] | None) -> tuple[str, int]:
+    """The client as limits and trusted proxies name it, however it has connected."""
+    if client is None:
+        return UNIX_PEER, 0
+    # A socket of both versions of IP shows an IPv4 address as an IPv6 address.
+    host, port = client
+    return (host.removeprefix(IPV4_IN_IPV6), port) if "." in host else client
 
 
 def _without_offers(connection: bytes) -> bytes:

@@ -1,0 +1,181 @@
+"""Two fronts restarted one after the other behind nginx, Caddy and HAProxy, as deploy/ configures them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from socket import create_connection
+
+import aiohttp
+import pytest
+
+from tests.fixtures.ports import free_port
+from tests.fixtures.postgres import blocking, shared_server
+from tests.fixtures.service import QUICK, Service
+from tests.fixtures.time_limits import GENEROUS_S
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+SECRET = "0123456789abcdef0123456789abcdef"
+FRONTS = ("127.0.0.1:8080", "127.0.0.1:8081")
+PROXIES = ("nginx", "caddy", "haproxy")
+CREATES = 200
+LAME_DUCK_S = 3
+"""Longer than two checks of each proxy."""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A proxy on a port of its own, before these fronts, in this folder."""
+
+    folder: Path
+    port: int
+    fronts: tuple[str, str]
+
+    def shipped(self, name: str) -> str:
+        """A file of deploy/, with our fronts in place of its own."""
+        text = (DEPLOY / name).read_text("utf-8")
+        for shipped, ours in zip(FRONTS, self.fronts, strict=True):
+            text = text.replace(shipped, ours)
+        return text
+
+    def nginx(self) -> list[str]:
+        """nginx.conf with the upstream block of two-fronts/nginx.conf."""
+        both = self.shipped("two-fronts/nginx.conf")
+        site = re.sub(r"^upstream rushes \{.*?^\}\n", lambda _: both, self.shipped("nginx.conf"), flags=re.M | re.S)
+        assert site.count("upstream rushes {") == 1
+        site = site.replace("listen 80;", f"listen 127.0.0.1:{self.port};")
+        site = site.replace("/var/log/nginx/rushes.log", f"{self.folder}/access.log")
+        places = "".join(
+            f"{name}_temp_path {self.folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        config = self.folder / "nginx.conf"
+        config.write_text(
+            f"daemon off; pid {self.folder}/pid; worker_processes 2; events {{}}\nhttp {{ {places}\n{site}\n}}\n"
+        )
+        return ["nginx", "-p", str(self.folder), "-e", "stderr", "-c", str(config)]
+
+    def caddy(self) -> list[str]:
+        """two-fronts/Caddyfile."""
+        config = self.folder / "Caddyfile"
+        config.write_text(self.shipped("two-fronts/Caddyfile"))
+        return ["caddy", "run", "--config", str(config), "--adapter", "caddyfile"]
+
+    def haproxy(self) -> list[str]:
+        """haproxy.cfg."""
+        config = self.folder / "haproxy.cfg"
+        config.write_text(self.shipped("haproxy.cfg").replace("bind :80 ", f"bind 127.0.0.1:{self.port} "))
+        return ["haproxy", "-db", "-f", str(config)]
+
+    @contextmanager
+    def running(self, name: str) -> Iterator[None]:
+        """The program, from when it answers."""
+        environment = {
+            "PATH": "/usr/sbin:/usr/bin:/bin",
+            "HOME": str(self.folder),
+            "SITE": f":{self.port}",
+            "CADDY_ADMIN": f"127.0.0.1:{free_port()}",
+        }
+        with (self.folder / "log").open("wb") as log:
+            process = subprocess.Popen(getattr(self, name)(), env=environment, stdout=log, stderr=log)
+        try:
+            give_up = time.monotonic() + GENEROUS_S
+            while True:
+                try:
+                    create_connection(("127.0.0.1", self.port), 1).close()
+                    break
+                except OSError:
+                    assert process.poll() is None, (self.folder / "log").read_text()
+                    assert time.monotonic() < give_up
+                    time.sleep(0.05)
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def statuses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Counter[int | str]]]:
+    """What at least 200 creates through each proxy were answered while both fronts were restarted."""
+    url = shared_server().fresh()
+    folder = tmp_path_factory.mktemp("proxies")
+    fronts = []
+    for name in "ab":
+        (folder / name).mkdir()
+        fronts.append(
+            Service(
+                folder / name,
+                data_dir=folder / "data",
+                command=("serve", "--no-worker"),
+                RUSHES_DATABASE_URL=url,
+                RUSHES_SECRET_KEYS=SECRET,
+                RUSHES_LAME_DUCK_S=LAME_DUCK_S,
+            )
+        )
+    addresses = (f"127.0.0.1:{fronts[0].port}", f"127.0.0.1:{fronts[1].port}")
+    try:
+        for front in fronts:
+            front.begin()
+        for front in fronts:
+            front.await_listening()
+        key = fronts[0].key().text
+        with ExitStack() as running:
+            ports = {}
+            for name in filter(shutil.which, PROXIES):
+                (folder / name).mkdir()
+                proxy = Proxy(folder / name, free_port(), addresses)
+                running.enter_context(proxy.running(name))
+                ports[name] = proxy.port
+            yield blocking(lambda: created(ports, key, fronts))
+    finally:
+        for front in fronts:
+            front.finish()
+    shared_server().done_with(url)
+
+
+async def created(ports: dict[str, int], key: str, fronts: list[Service]) -> dict[str, Counter[int | str]]:
+    stop = asyncio.Event()
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as session:
+        loads = {name: asyncio.create_task(load(session, port, stop)) for name, port in ports.items()}
+        for front in fronts:
+            await asyncio.sleep(1)
+            assert await asyncio.to_thread(front.stop) == 0
+            await asyncio.to_thread(front.start)
+        # A proxy must have seen that the last one is back.
+        await asyncio.sleep(1)
+        stop.set()
+        return {name: await task for name, task in loads.items()}
+
+
+async def load(session: aiohttp.ClientSession, port: int, stop: asyncio.Event) -> Counter[int | str]:
+    """Creates by three callers who repeat nothing, until 200 are made and both fronts are back."""
+    seen: Counter[int | str] = Counter()
+    url = f"http://127.0.0.1:{port}/api/v1/videos/generations"
+
+    async def caller() -> None:
+        while seen.total() < CREATES or not stop.is_set():
+            try:
+                async with session.post(url, json={"prompt": "a lighthouse", **QUICK}) as response:
+                    await response.read()
+                    seen[response.status] += 1
+            except aiohttp.ClientError as error:
+                seen[repr(error)] += 1
+            await asyncio.sleep(0.05)
+
+    await asyncio.gather(*(caller() for _ in range(3)))
+    return seen
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_a_rolling_restart_costs_no_create(name: str, statuses: dict[str, Counter[int | str]]) -> None:
+    if name not in statuses:
+        pytest.skip(f"{name} is not installed")
+    assert statuses[name].keys() == {200}
+    assert statuses[name][200] >= CREATES
