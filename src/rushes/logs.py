@@ -7,7 +7,8 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,6 +16,10 @@ from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
+
+OUTAGES = frozenset({"database_unavailable", "outcome_unknown", "storage_unavailable", "overloaded"})
+"""Error codes of what many loops and jobs meet at the same time, again and again."""
+OUTAGE_AGAIN_S = 60.0
 
 _NUMBERS = (int, float)
 _UNMISTAKABLE = re.compile(r"[\w./:@+-]+", re.ASCII)
@@ -30,6 +35,7 @@ def configure(level: str, form: str) -> None:
             # The ids of the request or the job that the task works on.
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            OutageWarnings(),
             timestamped,
             *_rendering(form),
         ],
@@ -74,6 +80,33 @@ class Lines:
             self._stream.flush()
 
     debug = info = warning = warn = error = critical = fatal = exception = log = msg
+
+
+class OutageWarnings:
+    """Lets one warning a minute through for each kind of outage, whichever loop or job gives it.
+
+    `not_logged` counts those that were left out since the last one.
+    """
+
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._clock_s = clock_s
+        self._again_s: dict[str, float] = {}
+        self._left_out: Counter[str] = Counter()
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        """The event, or DropEvent."""
+        code = event.get("error_code")
+        if code not in OUTAGES or event["level"] != "warning":
+            return event
+        now_s = self._clock_s()
+        if now_s < self._again_s.get(code, now_s):
+            self._left_out[code] += 1
+            raise structlog.DropEvent
+        self._again_s[code] = now_s + OUTAGE_AGAIN_S
+        left_out = self._left_out.pop(code, 0)
+        if left_out:
+            event["not_logged"] = left_out
+        return event
 
 
 class _Forwarding(logging.Handler):

@@ -7,8 +7,9 @@ import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import structlog
 
-from rushes.logs import Lines, plain_line, timestamped
+from rushes.logs import Lines, OutageWarnings, plain_line, timestamped
 
 
 def line(**values: object) -> str:
@@ -75,3 +76,27 @@ async def test_no_line_is_lost_between_threads_and_the_loop() -> None:
         await asyncio.sleep(0)
     await asyncio.gather(*saying)
     assert len(set(stream.getvalue().splitlines())) == len(stream.getvalue().splitlines()) == 2_000
+
+
+def test_of_an_outage_one_warning_a_minute_is_logged_whoever_gives_it() -> None:
+    now_s = 100.0
+    passed = OutageWarnings(lambda: now_s)
+
+    def logged(code: str | None, level: str = "warning") -> dict[str, object] | None:
+        try:
+            return dict(passed(None, level, {"event": "claim_failed", "level": level, "error_code": code}))
+        except structlog.DropEvent:
+            return None
+
+    assert logged("database_unavailable") is not None
+    assert logged("database_unavailable") is None
+    # What is no outage, and what is no warning, is always logged.
+    for code, level in (("no_credentials", "warning"), (None, "warning"), ("database_unavailable", "info")):
+        assert logged(code, level) == {"event": "claim_failed", "level": level, "error_code": code}
+    assert logged("storage_unavailable") is not None
+    now_s += 59.9
+    assert logged("database_unavailable") is None
+    now_s += 0.2
+    assert (logged("database_unavailable") or {})["not_logged"] == 2
+    now_s += 61
+    assert "not_logged" not in (logged("database_unavailable") or {"not_logged": "nothing"})

@@ -84,7 +84,7 @@ class PostgresNotes:
                 try:
                     await self._send_and_receive(connection)
                 except self._driver_errors as exc:
-                    log.warning("notes_interrupted", error=type(exc).__name__)
+                    log.warning("notes_interrupted", error=type(exc).__name__, error_code=DatabaseUnavailable.code)
                 finally:
                     connection.terminate()
             await asyncio.sleep(RECONNECT_S)
