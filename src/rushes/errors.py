@@ -61,7 +61,9 @@
     │       └── StorageRefused          waiting does not help: a wrong key, bucket or right
     ├── Overloaded                      retryable: a bounded queue of this service is full
     ├── DatabaseUnavailable             retryable: the disk is full or read-only, or the server is away
+    │   ├── WritesRefused               it can be read, and takes no changes
     │   └── OutcomeUnknown              lost during a commit, so the change may have been made
+    ├── SecretKeyMissing                retryable: a process that has the secret key can go on
     ├── LeaseLost                       another worker owns the job; the finder stops
     ├── JobExpired
     ├── Aborted
@@ -535,10 +537,21 @@ class DatabaseUnavailable(RushesError):
     retryable = True
 
 
+class WritesRefused(DatabaseUnavailable):
+    """The database takes no changes: its disk is full, or it is read-only. Nothing was changed."""
+
+
 class OutcomeUnknown(DatabaseUnavailable):
     """The database was lost while it committed: the change may have been made or not."""
 
     code = "outcome_unknown"
+
+
+class SecretKeyMissing(RushesError):
+    """This process lacks the secret key with which something was encrypted; another one may have it."""
+
+    code = "secret_key_missing"
+    retryable = True
 
 
 class LeaseLost(RushesError):

@@ -18,6 +18,7 @@ SETTING = "RUSHES_SECRET_KEYS"
 LEAST_CHARACTERS = 32
 LEAST_DISTINCT = 8
 """A random key of 32 hexadecimal digits has fewer different ones once in twenty million keys."""
+ID_BYTES = 4
 
 _GRAMMAR = "printable ASCII without spaces and commas"
 _KEY = re.compile(r"[!-+\--~]+")
@@ -41,6 +42,11 @@ class SecretKeys:
 
         info = b"rushes:" + purpose.encode()
         return tuple(HKDF(SHA256(), 32, salt=None, info=info).derive(key) for key in self._keys)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """A short name of each key, in the same order. It says nothing of the key, and is the same everywhere."""
+        return tuple(derived[:ID_BYTES].hex() for derived in self.derive("id"))
 
     def __repr__(self) -> str:
         return f"<SecretKeys: {len(self._keys)}, not shown>"

@@ -23,7 +23,14 @@ from rushes.engine.job_resources import JobResources
 from rushes.engine.job_run import JobRun
 from rushes.engine.lease_clock import LAST_ANSWER_S, LeaseClock, LeaseEpoch
 from rushes.engine.storage_health import StorageHealth
-from rushes.errors import CallerError, DatabaseUnavailable, LeaseLost, RushesError
+from rushes.errors import (
+    CallerError,
+    DatabaseUnavailable,
+    LeaseLost,
+    NoCredentials,
+    RushesError,
+    SecretKeyMissing,
+)
 
 T = TypeVar("T")
 
@@ -45,6 +52,12 @@ ABORT_POLL_S = 2.0
 """How often a worker asks whether an operator wants one of its jobs to end."""
 RETRY_JOB_S = 5.0
 """How long a job rests after an unexpected error, before it is claimed again."""
+SECRET_KEY_PAUSE_S = 10.0
+"""How long a worker claims no job of a lane after one of it was encrypted with a secret key that it does not have."""
+NEVER_OPENED = (
+    "The key sent as byok_api_key could not be opened, because this service's secret keys were replaced; "
+    "send the request again"
+)
 CHECKS_PER_LEASE = 10
 """How often within one lease a worker checks whether its leases have expired, besides at the moment they should."""
 CLOCK_DIFFERENCE_S = 5.0
@@ -265,9 +278,15 @@ class Worker:
             await self._rest_and_put_back(claim)
         except HandedOver as handed_over:
             log.warning("job_handed_over", reason=str(handed_over))
-            until_ms = self._clock.steady_ms() + round(handed_over.pause_s * 1000)
-            self._paused_lanes[claim.lane] = max(until_ms, self._paused_lanes.get(claim.lane, 0))
-            await self._put_back(claim)
+            await self._leave_to_others(claim, handed_over.pause_s)
+        except SecretKeyMissing as error:
+            log.warning("secret_key_missing", detail=error.message)
+            if claim.now_ms + SECRET_KEY_PAUSE_S * 1000 >= claim.job.deadline_at or claim.job.abort_requested:
+                await self._fail(record, Problem(NoCredentials.code, NEVER_OPENED))
+            else:
+                # Another process may have the key, or this one at its next start.
+                await self._record_trouble(record, error)
+                await self._leave_to_others(claim, SECRET_KEY_PAUSE_S)
         except CallerError as error:
             log.warning("job_cannot_be_served", error_code=error.code)
             # What a provider may already have accepted is worth waiting for: a setting may come back.
@@ -297,6 +316,12 @@ class Worker:
     async def _fail(self, record: JobRecord, problem: Problem) -> None:
         with contextlib.suppress(LeaseLost):
             await record.fail(State.FAILED, problem)
+
+    async def _leave_to_others(self, claim: Claim, pause_s: float) -> None:
+        """Give the job back, and claim none of its lane for so long."""
+        until_ms = self._clock.steady_ms() + round(pause_s * 1000)
+        self._paused_lanes[claim.lane] = max(until_ms, self._paused_lanes.get(claim.lane, 0))
+        await self._put_back(claim)
 
     async def _rest_and_put_back(self, claim: Claim) -> None:
         await self._clock.sleep(RETRY_JOB_S)
