@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
@@ -18,11 +19,12 @@ LATE_S: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30)
 
 VERBS: Final = ("submit", "poll", "find", "cancel", "fetch")
 JOB_CODES: Final = (
-    "aborted", "content_filtered", "expired", "no_credentials", "other", "output_invalid", "output_lost",
+    "aborted", "content_filtered", "expired", "internal", "no_credentials", "other", "output_invalid", "output_lost",
     "provider_auth", "provider_error", "provider_quota", "provider_rejected", "provider_unavailable",
-    "submission_unknown", "unexpected_response",
+    "storage_unavailable", "submission_unknown", "unexpected_response", "unusable_input",
 )  # fmt: skip
 """The error codes with which jobs fail."""
+UNDELIVERED_CODES: Final = ("output_lost", "submission_unknown")
 KEY_CODES: Final = ("provider_auth", "provider_quota")
 
 
@@ -48,6 +50,12 @@ class Metrics:
             registry=registry,
         )
         self._http_children: dict[tuple[str, str, int], Histogram] = {}
+        self._expected: set[tuple[str, str, Sequence[str]]] = set()
+        self._server_errors = Counter(
+            "rushes_http_server_errors_total",
+            "Requests that were answered with a status of 500 or more",
+            registry=registry,
+        )
         self.moves = Counter(
             "rushes_job_moves_total", "Jobs that reached this state", (*served, "state"), registry=registry
         )
@@ -121,18 +129,18 @@ class Metrics:
         self.heartbeat_at.set_to_current_time()
         self.clock_ahead.set(clock_ahead_s)
 
-    def expect(self, served: Iterable[tuple[str, str]]) -> None:
-        """Begin the series that alerts watch at 0 for these providers and models.
+    def expect(self, served: Iterable[tuple[str, str]], codes: Sequence[str] = JOB_CODES) -> None:
+        """Begin the series that alerts watch at 0 for these providers and models, with these codes of failures.
 
         Prometheus' `increase` and `rate` do not see the first event of a series that is born with it.
         """
-        providers = set()
         for provider, model in served:
-            providers.add(provider)
-            for code in JOB_CODES:
+            if (provider, model, codes) in self._expected:
+                continue
+            self._expected.add((provider, model, codes))
+            for code in codes:
                 self.failures.labels(provider, model, code)
             self.moves.labels(provider, model, "queued")
-        for provider in providers:
             for verb in VERBS:
                 for code in KEY_CODES:
                     self.call_errors.labels(provider, verb, code)
@@ -144,3 +152,5 @@ class Metrics:
         if child is None:
             child = self._http_children[key] = self._http.labels(method, route, str(status))
         child.observe(duration_s)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._server_errors.inc()

@@ -57,6 +57,8 @@ class Moves:
         state = move.state
         facts: dict[str, str] = {} if move.request_id is None else {"request_id": move.request_id}
         served = (move.provider, move.model)
+        # A model that has just been discovered, or that only an older job names.
+        self._metrics.expect([served])
         self._metrics.moves.labels(*served, move.state).inc()
         if state in (State.FAILED, State.EXPIRED):
             code = move.cause if CODE.fullmatch(move.cause) else "other"

@@ -17,7 +17,7 @@ from rushes.domain.progress import Handle, Progress, Submission, Working
 from rushes.domain.request import VideoRequest
 from rushes.errors import RushesError
 from rushes.providers.base import Credential, Provider, ReadMedia
-from rushes.telemetry.metrics import Metrics
+from rushes.telemetry.metrics import KEY_CODES, Metrics
 from rushes.telemetry.spans import Spans, Step
 
 T = TypeVar("T")
@@ -130,6 +130,9 @@ class ObservedProvider(Provider):
     def _count(self, verb: str, duration_s: float, code: str | None) -> None:
         self._metrics.calls.labels(self.name, verb).observe(duration_s)
         if code is not None:
+            if self._job.byok and code in KEY_CODES:
+                # The operator has no part in it, so it must not look like trouble with the operator's key.
+                code = f"byok_{code}"
             self._metrics.call_errors.labels(self.name, verb, code).inc()
 
     def _record(self, name: str, began_ns: int, code: str | None, facts: dict[str, str | int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -20,7 +20,10 @@ LEVELS: Final = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState
 
 
 class Scrape:
-    """Makes the answer of `/metrics`. `gauges` are numbers of this process, by their names and their help texts."""
+    """Makes the answer of `/metrics`.
+
+    `gauges` are numbers of this process, by their names and their help texts. `looked_up` finds out others.
+    """
 
     def __init__(
         self,
@@ -29,16 +32,20 @@ class Scrape:
         breakers: Callable[[], Mapping[Circuit, CircuitHealth]],
         gauges: Mapping[tuple[str, str], Callable[[], float]],
         places: Iterable[SharedPlace] = (),
+        looked_up: Callable[[], Awaitable[Mapping[tuple[str, str], float]]] | None = None,
     ) -> None:
         self._metrics = metrics
         self._store = store
         self._breakers = breakers
         self._gauges = gauges
         self._places = places
+        self._looked_up = looked_up
 
     async def text(self) -> bytes:
         """Prometheus' text format. What the database would say is missing while it cannot be read."""
         families: list[Metric] = [*self._breaker_families(), *self._own_families(), *_place_families(self._places)]
+        if self._looked_up is not None:
+            families += [GaugeMetricFamily(*named, value) for named, value in (await self._looked_up()).items()]
         up = GaugeMetricFamily("rushes_database_up", "Whether the database could be read for these metrics")
         try:
             families += _snapshot_families(await self._store.read())
@@ -108,6 +115,11 @@ def _snapshot_families(snapshot: Snapshot) -> list[GaugeMetricFamily]:
         in_use,
         oldest,
         workers,
+        GaugeMetricFamily(
+            "rushes_jobs_needing_operator",
+            "Ended jobs that only an operator can settle or recover",
+            snapshot.need_operator,
+        ),
         GaugeMetricFamily(
             "rushes_webhook_receivers_due", "Receivers with a message that is due", snapshot.receivers_due
         ),

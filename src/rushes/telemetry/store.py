@@ -20,6 +20,13 @@ FROM lanes WHERE ready > 0 OR in_use > 0
 
 WORKERS = "SELECT alive_until - :now AS left_ms FROM workers"
 
+NEED_OPERATOR = """
+SELECT COUNT(*) AS jobs FROM (SELECT job_id FROM unsettled_jobs LIMIT :most) AS found
+"""
+
+MOST_COUNTED = 10_000
+"""The table of these jobs is read as far as this."""
+
 WEBHOOK_LANES = """
 SELECT COUNT(*) AS waiting, :now - MIN(next_at) AS age_ms FROM webhook_lanes WHERE next_at <= :now
 """
@@ -44,6 +51,7 @@ class Snapshot:
     workers_overdue: int
     receivers_due: int
     webhook_oldest_s: float
+    need_operator: int
 
 
 class TelemetryStore:
@@ -57,6 +65,7 @@ class TelemetryStore:
         counts = await self._database.read(COUNT_JOBS)
         workers = Counter(row["left_ms"] >= 0 for row in await self._database.read(WORKERS))
         (webhooks,) = await self._database.read(WEBHOOK_LANES)
+        (unsettled,) = await self._database.read(NEED_OPERATOR, most=MOST_COUNTED)
         return Snapshot(
             # Postgres sums big integers into decimals.
             jobs={row["status"]: int(row["jobs"]) for row in counts},
@@ -65,6 +74,7 @@ class TelemetryStore:
             workers_overdue=workers[False],
             receivers_due=webhooks["waiting"],
             webhook_oldest_s=_seconds(webhooks["age_ms"]),
+            need_operator=unsettled["jobs"],
         )
 
     async def workers_alive(self) -> int:
