@@ -203,7 +203,10 @@ async def test_what_a_killed_worker_was_doing_is_taken_over_and_paid_once(
     doomed.begin()
     ends = [await here.reached(job_id) for job_id in job_ids]
     doomed.await_listening()
-    assert paid(fake) == dict.fromkeys(prompts, 1)
+    # One that was killed between its intent and the call has submitted nothing, and cannot know that.
+    sure = [prompt for prompt, job in zip(prompts, ends, strict=True) if job["status"] == "completed"]
+    assert dict.fromkeys(sure, 1).items() <= paid(fake).items()
+    assert set(paid(fake).values()) == {1}
     outcomes = Counter((job["status"], job["error_code"]) for job in ends)
     assert outcomes.keys() <= {("completed", None), ("failed", "submission_unknown")}
     assert outcomes["completed", None] >= 6
