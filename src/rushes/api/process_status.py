@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.requests import HTTPConnection
 
@@ -11,18 +12,32 @@ from rushes.decoding.sandbox import Protection
 from rushes.engine.breaker import Circuit, CircuitHealth
 from rushes.telemetry.scrape import Scrape
 
+ANSWERS: Final = "answers"
+ACCEPTS: Final = "accepts"
+STORES: Final = "stores"
+WORKS: Final = "works"
+"""The parts of a process that `/readyz` judges one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Why the process is not ready, or None; and what keeps each part from working, or None for one that works."""
+
+    trouble: str | None
+    parts: Mapping[str, str | None]
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessStatus:
     """The signs of life of this process, whose `role` is `all`, `api` or `worker`.
 
-    `ready` answers None, or one sentence on what is wrong; `workers_alive` how many workers the whole service has now;
+    `condition` says what works; `workers_alive` how many workers the whole service has now;
     `breakers` the circuits of this process that have seen trouble; `decoding` the kernel's walls around the processes
     that decode files, None while that is not known.
     """
 
     role: str
-    ready: Callable[[], Awaitable[str | None]]
+    condition: Callable[[], Awaitable[Condition]]
     workers_alive: Callable[[], Awaitable[int]]
     breakers: Callable[[], Mapping[Circuit, CircuitHealth]]
     decoding: Callable[[], Protection | None]

@@ -19,6 +19,11 @@ def console_of(
     base: Foundation, services: Services, process_status: ProcessStatus, media_origin: str | None
 ) -> LazyConsole:
     """The console; nothing of it is imported before its first page is asked for."""
+
+    async def trouble() -> str | None:
+        condition = await process_status.condition()
+        return condition.trouble or next((found for found in condition.parts.values() if found is not None), None)
+
     return LazyConsole(
         ConsoleServices(
             sessions=SessionStore(base.database),
@@ -43,7 +48,7 @@ def console_of(
             decisions=services.decisions,
             telemetry=TelemetryStore(base.database),
             breakers=process_status.breakers,
-            ready=process_status.ready,
+            ready=trouble,
             clock=services.clock,
             session_s=base.settings.console_session_s,
             media_origin=media_origin,

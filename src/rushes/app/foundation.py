@@ -18,6 +18,7 @@ from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
 from rushes.db.database import Database
 from rushes.db.observed import ObservedDatabase
+from rushes.db.write_probe import WriteProbe
 from rushes.decoding.box import Box
 from rushes.errors import StartupError
 from rushes.jobs.events.store import HistoryStore
@@ -36,7 +37,7 @@ from rushes.sealing import Sealer
 from rushes.secret_keys import SecretKeys
 from rushes.settings import Settings
 from rushes.shared_places import DRAWINGS, STREAMS, SharedPlaces
-from rushes.telemetry.metrics import Metrics
+from rushes.telemetry.metrics import UNDELIVERED_CODES, Metrics
 from rushes.telemetry.moves import Moves
 from rushes.telemetry.spans import NoSpans, Spans
 from rushes.telemetry.webhooks import ObservedSender
@@ -58,6 +59,7 @@ class Foundation:
     keys: SecretKeys
     database: ObservedDatabase
     pulse: Database
+    write_probe: WriteProbe
     shared: bool
     metrics: Metrics
     spans: Spans
@@ -112,10 +114,13 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
 
         metrics = Metrics(role=role.value, works=role.works)
         metrics.expect(_usable(providers))
+        # The others may run on callers' own keys; their first job begins the rest of their series.
+        metrics.expect(((model.provider, model.id) for model in providers.catalogue.models()), UNDELIVERED_CODES)
         spans = _spans(settings)
         closing.push_async_callback(spans.close)
         moves = Moves(metrics, spans)
-        database = ObservedDatabase(opened.database, moves.moved, metrics.writes.observe)
+        write_probe = WriteProbe(opened.pulse, clock, has_server=opened.shared)
+        database = ObservedDatabase(opened.database, moves.moved, metrics.writes.observe, write_probe.ended)
         client = HttpClient(allow={sink: getattr(settings.net_allow, sink.value) for sink in Sink})
         closing.push_async_callback(client.close)
         places = SharedPlaces(
@@ -149,6 +154,7 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
             keys=keys,
             database=database,
             pulse=opened.pulse,
+            write_probe=write_probe,
             shared=opened.shared,
             metrics=metrics,
             spans=spans,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +17,8 @@ from rushes.api.process_status import ProcessStatus
 from rushes.app.engine import Engine
 from rushes.app.foundation import Foundation, opened_foundation
 from rushes.app.front import Front
+from rushes.app.key_rotation import KeyRotation
+from rushes.app.readiness import Readiness
 from rushes.app.role import Role, check_role
 from rushes.app.server_checks import ServerChecks
 from rushes.db.migrate import outgrown
@@ -35,12 +35,8 @@ from rushes.views.signed_links import Links
 
 log = structlog.get_logger(__name__)
 
-LEAST_FREE_BYTES = 64 * 1024**2
 LOOK_S = 2.0
 """How often a process looks whether the database has been changed beyond it."""
-STOPPING = "the service is stopping; its unfinished jobs go on at its next start"
-LEASES_EXPIRED = "this worker's leases expired, since its heartbeats did not reach the database in time"
-CANNOT_STORE = "this worker cannot store videos, so it claims no jobs; its log names the reason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +82,20 @@ async def running_service(settings: Settings, role: Role = Role.ALL, *, own_url:
         await checks.at_start()
         engine = Engine(base, links) if role.works else None
         front = Front(base, links) if role.answers else None
-        draining = asyncio.Event()
+        readiness = Readiness(base, role, None if engine is None else engine.worker)
 
         async def drain() -> None:
-            draining.set()
+            readiness.announce_stop()
             if front is not None:
                 front.watching.close()
             if engine is not None:
                 await engine.worker.stop()
 
-        async def trouble() -> str | None:
-            if draining.is_set():
-                return STOPPING
-            # A process that answers callers too can take jobs all the same.
-            if engine is not None and front is None and not engine.worker.has_leases:
-                return LEASES_EXPIRED
-            if engine is not None and front is None and not engine.worker.can_store:
-                return CANNOT_STORE
-            return await _trouble(base)
-
-        process_status = _process_status(base, role, engine, front, trouble, checks)
+        rotation = KeyRotation(
+            base.database, base.keys.ids, base.clock, shared=base.shared, valid_s=settings.link_ttl_s
+        )
+        await rotation.start()
+        process_status = _process_status(base, role, engine, front, readiness, rotation, checks)
         if front is None:
             http = build_probes(process_status, base.metrics.answered, logs_requests=settings.log_requests)
         else:
@@ -114,14 +104,20 @@ async def running_service(settings: Settings, role: Role = Role.ALL, *, own_url:
         if engine is not None:
             closing.push_async_callback(engine.worker.stop)
             await engine.worker.start(alone=not base.shared)
-        loops = [base.moves.run(base.history), watch_loop(base.metrics), _test_decoding(base), checks.run()]
+        loops = [
+            base.moves.run(base.history),
+            watch_loop(base.metrics),
+            _test_decoding(base),
+            rotation.run(),
+            checks.run(),
+        ]
         loops += [loop for half in (engine, front) if half is not None for loop in half.loops()]
         await closing.enter_async_context(_in_background(*loops))
         hurry = _nothing if engine is None else engine.worker.stop_waiting
         probes = None
         if settings.metrics_port is not None:
             probes = build_probes(process_status, base.metrics.answered, logs_requests=settings.log_requests)
-        yield Running(http, draining.set, drain, hurry, lambda: _until_outgrown(base), base.places, probes)
+        yield Running(http, readiness.announce_stop, drain, hurry, lambda: _until_outgrown(base), base.places, probes)
 
 
 def _process_status(
@@ -129,13 +125,17 @@ def _process_status(
     role: Role,
     engine: Engine | None,
     front: Front | None,
-    trouble: Callable[[], Awaitable[str | None]],
+    readiness: Readiness,
+    rotation: KeyRotation,
     checks: ServerChecks,
 ) -> ProcessStatus:
     breakers = _no_breakers if engine is None else engine.breakers
     store = TelemetryStore(base.database)
     gauges: dict[tuple[str, str], Callable[[], float]] = {
-        ("rushes_database_writes_waiting", "Writes not yet on the disk"): lambda: base.database.waiting
+        ("rushes_database_writes_waiting", "Writes not yet on the disk"): lambda: base.database.waiting,
+        ("rushes_secret_keys_missing", "Secret keys that other processes sign with and this one does not have"): (
+            lambda: len(rotation.missing)
+        ),
     }
     for half in (engine, front):
         if half is not None:
@@ -143,11 +143,11 @@ def _process_status(
     token = base.settings.metrics_token
     return ProcessStatus(
         role=role.value,
-        ready=trouble,
+        condition=readiness.condition,
         workers_alive=store.workers_alive,
         breakers=breakers,
         decoding=lambda: base.box.protection,
-        scrape=Scrape(base.metrics, store, breakers, gauges, base.places),
+        scrape=Scrape(base.metrics, store, breakers, gauges, base.places, readiness.gauges),
         server_troubles=lambda: checks.troubles,
         metrics_token=None if token is None else token.get_secret_value(),
         metrics_have_a_port=base.settings.metrics_port is not None,
@@ -187,24 +187,6 @@ async def _test_decoding(base: Foundation) -> None:
     missing = [name for name, stands in protection.to_json().items() if not stands]
     if missing:
         log.warning("decoding_less_protected", missing=missing)
-
-
-async def _trouble(base: Foundation) -> str | None:
-    """What keeps this process from doing its part, or None."""
-    root = base.directory.root
-    try:
-        too_old = await outgrown(base.pulse)
-        if too_old is not None:
-            return too_old
-        await base.storage.check()
-    except RushesError as error:
-        return error.message
-    if not os.access(root, os.W_OK):
-        return "the data directory cannot be written"
-    free_bytes = (await asyncio.to_thread(shutil.disk_usage, root)).free
-    if free_bytes < LEAST_FREE_BYTES:
-        return f"the disk of the data directory has only {free_bytes // 1024**2} MiB left"
-    return None
 
 
 def _no_breakers() -> Mapping[Circuit, CircuitHealth]:

@@ -16,15 +16,22 @@ class ObservedDatabase:
     """`Database` over another one.
 
     `moved` is called with each move once its transaction is committed. `written` is called with the seconds that a
-    write took. Both are quick and raise nothing.
+    write took, `ended` with the error that it ended with or None. They are quick and raise nothing.
     """
 
-    def __init__(self, database: Database, moved: Callable[[Move], None], written: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        moved: Callable[[Move], None],
+        written: Callable[[float], None],
+        ended: Callable[[BaseException | None], None] | None = None,
+    ) -> None:
         self._database = database
         self.read = database.read
         self.version = database.version
         self._moved = moved
         self._written = written
+        self._ended = ended
         self.waiting = 0
         """How many writes of this process are not yet on the disk."""
 
@@ -38,11 +45,17 @@ class ObservedDatabase:
 
         began = time.perf_counter()
         self.waiting += 1
+        error: BaseException | None = None
         try:
             answer = await self._database.write(observed)
+        except BaseException as exc:
+            error = exc
+            raise
         finally:
             self.waiting -= 1
             self._written(time.perf_counter() - began)
+            if self._ended is not None:
+                self._ended(error)
         for move in moves:
             self._moved(move)
         return answer

@@ -30,7 +30,7 @@ from rushes.db.postgres_connect import (
 )
 from rushes.db.postgres_notes import LONGEST_PAYLOAD, PostgresNotes, send
 from rushes.domain.job import Move
-from rushes.errors import DatabaseUnavailable, OutcomeUnknown, Overloaded, RushesError
+from rushes.errors import DatabaseUnavailable, OutcomeUnknown, Overloaded, RushesError, WritesRefused
 
 T = TypeVar("T")
 
@@ -47,10 +47,10 @@ SETTLING_S = 10.0
 FAREWELL_S = 1.0
 """How long `close` takes for notes that were not sent yet."""
 CACHED_STATEMENTS = 500
-LOG_AGAIN_S = 60.0
-"""How often the reason is logged for which there is no connection."""
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+
+_CANNOT_WRITE = re.compile(r"could not (extend|write|fsync) ")
 
 _AGAIN = (
     asyncpg.SerializationError,
@@ -117,7 +117,6 @@ class PostgresDatabase:
         )
         self._guard: asyncio.Task[None] | None = None
         self._closed = False
-        self._log_again_s = 0.0
 
     async def read(self, sql: str, **parameters: object) -> Sequence[Row]:
         tries = 0
@@ -299,7 +298,7 @@ class PostgresDatabase:
         try:
             connection = await self._connector.connect(**given)
         except DatabaseUnavailable as exc:
-            self._log_unreachable(exc)
+            log.warning("database_unreachable", reason=exc.message, error_code=exc.code)
             # The reason names hosts, which are not for callers.
             raise DatabaseUnavailable("the database cannot be reached; nothing was changed", retry_after_s=1) from exc
         try:
@@ -309,12 +308,6 @@ class PostgresDatabase:
             connection.terminate()
             raise
         return connection
-
-    def _log_unreachable(self, error: DatabaseUnavailable) -> None:
-        now_s = asyncio.get_running_loop().time()
-        if now_s >= self._log_again_s:
-            self._log_again_s = now_s + LOG_AGAIN_S
-            log.warning("database_unreachable", reason=error.message)
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]  # the driver has no types
@@ -467,9 +460,12 @@ def _unavailable(exc: BaseException) -> DatabaseUnavailable:
         case TimeoutError() | asyncpg.LockNotAvailableError() | asyncpg.QueryCanceledError():
             said = "the database took too long"
         case asyncpg.exceptions.DiskFullError():
-            said = "the disk of the database is full"
+            return WritesRefused("the disk of the database is full; nothing was changed", retry_after_s=30)
         case asyncpg.exceptions.ReadOnlySQLTransactionError():
-            said = "the database is read-only"
+            return WritesRefused("the database is read-only; nothing was changed", retry_after_s=5)
+        case asyncpg.PostgresError() if _CANNOT_WRITE.match(str(exc)):
+            # A quota or a broken disk has no code of its own (PostgreSQL 15, `errcode_for_file_access`).
+            return WritesRefused("the database cannot write to its disk; nothing was changed", retry_after_s=30)
         case _ if is_pooled_away(exc):
             said = POOLED
         case asyncpg.SerializationError() | asyncpg.DeadlockDetectedError():

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from rushes.clock import Clock
 from rushes.db.database import Row, Write
 from rushes.domain.job import Move
-from rushes.errors import DatabaseUnavailable, Overloaded
+from rushes.errors import DatabaseUnavailable, Overloaded, WritesRefused
 
 T = TypeVar("T")
 
@@ -255,9 +255,9 @@ def _spoils_the_group(exc: sqlite3.Error) -> bool:
 def _unavailable(exc: sqlite3.Error) -> DatabaseUnavailable:
     name = getattr(exc, "sqlite_errorname", "")
     if name == "SQLITE_FULL":
-        return DatabaseUnavailable("the disk that holds the database is full; nothing was changed", retry_after_s=30)
+        return WritesRefused("the disk that holds the database is full; nothing was changed", retry_after_s=30)
     if name.startswith("SQLITE_READONLY"):
-        return DatabaseUnavailable("the database is read-only; nothing was changed", retry_after_s=30)
+        return WritesRefused("the database is read-only; nothing was changed", retry_after_s=30)
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return DatabaseUnavailable("the database is locked by another process; nothing was changed", retry_after_s=1)
     return DatabaseUnavailable("the database could not be read or written; nothing was changed", retry_after_s=5)

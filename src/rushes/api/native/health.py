@@ -66,12 +66,22 @@ class ServerView(BaseModel):
     trouble: str
 
 
+class PartView(BaseModel):
+    """Whether a part of the process works; `detail` says why not."""
+
+    ok: bool
+    detail: str | None
+
+
 class Readiness(BaseModel):
     """That this process can do its part, and where providers cannot be reached from it at the moment.
 
     `role` is what the process does: `all`, `api` (it answers callers), or `worker` (it carries jobs out).
     `workers_alive` counts those of the whole service; with none, jobs are accepted and wait. `decoding` is null until
     the first file, or the test at start, has shown which walls stand.
+
+    `parts` judges what the process does one by one: it `answers`, it `accepts` jobs, it `stores` videos, and a worker
+    `works`. A process that answers callers is ready if it accepts: without storage, jobs wait for it.
     """
 
     status: str = "ok"
@@ -80,6 +90,7 @@ class Readiness(BaseModel):
     breakers: list[BreakerView] = []
     servers: list[ServerView] = []
     decoding: DecodingView | None = None
+    parts: dict[str, PartView] = {}
 
 
 @router.get("/", summary="What this is", response_model=About)
@@ -96,15 +107,22 @@ async def healthz() -> Response:
 
 @probes.get("/readyz", summary="Is it ready", response_model=Readiness, responses=problems(503))
 async def readyz(request: Request) -> Response:
-    """200 if jobs can be taken, or on a worker carried out: the database answers and the storage can be written.
+    """200 if jobs can be taken, or on a worker carried out and stored. The answer says of each part whether it works.
 
     A provider that cannot be reached is shown and changes nothing: its jobs wait, or fall back. Nor does it change
     anything that no worker is alive: jobs wait for one.
     """
     process_status = process_status_of(request)
-    trouble = await process_status.ready()
-    if trouble is not None:
-        return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, code="not_ready", detail=trouble)
+    condition = await process_status.condition()
+    parts = {name: PartView(ok=detail is None, detail=detail) for name, detail in condition.parts.items()}
+    if condition.trouble is not None:
+        return problem(
+            request,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            code="not_ready",
+            detail=condition.trouble,
+            parts={name: part.model_dump() for name, part in parts.items()},
+        )
     breakers = [
         BreakerView(
             provider=circuit.provider,
@@ -128,5 +146,6 @@ async def readyz(request: Request) -> Response:
             breakers=breakers,
             servers=servers,
             decoding=None if protection is None else DecodingView(**protection.to_json()),
+            parts=parts,
         )
     )
