@@ -12,7 +12,7 @@ from tests.fixtures.service import QUICK, Client, Key, Service
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 ENVELOPE = {
-    "request_id": str, "created_at": str, "duration_ms": float, "provider": str, "model": str, "success": bool,
+    "request_id": str, "created_at": str, "duration_ms": int | float, "provider": str, "model": str, "success": bool,
     "message": str, "byok_api_key": bool, "job_id": str, "status": str, "usage": dict, "data": dict, "warnings": list,
 }  # fmt: skip
 JOB = {
