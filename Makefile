@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-fast oracles node helm chaos check bench docs screenshots lock clean
+.PHONY: help setup demo run test test-fast oracles node helm chaos check bench docs docs-site screenshots release audit lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' Makefile
@@ -52,8 +52,17 @@ bench: setup ## Measure speed and memory on this machine
 docs: setup ## Regenerate the parts of the documentation that follow from the code
 	@$(BIN)/python -m docs.generate
 
+docs-site: setup .venv-release/.ready ## Make the documentation's site in dist/site, searchable and offline
+	@$(BIN)/python -m docs.site.build
+
 screenshots: setup ## Make the pictures of the console anew, in Debian's Chromium
 	@$(BIN)/python -m docs.console_pictures
+
+release: setup .venv-release/.ready ## Build the wheel, the sdist and the list of parts in dist, and try the wheel
+	@$(BIN)/python tools/release.py
+
+audit: .venv-release/.ready ## Ask the advisory service about each package of the lock (needs the network)
+	@.venv-release/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip
 
 lock: $(UV) ## Pin what pyproject.toml asks for, with hashes, in the lock files
 	@$(UV) pip compile -q pyproject.toml --universal --generate-hashes --no-header -o requirements.lock
@@ -61,9 +70,10 @@ lock: $(UV) ## Pin what pyproject.toml asks for, with hashes, in the lock files
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --group build -c requirements-dev.lock -o requirements-build.lock
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --group oracles -o requirements-oracles.lock
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --no-deps --group oracles-apart -o requirements-oracles-apart.lock
+	@$(UV) pip compile -q --universal --generate-hashes --no-header --group release -o requirements-release.lock
 
 clean: ## Remove what setup and the tools made (never rushes-data or demo)
-	@rm -rf .venv .venv-oracles tests/node/node_modules .tools dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-oracles .venv-release tests/node/node_modules .tools dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find src tests docs bench -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/.ready: requirements.lock requirements-dev.lock pyproject.toml | $(UV)
@@ -80,6 +90,11 @@ clean: ## Remove what setup and the tools made (never rushes-data or demo)
 	@$(UV) pip install -q --python .venv-oracles/bin/python --require-hashes --no-deps --compile-bytecode -r requirements-oracles.lock
 	@$(UV) pip install -q --python .venv-oracles/bin/python --require-hashes --no-deps --compile-bytecode \
 	  --target .venv-oracles/apart -r requirements-oracles-apart.lock
+	@touch $@
+
+.venv-release/.ready: requirements-release.lock | .venv/.ready
+	@.venv-release/bin/python -c '' 2>/dev/null || $(UV) venv -q --clear --python $(BIN)/python .venv-release
+	@$(UV) pip install -q --python .venv-release/bin/python --require-hashes -r requirements-release.lock
 	@touch $@
 
 # Optional: without npm, or where it reaches no registry, the tests that need it are skipped by name.

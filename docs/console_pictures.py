@@ -6,31 +6,21 @@ Each is `docs/images/console-NAME.webp`, in the light theme; the videos in them 
 from __future__ import annotations
 
 import io
-import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
+from docs.service import get, run_rushes, running_service, wait_until
+
 FOLDER = Path(__file__).resolve().parent / "images"
-RUSHES = str(Path(sys.executable).parent / "rushes")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 WINDOW: ViewportSize = {"width": 1280, "height": 800}
 WIDTH = 1280
 MOST_BYTES = 150_000
-START_S = 60.0
 JOBS_S = 180.0
 PROMPTS = (
     "A lighthouse in a storm, waves over the rocks",
@@ -50,10 +40,10 @@ def draw() -> None:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         raise SystemExit("no Chromium is installed: apt-get install chromium")
-    with TemporaryDirectory() as folder, _service(Path(folder)) as url:
-        key = _rushes(Path(folder), "keys", "create", "--test").splitlines()[-1]
+    with TemporaryDirectory() as folder, running_service(Path(folder)) as url:
+        key = run_rushes(Path(folder), "keys", "create", "--test").splitlines()[-1]
         jobs = _make_jobs(url, key)
-        link = _rushes(Path(folder), "console", "--print", "--test", "--base-url", url).strip()
+        link = run_rushes(Path(folder), "console", "--print", "--test", "--base-url", url).strip()
         with sync_playwright() as playwright:
             # Root may not use Chromium's sandbox, and the pages are ours.
             opened = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
@@ -80,57 +70,16 @@ def _picture(page: Page, address: str, name: str) -> None:
         shot.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS).save(path_of(name), quality=82, method=6)
 
 
-@contextmanager
-def _service(folder: Path) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    environment = {**os.environ, "RUSHES_TEST_HOLD_S": "0"}
-    process = subprocess.Popen(
-        [RUSHES, "serve", "--port", str(port), "--data-dir", folder / "data"],
-        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait(lambda: _get(f"{url}/healthz"), START_S)
-        yield url
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-
-
 def _make_jobs(url: str, key: str) -> Sequence[str]:
     jobs = []
     for prompt in PROMPTS:
         body = {"prompt": prompt, "model": "google/veo-3.1-generate-001"}
-        jobs.append(_get(f"{url}/api/v1/videos/generations", key, body)["job_id"])
+        jobs.append(get(f"{url}/api/v1/videos/generations", key, body)["job_id"])
     for job_id in jobs:
-        _wait(lambda job_id=job_id: _get(f"{url}/api/v1/videos/jobs/{job_id}", key)["status"] == "completed", JOBS_S)
+        wait_until(
+            lambda job_id=job_id: get(f"{url}/api/v1/videos/jobs/{job_id}", key)["status"] == "completed", JOBS_S
+        )
     return jobs
-
-
-def _get(url: str, key: str | None = None, body: object = None) -> Any:
-    headers = {"Content-Type": "application/json"} | ({} if key is None else {"Authorization": f"Bearer {key}"})
-    data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data, headers)) as answer:
-        return json.load(answer)
-
-
-def _wait(holds: Any, within_s: float) -> None:
-    give_up = time.monotonic() + within_s
-    while True:
-        try:
-            if holds():
-                return
-        except OSError:
-            pass
-        if time.monotonic() > give_up:
-            raise SystemExit(f"the service did not get there within {within_s:.0f} s")
-        time.sleep(0.2)
-
-
-def _rushes(folder: Path, *arguments: str) -> str:
-    command = [RUSHES, *arguments, "--data-dir", str(folder / "data")]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 if __name__ == "__main__":

@@ -117,8 +117,10 @@ def test_python_is_one_that_the_project_allows() -> None:
     assert {image.split(" ")[0] for image in only("FROM")} == {"python:${PYTHON_VERSION}-slim"}
 
 
-def test_the_image_is_labelled_with_our_version() -> None:
-    assert arguments()["VERSION"] == rushes.__version__ == PROJECT["version"]
+def test_the_image_and_the_chart_are_labelled_with_our_version() -> None:
+    assert PROJECT["dynamic"] == ["version"]
+    chart = yaml.safe_load((ROOT / "deploy" / "helm" / "rushes" / "Chart.yaml").read_text())
+    assert arguments()["VERSION"] == rushes.__version__ == chart["version"] == chart["appVersion"]
 
 
 def test_it_does_not_run_as_root() -> None:
