@@ -36,7 +36,7 @@ from rushes.providers.credentials import api_key
 from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, credit_empty, poll_error, submit_error
 from rushes.providers.http import CallLimits, Origin
-from rushes.providers.translation import Stage, bearer, given, own_handle, refuse_wordless, text_of
+from rushes.providers.translation import Stage, bearer, content_items, given, own_handle, refuse_wordless, text_of
 
 REGIONS: Final = {"global": "https://api.minimax.io", "mainland": "https://api.minimaxi.com"}
 VERSION: Final = 1
@@ -76,15 +76,6 @@ STAGES: Final = {
     "Success": Stage.DONE,
     "Fail": Stage.FAILED,
     "Failed": Stage.FAILED,
-}
-
-ITEMS: Final = {
-    Role.INPUT_IMAGE: ("image_url", "first_frame"),
-    Role.LAST_FRAME: ("image_url", "last_frame"),
-    Role.REFERENCE_IMAGE: ("image_url", "reference_image"),
-    Role.VIDEO: ("video_url", "reference_video"),
-    Role.REFERENCE_VIDEO: ("video_url", "reference_video"),
-    Role.REFERENCE_AUDIO: ("audio_url", "reference_audio"),
 }
 
 
@@ -198,13 +189,9 @@ async def _call_for(
 def v2_payload(model: Model, request: VideoRequest, media: Sequence[tuple[Role, Inline]]) -> dict[str, Any]:
     """A request of the V2 API; options that were not given are not sent. Raises UnsupportedOption."""
     refuse_wordless(request, *WORDLESS, provider=TITLE)
-    content: list[dict[str, Any]] = [{"type": "text", "text": request.prompt}]
-    for role, inline in media:
-        kind, their_role = ITEMS[role]
-        content.append({"type": kind, kind: {"url": inline}, "role": their_role})
     said = {
         "model": model.upstream_id(None),
-        "content": content,
+        "content": content_items(request.prompt, media),
         "resolution": _upper(request.resolution),
         "duration": request.duration_s,
         "ratio": request.aspect_ratio,

@@ -33,7 +33,7 @@ from rushes.providers.credentials import api_key
 from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, credit_empty, poll_error, submit_error
 from rushes.providers.http import CallLimits, Origin
-from rushes.providers.translation import Stage, bearer, given, refuse_wordless, text_of
+from rushes.providers.translation import Stage, bearer, content_items, given, refuse_wordless, text_of
 
 REGIONS: Final = {
     "ark": "https://ark.cn-beijing.volces.com/api/v3",
@@ -58,16 +58,6 @@ STAGES: Final = {
     "cancelled": Stage.CANCELLED,
     "expired": Stage.EXPIRED,
 }
-
-ITEMS: Final = {
-    Role.INPUT_IMAGE: ("image_url", "first_frame"),
-    Role.LAST_FRAME: ("image_url", "last_frame"),
-    Role.REFERENCE_IMAGE: ("image_url", "reference_image"),
-    Role.VIDEO: ("video_url", "reference_video"),
-    Role.REFERENCE_VIDEO: ("video_url", "reference_video"),
-    Role.REFERENCE_AUDIO: ("audio_url", "reference_audio"),
-}
-"""For each of our roles, the kind of content item and its role there. The prompt says what to do to a `video`."""
 
 
 class SeedanceOptions(Options):
@@ -152,13 +142,9 @@ def payload(
 ) -> dict[str, Any]:
     """The request in the provider's words; options that were not given are not sent. Raises UnsupportedOption."""
     refuse_wordless(request, "negative_prompt", "person_generation", "n", provider=TITLE)
-    content: list[dict[str, Any]] = [{"type": "text", "text": request.prompt}]
-    for role, inline in media:
-        kind, their_role = ITEMS[role]
-        content.append({"type": kind, kind: {"url": inline}, "role": their_role})
     said = {
         "model": model.upstream_id(region),
-        "content": content,
+        "content": content_items(request.prompt, media),
         "ratio": request.aspect_ratio,
         "resolution": request.resolution,
         "duration": request.duration_s,

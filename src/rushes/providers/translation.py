@@ -1,15 +1,16 @@
-"""What translations of several adapters share: stages, given options, wordless options, texts of replies."""
+"""What translations of several adapters share: stages, content items, given and wordless options, texts of replies."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Final
 
 from rushes.domain.progress import Handle
-from rushes.domain.request import VideoRequest
+from rushes.domain.request import Role, VideoRequest
 from rushes.errors import UnsupportedOption
 from rushes.providers.base import Credential
+from rushes.providers.body import Inline
 from rushes.providers.credentials import Pinned
 
 
@@ -21,6 +22,26 @@ class Stage(Enum):
     FAILED = auto()
     CANCELLED = auto()
     EXPIRED = auto()
+
+
+CONTENT_ITEMS: Final = {
+    Role.INPUT_IMAGE: ("image_url", "first_frame"),
+    Role.LAST_FRAME: ("image_url", "last_frame"),
+    Role.REFERENCE_IMAGE: ("image_url", "reference_image"),
+    Role.VIDEO: ("video_url", "reference_video"),
+    Role.REFERENCE_VIDEO: ("video_url", "reference_video"),
+    Role.REFERENCE_AUDIO: ("audio_url", "reference_audio"),
+}
+"""For each of our roles, the kind of content item and its role there. The prompt says what to do to a `video`."""
+
+
+def content_items(prompt: str, media: Sequence[tuple[Role, Inline]]) -> list[dict[str, Any]]:
+    """The prompt and the files as one list, as Seedance takes them, and MiniMax after it."""
+    items: list[dict[str, Any]] = [{"type": "text", "text": prompt}]
+    for role, inline in media:
+        kind, their_role = CONTENT_ITEMS[role]
+        items.append({"type": kind, kind: {"url": inline}, "role": their_role})
+    return items
 
 
 def given(said: Mapping[str, Any]) -> dict[str, Any]:
