@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import Enum, auto
 from typing import Final
 
 from rushes.domain.output import Output
@@ -11,6 +10,7 @@ from rushes.domain.progress import Done, Failed, Handle, Progress, Working
 from rushes.errors import ProviderAuth, ProviderError, ProviderRejected, UnexpectedResponse
 from rushes.providers.comfyui.graph import Graph, Place, label
 from rushes.providers.failure import Complaint, Reply, poll_error, quoted, said, submit_error
+from rushes.providers.translation import Stage
 
 OUTPUT_VERSION: Final = 1
 LEAST_VERSION: Final = (0, 26)
@@ -22,19 +22,10 @@ SHOWN_ERRORS: Final = 3
 SHOWN_CHOICES: Final = 8
 
 
-class Stage(Enum):
-    """What a status word means for us."""
-
-    WORKING = auto()
-    COMPLETED = auto()
-    FAILED = auto()
-    CANCELLED = auto()
-
-
 STAGES: Final[Mapping[str, Stage]] = {
     "pending": Stage.WORKING,
     "in_progress": Stage.WORKING,
-    "completed": Stage.COMPLETED,
+    "completed": Stage.DONE,
     "failed": Stage.FAILED,
     "cancelled": Stage.CANCELLED,
 }
@@ -178,7 +169,7 @@ def is_too_old(version: str) -> bool:
 def _why_ended(job: Mapping[str, object], stage: Stage, *, server: str, secret: str) -> ProviderError:
     if stage is Stage.CANCELLED:
         return ProviderRejected(f"the job was stopped at {server}", provider_error="cancelled")
-    if stage is Stage.COMPLETED:
+    if stage is Stage.DONE:
         names = ", ".join(VIDEO_EXTENSIONS)
         return ProviderRejected(
             f"{server} ran the workflow, and its output node lists no video ({names}); see output in the model's "
