@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import socket
-
 import aiohttp
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from rushes.errors import RefusedAddress
 from rushes.net.guard import AddressGuard, GuardedResolver
+from tests.fixtures.resolving import Answers
 
 
 @pytest.mark.parametrize("url", ["http://localhost/", "http://LOCALHOST./", "http://ip6-localhost/"])
@@ -16,34 +14,6 @@ async def test_a_name_for_this_machine_is_refused_when_it_is_resolved(url: str) 
     host = guard.check_url(url).raw_host or ""
     with pytest.raises((RefusedAddress, OSError)):
         await GuardedResolver(guard).resolve(host, 80)
-
-
-class Answers(AbstractResolver):
-    """A resolver that gives each of its answers once, then repeats the last."""
-
-    def __init__(self, *answers: list[str]) -> None:
-        self.answers = list(answers)
-        self.asked = 0
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        answer = self.answers[min(self.asked, len(self.answers) - 1)]
-        self.asked += 1
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=0,
-            )
-            for address in answer
-        ]
-
-    async def close(self) -> None:
-        return
 
 
 async def test_a_name_is_resolved_once_a_connection_so_there_is_no_second_answer_to_connect_to() -> None:

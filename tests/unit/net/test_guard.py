@@ -1,16 +1,15 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 
 import aiohttp
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.errors import RefusedAddress, StartupError
 from rushes.net.guard import AddressGuard, GuardedResolver, is_public
+from tests.fixtures.resolving import Answers
 
 DISGUISES = [
     # loopback, in every spelling
@@ -186,34 +185,6 @@ def test_a_permitted_network_does_not_permit_its_disguises() -> None:
 def test_a_network_that_is_none_is_a_startup_error_naming_it() -> None:
     with pytest.raises(StartupError, match=r"10\.0\.0\.0/33"):
         AddressGuard(["10.0.0.0/33"])
-
-
-class Answers(AbstractResolver):
-    """A resolver that gives each of its answers once, then repeats the last."""
-
-    def __init__(self, *answers: list[str]) -> None:
-        self.answers = list(answers)
-        self.asked = 0
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        answer = self.answers[min(self.asked, len(self.answers) - 1)]
-        self.asked += 1
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=0,
-            )
-            for address in answer
-        ]
-
-    async def close(self) -> None:
-        return
 
 
 @pytest.mark.parametrize(
