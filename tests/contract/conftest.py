@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from rushes.net.client import HttpClient, Sink
 from tests.contract.database_harness import HARNESSES, Desk, Harness
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[HttpClient]:
+    """A client that may fetch results from fakes on this machine."""
+    client = HttpClient(allow={Sink.RESULTS: ("127.0.0.1/32",)})
+    yield client
+    await client.close()
 
 
 @pytest.fixture(params=HARNESSES)

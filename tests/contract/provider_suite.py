@@ -10,10 +10,11 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import pytest
 
+from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
 from rushes.domain.output import Output
 from rushes.domain.progress import Done, Failed, Handle, Progress, Submission, Working
@@ -31,9 +32,11 @@ from rushes.errors import (
     UnsupportedOption,
 )
 from rushes.ids import new_id
-from rushes.net.client import TimeLimits
+from rushes.net.client import HttpClient, TimeLimits
 from rushes.providers.base import Credential, Provider
 from rushes.providers.http import CallLimits
+from tests.fixtures.upstreams.film import tiny_mp4
+from tests.fixtures.upstreams.server import Recorded, Stranger
 
 MEDIA_BYTES = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 3
 
@@ -163,6 +166,55 @@ class Harness(ABC):
         chunks = [chunk async for chunk in self.provider.fetch(handle, output, credential=self.credential)]
         assert all(0 < len(chunk) <= 1024 * 1024 for chunk in chunks)
         return b"".join(chunks)
+
+
+class Fake(Protocol):
+    """What the suite needs of a fake upstream (tests/fixtures/upstreams)."""
+
+    base_url: str
+    requests: list[Recorded]
+    stranger: Stranger
+
+    def play(self, script: str) -> None:
+        """Play this script for the next submission."""
+
+
+U = TypeVar("U", bound=Fake)
+
+
+class WireHarness(Harness, Generic[U]):
+    """A provider behind HTTP with one key, and the fake that plays it."""
+
+    def __init__(self, upstream: U, client: HttpClient, model: Model, key: str) -> None:
+        self.upstream = upstream
+        self.client = client
+        self.film = tiny_mp4()
+        self.credential = Credential(kind="api_key", secret=key)
+        self.model = model
+        self.provider = self.at(upstream.base_url)
+
+    @abstractmethod
+    def at(self, base_url: str) -> Provider:
+        """The provider at this address."""
+
+    def play(self, script: str) -> None:
+        self.upstream.play(script)
+
+    def submitted(self) -> list[Any]:
+        return [recorded.json for recorded in self.upstream.requests if recorded.method == "POST"]
+
+    def leaks(self) -> list[str]:
+        return self.upstream.stranger.leaks
+
+    def unreachable(self) -> Provider:
+        return self.at("http://127.0.0.1:1")
+
+
+def shipped(provider: str, model_id: str) -> Model:
+    """The catalogue's own entry of a model."""
+    found = load().find(provider, model_id)
+    assert found is not None
+    return found
 
 
 def image(role: Role) -> InputMedia:

@@ -13,13 +13,11 @@ from rushes.app.own_servers import models_at
 from rushes.clock import SystemClock
 from rushes.domain.progress import Done, Failed
 from rushes.domain.request import Role, VideoRequest
-from rushes.net.client import HttpClient, Sink, TimeLimits
-from rushes.providers.base import NO_CREDENTIAL, Credential, Provider
+from rushes.net.client import HttpClient, TimeLimits
 from rushes.providers.comfyui import Comfyui, Server
 from rushes.providers.http import CallLimits
-from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
+from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, WireHarness, image
 from tests.fixtures.upstreams import comfyui
-from tests.fixtures.upstreams.film import tiny_mp4
 
 SHORT = TimeLimits(connect_s=5, read_s=0.3, total_s=10)
 KEY = "sk-contract-0123456789abcdefghijkl"
@@ -63,7 +61,7 @@ def at(node: str, name: str) -> tuple[str, ...]:
     return ("prompt", node, "inputs", name)
 
 
-class ComfyuiHarness(Harness):
+class ComfyuiHarness(WireHarness[comfyui.Comfyui]):
     """A server behind a proxy with a key, which has one workflow. Without its picture, `fps` alone is left to run."""
 
     scripts = Scripts(
@@ -101,44 +99,23 @@ class ComfyuiHarness(Harness):
 
     def __init__(self, upstream: comfyui.Comfyui, client: HttpClient, folder: Path) -> None:
         (folder / "still.json").write_text(json.dumps(GRAPH), "utf-8")
-        self.upstream = upstream
-        self._client = client
         self._folder = folder
-        self.film = tiny_mp4()
-        self.credential = NO_CREDENTIAL if upstream.key is None else Credential(kind="api_key", secret=upstream.key)
-        self.provider: Comfyui = self.at(upstream.base_url)
-        (self.model,) = models_at(self.server(upstream.base_url), [WRITTEN], SystemClock())
+        (model,) = models_at(self.server(upstream.base_url), [WRITTEN], SystemClock())
+        super().__init__(upstream, client, model, KEY)
 
     def server(self, base_url: str) -> Server:
-        return Server("my-comfy", base_url, self._folder, needs_key=self.upstream.key is not None)
+        return Server("my-comfy", base_url, self._folder, needs_key=True)
 
     def at(self, base_url: str) -> Comfyui:
-        """The adapter for a server at this address."""
         limits = CallLimits(submit=SHORT, poll=SHORT, download=SHORT)
-        return Comfyui(self._client, self.server(base_url), limits=limits, limit_bytes=50_000_000)
+        return Comfyui(self.client, self.server(base_url), limits=limits, limit_bytes=50_000_000)
 
     def request(self, **options: Any) -> VideoRequest:
         # The workflow runs without its picture only in the fake, which asks for the types of nodes alone.
         return super().request(**{"media": (image(Role.INPUT_IMAGE),), **options})
 
-    def play(self, script: str) -> None:
-        self.upstream.play(script)
-
     def submitted(self) -> list[Any]:
         return self.upstream.prompts()
-
-    def leaks(self) -> list[str]:
-        return self.upstream.stranger.leaks
-
-    def unreachable(self) -> Provider:
-        return self.at("http://127.0.0.1:1")
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[HttpClient]:
-    client = HttpClient(allow={Sink.RESULTS: ("127.0.0.1/32",)})
-    yield client
-    await client.close()
 
 
 class TestComfyui(ProviderContract):

@@ -14,7 +14,7 @@ import pytest
 from rushes.domain.progress import Done, Failed, Working
 from rushes.domain.request import Role, VideoRequest
 from rushes.errors import ProviderRejected, ProviderUnavailable, UnsupportedOption
-from rushes.net.client import HttpClient, Sink
+from rushes.net.client import HttpClient
 from rushes.providers.base import NO_CREDENTIAL
 from rushes.providers.comfyui import Comfyui
 from rushes.providers.comfyui.payload import prompt_id_of
@@ -25,13 +25,11 @@ from tests.fixtures.upstreams import comfyui
 
 
 @pytest.fixture
-async def harness(tmp_path: Path) -> AsyncIterator[ComfyuiHarness]:
-    client = HttpClient(allow={Sink.RESULTS: ("127.0.0.1/32",)})
+async def harness(client: HttpClient, tmp_path: Path) -> AsyncIterator[ComfyuiHarness]:
     async with comfyui.Comfyui(KEY) as upstream:
         harness = ComfyuiHarness(upstream, client, tmp_path)
         yield harness
         await harness.provider.close()
-    await client.close()
 
 
 async def again(harness: ComfyuiHarness, request: VideoRequest | None = None) -> Any:

@@ -7,27 +7,23 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
 from rushes.domain.progress import Done, Failed
 from rushes.domain.request import Role, VideoTask
-from rushes.net.client import HttpClient, Sink
-from rushes.providers.base import Credential, Provider
+from rushes.net.client import HttpClient
+from rushes.providers.base import Provider
 from rushes.providers.dashscope import Dashscope
-from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
+from tests.contract.provider_suite import Option, ProviderContract, Scripts, WireHarness, image, shipped
 from tests.fixtures.upstreams.dashscope import PATHS, FakeDashscope
-from tests.fixtures.upstreams.film import tiny_mp4
 
 KEY = "dashscope-contract-0123456789"
 
 
 def entry(name: str) -> Model:
-    model = load().find("dashscope", name)
-    assert model is not None
-    return model
+    return shipped("dashscope", name)
 
 
-class DashscopeHarness(Harness):
+class DashscopeHarness(WireHarness[FakeDashscope]):
     scripts = Scripts(
         well=("ok", "suspended", "poll-500", "poll-drop", "poll-html", "elsewhere"),
         filtered=("refused",),
@@ -57,33 +53,20 @@ class DashscopeHarness(Harness):
     undeclared = ({"negative_prompt": ""}, {"person_generation": "allow_adult"}, {"n": 2})
 
     def __init__(self, upstream: FakeDashscope, client: HttpClient) -> None:
-        self.upstream = upstream
-        self._client = client
-        self.film = tiny_mp4()
-        self.credential = Credential(kind="api_key", secret=KEY)
-        self.provider = Dashscope(client, upstream.base_url)
-        self.model = entry("wan3.0-video")
+        super().__init__(upstream, client, entry("wan3.0-video"), KEY)
 
-    def play(self, script: str) -> None:
-        self.upstream.play(script)
+    def at(self, base_url: str) -> Provider:
+        return Dashscope(self.client, base_url)
 
     def submitted(self) -> list[Any]:
         found = [recorded for recorded in self.upstream.requests if recorded.path in PATHS]
         return [recorded.json for recorded in found]
 
-    def leaks(self) -> list[str]:
-        return self.upstream.stranger.leaks
-
-    def unreachable(self) -> Provider:
-        return Dashscope(self._client, "http://127.0.0.1:1")
-
 
 @pytest.fixture
-async def harness() -> AsyncIterator[DashscopeHarness]:
-    client = HttpClient(allow={Sink.RESULTS: ("127.0.0.1/32",)})
+async def harness(client: HttpClient) -> AsyncIterator[DashscopeHarness]:
     async with FakeDashscope(KEY) as upstream:
         yield DashscopeHarness(upstream, client)
-    await client.close()
 
 
 class TestDashscope(ProviderContract):

@@ -8,17 +8,15 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
 from rushes.domain.progress import Done, Failed
 from rushes.domain.request import Role, VideoTask
 from rushes.errors import UnsupportedOption
-from rushes.net.client import HttpClient, Sink
+from rushes.net.client import HttpClient
 from rushes.providers.base import Credential, Provider
 from rushes.providers.kling import Kling, KlingLegacy
 from rushes.providers.kling.legacy import signed_token
-from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
-from tests.fixtures.upstreams.film import tiny_mp4
+from tests.contract.provider_suite import Option, ProviderContract, Scripts, WireHarness, image, shipped
 from tests.fixtures.upstreams.kling import FakeKling
 
 KEY = "kling-contract-0123456789"
@@ -26,12 +24,10 @@ PAIR = {"access_key": "access-0123456789abcdef", "secret_key": "secret-012345678
 
 
 def entry(name: str) -> Model:
-    model = load().find("kling", name)
-    assert model is not None
-    return model
+    return shipped("kling", name)
 
 
-class KlingHarness(Harness):
+class KlingHarness(WireHarness[FakeKling]):
     scripts = Scripts(
         well=("ok", "poll-500", "poll-busy", "poll-drop", "poll-html", "elsewhere"),
         filtered=("refused",),
@@ -60,24 +56,10 @@ class KlingHarness(Harness):
     undeclared = ({"negative_prompt": ""}, {"person_generation": "allow_adult"}, {"n": 2}, {"seed": 0})
 
     def __init__(self, upstream: FakeKling, client: HttpClient) -> None:
-        self.upstream = upstream
-        self.client = client
-        self.film = tiny_mp4()
-        self.credential = Credential(kind="api_key", secret=KEY)
-        self.provider: Provider = Kling(client, upstream.base_url)
-        self.model = entry("kling-3.0")
+        super().__init__(upstream, client, entry("kling-3.0"), KEY)
 
-    def play(self, script: str) -> None:
-        self.upstream.play(script)
-
-    def submitted(self) -> list[Any]:
-        return [recorded.json for recorded in self.upstream.requests if recorded.method == "POST"]
-
-    def leaks(self) -> list[str]:
-        return self.upstream.stranger.leaks
-
-    def unreachable(self) -> Provider:
-        return Kling(self.client, "http://127.0.0.1:1")
+    def at(self, base_url: str) -> Provider:
+        return Kling(self.client, base_url)
 
 
 class LegacyHarness(KlingHarness):
@@ -92,23 +74,15 @@ class LegacyHarness(KlingHarness):
     def __init__(self, upstream: FakeKling, client: HttpClient) -> None:
         super().__init__(upstream, client)
         self.credential = Credential(kind="key_pair", secret=json.dumps(PAIR))
-        self.provider = KlingLegacy(client, upstream.base_url)
 
-    def unreachable(self) -> Provider:
-        return KlingLegacy(self.client, "http://127.0.0.1:1")
+    def at(self, base_url: str) -> Provider:
+        return KlingLegacy(self.client, base_url)
 
 
 @pytest.fixture
 async def upstream() -> AsyncIterator[FakeKling]:
     async with FakeKling(KEY, **PAIR) as fake:
         yield fake
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[HttpClient]:
-    opened = HttpClient(allow={Sink.RESULTS: ("127.0.0.1/32",)})
-    yield opened
-    await opened.close()
 
 
 class TestUnified(ProviderContract):

@@ -8,17 +8,15 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
 from rushes.domain.progress import Done, Failed
 from rushes.domain.request import PreviousVideo, Role, VideoTask
 from rushes.errors import ProviderRejected, UnsupportedOption
-from rushes.net.client import HttpClient, Sink
+from rushes.net.client import HttpClient
 from rushes.providers.base import Credential, Provider
 from rushes.providers.credentials import Pinned
 from rushes.providers.minimax import Minimax
-from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
-from tests.fixtures.upstreams.film import tiny_mp4
+from tests.contract.provider_suite import Option, ProviderContract, Scripts, WireHarness, image, shipped
 from tests.fixtures.upstreams.minimax import FakeMinimax
 
 KEY = "minimax-contract-0123456789"
@@ -50,12 +48,10 @@ V1 = replace(
 
 
 def entry(name: str) -> Model:
-    model = load().find("minimax", name)
-    assert model is not None
-    return model
+    return shipped("minimax", name)
 
 
-class MinimaxHarness(Harness):
+class MinimaxHarness(WireHarness[FakeMinimax]):
     scripts = V2
     options: Sequence[Option] = (
         Option({"duration_s": 15}, ("duration",), 15),
@@ -72,24 +68,10 @@ class MinimaxHarness(Harness):
     named = "MiniMax-H3"
 
     def __init__(self, upstream: FakeMinimax, client: HttpClient) -> None:
-        self.upstream = upstream
-        self._client = client
-        self.film = tiny_mp4()
-        self.credential = Credential(kind="api_key", secret=KEY)
-        self.provider = Minimax(client, upstream.base_url)
-        self.model = entry(self.named)
+        super().__init__(upstream, client, entry(self.named), KEY)
 
-    def play(self, script: str) -> None:
-        self.upstream.play(script)
-
-    def submitted(self) -> list[Any]:
-        return [recorded.json for recorded in self.upstream.requests if recorded.method == "POST"]
-
-    def leaks(self) -> list[str]:
-        return self.upstream.stranger.leaks
-
-    def unreachable(self) -> Provider:
-        return Minimax(self._client, "http://127.0.0.1:1")
+    def at(self, base_url: str) -> Provider:
+        return Minimax(self.client, base_url)
 
 
 class HailuoHarness(MinimaxHarness):
@@ -107,13 +89,6 @@ class HailuoHarness(MinimaxHarness):
 async def upstream() -> AsyncIterator[FakeMinimax]:
     async with FakeMinimax(KEY) as fake:
         yield fake
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[HttpClient]:
-    opened = HttpClient(allow={Sink.RESULTS: ("127.0.0.1/32",)})
-    yield opened
-    await opened.close()
 
 
 class TestV2(ProviderContract):

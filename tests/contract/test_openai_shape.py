@@ -12,7 +12,7 @@ from rushes.app.own_servers import models_at
 from rushes.clock import SystemClock
 from rushes.domain.progress import Done, Failed
 from rushes.domain.request import Role
-from rushes.net.client import HttpClient, Sink
+from rushes.net.client import HttpClient
 from rushes.providers.base import NO_CREDENTIAL, Credential, Provider
 from rushes.providers.openai_shape import FLAVORS, OpenaiShape, Server
 from tests.contract.provider_suite import MEDIA_BYTES, SHORT_LIMITS, Harness, Option, ProviderContract, Scripts, image
@@ -157,13 +157,6 @@ class SglangHarness(OpenaiShapeHarness):
     flavor = "sglang"
     written = {"n_per_call": 4}
     options = (*OPTIONS, *TUNING, Option({"n": 3}, ("num_outputs_per_prompt",), "3"))
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[HttpClient]:
-    client = HttpClient(allow={Sink.RESULTS: ("127.0.0.1/32",)})
-    yield client
-    await client.close()
 
 
 class TestOpenai(ProviderContract):

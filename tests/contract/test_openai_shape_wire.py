@@ -22,7 +22,7 @@ from rushes.errors import (
     SubmissionUnknown,
     UnsupportedOption,
 )
-from rushes.net.client import HttpClient, Sink
+from rushes.net.client import HttpClient
 from rushes.providers.base import NO_CREDENTIAL, Credential
 from rushes.providers.form import FormBody, Part
 from rushes.providers.openai_shape import FLAVORS, OpenaiShape, Server
@@ -32,13 +32,6 @@ from tests.fixtures.upstreams import openai_shape, openai_shape_scripts
 from tests.fixtures.upstreams.openai_shape import File
 
 DATA_URL = f"data:image/png;base64,{base64.b64encode(MEDIA_BYTES).decode()}"
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[HttpClient]:
-    client = HttpClient(allow={Sink.RESULTS: ("127.0.0.1/32",)})
-    yield client
-    await client.close()
 
 
 HARNESSES = {"openai": OpenaiHarness, "vllm-omni": VllmOmniHarness, "sglang": SglangHarness}

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
 from rushes.domain.progress import Done, Failed
 from rushes.domain.request import Role, VideoTask
 from rushes.errors import ProviderRejected
-from rushes.net.client import HttpClient, Sink
-from rushes.providers.base import Credential, Provider
+from rushes.net.client import HttpClient
+from rushes.providers.base import Provider
 from rushes.providers.seedance import PROVIDER, REGIONS, Seedance, SeedanceOptions
-from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
-from tests.fixtures.upstreams.film import tiny_mp4
+from tests.contract.provider_suite import Option, ProviderContract, Scripts, WireHarness, image, shipped
 from tests.fixtures.upstreams.seedance import PREFIX, FakeSeedance
 
 KEY = "ark-contract-0123456789"
 
 
 def entry(name: str) -> Model:
-    model = load().find("seedance", name)
-    assert model is not None
-    return model
+    return shipped("seedance", name)
 
 
-class SeedanceHarness(Harness):
+class SeedanceHarness(WireHarness[FakeSeedance]):
     scripts = Scripts(
         well=("ok", "poll-500", "poll-drop", "poll-html", "elsewhere"),
         filtered=("refused",),
@@ -58,32 +53,16 @@ class SeedanceHarness(Harness):
     undeclared = ({"negative_prompt": ""}, {"person_generation": "allow_adult"}, {"n": 2})
 
     def __init__(self, upstream: FakeSeedance, client: HttpClient) -> None:
-        self.upstream = upstream
-        self._client = client
-        self.film = tiny_mp4()
-        self.credential = Credential(kind="api_key", secret=KEY)
-        self.provider = Seedance(client, f"{upstream.base_url}/api/v3")
-        self.model = entry("seedance-2-5-260628")
+        super().__init__(upstream, client, entry("seedance-2-5-260628"), KEY)
 
-    def play(self, script: str) -> None:
-        self.upstream.play(script)
-
-    def submitted(self) -> list[Any]:
-        return [recorded.json for recorded in self.upstream.requests if recorded.method == "POST"]
-
-    def leaks(self) -> list[str]:
-        return self.upstream.stranger.leaks
-
-    def unreachable(self) -> Provider:
-        return Seedance(self._client, "http://127.0.0.1:1")
+    def at(self, base_url: str) -> Provider:
+        return Seedance(self.client, f"{base_url}/api/v3")
 
 
 @pytest.fixture
-async def harness() -> AsyncIterator[SeedanceHarness]:
-    client = HttpClient(allow={Sink.RESULTS: ("127.0.0.1/32",)})
+async def harness(client: HttpClient) -> AsyncIterator[SeedanceHarness]:
     async with FakeSeedance(KEY) as upstream:
         yield SeedanceHarness(upstream, client)
-    await client.close()
 
 
 class TestSeedance(ProviderContract):

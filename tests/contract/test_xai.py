@@ -7,28 +7,24 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
 from rushes.domain.progress import Done, Failed
 from rushes.domain.request import Role, VideoTask
 from rushes.errors import UnexpectedResponse
-from rushes.net.client import HttpClient, Sink
-from rushes.providers.base import Credential, Provider
+from rushes.net.client import HttpClient
+from rushes.providers.base import Provider
 from rushes.providers.xai import Xai
-from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
-from tests.fixtures.upstreams.film import tiny_mp4
+from tests.contract.provider_suite import Option, ProviderContract, Scripts, WireHarness, image, shipped
 from tests.fixtures.upstreams.xai import FakeXai
 
 KEY = "xai-contract-0123456789"
 
 
 def entry(name: str) -> Model:
-    model = load().find("xai", name)
-    assert model is not None
-    return model
+    return shipped("xai", name)
 
 
-class XaiHarness(Harness):
+class XaiHarness(WireHarness[FakeXai]):
     scripts = Scripts(
         well=("ok", "poll-500", "poll-drop", "poll-html", "poll-empty", "elsewhere"),
         filtered=("refused", "withheld"),
@@ -56,32 +52,16 @@ class XaiHarness(Harness):
     undeclared = ({"negative_prompt": ""}, {"person_generation": "allow_adult"}, {"n": 2}, {"seed": 0})
 
     def __init__(self, upstream: FakeXai, client: HttpClient) -> None:
-        self.upstream = upstream
-        self._client = client
-        self.film = tiny_mp4()
-        self.credential = Credential(kind="api_key", secret=KEY)
-        self.provider = Xai(client, f"{upstream.base_url}/v1")
-        self.model = entry("grok-imagine-video-1.5")
+        super().__init__(upstream, client, entry("grok-imagine-video-1.5"), KEY)
 
-    def play(self, script: str) -> None:
-        self.upstream.play(script)
-
-    def submitted(self) -> list[Any]:
-        return [recorded.json for recorded in self.upstream.requests if recorded.method == "POST"]
-
-    def leaks(self) -> list[str]:
-        return self.upstream.stranger.leaks
-
-    def unreachable(self) -> Provider:
-        return Xai(self._client, "http://127.0.0.1:1")
+    def at(self, base_url: str) -> Provider:
+        return Xai(self.client, f"{base_url}/v1")
 
 
 @pytest.fixture
-async def harness() -> AsyncIterator[XaiHarness]:
-    client = HttpClient(allow={Sink.RESULTS: ("127.0.0.1/32",)})
+async def harness(client: HttpClient) -> AsyncIterator[XaiHarness]:
     async with FakeXai(KEY) as upstream:
         yield XaiHarness(upstream, client)
-    await client.close()
 
 
 class TestXai(ProviderContract):
