@@ -20,6 +20,7 @@ from rushes.app.bootstrap import ensure_bootstrap_key
 from rushes.app.console import console_of, media_origin_of
 from rushes.app.discovery import Discovery
 from rushes.app.foundation import Foundation
+from rushes.app.live_models import ListReading
 from rushes.app.own_servers import discovering
 from rushes.jobs.admission import Allowances
 from rushes.jobs.events.waiters import Watching
@@ -88,6 +89,7 @@ class Front:
         base = self._base
         return (
             Discovery(base.catalogue, self._asked, base.adapters, base.keyring, base.clock).run(),
+            ListReading(base.providers, base.adapters, base.clock).run(),
             self.watching.run(),
         )
 

@@ -136,7 +136,9 @@ def _show_live(live: Sequence[LiveList]) -> None:
             note(f"{name}: its list lacks '{model_id}', which the catalogue offers", "yellow")
         for model_id in one.unknown:
             note(f"{name}: its list has '{model_id}', which the catalogue lacks")
-        if one.trouble is None and not one.missing and not one.unknown:
+        for difference in one.differing:
+            note(f"{name}: {difference}", "yellow")
+        if one.trouble is None and not one.missing and not one.unknown and not one.differing:
             note(f"{name}: its list and the catalogue agree", "dim")
 
 
@@ -158,6 +160,7 @@ def _more_content(
                 "api": one.api,
                 "missing": list(one.missing),
                 "unknown": list(one.unknown),
+                "differing": list(one.differing),
                 "trouble": one.trouble,
             }
             for one in live

@@ -7,8 +7,9 @@ adapter alone understands: they are stored with the job, so any process can go o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from rushes.catalogue.model import Model
 from rushes.domain.output import Output
@@ -87,6 +88,13 @@ class Provider(ABC):
         ProviderQuota or UnexpectedResponse if it cannot be read now.
         """
         raise UnsupportedOption(f"'{self.name}' has no list of its models", field="models")
+
+    async def list_entries(self, *, credential: Credential) -> tuple[Mapping[str, Any], ...]:
+        """The same list with what it states of each model, as a catalogue file would say it: `id` and other fields.
+
+        Raises UnsupportedOption where the list has nothing but ids, which is the default; else as `list_models`.
+        """
+        raise UnsupportedOption(f"'{self.name}' lists ids alone", field="models")
 
     async def misfits(self, models: Sequence[Model], *, credential: Credential) -> tuple[str, ...]:
         """What of these models the provider cannot run as they are configured, a sentence each; the default: nothing.

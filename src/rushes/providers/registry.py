@@ -25,6 +25,7 @@ ADAPTERS: Final = (
     "rushes.providers.kling",
     "rushes.providers.luma",
     "rushes.providers.minimax",
+    "rushes.providers.openrouter",
     "rushes.providers.runway",
     "rushes.providers.seedance",
     "rushes.providers.xai",
