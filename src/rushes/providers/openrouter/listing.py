@@ -81,12 +81,13 @@ def prices_of(skus: object, resolutions: list[str]) -> list[dict[str, Any]]:
     """The rows of a price list, the most particular first; none if one of the names or figures is not known."""
     rows: list[dict[str, Any]] = []
     extras: dict[str, Any] = {}
-    for name, said in skus.items() if isinstance(skus, Mapping) else ():
+    named: Mapping[str, Any] = skus if isinstance(skus, Mapping) else {}
+    for name, said in named.items():
         try:
             figure = Decimal(str(said))
         except InvalidOperation:
             return []
-        if BY_INPUT.fullmatch(str(name)) and said == skus.get(BASE):
+        if BY_INPUT.fullmatch(str(name)) and said == named.get(BASE):
             continue
         if name in EXTRAS:
             field, scale = EXTRAS[name]
