@@ -38,6 +38,7 @@
     │   ├── WrongContentType
     │   │   └── EncodedBody                 the body is compressed
     │   ├── RefusedAddress              a URL of an address that we do not call
+    │   │   └── NameRefused             a host name that leads to no public address, or nowhere
     │   ├── UnusableInput               an input file that is unreachable or of the wrong kind
     │   │   └── RefusedInput
     │   ├── InputQuotaReached           the account's input files fill their quota
@@ -363,6 +364,10 @@ class RefusedAddress(CallerError):
     """A URL that is malformed, or whose address is not public; the message never shows the address."""
 
     code = "refused_address"
+
+
+class NameRefused(RefusedAddress):
+    """A host name that has no address now, or one that is not public; the message does not tell the two apart."""
 
 
 class UnusableInput(CallerError):

@@ -16,7 +16,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from rushes.errors import RefusedAddress, StartupError
+from rushes.errors import NameRefused, RefusedAddress, StartupError
 from rushes.net.urls import exact_url
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -127,7 +127,7 @@ class AddressGuard:
         if not is_public(address) and not any(
             address.version == network.version and address in network for network in self._allow
         ):
-            raise RefusedAddress(f"'{host}' is refused: it does not lead to a public internet address")
+            raise _not_public(host)
 
     def connector(self, resolver: AbstractResolver | None = None) -> aiohttp.TCPConnector:
         """A connector that connects to permitted addresses only; `resolver` replaces the system's."""
@@ -154,18 +154,28 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The name's addresses. Raises RefusedAddress, or OSError if it has none."""
+        """The name's addresses. Raises NameRefused if one is not permitted, or if it has no address.
+
+        Both have one sentence and one treatment, so that a stranger cannot find out which names exist inside.
+        """
         if self._resolver is None:
             self._resolver = aiohttp.ThreadedResolver()
-        results = await self._resolver.resolve(host, port, family)
-        for result in results:
-            self._guard.check_address(result["host"], host=host)
+        try:
+            results = await self._resolver.resolve(host, port, family)
+            for result in results:
+                self._guard.check_address(result["host"], host=host)
+        except (OSError, RefusedAddress):
+            raise NameRefused(_not_public(host).message) from None
         return results
 
     async def close(self) -> None:
         """Release the resolver behind this one."""
         if self._resolver is not None:
             await self._resolver.close()
+
+
+def _not_public(host: str) -> RefusedAddress:
+    return RefusedAddress(f"'{host}' is refused: it does not lead to a public internet address")
 
 
 def _network(cidr: str) -> Network:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from rushes.clock import Clock
-from rushes.errors import RefusedAddress
+from rushes.errors import NameRefused, RefusedAddress
 from rushes.net.client import HttpClient, Sink, TimeLimits
 from rushes.net.retry_after import retry_after_s as wait_asked_for
 from rushes.webhooks.schedule import LONGEST_RETRY_AFTER_S
@@ -83,7 +83,8 @@ class Sender:
                 duration_ms = _since(began)
                 await _drop(response)
         except RefusedAddress as exc:
-            error, refused = exc.message, True
+            # A name may lead elsewhere tomorrow, and may only be unknown for now.
+            error, refused = exc.message, not isinstance(exc, NameRefused)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
             error = _failure_of(exc, self._limits) if status is None else _error_of(status)
         return SendResult(
@@ -113,8 +114,6 @@ def _failure_of(exc: Exception, limits: TimeLimits) -> str:
             return f"the receiver did not answer within {limits.total_s:g} s"
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
             return "the receiver's certificate cannot be trusted"
-        case aiohttp.ClientConnectorDNSError():
-            return "the receiver's host name does not exist"
         case aiohttp.ClientConnectorError():
             return "the receiver could not be reached"
         case aiohttp.ServerDisconnectedError() | ConnectionResetError():

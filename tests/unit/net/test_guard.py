@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 
 import aiohttp
 import pytest
+from aiohttp.abc import ResolveResult
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.errors import RefusedAddress, StartupError
+from rushes.errors import NameRefused, RefusedAddress, StartupError
 from rushes.net.guard import AddressGuard, GuardedResolver, is_public
 from tests.fixtures.resolving import Answers
 
@@ -187,6 +189,15 @@ def test_a_network_that_is_none_is_a_startup_error_naming_it() -> None:
         AddressGuard(["10.0.0.0/33"])
 
 
+class Nowhere(Answers):
+    """A resolver that knows no name."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
 @pytest.mark.parametrize(
     "address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:10.0.0.1", "fe80::1%eth0", "64:ff9b::a00:1"]
 )
@@ -200,6 +211,15 @@ async def test_a_name_that_resolves_inside_is_refused_without_showing_where(addr
 async def test_a_name_that_resolves_partly_inside_is_refused() -> None:
     with pytest.raises(RefusedAddress):
         await GuardedResolver(AddressGuard(), Answers(["8.8.8.8", "10.0.0.1"])).resolve("innocent.example", 80)
+
+
+async def test_a_name_that_leads_nowhere_is_refused_as_one_that_leads_inside() -> None:
+    refusals = []
+    for answers in (Answers(["10.0.0.1"]), Nowhere()):
+        with pytest.raises(NameRefused) as caught:
+            await GuardedResolver(AddressGuard(), answers).resolve("inner.example", 80)
+        refusals.append((caught.value.message, caught.value.code))
+    assert refusals[0] == refusals[1]
 
 
 async def test_a_name_that_changes_its_mind_is_refused_at_the_second_connection() -> None:
