@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rushes.accounts.limits import LimitName, Limits, LimitStore
 from rushes.domain.job import Problem, State
 from rushes.domain.progress import Submission
+from rushes.domain.tenant import Tenant
 from rushes.engine.claims import ClaimStore
 from rushes.engine.job_record import Claim
 from rushes.errors import QueueFull
@@ -106,7 +107,7 @@ async def test_room_comes_back_when_a_video_is_finished_at_the_provider(desk: De
 
 async def test_what_remains_is_the_least_of_what_account_and_key_leave(desk: Desk) -> None:
     allowances = Allowances(desk.harness.database, Limits(queued_jobs=9))
-    assert await allowances.remaining("acct_new", "key_1") == Limits(queued_jobs=9)
+    assert await allowances.remaining(Tenant("acct_new"), "key_1") == Limits(queued_jobs=9)
     await limit(desk, LimitName.JOBS_IN_FLIGHT, 4)
     await limit(desk, LimitName.JOBS_IN_FLIGHT, 3, key_id="key_1")
     await desk.jobs.create(new_job(0))

@@ -6,6 +6,7 @@ import pytest
 
 from rushes.domain.job import AttemptState, State
 from rushes.domain.progress import Submission
+from rushes.domain.tenant import Tenant
 from rushes.errors import JobNotFound
 from rushes.jobs.events.store import REVISIONS_AT_ONCE, HistoryStore
 from tests.contract.database_harness import Desk
@@ -40,7 +41,7 @@ async def test_a_look_is_the_job_and_its_own_last_event(desk: Desk) -> None:
 async def test_anothers_job_is_not_to_be_looked_at(desk: Desk) -> None:
     await moved(desk)
     with pytest.raises(JobNotFound):
-        await history_of(desk).read("acct_2", "job_1")
+        await history_of(desk).read(Tenant("acct_2"), "job_1")
 
 
 async def test_events_come_in_pages(desk: Desk) -> None:

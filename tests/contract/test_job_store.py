@@ -11,6 +11,7 @@ import pytest
 from rushes.domain.job import Problem, State, Status
 from rushes.domain.progress import Submission
 from rushes.domain.request import VideoRequest
+from rushes.domain.tenant import Tenant
 from rushes.errors import JobNotFound, LeaseLost, NotCancellable
 from rushes.jobs.store import Listing
 from rushes.money.usage import Grouping, UsageStore
@@ -22,7 +23,7 @@ EVERYTHING = Listing(limit=1000)
 
 
 async def ids(desk: Desk, listing: Listing, account_id: str = ACCOUNT) -> list[str]:
-    return [job.id for job in await desk.jobs.list(account_id, listing)]
+    return [job.id for job in await desk.jobs.list(Tenant(account_id), listing)]
 
 
 # Create and get.
@@ -73,7 +74,7 @@ async def test_a_created_job_survives_a_restart(desk: Desk) -> None:
 async def test_another_accounts_job_is_not_found(desk: Desk) -> None:
     await desk.jobs.create(new_job())
     with pytest.raises(JobNotFound, match="Job 'job_1' not found"):
-        await desk.jobs.get("acct_2", "job_1")
+        await desk.jobs.get(Tenant("acct_2"), "job_1")
     assert (await desk.jobs.get_any("job_1")).account_id == ACCOUNT
 
 
@@ -177,8 +178,8 @@ async def test_counts_follow_every_move(desk: Desk) -> None:
     counts = {status: await desk.jobs.count(ACCOUNT, status) for status in Status}
     assert counts == {Status.PENDING: 1, Status.IN_PROGRESS: 1, Status.COMPLETED: 1, Status.FAILED: 2}
     assert await desk.jobs.count(ACCOUNT) == 5
-    assert await desk.jobs.count("acct_2") == 1
-    assert await desk.jobs.count("acct_3") == 0
+    assert await desk.jobs.count(Tenant("acct_2")) == 1
+    assert await desk.jobs.count(Tenant("acct_3")) == 0
     await desk.check_books()
 
 
@@ -217,7 +218,7 @@ async def test_cancelling_again_is_no_error_and_changes_nothing(desk: Desk) -> N
 async def test_another_accounts_job_cannot_be_cancelled(desk: Desk) -> None:
     await desk.jobs.create(new_job())
     with pytest.raises(JobNotFound):
-        await desk.jobs.cancel("acct_2", "job_1")
+        await desk.jobs.cancel(Tenant("acct_2"), "job_1")
     assert (await desk.job()).state is State.QUEUED
 
 
@@ -325,4 +326,4 @@ async def test_a_job_is_found_with_its_calls_by_its_own_account_alone(desk: Desk
     job, attempts = await desk.jobs.source(ACCOUNT, "job_1")
     assert (job.id, list(attempts)) == ("job_1", [])
     with pytest.raises(JobNotFound):
-        await desk.jobs.source("acct_2", "job_1")
+        await desk.jobs.source(Tenant("acct_2"), "job_1")

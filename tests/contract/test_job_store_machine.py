@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 from rushes.domain.fallbacks import Fallbacks
 from rushes.domain.job import MOVES, Problem, State
 from rushes.domain.progress import Submission
+from rushes.domain.tenant import Tenant
 from rushes.engine.job_record import Claim
 from rushes.errors import LeaseLost, NotAbortable, NotCancellable
 from rushes.jobs.store import Listing
@@ -146,7 +147,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         job_id = data.draw(st.sampled_from(sorted(self.lives)))
         life = self.lives[job_id]
         try:
-            self.wait_for(self.desk.jobs.cancel(life.account_id, job_id))
+            self.wait_for(self.desk.jobs.cancel(Tenant(life.account_id), job_id))
         except NotCancellable:
             assert life.state not in (State.QUEUED, State.CANCELLED)
         else:
@@ -373,13 +374,13 @@ class JobStoreMachine(RuleBasedStateMachine):
 
     async def jobs_are_as_the_model_says(self) -> None:
         for account_id in ACCOUNTS:
-            jobs = await self.desk.jobs.list(account_id, Listing(limit=1000))
+            jobs = await self.desk.jobs.list(Tenant(account_id), Listing(limit=1000))
             assert [(job.id, job.state, job.progress) for job in reversed(jobs)] == [
                 (job_id, life.state, life.progress)
                 for job_id, life in self.lives.items()
                 if life.account_id == account_id
             ]
-            assert await self.desk.jobs.count(account_id) == len(jobs)
+            assert await self.desk.jobs.count(Tenant(account_id)) == len(jobs)
 
     async def events_tell_the_exact_history(self) -> None:
         told: dict[str, list[str]] = {}

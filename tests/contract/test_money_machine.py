@@ -22,6 +22,7 @@ from rushes.domain.fallbacks import Fallbacks
 from rushes.domain.job import Job, Problem, State
 from rushes.domain.progress import Submission
 from rushes.domain.request import VideoRequest
+from rushes.domain.tenant import Tenant
 from rushes.engine.job_record import Claim
 from rushes.errors import NotRecoverable, PriceUnknown, SpendLimitReached
 from rushes.jobs.idempotency import Once, Replay
@@ -229,7 +230,7 @@ class MoneyMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         job_id, life = self.pick(data, State.QUEUED)
-        self.wait_for(self.desk.jobs.cancel(life.account_id, job_id))
+        self.wait_for(self.desk.jobs.cancel(Tenant(life.account_id), job_id))
         life.end(State.CANCELLED)
         self.claims.pop(job_id, None)
 
@@ -237,7 +238,7 @@ class MoneyMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
         job_id, life = self.pick(data, *ENDED)
-        self.wait_for(self.desk.jobs.delete(life.account_id, job_id))
+        self.wait_for(self.desk.jobs.delete(Tenant(life.account_id), job_id))
         life.deleted = True
 
     # Workers.
@@ -378,7 +379,7 @@ class MoneyMachine(RuleBasedStateMachine):
             if life[1].state is State.SUBMITTING:
                 self.wait_for(self.carry_to_end(*life, ["stored"] * life[1].n))
             elif life[1].state is State.QUEUED:
-                self.wait_for(self.desk.jobs.cancel(life[1].account_id, life[0]))
+                self.wait_for(self.desk.jobs.cancel(Tenant(life[1].account_id), life[0]))
                 life[1].end(State.CANCELLED)
                 self.claims.pop(life[0], None)
             else:

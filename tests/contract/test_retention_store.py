@@ -8,6 +8,7 @@ import pytest
 
 from rushes.domain.job import Job, State
 from rushes.domain.progress import Submission
+from rushes.domain.tenant import Tenant
 from rushes.errors import IdempotencyMismatch, JobNotFinished, JobNotFound
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay
 from rushes.jobs.retention import RetentionStore
@@ -96,4 +97,4 @@ async def test_only_a_finished_job_of_ones_own_can_be_deleted(desk: Desk) -> Non
     with pytest.raises(JobNotFinished, match="cancel it first"):
         await desk.jobs.delete(ACCOUNT, "job_1")
     with pytest.raises(JobNotFound):
-        await desk.jobs.delete("acct_2", "job_1")
+        await desk.jobs.delete(Tenant("acct_2"), "job_1")

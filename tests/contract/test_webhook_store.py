@@ -10,6 +10,7 @@ import pytest
 from rushes.domain.job import Problem, State
 from rushes.domain.job_webhook import JobWebhook
 from rushes.domain.progress import Submission
+from rushes.domain.tenant import Tenant
 from rushes.errors import DeliveryNotFound, NotRedeliverable, WebhookLimitReached, WebhookNotFound
 from rushes.jobs.store import JobStore
 from rushes.webhooks.endpoint import Delivery, DeliveryState, Endpoint
@@ -84,7 +85,7 @@ async def test_each_change_that_callers_see_is_told_once_to_each_who_listens(
 ) -> None:
     await register(store, "whe_1")
     await register(store, "whe_2", events=("video.failed", "video.completed"))
-    await store.create("whe_3", "acct_2", Change(URL, None, None, enabled=True), "sealed")
+    await store.create("whe_3", Tenant("acct_2"), Change(URL, None, None, enabled=True), "sealed")
     await finish(desk, webhook=OWN)
     assert await outbox.has_news()
     assert sum([await outbox.write_messages(1) for _ in range(3)]) == 2
@@ -250,7 +251,7 @@ async def test_redelivery_hastens_one_that_waits_and_leaves_one_under_way_alone(
     assert (await store.redeliver(ACCOUNT, delivery.id)).attempts == 1
     assert [one.id for one in await claim(outbox)] == [delivery.id]
     with pytest.raises(DeliveryNotFound):
-        await store.redeliver("acct_2", delivery.id)
+        await store.redeliver(Tenant("acct_2"), delivery.id)
 
 
 async def test_settled_messages_are_forgotten_in_time_and_others_never(
@@ -289,7 +290,7 @@ async def test_deliveries_are_listed_by_page_state_and_endpoint(
     assert [one.id for one in dead] == [delivery.id]
     of_one = await store.list_deliveries(ACCOUNT, DeliveryListing(limit=100, endpoint_id="whe_1"))
     assert len(of_one) == 6
-    assert await store.list_deliveries("acct_2", DeliveryListing(limit=100)) == []
+    assert await store.list_deliveries(Tenant("acct_2"), DeliveryListing(limit=100)) == []
 
 
 async def test_of_many_that_register_at_one_time_only_the_allowed_number_is_taken(
@@ -309,10 +310,10 @@ async def test_of_many_that_register_at_one_time_only_the_allowed_number_is_take
 async def test_another_accounts_endpoint_is_not_there(store: WebhookStore) -> None:
     await register(store)
     for call in (
-        store.get("acct_2", "whe_1"),
-        store.change("acct_2", "whe_1", Change(URL, None, None, enabled=False)),
-        store.rotate("acct_2", "whe_1", "x"),
-        store.delete("acct_2", "whe_1"),
+        store.get(Tenant("acct_2"), "whe_1"),
+        store.change(Tenant("acct_2"), "whe_1", Change(URL, None, None, enabled=False)),
+        store.rotate(Tenant("acct_2"), "whe_1", "x"),
+        store.delete(Tenant("acct_2"), "whe_1"),
     ):
         with pytest.raises(WebhookNotFound):
             await call
@@ -332,7 +333,7 @@ async def test_an_account_gets_one_signing_secret_however_many_ask(store: Webhoo
     assert len({secret.sealed for secret in made}) == 1
     rotated = await store.rotate_secret(ACCOUNT, "new")
     assert (rotated.sealed, rotated.old_sealed) == ("new", made[0].sealed)
-    assert (await store.rotate_secret("acct_2", "first")).old_sealed is None
+    assert (await store.rotate_secret(Tenant("acct_2"), "first")).old_sealed is None
 
 
 async def test_what_was_never_told_is_found(desk: Desk, store: WebhookStore, outbox: Outbox) -> None:

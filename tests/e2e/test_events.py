@@ -314,7 +314,9 @@ async def test_the_description_of_the_api_has_all_of_it(client: Client) -> None:
     events = paths["/api/v1/videos/jobs/{job_id}/events"]["get"]
     assert events["responses"].keys() >= {"200", "204", "404", "406", "429", "503"}
     assert events["responses"]["200"]["content"].keys() == {"text/event-stream"}
-    assert {parameter["name"] for parameter in events["parameters"]} == {"job_id", "Last-Event-ID", "last_event_id"}
+    assert {parameter["name"] for parameter in events["parameters"]} == {
+        "job_id", "Last-Event-ID", "last_event_id", "mode"
+    }  # fmt: skip
     create = paths["/api/v1/videos/generations"]["post"]
     assert {parameter["name"] for parameter in create["parameters"]} >= {"Prefer", "Idempotency-Key"}
     assert "Finished" in json.dumps(create["responses"]["200"])

@@ -10,6 +10,7 @@ from typing import Any
 from rushes.db.database import Database
 from rushes.domain.job import Job
 from rushes.domain.job_webhook import JobWebhook
+from rushes.domain.tenant import Tenant
 from rushes.jobs.store import JobStore
 from rushes.net.client import HttpClient
 from rushes.sealing import Sealer
@@ -62,7 +63,9 @@ class Receivers:
         """Have an account register the endpoint, which wants to hear everything."""
         self.has_endpoint = account_id
         change = Change(ENDPOINT_URL, None, None, enabled=True)
-        await WebhookStore(database).create(ENDPOINT, account_id, change, SEALER.seal("whsec_c2VjcmV0", ENDPOINT))
+        await WebhookStore(database).create(
+            ENDPOINT, Tenant(account_id), change, SEALER.seal("whsec_c2VjcmV0", ENDPOINT)
+        )
 
     def job_webhook(self, account_id: str, number: int) -> JobWebhook:
         """A URL that comes with a job; two jobs each share a host."""

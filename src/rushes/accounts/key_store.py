@@ -32,6 +32,9 @@ ACCOUNT_BY_NAME = "SELECT id FROM accounts WHERE name = :name"
 MOST_KEYS = 1_000
 """The most keys of one account, revoked and expired ones included."""
 
+READ_AT_ONCE = 256
+"""How many keys one query looks for."""
+
 LOCK_ACCOUNT = "SELECT id FROM accounts WHERE id = :account_id FOR UPDATE"
 
 COUNT_KEYS = """
@@ -53,7 +56,7 @@ LIST_KEYS = SELECT_KEYS + " ORDER BY api_keys.created_at, api_keys.id"
 KEYS_OF_ACCOUNT = (
     SELECT_KEYS
     + """
-WHERE api_keys.account_id = :account_id AND (api_keys.created_at, api_keys.id) > (:after_at, :after_id)
+WHERE api_keys.account_id = :account_id AND (api_keys.created_at, api_keys.id) > (:after_at, :after_id){mode}
 ORDER BY api_keys.created_at, api_keys.id LIMIT :most
 """
 )
@@ -76,6 +79,8 @@ WHERE revoked_at IS NULL AND api_keys.disabled_at IS NULL AND (expires_at IS NUL
 VALID_KEY = _VALID_KEYS + " AND hash = :hash"
 
 VALID_KEY_BY_ID = _VALID_KEYS + " AND api_keys.id = :id"
+
+VALID_KEYS_AMONG = _VALID_KEYS + " AND api_keys.id IN ({})"
 
 REVOKE_KEY = "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, :now) WHERE id = :id"
 
@@ -163,10 +168,17 @@ class KeyStore:
         """Every key, oldest first."""
         return [_record(row) for row in await self._database.read(LIST_KEYS)]
 
-    async def keys_of(self, account_id: str, *, after: tuple[int, str] = (0, ""), most: int) -> Sequence[KeyRecord]:
-        """Up to `most` keys of an account, oldest first, that come after this time of creation and id."""
+    async def keys_of(
+        self, account_id: str, *, after: tuple[int, str] = (0, ""), most: int, mode: Mode | None = None
+    ) -> Sequence[KeyRecord]:
+        """Up to `most` keys of an account, oldest first, that come after this time of creation and id.
+
+        `mode` leaves out those of the other mode.
+        """
+        sql = KEYS_OF_ACCOUNT.format(mode="" if mode is None else " AND api_keys.mode = :mode")
+        given = {} if mode is None else {"mode": mode}
         rows = await self._database.read(
-            KEYS_OF_ACCOUNT, account_id=account_id, after_at=after[0], after_id=after[1], most=most
+            sql, account_id=account_id, after_at=after[0], after_id=after[1], most=most, **given
         )
         return [_record(row) for row in rows]
 
@@ -174,7 +186,7 @@ class KeyStore:
         """The record of a key."""
         rows = await self._database.read(KEY_BY_ID, id=key_id)
         if not rows or account_id not in (None, rows[0]["account_id"]):
-            raise _no_such_key(key_id)
+            raise no_such_key(key_id)
         return _record(rows[0])
 
     async def revoke_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
@@ -218,6 +230,20 @@ class KeyStore:
         if caller is None:
             raise NotAuthenticated("The API key behind this access token has expired, or was disabled or revoked")
         return caller
+
+    async def readers_among(self, key_ids: Sequence[str]) -> frozenset[str]:
+        """Those of these keys that are valid, of an account that is not disabled, and may read."""
+        found: set[str] = set()
+        for start in range(0, len(key_ids), READ_AT_ONCE):
+            asked = key_ids[start : start + READ_AT_ONCE]
+            # Rounded up by asking for the last one again: few different texts, so that each is prepared once.
+            names = [f"id_{index}" for index in range(1 << (len(asked) - 1).bit_length())]
+            parameters = {name: asked[min(index, len(asked) - 1)] for index, name in enumerate(names)}
+            sql = VALID_KEYS_AMONG.format(", ".join(f":{name}" for name in names))
+            for row in await self._database.read(sql, **parameters):
+                if row["account_disabled_at"] is None and Scope.READ in scopes_from(row["scopes"]):
+                    found.add(row["id"])
+        return frozenset(found)
 
     async def _find_caller(self, statement: str, **named: str) -> Caller | None:
         (name,) = named.values()
@@ -295,11 +321,12 @@ async def _insert(
 async def _get(transaction: Transaction, key_id: str, account_id: str | None) -> KeyRecord:
     row = await fetch_one(transaction, KEY_BY_ID, id=key_id)
     if row is None or account_id not in (None, row["account_id"]):
-        raise _no_such_key(key_id)
+        raise no_such_key(key_id)
     return _record(row)
 
 
-def _no_such_key(key_id: str) -> KeyNotFound:
+def no_such_key(key_id: str) -> KeyNotFound:
+    """The refusal of an id that no key has, or none that the caller may see."""
     return KeyNotFound(f"API key '{key_id[:100]}' not found; `rushes keys list` shows all of them")
 
 

@@ -11,10 +11,12 @@ import hashlib
 import re
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from rushes.accounts.tokens import PREFIX
+from rushes.domain.tenant import Tenant, tenant_of
+from rushes.errors import KeyRestricted
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 SECRET_LENGTH = 40
@@ -55,6 +57,21 @@ class Caller:
     scopes: frozenset[Scope] = USUAL_SCOPES
     account_rate: int | None = None
     key_rate: int | None = None
+    viewed: Mode | None = None
+    """The mode that a request looks at, where that is not the mode of the key."""
+
+    @property
+    def tenant(self) -> Tenant:
+        """What the request sees and changes: the account in the mode of the key, or in the one that it looks at."""
+        return tenant_of(self.account_id, is_test=(self.viewed or self.mode) is Mode.TEST)
+
+    def looking_at(self, mode: Mode | None) -> Caller:
+        """The caller who looks at this mode of the account. Raises KeyRestricted if a test key asks for live mode."""
+        if mode is None or mode is self.mode:
+            return self
+        if self.mode is Mode.TEST:
+            raise KeyRestricted("A test key sees test mode only; use a live key")
+        return replace(self, viewed=mode)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.security import HTTPBearer
 
-from rushes.accounts.keys import Caller, Scope
+from rushes.accounts.keys import Caller, Mode, Scope
 from rushes.accounts.rate import WINDOW_MS, Rate, Standing
 from rushes.accounts.tokens import PREFIX
 from rushes.api.http.response_headers import add_response_headers
 from rushes.api.services import Services, services_of
-from rushes.errors import NotAuthenticated, ScopeMissing
+from rushes.errors import FieldError, KeyRestricted, NotAuthenticated, ScopeMissing
+from rushes.intake.body import invalid_fields
 
 _scheme = HTTPBearer(auto_error=False, description="An API key made by `rushes keys create`.", scheme_name="API key")
 _Documented = Annotated[object, Depends(_scheme)]
@@ -33,6 +34,10 @@ LIMIT_HEADERS = {
 OTHER_KEY_HEADERS = ("X-API-Key", "api-key", "x-goog-api-key", "X-Auth-Token", "Ocp-Apim-Subscription-Key")
 """Where clients of other services put a key."""
 
+ModeParameter = Annotated[
+    Mode | None, Query(alias="mode", description="`test` shows a live key what test keys of its account have made.")
+]
+
 LOOKING = frozenset({"GET", "HEAD"})
 
 
@@ -42,6 +47,22 @@ async def authenticate(request: Request, _documented: _Documented) -> Caller:
     The request counts against the caller's rate. Raises NotAuthenticated, AccountDisabled, ScopeMissing or RateLimited.
     """
     return await _authenticate(request, _scope_for(request))
+
+
+async def authenticate_to_view(request: Request, documented: _Documented, mode: ModeParameter = None) -> Caller:
+    """The same for a route that only shows something: a live key may ask for what its account has in test mode.
+
+    Raises KeyRestricted if a test key asks for live mode.
+    """
+    return (await authenticate(request, documented)).looking_at(mode)
+
+
+async def authenticate_directly(request: Request) -> Caller:
+    """The same for a route that bypasses the framework."""
+    given = request.query_params.get("mode")
+    if given is not None and given not in set(Mode):
+        raise invalid_fields([FieldError("mode", "must be 'live' or 'test'")])
+    return (await authenticate(request, None)).looking_at(None if given is None else Mode(given))
 
 
 async def authenticate_to_read(request: Request, _documented: _Documented) -> Caller:
@@ -66,6 +87,21 @@ async def authenticate_unmetered(request: Request, _documented: _Documented) -> 
 async def authenticate_administrator(request: Request, _documented: _Documented) -> Caller:
     """The caller, if it may govern all accounts. Raises as `authenticate` does."""
     return await _authenticate(request, Scope.ADMIN)
+
+
+def administered_mode(caller: Caller, asked: Mode | None) -> Mode | None:
+    """Which mode of all accounts an administrator gets, where `asked` is wanted; None for both.
+
+    Raises KeyRestricted if a test key asks for live mode.
+    """
+    caller.looking_at(asked)
+    return Mode.TEST if caller.mode is Mode.TEST else asked
+
+
+def require_live(caller: Caller) -> None:
+    """Raise KeyRestricted if a test key is about to change what live keys rely on."""
+    if caller.mode is Mode.TEST:
+        raise KeyRestricted("A test key changes nothing that live keys rely on; use a live key with the scope 'admin'")
 
 
 async def check_again(request: Request, caller: Caller) -> None:
@@ -160,6 +196,9 @@ Manager = Annotated[Caller, Depends(authenticate_to_manage)]
 
 AuthenticatedUnmetered = Annotated[Caller, Depends(authenticate_unmetered)]
 """The same for a route that calls `meter` itself."""
+
+Viewer = Annotated[Caller, Depends(authenticate_to_view)]
+"""A route parameter: a caller with the scope `read`, who may look at test mode with `?mode=test`."""
 
 Administrator = Annotated[Caller, Depends(authenticate_administrator)]
 """A route parameter: a caller with the scope `admin`, or the route is not reached."""

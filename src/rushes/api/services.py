@@ -11,6 +11,7 @@ from rushes.accounts.account_store import AccountStore
 from rushes.accounts.key_store import KeyStore
 from rushes.accounts.limits import Limits, LimitStore
 from rushes.accounts.rate import RateLimiter
+from rushes.accounts.revocations import Revocations
 from rushes.accounts.tokens import TokenSigner
 from rushes.catalogue.load import Catalogue
 from rushes.clock import Clock
@@ -52,6 +53,7 @@ class Services:
     jobs: JobService
     history: HistoryStore
     watching: Watching
+    revocations: Revocations
     recovery: Recovery
     decisions: Decisions
     job_list: JobListStore

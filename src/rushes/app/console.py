@@ -37,6 +37,7 @@ def console_of(
             jobs=services.jobs,
             history=services.history,
             watching=services.watching,
+            revocations=services.revocations,
             inputs=services.inputs,
             storage=services.storage,
             usage=services.usage,

@@ -11,6 +11,7 @@ from rushes.accounts.account_store import AccountStore
 from rushes.accounts.key_store import KeyStore
 from rushes.accounts.limits import LimitStore
 from rushes.accounts.rate import RateLimiter
+from rushes.accounts.revocations import Revocations
 from rushes.accounts.tokens import TokenSigner
 from rushes.api.application import build_http
 from rushes.api.process_status import ProcessStatus
@@ -48,6 +49,7 @@ class Front:
         self._base = base
         self._asked = discovering(base.own)
         self._keys = KeyStore(base.database)
+        self._revocations = Revocations(self._keys, base.clock)
         self.watching = Watching(
             base.history,
             base.clock,
@@ -91,6 +93,7 @@ class Front:
             Discovery(base.catalogue, self._asked, base.adapters, base.keyring, base.clock).run(),
             ListReading(base.providers, base.adapters, base.clock).run(),
             self.watching.run(),
+            self._revocations.run(),
         )
 
     def _build(self, links: Links) -> Services:
@@ -130,6 +133,7 @@ class Front:
             ),
             history=base.history,
             watching=self.watching,
+            revocations=self._revocations,
             recovery=recovery,
             decisions=Decisions(
                 NeedsOperatorStore(base.database),

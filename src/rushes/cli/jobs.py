@@ -40,6 +40,9 @@ def list_jobs(
     model: Annotated[str | None, typer.Option(metavar="ID", help="Only of this model.")] = None,
     provider: Annotated[str | None, typer.Option(metavar="NAME", help="Only of this provider.")] = None,
     user: Annotated[str | None, typer.Option(metavar="TAG", help="Only with this tag.")] = None,
+    mode: Annotated[
+        Literal["live", "test"] | None, typer.Option(help="With a live key, `test` shows the jobs of test keys.")
+    ] = None,
     show_all: Annotated[bool, typer.Option("--all", help="Every job, in pages; --limit has no effect.")] = False,
     as_json: AsJson = False,
     base_url: BaseUrl = None,
@@ -59,6 +62,7 @@ def list_jobs(
                 model=model,
                 provider=provider,
                 user=user,
+                mode=mode,
             )
             _print_page(page, as_json=as_json, is_first=cursor is None)
             shown += len(page.jobs)

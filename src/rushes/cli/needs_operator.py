@@ -27,6 +27,7 @@ Reason = Annotated[str | None, typer.Option(metavar="CODE", help="Only with this
 Account = Annotated[str | None, typer.Option(metavar="ID", help="Only of this account, by its id.")]
 Provider = Annotated[str | None, typer.Option(metavar="NAME", help="Only for this provider.")]
 Model = Annotated[str | None, typer.Option(metavar="ID", help="Only for this model.")]
+ModeName = Annotated[Literal["live", "test"] | None, typer.Option(help="Only of keys of this mode.")]
 ActionName = Literal["reconcile", "recover", "settle", "write-off", "abort"]
 
 
@@ -35,6 +36,7 @@ def needs_operator(
     account: Account = None,
     provider: Provider = None,
     model: Model = None,
+    mode: ModeName = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -45,7 +47,7 @@ def needs_operator(
     from rushes.operations.decisions import Selection
     from rushes.settings import load_settings
 
-    selection = Selection(reason=reason, account_id=account, provider=provider, model=model)
+    selection = Selection(reason=reason, account_id=account, provider=provider, model=model, is_test=_is_test(mode))
     entries = asyncio.run(_select(load_settings(data_dir=data_dir), selection))
     if as_json:
         from rushes.cli.screen import print_json
@@ -64,6 +66,7 @@ def decide(
     account: Account = None,
     provider: Provider = None,
     model: Model = None,
+    mode: ModeName = None,
     every: Annotated[bool, typer.Option("--all", help="All jobs of the list that allow this action.")] = False,
     cost: Annotated[str | None, typer.Option(metavar="USD", help="For settle: the cost of each job.")] = None,
     provider_id: Annotated[str | None, typer.Option(help="For reconcile: the id of one generation.")] = None,
@@ -79,10 +82,12 @@ def decide(
     from rushes.operations.needs_operator import Action
     from rushes.settings import load_settings
 
-    filters = (reason, account, provider, model)
+    filters = (reason, account, provider, model, mode)
     is_filtered = every or any(value is not None for value in filters)
     if bool(job_ids) == is_filtered:
-        raise typer.BadParameter("name jobs, or select them with --reason, --account, --provider, --model or --all")
+        raise typer.BadParameter(
+            "name jobs, or select them with --reason, --account, --provider, --model, --mode or --all"
+        )
     if (action == "settle") != (cost is not None):
         raise typer.BadParameter("settle needs --cost (0 for nothing charged), and no other action takes it")
     if (action == "reconcile") != bool(provider_id):
@@ -90,7 +95,9 @@ def decide(
     if action == "reconcile" and len(job_ids or ()) != 1:
         raise typer.BadParameter("reconcile takes one job, because each has an id of its own at the provider")
     chosen = Action(action.replace("-", "_"))
-    selection = Selection(reason=reason, account_id=account, provider=provider, model=model, action=chosen)
+    selection = Selection(
+        reason=reason, account_id=account, provider=provider, model=model, action=chosen, is_test=_is_test(mode)
+    )
     cost_usd = None if cost is None else dollars(cost, "--cost", most=MOST_USD)
     results = asyncio.run(
         _decide(
@@ -162,13 +169,17 @@ async def _decide(
         ]
 
 
+def _is_test(mode: str | None) -> bool | None:
+    return None if mode is None else mode == "test"
+
+
 def _row(entry: NeedsOperator) -> tuple[str, ...]:
     from rushes.catalogue.price import to_usd
     from rushes.views.times import rfc3339
 
     return (
         entry.job_id,
-        entry.account_id,
+        f"{entry.account_id} (test)" if entry.is_test else entry.account_id,
         f"{entry.provider}/{entry.model}",
         entry.reason,
         f"{to_usd(entry.reserved_microusd):f}",
@@ -184,6 +195,7 @@ def _entry_json(entry: NeedsOperator) -> dict[str, object]:
     return {
         "job_id": entry.job_id,
         "account_id": entry.account_id,
+        "mode": "test" if entry.is_test else "live",
         "provider": entry.provider,
         "model": entry.model,
         "reason": entry.reason,

@@ -29,10 +29,11 @@ def usage(
         typer.Option(metavar="DAY", help="The first day (UTC), such as 2026-11-01; else that of this month."),
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="DAY", help="The last day (UTC); else today.")] = None,
+    test: Annotated[bool, typer.Option("--test", help="The jobs of test keys; else those of live keys.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="As CSV, for spreadsheets and scripts.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Show jobs and costs per account, day and model. A job and its final cost count on the day it was accepted.
+    """Show jobs and costs of live keys per account, day and model. They count on the day the job was accepted.
 
     Works on the data directory, also while the service runs.
     """
@@ -43,7 +44,7 @@ def usage(
     last = today if until is None else _day(until, "--until")
     if first > last:
         raise typer.BadParameter(f"the first day, {first}, is after the last, {last}", param_hint="--since")
-    found = asyncio.run(_read(load_settings(data_dir=data_dir), account, first, last))
+    found = asyncio.run(_read(load_settings(data_dir=data_dir), account, first, last, of_test_keys=test))
     rows = [_row(one) for one in found]
     if as_csv:
         csv.writer(sys.stdout, lineterminator="\n").writerows([HEADINGS, *rows])
@@ -55,13 +56,20 @@ def usage(
         print(f"no jobs from {first} to {last}", file=sys.stderr)
 
 
-async def _read(settings: Settings, account: str | None, first: date, last: date) -> Sequence[DayUsage]:
+async def _read(
+    settings: Settings, account: str | None, first: date, last: date, *, of_test_keys: bool
+) -> Sequence[DayUsage]:
     from rushes.app.administration import opened_usage
 
     async with opened_usage(settings) as store:
         if store is None:
             return ()
-        return await store.read_days(since_day=(first - EPOCH).days, until_day=(last - EPOCH).days, account=account)
+        return await store.read_days(
+            since_day=(first - EPOCH).days,
+            until_day=(last - EPOCH).days,
+            account=account,
+            of_test_keys=of_test_keys,
+        )
 
 
 def _row(one: DayUsage) -> tuple[str, ...]:

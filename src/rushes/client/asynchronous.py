@@ -230,8 +230,12 @@ class AsyncClient:
         user: str | None = None,
         created_after: datetime | None = None,
         created_before: datetime | None = None,
+        mode: str | None = None,
     ) -> JobPage:
-        """One page of jobs, newest first; `cursor` is the `next_cursor` of the page before."""
+        """One page of jobs, newest first; `cursor` is the `next_cursor` of the page before.
+
+        With a live key, the `mode` `test` gives the jobs of the account's test keys.
+        """
         asked = {
             "limit": limit,
             "cursor": cursor,
@@ -241,6 +245,7 @@ class AsyncClient:
             "user": user,
             "created_after": _time("created_after", created_after),
             "created_before": _time("created_before", created_before),
+            "mode": mode,
         }
         query = {name: value for name, value in asked.items() if value is not None}
         return read(JobPage.from_json, await self._http.get("/api/v1/videos/jobs", query))

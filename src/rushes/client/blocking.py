@@ -177,8 +177,12 @@ class Client:
         user: str | None = None,
         created_after: datetime | None = None,
         created_before: datetime | None = None,
+        mode: str | None = None,
     ) -> JobPage:
-        """One page of jobs, newest first; `cursor` is the `next_cursor` of the page before."""
+        """One page of jobs, newest first; `cursor` is the `next_cursor` of the page before.
+
+        With a live key, the `mode` `test` gives the jobs of the account's test keys.
+        """
         return self.run(
             self._client.page(
                 limit=limit,
@@ -189,6 +193,7 @@ class Client:
                 user=user,
                 created_after=created_after,
                 created_before=created_before,
+                mode=mode,
             )
         )
 

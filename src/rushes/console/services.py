@@ -9,6 +9,7 @@ from rushes.accounts.account_store import AccountStore
 from rushes.accounts.key_store import KeyStore
 from rushes.accounts.limits import Limits, LimitStore
 from rushes.accounts.rate import RateLimiter
+from rushes.accounts.revocations import Revocations
 from rushes.accounts.sessions import SessionStore
 from rushes.catalogue.load import Catalogue
 from rushes.clock import Clock
@@ -47,6 +48,7 @@ class ConsoleServices:
     jobs: JobService
     history: HistoryStore
     watching: Watching
+    revocations: Revocations
     inputs: Inputs
     storage: Storage
     usage: UsageStore

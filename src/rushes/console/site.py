@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from rushes.accounts.keys import Mode
 from rushes.console.errors import answer_to
 from rushes.console.pages.index import all_pages
 from rushes.console.rendering import Templates
@@ -20,8 +21,8 @@ from rushes.console.services import ConsoleServices
 from rushes.console.sign_in.cookies import FORM_COOKIE, SESSION_COOKIE, keep_form_secret
 from rushes.console.sign_in.resume import form_to_send_again, sign_in_first
 from rushes.console.statics import Statics
-from rushes.console.visit import HOME, Visit, read_form
-from rushes.errors import AccountDisabled, NotAuthenticated, RushesError, ScopeMissing
+from rushes.console.visit import BOTH_MODES, HOME, Visit, read_form
+from rushes.errors import AccountDisabled, FieldError, InvalidRequest, NotAuthenticated, RushesError, ScopeMissing
 
 log = structlog.get_logger(__name__)
 
@@ -103,6 +104,8 @@ class Site:
                 return await form_to_send_again(visit)
         if page.scope is not None and not visit.may(page.scope):
             raise ScopeMissing(f"This page needs a key with the scope '{page.scope}', which yours does not have")
+        if visit.caller is not None and page.method == "GET" and page.path.startswith(BOTH_MODES):
+            visit.caller = visit.caller.looking_at(_mode_of(visit))
         return await page.handler(visit)
 
     async def _find_session(self, visit: Visit) -> None:
@@ -129,3 +132,10 @@ class Site:
         if response is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         return response
+
+
+def _mode_of(visit: Visit) -> Mode | None:
+    given = visit.query.given("mode")
+    if given is not None and given not in set(Mode):
+        raise InvalidRequest("mode must be 'live' or 'test'", [FieldError("mode", "must be 'live' or 'test'")])
+    return None if given is None else Mode(given)

@@ -11,6 +11,7 @@ from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
 from rushes.accounts.keys import Scope
+from rushes.accounts.revocations import while_valid
 from rushes.console.visit import Visit
 from rushes.errors import JobNotFound, NotAllowed, NotAuthenticated
 from rushes.jobs.events.stream import Ended, Happening, Moved, Position, Progressed, follow, has_seen_the_end
@@ -27,22 +28,22 @@ async def follow_job(visit: Visit) -> Response:
     job_id = visit.request.path_params["job_id"]
     seen = POSITION.fullmatch(visit.request.headers.get("last-event-id", ""))
     since = Position() if seen is None else Position(int(seen[1]), int(seen[2]))
-    look = await services.history.read(caller.account_id, job_id)
+    look = await services.history.read(caller.tenant, job_id)
     if has_seen_the_end(look, since):
         # The one answer after which a browser does not come back by itself.
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    watch = services.watching.watch(caller.account_id, job_id)
+    watch = services.watching.watch(caller.tenant, job_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_events(visit, watch, since), headers=headers, media_type=EVENT_STREAM)
 
 
 async def _events(visit: Visit, watch: Watch, since: Position) -> AsyncGenerator[bytes, None]:
     services = visit.services
-    with watch:
+    with watch, services.revocations.watch(visit.signed_in.key_id) as key:
         yield b"retry: %d\n\n" % RETRY_MS
         try:
             async with aclosing(follow(watch, services.history, services.clock, since)) as happenings:
-                async for happening in happenings:
+                async for happening in while_valid(happenings, key):
                     if not isinstance(happening, (Moved, Progressed, Ended)):
                         await _check_session(visit)
                     yield _written(happening)

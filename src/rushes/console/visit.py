@@ -23,6 +23,8 @@ LARGEST_FORM_BYTES = 1024**2
 MOST_FIELDS = 2000
 THEME_COOKIE = "rushes_theme"
 THEMES = ("light", "dark")
+BOTH_MODES = ("/jobs", "/usage", "/webhooks")
+"""Pages that show a live key what test keys have made, with `mode=test` in the address."""
 NOTICE = "notice"
 """The query parameter that names a sentence to show above the page once."""
 
@@ -97,8 +99,18 @@ class Visit:
         return f"/{below.lstrip('/').partition('/')[0]}"
 
     def may(self, scope: Scope) -> bool:
-        """Whether a caller is signed in and has this scope."""
-        return self.caller is not None and scope in self.caller.scopes
+        """Whether a caller is signed in and has this scope. Who looks at test mode with a live key may only read."""
+        return self.caller is not None and scope in self.caller.scopes and self._suits_mode(scope)
+
+    def _suits_mode(self, scope: Scope) -> bool:
+        # Pages of administration show both modes at once, so a test key has none of them.
+        is_test = self.caller is not None and self.caller.mode is Mode.TEST
+        return not (scope is Scope.ADMIN and is_test) and (scope is Scope.READ or not self.looks_at_test)
+
+    @property
+    def looks_at_test(self) -> bool:
+        """Whether a live key looks at what its account has in test mode."""
+        return self.caller is not None and self.caller.viewed is Mode.TEST
 
     @property
     def is_fetch(self) -> bool:
@@ -113,6 +125,8 @@ class Visit:
 
     def path(self, path: str = "", **query: object) -> str:
         """An address of the console. Its query has the given parameters that are not None."""
+        if self.looks_at_test and path.startswith(BOTH_MODES):
+            query.setdefault("mode", Mode.TEST.value)
         pairs = [
             (name, str(one))
             for name, value in query.items()

@@ -236,6 +236,8 @@ class Job:
     """The caller's own tag; never sent upstream."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """The caller's own pairs; never sent upstream."""
+    is_test: bool = False
+    """Whether a test key made it."""
 
     @property
     def status(self) -> Status:

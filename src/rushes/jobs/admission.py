@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 
 from rushes.accounts.limits import LIMITS_OF, NO_LIMITS, WHOLE_ACCOUNT, Fetch, LimitName, Limits, read_limits
 from rushes.db.database import Database, Row, Transaction, fetch_one
+from rushes.domain.tenant import Tenant, account_of
 from rushes.errors import QueueFull
 
-PENDING_OF_ACCOUNT = "SELECT jobs FROM job_counts WHERE account_id = :account_id AND status = 'pending'"
+PENDING_OF_ACCOUNT = "SELECT jobs FROM job_counts WHERE account_id = :tenant AND status = 'pending'"
 
 PENDING_OF_KEY = """
 SELECT COUNT(*) AS jobs
@@ -64,13 +65,16 @@ QUEUE_RETRY_S = 10.0
 
 
 async def check_queue(
-    transaction: Transaction, account_id: str, key_id: str, of_account: Limits, of_key: Limits
+    transaction: Transaction, tenant: Tenant, key_id: str, of_account: Limits, of_key: Limits
 ) -> None:
-    """Raise QueueFull if a job that this transaction has stored is one too many; BYOK jobs count too."""
+    """Raise QueueFull if a job that this transaction has stored is one too many; BYOK jobs count too.
+
+    The jobs of test keys and of live keys count apart, so that tests cannot fill the queue of real work.
+    """
     most = of_account.queued_jobs
     if most is not None:
         # The row that counts them is locked since the job was counted, so that no other can be let in meanwhile.
-        row = await fetch_one(transaction, PENDING_OF_ACCOUNT, account_id=account_id)
+        row = await fetch_one(transaction, PENDING_OF_ACCOUNT, tenant=tenant)
         if row is not None and row["jobs"] > most:
             raise queue_full("This account", most)
     if of_key.queued_jobs is not None:
@@ -91,8 +95,9 @@ class Allowances:
         of_account, of_key = await read_limits(self._database.read, account_id, key_id)
         return of_account.over(self._defaults), of_key
 
-    async def remaining(self, account_id: str, key_id: str) -> Limits:
-        """How many more jobs the account, and with it this key, may have; requests are not counted here."""
+    async def remaining(self, tenant: Tenant, key_id: str) -> Limits:
+        """How many more jobs the tenant, and with it this key, may have; requests are not counted here."""
+        account_id = account_of(tenant)
         of_account, of_key = await self.limits(account_id, key_id)
         left: dict[str, int | None] = {}
         for name, asked in (
@@ -103,7 +108,9 @@ class Allowances:
             for limits, sql in zip((of_account, of_key), asked, strict=True):
                 most: int | None = getattr(limits, name)
                 if most is not None:
-                    rows = await self._database.read(sql, account_id=account_id, key_id=key_id, most=most)
+                    rows = await self._database.read(
+                        sql, account_id=account_id, tenant=tenant, key_id=key_id, most=most
+                    )
                     found.append(max(0, most - (rows[0]["jobs"] if rows else 0)))
             left[name] = min(found, default=None)
         return Limits(**left)

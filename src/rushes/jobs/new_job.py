@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from rushes.domain.fallbacks import NO_FALLBACKS, Fallback, Fallbacks
 from rushes.domain.job_webhook import JobWebhook
 from rushes.domain.request import VideoRequest
+from rushes.domain.tenant import Tenant, tenant_of
 from rushes.media.inputs import GivenMedia
 from rushes.money.costs import Reservation, reservation_for
 
@@ -69,8 +70,15 @@ class NewJob:
     fallbacks: Fallbacks = NO_FALLBACKS
     request_id: str | None = None
     traceparent: str | None = None
+    is_test: bool = False
+    """Whether a test key asks."""
     unpriced_allowed: bool = False
     """Whether a spend limit lets it pass although a price is not known."""
+
+    @property
+    def tenant(self) -> Tenant:
+        """Whose job it is, and which keys see it."""
+        return tenant_of(self.account_id, is_test=self.is_test)
 
     @property
     def reservation(self) -> Reservation:
@@ -85,6 +93,7 @@ class NewJob:
             "id": self.id,
             "account_id": self.account_id,
             "key_id": self.key_id,
+            "tenant": self.tenant,
             "provider": self.provider,
             "model": self.model,
             "served_provider": route.provider,

@@ -14,12 +14,13 @@ from rushes.domain.job import Job, Problem, State, Trouble
 from rushes.domain.job_webhook import JobWebhook
 from rushes.domain.output import StoredVideo
 from rushes.domain.request import VideoRequest
+from rushes.domain.tenant import is_test
 
 ACCEPTED_COLUMNS = (
     "id", "account_id", "key_id", "state", "provider", "model", "served_provider", "served_model", "request",
     "response_format", "cost_usd", "usual_s", "warnings", "available_at", "deadline_at", "progress", "created_at",
     "surface", "credential", "byok", "fallbacks", "asked_model", "source_job_id", "listener", "request_id",
-    "traceparent", "reserved_microusd", "user_tag", "metadata",
+    "traceparent", "reserved_microusd", "user_tag", "metadata", "tenant",
 )  # fmt: skip
 """What a job has from its acceptance on."""
 
@@ -90,6 +91,7 @@ def job_from(row: Row) -> Job:
         reserved_microusd=row["reserved_microusd"],
         spent_microusd=row["spent_microusd"],
         trouble=trouble_from(row),
+        is_test=is_test(row.get("tenant", "")),
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from rushes.domain.job import Job
 from rushes.domain.request import VideoRequest
+from rushes.domain.tenant import Tenant
 from rushes.jobs.store import JobStore, Listing, RequestText
 
 MOST_READ = 5_000
@@ -36,7 +37,7 @@ class Found:
 
 
 async def find_by_prompt(
-    store: JobStore, account_id: str, listing: Listing, text: str, *, most_read: int = MOST_READ
+    store: JobStore, tenant: Tenant, listing: Listing, text: str, *, most_read: int = MOST_READ
 ) -> Found:
     """Up to `listing.limit` jobs that match `listing` and whose prompt holds every word of `text`, in any case."""
     words = [word.casefold() for word in text.split()]
@@ -47,16 +48,16 @@ async def find_by_prompt(
             # Requests that wait for the event loop go first.
             await asyncio.sleep(0)
         page = dataclasses.replace(listing, limit=min(READ_AT_ONCE, most_read - read), beyond_seq=place)
-        rows = await store.requests(account_id, page)
+        rows = await store.requests(tenant, page)
         for row in rows:
             read, place, oldest_at = read + 1, row.seq, row.created_at
             if _holds(row, words):
                 found.append(row.job_id)
                 if len(found) == listing.limit:
-                    return Found(await store.get_several(account_id, found), read, oldest_at, place)
+                    return Found(await store.get_several(tenant, found), read, oldest_at, place)
         if len(rows) < page.limit:
-            return Found(await store.get_several(account_id, found), read, oldest_at, None)
-    return Found(await store.get_several(account_id, found), read, oldest_at, place)
+            return Found(await store.get_several(tenant, found), read, oldest_at, None)
+    return Found(await store.get_several(tenant, found), read, oldest_at, place)
 
 
 def _holds(row: RequestText, words: Sequence[str]) -> bool:

@@ -79,7 +79,7 @@ class JobService:
 
     async def find_answer(self, caller: Caller, once: Once) -> Replay | None:
         """What an earlier request of the same idempotency key was answered, if there was one."""
-        return await self._store.find_answer(caller.account_id, once)
+        return await self._store.find_answer(caller.tenant, once)
 
     async def create(self, caller: Caller, asked: Asked, once: Once | None = None) -> Job | Replay:
         """Accept one generation: choose the model, check and complete the options, pin key and price, store the job.
@@ -107,10 +107,10 @@ class JobService:
             unpriced_allowed=self._policy.unpriced_allowed,
         )
         if asked.media or source is not None:
-            await self._store.check_room(caller.account_id, caller.key_id)
-            media = await self._inputs.take(caller.account_id, asked.media)
+            await self._store.check_room(caller.tenant, caller.key_id)
+            media = await self._inputs.take(caller.tenant, asked.media)
             if source is not None:
-                media = (*media, await self._inputs.copy(caller.account_id, source.stored, Role.VIDEO))
+                media = (*media, await self._inputs.copy(caller.tenant, source.stored, Role.VIDEO))
             # Now that lengths are known, they are checked and priced.
             plan = self._plan(caller, asked, media)
         request_of = origin.current.get()
@@ -128,6 +128,7 @@ class JobService:
             fallbacks=Fallbacks(tuple(_stored_route(one) for one in plan.fallbacks)),
             request_id=None if request_of is None else request_of.request_id,
             traceparent=traceparent,
+            is_test=caller.mode is Mode.TEST,
             unpriced_allowed=self._policy.unpriced_allowed,
         )
         return await self._store.create(new) if once is None else await self._store.create_once(new, once)
@@ -138,7 +139,8 @@ class JobService:
         Raises what `create` raises for the model and its options; a limit that would refuse is in the answer instead.
         """
         now_ms = self._clock.now_ms()
-        limits = await self._spending.limits_of(caller.account_id, caller.key_id, now_ms)
+        is_test = caller.mode is Mode.TEST
+        limits = await self._spending.limits_of(caller.account_id, caller.key_id, now_ms, is_test=is_test)
         source = await self._source(caller, asked)
         return quote_of(
             self._plan(caller, asked, self._expected(asked, source)).quoted,
@@ -149,7 +151,7 @@ class JobService:
 
     async def get(self, caller: Caller, job_id: str) -> Job:
         """The caller's job. Raises JobNotFound."""
-        return await self._store.get(caller.account_id, job_id)
+        return await self._store.get(caller.tenant, job_id)
 
     async def get_by_link(self, job_id: str) -> Job:
         """The job behind a link whose signature was checked. Raises JobNotFound."""
@@ -157,39 +159,39 @@ class JobService:
 
     async def list(self, caller: Caller, listing: Listing) -> tuple[Sequence[Job], int | None]:
         """The caller's matching jobs in order, and how many match in all, where that is kept."""
-        jobs = await self._store.list(caller.account_id, listing)
-        total = await self._store.count(caller.account_id, listing.status) if listing.counted else None
+        jobs = await self._store.list(caller.tenant, listing)
+        total = await self._store.count(caller.tenant, listing.status) if listing.counted else None
         return jobs, total
 
     async def get_several(self, caller: Caller, job_ids: Sequence[str]) -> Sequence[Job]:
         """Those of these jobs that are the caller's, newest first."""
-        return await self._store.get_several(caller.account_id, job_ids)
+        return await self._store.get_several(caller.tenant, job_ids)
 
     async def counts(self, caller: Caller) -> Mapping[Status, int]:
         """How many jobs the caller has in each status."""
-        return await self._store.counts(caller.account_id)
+        return await self._store.counts(caller.tenant)
 
     async def search(self, caller: Caller, listing: Listing, text: str) -> Found:
         """The caller's matching jobs whose prompt holds every word of `text`; one search reads a bounded number."""
-        return await find_by_prompt(self._store, caller.account_id, listing, text)
+        return await find_by_prompt(self._store, caller.tenant, listing, text)
 
     async def place(self, caller: Caller, job_id: str) -> int:
         """Where the caller's job stands in lists, or stood until it was deleted. Raises JobNotFound."""
-        return await self._store.place(caller.account_id, job_id)
+        return await self._store.place(caller.tenant, job_id)
 
     async def delete(self, caller: Caller, job_id: str) -> None:
         """Forget a finished job and its videos. Raises JobNotFound or JobNotFinished."""
-        await self._store.delete(caller.account_id, job_id)
+        await self._store.delete(caller.tenant, job_id)
 
     async def cancel(self, caller: Caller, job_id: str) -> Job:
         """Cancel a pending job; again is no error. Raises JobNotFound or NotCancellable."""
-        return await self._store.cancel(caller.account_id, job_id)
+        return await self._store.cancel(caller.tenant, job_id)
 
     async def _source(self, caller: Caller, asked: Asked) -> Source | None:
         """The video that the request goes on from, if it does."""
         if asked.previous is None:
             return None
-        job, attempts = await self._store.source(caller.account_id, asked.previous.job_id)
+        job, attempts = await self._store.source(caller.tenant, asked.previous.job_id)
         return source_of(job, attempts, asked.previous.index, self._clock.now_ms())
 
     @staticmethod

@@ -12,6 +12,7 @@ from rushes.accounts.limits import LIMITS_OF_BOTH, NO_LIMITS, WHOLE_ACCOUNT, Lim
 from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one, fetch_row
 from rushes.domain.job import Job, State, Status
+from rushes.domain.tenant import Tenant
 from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableInput
 from rushes.jobs.admission import Allowances, check_queue, queue_full
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay, replayed
@@ -26,12 +27,12 @@ GET_SEALED = "SELECT sealed FROM byok_secrets WHERE job_id = :job_id"
 
 FIND_ANSWER = """
 SELECT body_hash, answer FROM idempotency
-WHERE account_id = :account_id AND route = :route AND key = :key AND created_at > :now - :kept_ms
+WHERE account_id = :tenant AND route = :route AND key = :key AND created_at > :now - :kept_ms
 """
 
 KEEP_ANSWER = """
 INSERT INTO idempotency (account_id, route, key, body_hash, answer, created_at)
-VALUES (:account_id, :route, :key, :body_hash, :answer, :now)
+VALUES (:tenant, :route, :key, :body_hash, :answer, :now)
 ON CONFLICT (account_id, route, key) DO UPDATE
 SET body_hash = excluded.body_hash, answer = excluded.answer, created_at = excluded.created_at
 WHERE idempotency.created_at <= excluded.created_at - :kept_ms
@@ -42,27 +43,28 @@ NEED_INPUT = """
 INSERT INTO job_inputs (job_id, key) SELECT :job_id, key FROM inputs WHERE key = :key AND sha256 IS NOT NULL FOR UPDATE
 """
 
-GET_JOB = SELECT_JOB + " WHERE id = :id AND account_id = :account_id"
+GET_JOB = SELECT_JOB + " WHERE id = :id AND tenant = :tenant"
 
-LOCK_JOB = "SELECT * FROM jobs WHERE id = :id AND account_id = :account_id FOR UPDATE"
+LOCK_JOB = "SELECT * FROM jobs WHERE id = :id AND tenant = :tenant FOR UPDATE"
 
 SELECT_REQUEST = "SELECT seq, id, created_at, request FROM jobs"
 
-JOBS_AMONG = SELECT_JOB + " WHERE account_id = :account_id AND id IN ({}) ORDER BY seq DESC"
+JOBS_AMONG = SELECT_JOB + " WHERE tenant = :tenant AND id IN ({}) ORDER BY seq DESC"
 
 ATTEMPTS = "SELECT n, handle, outputs FROM attempts WHERE job_id = :job_id ORDER BY part"
 
-COUNT_JOBS = "SELECT status, jobs FROM job_counts WHERE account_id = :account_id"
+COUNT_JOBS = "SELECT status, jobs FROM job_counts WHERE account_id = :tenant"
 
 # A list by id goes on from where a job stood that was deleted meanwhile.
 KEEP_PLACE = """
-INSERT INTO deleted_jobs (id, account_id, seq, deleted_at) VALUES (:id, :account_id, :seq, :now)
+INSERT INTO deleted_jobs (id, account_id, tenant, seq, deleted_at)
+VALUES (:id, :account_id, :tenant, :seq, :now)
 ON CONFLICT (id) DO NOTHING
 """
 
 PLACE = """
-SELECT seq FROM jobs WHERE id = :id AND account_id = :account_id
-UNION ALL SELECT seq FROM deleted_jobs WHERE id = :id AND account_id = :account_id
+SELECT seq FROM jobs WHERE id = :id AND tenant = :tenant
+UNION ALL SELECT seq FROM deleted_jobs WHERE id = :id AND tenant = :tenant
 """
 
 DELETE_JOB = "DELETE FROM jobs WHERE id = :id"
@@ -75,7 +77,7 @@ DELETE_EVENTS = "DELETE FROM job_events WHERE job_id = :id"
 # some, because jobs that are accepted at once may get their numbers in another order than their times.
 NEWEST_BEFORE = """
 SELECT MAX(seq) FROM (
-    SELECT seq FROM jobs WHERE account_id = :account_id AND created_at < :created_before
+    SELECT seq FROM jobs WHERE tenant = :tenant AND created_at < :created_before
     ORDER BY created_at DESC, seq DESC LIMIT 100
 ) AS newest
 """
@@ -91,7 +93,7 @@ async def _nothing_to_do(_transaction: Transaction, _job: Row) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Which of an account's jobs, newest first unless `oldest_first`; every given condition holds.
+    """Which of a tenant's jobs, newest first unless `oldest_first`; every given condition holds.
 
     A page begins beyond the job of `beyond_seq`, in whichever order. Of the times, after is inclusive, before is not.
     """
@@ -125,7 +127,7 @@ class RequestText:
 
 
 def _list_sql(selecting: str, listing: Listing) -> str:
-    conditions = ["account_id = :account_id"]
+    conditions = ["tenant = :tenant"]
     if listing.beyond_seq is not None:
         conditions.append("seq > :beyond_seq" if listing.oldest_first else "seq < :beyond_seq")
     if listing.status is not None:
@@ -145,9 +147,9 @@ def _list_sql(selecting: str, listing: Listing) -> str:
     return f"{selecting} WHERE {where} ORDER BY seq {order} LIMIT :limit OFFSET :skip"
 
 
-def _list_parameters(account_id: str, listing: Listing) -> dict[str, object]:
+def _list_parameters(tenant: Tenant, listing: Listing) -> dict[str, object]:
     return {
-        "account_id": account_id,
+        "tenant": tenant,
         "beyond_seq": listing.beyond_seq,
         "status": listing.status,
         "model": listing.model,
@@ -171,11 +173,9 @@ class JobStore:
         self._deleting = deleting
         self._recent = RecentJobs()
 
-    async def find_answer(self, account_id: str, once: Once) -> Replay | None:
+    async def find_answer(self, tenant: Tenant, once: Once) -> Replay | None:
         """What an earlier request of the same idempotency key was answered. Raises IdempotencyMismatch."""
-        rows = await self._database.read(
-            FIND_ANSWER, account_id=account_id, route=once.route, key=once.key, kept_ms=KEPT_MS
-        )
+        rows = await self._database.read(FIND_ANSWER, tenant=tenant, route=once.route, key=once.key, kept_ms=KEPT_MS)
         return replayed(once, rows[0]["body_hash"], rows[0]["answer"]) if rows else None
 
     async def sealed_secret(self, job_id: str) -> str | None:
@@ -183,9 +183,9 @@ class JobStore:
         rows = await self._database.read(GET_SEALED, job_id=job_id)
         return rows[0]["sealed"] if rows else None
 
-    async def check_room(self, account_id: str, key_id: str) -> None:
+    async def check_room(self, tenant: Tenant, key_id: str) -> None:
         """Raise QueueFull if a job could certainly not be stored now."""
-        left = await Allowances(self._database, self._defaults).remaining(account_id, key_id)
+        left = await Allowances(self._database, self._defaults).remaining(tenant, key_id)
         if left.queued_jobs == 0:
             raise queue_full()
 
@@ -203,16 +203,16 @@ class JobStore:
         """
 
         async def body(transaction: Transaction) -> Job | Replay:
-            account_id = new.account_id
+            tenant = new.tenant
             earlier = await fetch_one(
-                transaction, FIND_ANSWER, account_id=account_id, route=once.route, key=once.key, kept_ms=KEPT_MS
+                transaction, FIND_ANSWER, tenant=tenant, route=once.route, key=once.key, kept_ms=KEPT_MS
             )
             if earlier is not None:
                 return replayed(once, earlier["body_hash"], earlier["answer"])
             job = await _insert(transaction, new, self._defaults)
             kept = await transaction.execute(
                 KEEP_ANSWER,
-                account_id=account_id,
+                tenant=tenant,
                 route=once.route,
                 key=once.key,
                 body_hash=once.body_hash,
@@ -226,13 +226,13 @@ class JobStore:
         try:
             return await self._database.write(body)
         except _Overtaken:
-            replay = await self.find_answer(new.account_id, once)
+            replay = await self.find_answer(new.tenant, once)
             assert replay is not None
             return replay
 
-    async def get(self, account_id: str, job_id: str) -> Job:
-        """The account's job. Raises JobNotFound if it has none of this id."""
-        rows = await self._database.read(GET_JOB, id=job_id, account_id=account_id)
+    async def get(self, tenant: Tenant, job_id: str) -> Job:
+        """The tenant's job. Raises JobNotFound if it has none of this id."""
+        rows = await self._database.read(GET_JOB, id=job_id, tenant=tenant)
         if not rows:
             raise _no_such_job(job_id)
         return self._recent.job_of(rows[0])
@@ -244,49 +244,49 @@ class JobStore:
             raise _no_such_job(job_id)
         return job_from(rows[0])
 
-    async def source(self, account_id: str, job_id: str) -> tuple[Job, Sequence[Row]]:
-        """A job of the account with its attempts in order, for a request that goes on from it. Raises JobNotFound."""
-        return await self.get(account_id, job_id), await self._database.read(ATTEMPTS, job_id=job_id)
+    async def source(self, tenant: Tenant, job_id: str) -> tuple[Job, Sequence[Row]]:
+        """A job of the tenant with its attempts in order, for a request that goes on from it. Raises JobNotFound."""
+        return await self.get(tenant, job_id), await self._database.read(ATTEMPTS, job_id=job_id)
 
-    async def list(self, account_id: str, listing: Listing) -> Sequence[Job]:
-        """The account's matching jobs, in the order that the listing says."""
-        rows = await self._database.read(_list_sql(SELECT_JOB, listing), **_list_parameters(account_id, listing))
+    async def list(self, tenant: Tenant, listing: Listing) -> Sequence[Job]:
+        """The tenant's matching jobs, in the order that the listing says."""
+        rows = await self._database.read(_list_sql(SELECT_JOB, listing), **_list_parameters(tenant, listing))
         return [job_from(row) for row in rows]
 
-    async def requests(self, account_id: str, listing: Listing) -> Sequence[RequestText]:
+    async def requests(self, tenant: Tenant, listing: Listing) -> Sequence[RequestText]:
         """The stored requests of the jobs that `list` would answer."""
-        rows = await self._database.read(_list_sql(SELECT_REQUEST, listing), **_list_parameters(account_id, listing))
+        rows = await self._database.read(_list_sql(SELECT_REQUEST, listing), **_list_parameters(tenant, listing))
         return [RequestText(row["seq"], row["id"], row["created_at"], row["request"]) for row in rows]
 
-    async def get_several(self, account_id: str, job_ids: Sequence[str]) -> Sequence[Job]:
-        """Those of these jobs that the account has, newest first."""
+    async def get_several(self, tenant: Tenant, job_ids: Sequence[str]) -> Sequence[Job]:
+        """Those of these jobs that the tenant has, newest first."""
         if not job_ids:
             return []
         # Rounded up by asking for the last one again: few different texts, so that each is prepared once.
         names = [f"id_{index}" for index in range(1 << (len(job_ids) - 1).bit_length())]
         parameters = {name: job_ids[min(index, len(job_ids) - 1)] for index, name in enumerate(names)}
         sql = JOBS_AMONG.format(", ".join(f":{name}" for name in names))
-        return [job_from(row) for row in await self._database.read(sql, account_id=account_id, **parameters)]
+        return [job_from(row) for row in await self._database.read(sql, tenant=tenant, **parameters)]
 
-    async def place(self, account_id: str, job_id: str) -> int:
-        """Where the account's job stands in lists, or stood until it was deleted. Raises JobNotFound."""
-        rows = await self._database.read(PLACE, id=job_id, account_id=account_id)
+    async def place(self, tenant: Tenant, job_id: str) -> int:
+        """Where the tenant's job stands in lists, or stood until it was deleted. Raises JobNotFound."""
+        rows = await self._database.read(PLACE, id=job_id, tenant=tenant)
         if not rows:
             raise _no_such_job(job_id)
         seq: int = rows[0]["seq"]
         return seq
 
-    async def count(self, account_id: str, status: Status | None = None) -> int:
-        """How many jobs the account has, all or in one status; read from counters, never counted."""
-        rows = await self._database.read(COUNT_JOBS, account_id=account_id)
+    async def count(self, tenant: Tenant, status: Status | None = None) -> int:
+        """How many jobs the tenant has, all or in one status; read from counters, never counted."""
+        rows = await self._database.read(COUNT_JOBS, tenant=tenant)
         return sum(row["jobs"] for row in rows if status is None or row["status"] == status)
 
-    async def counts(self, account_id: str) -> Mapping[Status, int]:
-        """How many jobs the account has in each status; statuses without a job may be missing."""
-        rows = await self._database.read(COUNT_JOBS, account_id=account_id)
+    async def counts(self, tenant: Tenant) -> Mapping[Status, int]:
+        """How many jobs the tenant has in each status; statuses without a job may be missing."""
+        rows = await self._database.read(COUNT_JOBS, tenant=tenant)
         return {Status(row["status"]): row["jobs"] for row in rows}
 
-    async def cancel(self, account_id: str, job_id: str) -> Job:
+    async def cancel(self, tenant: Tenant, job_id: str) -> Job:
         """Cancel a queued job for good; cancelling it again is no error.
 
         Raises JobNotFound, or NotCancellable if it has left the queue. Races the worker's intent in the database: one
@@ -294,7 +294,7 @@ class JobStore:
         """
 
         async def body(transaction: Transaction) -> Job:
-            row = await fetch_one(transaction, LOCK_JOB, id=job_id, account_id=account_id)
+            row = await fetch_one(transaction, LOCK_JOB, id=job_id, tenant=tenant)
             if row is None:
                 raise _no_such_job(job_id)
             state = State(row["state"])
@@ -310,15 +310,15 @@ class JobStore:
                 "cancelled by the caller",
                 {"error_code": "cancelled", "error": message},
             )
-            return job_from(await fetch_row(transaction, GET_JOB, id=job_id, account_id=account_id))
+            return job_from(await fetch_row(transaction, GET_JOB, id=job_id, tenant=tenant))
 
         return await self._database.write(body)
 
-    async def delete(self, account_id: str, job_id: str) -> None:
+    async def delete(self, tenant: Tenant, job_id: str) -> None:
         """Forget a finished job; its files follow. Raises JobNotFound, or JobNotFinished while it has a future."""
 
         async def body(transaction: Transaction) -> None:
-            row = await fetch_one(transaction, LOCK_JOB, id=job_id, account_id=account_id)
+            row = await fetch_one(transaction, LOCK_JOB, id=job_id, tenant=tenant)
             if row is None:
                 raise _no_such_job(job_id)
             job = job_from(row)
@@ -331,7 +331,9 @@ class JobStore:
             await delete_files(transaction, job)
             for statement in (DELETE_EVENTS, DELETE_ATTEMPTS, DELETE_JOB):
                 await transaction.execute(statement, id=job_id)
-            await transaction.execute(KEEP_PLACE, id=job_id, account_id=account_id, seq=row["seq"])
+            await transaction.execute(
+                KEEP_PLACE, id=job_id, account_id=row["account_id"], tenant=tenant, seq=row["seq"]
+            )
             await record_deletion(transaction, row)
 
         await self._database.write(body)
@@ -360,7 +362,7 @@ async def _insert(transaction: Transaction, new: NewJob, defaults: Limits) -> Jo
         unpriced_allowed=new.unpriced_allowed,
     )
     of_account = limits_among(limits, WHOLE_ACCOUNT).over(defaults)
-    await check_queue(transaction, new.account_id, new.key_id, of_account, limits_among(limits, new.key_id))
+    await check_queue(transaction, new.tenant, new.key_id, of_account, limits_among(limits, new.key_id))
     return job_from(row)
 
 

@@ -68,13 +68,13 @@ WITH chosen AS MATERIALIZED (
 """
 
 COUNT_ONE = """
-INSERT INTO job_counts (account_id, status, jobs) VALUES (:account_id, :status, :change)
+INSERT INTO job_counts (account_id, status, jobs) VALUES (:tenant, :status, :change)
 ON CONFLICT (account_id, status) DO UPDATE SET jobs = job_counts.jobs + excluded.jobs
 """
 
 # One statement for both, as each is a round trip to a server.
 COUNT_MOVE = """
-INSERT INTO job_counts (account_id, status, jobs) VALUES (:account_id, :was, -1), (:account_id, :to, 1)
+INSERT INTO job_counts (account_id, status, jobs) VALUES (:tenant, :was, -1), (:tenant, :to, 1)
 ON CONFLICT (account_id, status) DO UPDATE SET jobs = job_counts.jobs + excluded.jobs
 """
 
@@ -85,7 +85,7 @@ INSERT_CHANGE = """
 INSERT INTO job_events (job_id, at, state, cause, unannounced)
 VALUES (:job_id, :now, :state, :cause,
         CASE WHEN :has_webhook = 1
-                  OR EXISTS (SELECT 1 FROM webhook_endpoints WHERE account_id = :account_id AND enabled = 1)
+                  OR EXISTS (SELECT 1 FROM webhook_endpoints WHERE tenant = :tenant AND enabled = 1)
              THEN 1 END)
 RETURNING unannounced
 """
@@ -318,7 +318,7 @@ async def _record_move(transaction: Transaction, job: Row, to: State, cause: str
         # The worker with room for the job that waits may be in another process.
         transaction.notify(WORK_CHANNEL, "")
     if was.status is not to.status:
-        await transaction.execute(COUNT_MOVE, account_id=job["account_id"], was=was.status, to=to.status)
+        await transaction.execute(COUNT_MOVE, tenant=job["tenant"], was=was.status, to=to.status)
     if to.is_final:
         if ending is None:
             await count_usage(transaction, job, to)
@@ -340,7 +340,7 @@ async def _record_change(transaction: Transaction, job: Row, to: State, cause: s
         transaction,
         INSERT_CHANGE,
         job_id=job["id"],
-        account_id=job["account_id"],
+        tenant=job["tenant"],
         state=to,
         cause=cause,
         has_webhook=int(job["listener"] is not None),
@@ -370,4 +370,4 @@ def _report(transaction: Transaction, job: Row, was: State | None, to: State, ca
 
 
 async def _count(transaction: Transaction, job: Row, status: Status, change: int) -> None:
-    await transaction.execute(COUNT_ONE, account_id=job["account_id"], status=status, change=change)
+    await transaction.execute(COUNT_ONE, tenant=job["tenant"], status=status, change=change)

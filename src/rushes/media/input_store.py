@@ -3,6 +3,9 @@
 A row whose `sha256` is null is a file that is arriving or leaving. Jobs refer to the files they need in `job_inputs`;
 the references of finished jobs are dropped by the cleaner, which asks the jobs themselves, so that no end of a job
 can forget to.
+
+The column `account_id` of `inputs` names the tenant: what a live key has given cannot be used by a test key, nor the
+other way round. Both count in the one total of their account.
 """
 
 from __future__ import annotations
@@ -12,12 +15,13 @@ from dataclasses import dataclass
 
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.domain.request import InputMedia, Role
+from rushes.domain.tenant import Tenant, account_of
 from rushes.errors import InputQuotaReached, StorageUnavailable
 from rushes.media.inspection import Facts
 from rushes.media.storage import StoredFile
 
 ANNOUNCE = """
-INSERT INTO inputs (id, account_id, key, created_at, keep_until) VALUES (:id, :account_id, :key, :now, :now + :keep_ms)
+INSERT INTO inputs (id, account_id, key, created_at, keep_until) VALUES (:id, :tenant, :key, :now, :now + :keep_ms)
 """
 
 # Adding nothing locks the account's row: of two equal files that arrive at once, the second finds the first.
@@ -34,9 +38,9 @@ _KEEP_LONGER = """
 UPDATE inputs SET keep_until = CASE WHEN keep_until < :now + :keep_ms THEN :now + :keep_ms ELSE keep_until END
 """
 
-USE_SAME = _KEEP_LONGER + "WHERE account_id = :account_id AND sha256 = :sha256 RETURNING *"
+USE_SAME = _KEEP_LONGER + "WHERE account_id = :tenant AND sha256 = :sha256 RETURNING *"
 
-USE = _KEEP_LONGER + "WHERE account_id = :account_id AND id = :id AND sha256 IS NOT NULL RETURNING *"
+USE = _KEEP_LONGER + "WHERE account_id = :tenant AND id = :id AND sha256 IS NOT NULL RETURNING *"
 
 SETTLE = """
 UPDATE inputs SET sha256 = :sha256, size_bytes = :size_bytes, content_type = :content_type, width = :width,
@@ -53,7 +57,7 @@ DELETE FROM job_inputs WHERE job_id = :job_id AND NOT EXISTS
     (SELECT 1 FROM jobs WHERE id = :job_id AND status IN ('pending', 'in_progress'))
 """
 
-DUE_ACCOUNTS = """
+DUE_OWNERS = """
 SELECT DISTINCT account_id FROM (
     SELECT account_id FROM inputs WHERE keep_until <= :now ORDER BY keep_until LIMIT :most
 ) AS due
@@ -116,11 +120,11 @@ class InputStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def announce(self, input_id: str, account_id: str, key: str, *, keep_s: float) -> None:
+    async def announce(self, input_id: str, tenant: Tenant, key: str, *, keep_s: float) -> None:
         """Record that a file is about to be stored; unless it is settled within `keep_s`, it is removed again."""
 
         async def body(transaction: Transaction) -> None:
-            await transaction.execute(ANNOUNCE, id=input_id, account_id=account_id, key=key, keep_ms=_ms(keep_s))
+            await transaction.execute(ANNOUNCE, id=input_id, tenant=tenant, key=key, keep_ms=_ms(keep_s))
 
         await self._database.write(body)
 
@@ -129,36 +133,35 @@ class InputStore:
         rows = await self._database.read(TOTAL, account_id=account_id)
         return rows[0]["size_bytes"] if rows else 0
 
-    async def use(self, account_id: str, input_id: str, *, keep_s: float) -> StoredInput | None:
-        """The account's file, kept for at least `keep_s` from now; None if it has none of this id."""
+    async def use(self, tenant: Tenant, input_id: str, *, keep_s: float) -> StoredInput | None:
+        """The tenant's file, kept for at least `keep_s` from now; None if it has none of this id."""
 
         async def body(transaction: Transaction) -> StoredInput | None:
-            return _found(await fetch_one(transaction, USE, account_id=account_id, id=input_id, keep_ms=_ms(keep_s)))
+            return _found(await fetch_one(transaction, USE, tenant=tenant, id=input_id, keep_ms=_ms(keep_s)))
 
         return await self._database.write(body)
 
-    async def use_same(self, account_id: str, sha256: str, *, keep_s: float) -> StoredInput | None:
-        """The account's file of this content, kept for at least `keep_s` from now; None if it has none."""
+    async def use_same(self, tenant: Tenant, sha256: str, *, keep_s: float) -> StoredInput | None:
+        """The tenant's file of this content, kept for at least `keep_s` from now; None if it has none."""
 
         async def body(transaction: Transaction) -> StoredInput | None:
-            return _found(
-                await fetch_one(transaction, USE_SAME, account_id=account_id, sha256=sha256, keep_ms=_ms(keep_s))
-            )
+            return _found(await fetch_one(transaction, USE_SAME, tenant=tenant, sha256=sha256, keep_ms=_ms(keep_s)))
 
         return await self._database.write(body)
 
     async def settle(
-        self, input_id: str, account_id: str, file: StoredFile, facts: Facts, *, keep_s: float, quota_bytes: int
+        self, input_id: str, tenant: Tenant, file: StoredFile, facts: Facts, *, keep_s: float, quota_bytes: int
     ) -> StoredInput:
-        """Make an announced file usable; if the account has one of the same content, that one is returned instead.
+        """Make an announced file usable; if the tenant has one of the same content, that one is returned instead.
 
         Raises InputQuotaReached if the account has no room for it.
         """
 
         async def body(transaction: Transaction) -> StoredInput:
+            account_id = account_of(tenant)
             total = await fetch_one(transaction, LOCK_TOTAL, account_id=account_id)
             same = _found(
-                await fetch_one(transaction, USE_SAME, account_id=account_id, sha256=file.sha256, keep_ms=_ms(keep_s))
+                await fetch_one(transaction, USE_SAME, tenant=tenant, sha256=file.sha256, keep_ms=_ms(keep_s))
             )
             if same is not None:
                 return same
@@ -216,16 +219,17 @@ class InputStore:
         async def body(transaction: Transaction) -> tuple[int, Sequence[Leaving]]:
             leaving: list[Leaving] = []
             # Totals first, as in every transaction that settles a file; else the two could wait for each other.
-            accounts = sorted(row["account_id"] for row in await transaction.fetch(DUE_ACCOUNTS, most=most))
+            owners = await transaction.fetch(DUE_OWNERS, most=most)
+            accounts = sorted({_account_of(row) for row in owners})
             for account_id in accounts:
                 await transaction.execute(LOCK_TOTAL, account_id=account_id)
-            due = [row for row in await transaction.fetch(DUE, most=most) if row["account_id"] in accounts]
+            due = [row for row in await transaction.fetch(DUE, most=most) if _account_of(row) in accounts]
             for row in due:
                 # Asked only now that the row is locked: a job that was accepted meanwhile is seen.
                 if await fetch_one(transaction, NEEDED, key=row["key"]) is not None:
                     await transaction.execute(POSTPONE, id=row["id"], keep_ms=_ms(keep_s))
                     continue
-                await transaction.execute(ADD_TO_TOTAL, account_id=row["account_id"], change=-row["size_bytes"])
+                await transaction.execute(ADD_TO_TOTAL, account_id=_account_of(row), change=-row["size_bytes"])
                 await transaction.execute(RETIRE, id=row["id"], keep_ms=RETRY_MS)
                 leaving.append(Leaving(row["id"], row["key"]))
             return len(due), leaving
@@ -239,6 +243,10 @@ def quota_reached(quota_bytes: int) -> InputQuotaReached:
         f"The account's input files would take more than the {quota_bytes} bytes they may; they are removed some time "
         "after the jobs that use them have ended"
     )
+
+
+def _account_of(row: Row) -> str:
+    return account_of(Tenant(row["account_id"]))
 
 
 def _found(row: Row | None) -> StoredInput | None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from rushes.domain.output import StoredVideo
 from rushes.domain.request import InputMedia, MediaKind, Role
+from rushes.domain.tenant import Tenant, account_of
 from rushes.errors import (
     BodyTooLarge,
     FileExpired,
@@ -106,7 +107,7 @@ class Inputs:
         self._terms = terms
         self._arriving_bytes: dict[str, int] = {}
 
-    async def take(self, account_id: str, given: Sequence[GivenMedia]) -> tuple[InputMedia, ...]:
+    async def take(self, tenant: Tenant, given: Sequence[GivenMedia]) -> tuple[InputMedia, ...]:
         """Each input stored, decoded and ready to be named by a job, in the order given; all come in at once.
 
         Raises InvalidRequest for what cannot be read at all, UnusableInput for what is not what its field takes,
@@ -116,7 +117,7 @@ class Inputs:
             return ()
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._take_one(account_id, item)) for item in given]
+                tasks = [group.create_task(self._take_one(tenant, item)) for item in given]
         except ExceptionGroup as errors:
             # Not `except*`: what is raised in there comes out as a group again on Python before 3.11.4.
             first: Exception = errors
@@ -125,26 +126,29 @@ class Inputs:
             raise first from None
         return tuple(task.result() for task in tasks)
 
-    async def upload(self, account_id: str, chunks: AsyncGenerator[bytes, None], size_bytes: int | None) -> StoredInput:
+    async def upload(self, tenant: Tenant, chunks: AsyncGenerator[bytes, None], size_bytes: int | None) -> StoredInput:
         """Store a file to be referred to later; `size_bytes` if it is known beforehand.
 
         Raises BodyTooLarge, UnusableInput, InputQuotaReached and whatever `chunks` raises; nothing is left then.
         """
         if size_bytes is not None and size_bytes > MOST_UPLOAD_BYTES:
             raise _upload_too_large()
-        if size_bytes is not None and await self._store.total_bytes(account_id) + size_bytes > self._terms.quota_bytes:
+        if (
+            size_bytes is not None
+            and await self._store.total_bytes(account_of(tenant)) + size_bytes > self._terms.quota_bytes
+        ):
             raise quota_reached(self._terms.quota_bytes)
         wanted = _Wanted("The file", None, ALL_TYPES, MOST_UPLOAD_BYTES)
-        return await self._keep(account_id, chunks, wanted, keep_s=self._terms.upload_s, within_s=UPLOAD_S)
+        return await self._keep(tenant, chunks, wanted, keep_s=self._terms.upload_s, within_s=UPLOAD_S)
 
-    async def copy(self, account_id: str, video: StoredVideo, role: Role) -> InputMedia:
+    async def copy(self, tenant: Tenant, video: StoredVideo, role: Role) -> InputMedia:
         """A finished video of ours as an input file, kept for as long as a job needs it.
 
         Raises FileExpired if its bytes are gone, UnusableInput if it cannot be decoded, InputQuotaReached.
         """
         wanted = _Wanted(f"{role.field}: the video", role.field, VIDEO_TYPES, LARGEST_VIDEO_BYTES)
         chunks = self._bytes_of(video)
-        stored = await self._keep(account_id, chunks, wanted, keep_s=self._terms.grace_s, within_s=UPLOAD_S)
+        stored = await self._keep(tenant, chunks, wanted, keep_s=self._terms.grace_s, within_s=UPLOAD_S)
         return stored.media(role)
 
     async def _bytes_of(self, video: StoredVideo) -> AsyncGenerator[bytes, None]:
@@ -155,13 +159,13 @@ class Inputs:
         except FileNotFoundError:
             raise FileExpired("The video of the previous job is no longer kept") from None
 
-    async def receive(self, account_id: str, chunks: AsyncGenerator[bytes, None], field: str) -> StoredInput:
+    async def receive(self, tenant: Tenant, chunks: AsyncGenerator[bytes, None], field: str) -> StoredInput:
         """Store a file that came as `field` of a request; it waits for that request's job as every input does.
 
         Raises UnusableInput naming `field`, InputQuotaReached and whatever `chunks` raises; nothing is left then.
         """
         wanted = _Wanted(f"{field}: the file", field, ALL_TYPES, MOST_VIDEO_BYTES)
-        return await self._keep(account_id, chunks, wanted, keep_s=self._terms.grace_s, within_s=UPLOAD_S)
+        return await self._keep(tenant, chunks, wanted, keep_s=self._terms.grace_s, within_s=UPLOAD_S)
 
     async def read(self, media: InputMedia) -> bytes:
         """The bytes of an input, as a provider is sent them.
@@ -178,11 +182,11 @@ class Inputs:
             raise MediaError(f"The file given as {media.role} is no longer in our storage") from exc
         return content.getvalue()
 
-    async def _take_one(self, account_id: str, item: GivenMedia) -> InputMedia:
+    async def _take_one(self, tenant: Tenant, item: GivenMedia) -> InputMedia:
         types = TYPES_OF[item.role.kind]
         name, value = item.field, item.value
         if _LOOKS_LIKE_REFERENCE.fullmatch(value[: _URL_HEAD_CHARS * 2]):
-            return (await self._refer(account_id, name, value, types)).media(item.role)
+            return (await self._refer(tenant, name, value, types)).media(item.role)
         if is_data_url(value):
             chunks, within_s = decode_data_url(value, name), None
         elif ":" in value[:_URL_HEAD_CHARS]:
@@ -193,13 +197,13 @@ class Inputs:
         else:
             raise malformed(name, "is empty; leave it out or give a file")
         wanted = _Wanted(f"{name}: the file", name, types, MOST_VIDEO_BYTES)
-        stored = await self._keep(account_id, chunks, wanted, keep_s=self._terms.grace_s, within_s=within_s)
+        stored = await self._keep(tenant, chunks, wanted, keep_s=self._terms.grace_s, within_s=within_s)
         return stored.media(item.role)
 
-    async def _refer(self, account_id: str, name: str, reference: str, types: Sequence[str]) -> StoredInput:
+    async def _refer(self, tenant: Tenant, name: str, reference: str, types: Sequence[str]) -> StoredInput:
         stored = None
         if _REFERENCE.fullmatch(reference):
-            stored = await self._store.use(account_id, reference, keep_s=self._terms.grace_s)
+            stored = await self._store.use(tenant, reference, keep_s=self._terms.grace_s)
         if stored is None:
             raise UnusableInput(f"{name}: there is no upload '{reference}', or it has expired", name)
         if stored.content_type not in types:
@@ -208,7 +212,7 @@ class Inputs:
 
     async def _keep(
         self,
-        account_id: str,
+        tenant: Tenant,
         chunks: AsyncGenerator[bytes, None],
         wanted: _Wanted,
         *,
@@ -216,24 +220,24 @@ class Inputs:
         within_s: float | None,
     ) -> StoredInput:
         input_id = new_id(UPLOAD_PREFIX)
-        key = f"inputs/{account_id}/{input_id}"
-        await self._store.announce(input_id, account_id, key, keep_s=ARRIVAL_S)
+        key = f"inputs/{account_of(tenant)}/{input_id}"
+        await self._store.announce(input_id, tenant, key, keep_s=ARRIVAL_S)
         settled: StoredInput | None = None
         try:
             async with (
                 asyncio.timeout(within_s),
                 aclosing(chunks),
-                aclosing(self._metered(account_id, chunks)) as metered,
+                aclosing(self._metered(tenant, chunks)) as metered,
                 aclosing(_checked(metered, wanted)) as checked,
             ):
                 file = await self._storage.put(key, checked, max_bytes=wanted.most_video_bytes)
-            settled = await self._store.use_same(account_id, file.sha256, keep_s=keep_s)
+            settled = await self._store.use_same(tenant, file.sha256, keep_s=keep_s)
             if settled is not None and settled.content_type not in wanted.types:
                 raise wanted.unusable(f"is {settled.content_type}, {_takes(wanted.types)}")
             if settled is None:
-                facts = await self._decoder.inspect(key, wanted.subject, account_id, as_audio=wanted.is_audio)
+                facts = await self._decoder.inspect(key, wanted.subject, account_of(tenant), as_audio=wanted.is_audio)
                 settled = await self._store.settle(
-                    input_id, account_id, file, facts, keep_s=keep_s, quota_bytes=self._terms.quota_bytes
+                    input_id, tenant, file, facts, keep_s=keep_s, quota_bytes=self._terms.quota_bytes
                 )
         except TimeoutError as exc:
             raise wanted.unusable(f"was not received within {within_s} s") from exc
@@ -250,8 +254,9 @@ class Inputs:
             await self._storage.delete(key)
             await self._store.forget(input_id)
 
-    async def _metered(self, account_id: str, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async def _metered(self, tenant: Tenant, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         """The chunks, as long as the account has room for them beside all else that is arriving for it."""
+        account_id = account_of(tenant)
         stored_bytes = await self._store.total_bytes(account_id)
         ours = 0
         try:

@@ -14,13 +14,14 @@ from enum import StrEnum
 from rushes.catalogue.price import to_usd
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.domain.job import State
+from rushes.domain.tenant import Tenant
 
 DAY_MS = 86_400_000
 EPOCH = date(1970, 1, 1)
 
 ADD_USAGE = """
 INSERT INTO usage_rollups (account_id, day, provider, model, jobs, completed, failed, unpriced, cost_microusd)
-VALUES (:account_id, :day, :provider, :model, :jobs, :completed, :failed, :unpriced, :cost_microusd)
+VALUES (:tenant, :day, :provider, :model, :jobs, :completed, :failed, :unpriced, :cost_microusd)
 ON CONFLICT (account_id, day, provider, model) DO UPDATE SET
     jobs = usage_rollups.jobs + excluded.jobs,
     completed = usage_rollups.completed + excluded.completed,
@@ -31,7 +32,7 @@ ON CONFLICT (account_id, day, provider, model) DO UPDATE SET
 
 ADD_USER_USAGE = """
 INSERT INTO user_usage_rollups (account_id, day, user_tag, jobs, completed, failed, unpriced, cost_microusd)
-VALUES (:account_id, :day, :user_tag, :jobs, :completed, :failed, :unpriced, :cost_microusd)
+VALUES (:tenant, :day, :user_tag, :jobs, :completed, :failed, :unpriced, :cost_microusd)
 ON CONFLICT (account_id, day, user_tag) DO UPDATE SET
     jobs = user_usage_rollups.jobs + excluded.jobs,
     completed = user_usage_rollups.completed + excluded.completed,
@@ -40,12 +41,12 @@ ON CONFLICT (account_id, day, user_tag) DO UPDATE SET
     cost_microusd = user_usage_rollups.cost_microusd + excluded.cost_microusd
 """
 
-USER_OF_JOB = "SELECT user_tag FROM jobs WHERE id = :job_id"
+COUNTED_FOR = "SELECT tenant, user_tag FROM jobs WHERE id = :job_id"
 
 SUM_USAGE = """
 SELECT provider, model, SUM(jobs) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
        SUM(unpriced) AS unpriced, SUM(cost_microusd) AS cost_microusd
-FROM usage_rollups WHERE account_id = :account_id AND day >= :since_day
+FROM usage_rollups WHERE account_id = :tenant AND day >= :since_day
 GROUP BY provider, model ORDER BY provider, model
 """
 
@@ -59,7 +60,7 @@ GROUP BY provider, model ORDER BY provider, model
 _SUM_SPAN = """
 SELECT {group}, SUM(jobs) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
        SUM(unpriced) AS unpriced, SUM(cost_microusd) AS cost_microusd
-FROM {table} WHERE account_id = :account_id AND day >= :first_day AND day <= :last_day
+FROM {table} WHERE account_id = :tenant AND day >= :first_day AND day <= :last_day
 GROUP BY {group} ORDER BY {group}
 """
 
@@ -85,7 +86,7 @@ _COLUMNS = {
 USAGE_BY_DAY = """
 SELECT accounts.name AS account, usage_rollups.day, usage_rollups.provider, usage_rollups.model, usage_rollups.jobs,
        usage_rollups.completed, usage_rollups.failed, usage_rollups.unpriced, usage_rollups.cost_microusd
-FROM usage_rollups JOIN accounts ON accounts.id = usage_rollups.account_id
+FROM usage_rollups JOIN accounts ON usage_rollups.account_id = {tenant}
 WHERE usage_rollups.day >= :since_day AND usage_rollups.day <= :until_day
 ORDER BY accounts.name, usage_rollups.day, usage_rollups.provider, usage_rollups.model
 """
@@ -142,18 +143,18 @@ class UsageStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def read(self, account_id: str, *, since_ms: int = 0) -> Sequence[ModelUsage]:
-        """The account's usage per model, of jobs accepted since the start of the UTC day that `since_ms` is in."""
-        rows = await self._database.read(SUM_USAGE, account_id=account_id, since_day=since_ms // DAY_MS)
+    async def read(self, tenant: Tenant, *, since_ms: int = 0) -> Sequence[ModelUsage]:
+        """The tenant's usage per model, of jobs accepted since the start of the UTC day that `since_ms` is in."""
+        rows = await self._database.read(SUM_USAGE, tenant=tenant, since_day=since_ms // DAY_MS)
         return [ModelUsage(row["provider"], row["model"], _usage(row)) for row in rows]
 
     async def read_span(
-        self, account_id: str, first: date, last: date, grouping: Grouping
+        self, tenant: Tenant, first: date, last: date, grouping: Grouping
     ) -> Sequence[tuple[str, Usage]]:
         """The usage of jobs accepted on these days (UTC), both included, by the group's name; empty groups left out."""
         rows = await self._database.read(
             _SUM_SPAN.format(group=_COLUMNS[grouping], table=_table_of(grouping)),
-            account_id=account_id,
+            tenant=tenant,
             first_day=(first - EPOCH).days,
             last_day=(last - EPOCH).days,
         )
@@ -164,12 +165,15 @@ class UsageStore:
         rows = await self._database.read(SUM_USAGE_OF_ALL, since_day=since_ms // DAY_MS)
         return [ModelUsage(row["provider"], row["model"], _usage(row)) for row in rows]
 
-    async def read_days(self, *, since_day: int, until_day: int, account: str | None = None) -> Sequence[DayUsage]:
-        """The usage per account, day and model, both days included; of one account if its name is given.
+    async def read_days(
+        self, *, since_day: int, until_day: int, account: str | None = None, of_test_keys: bool = False
+    ) -> Sequence[DayUsage]:
+        """The usage of live or test keys per account, day and model, both days included; of one account if named.
 
         For the operator, like `read_all`.
         """
-        rows = await self._database.read(USAGE_BY_DAY, since_day=since_day, until_day=until_day)
+        sql = USAGE_BY_DAY.format(tenant="accounts.id || '/test'" if of_test_keys else "accounts.id")
+        rows = await self._database.read(sql, since_day=since_day, until_day=until_day)
         return [
             DayUsage(row["account"], row["day"], row["provider"], row["model"], _usage(row))
             for row in rows
@@ -208,8 +212,10 @@ async def add_cost(
 
     What is settled after the job was deleted counts for no user: the tag is deleted with the job.
     """
-    job = await fetch_one(transaction, USER_OF_JOB, job_id=job_id)
-    counted = _Counted(account_id, accepted_at // DAY_MS, provider, model, None if job is None else job["user_tag"])
+    job = await fetch_one(transaction, COUNTED_FOR, job_id=job_id)
+    # Only jobs of live keys cost anything.
+    tenant, user = (Tenant(account_id), None) if job is None else (Tenant(job["tenant"]), job["user_tag"])
+    counted = _Counted(tenant, accepted_at // DAY_MS, provider, model, user)
     await _add(transaction, counted, cost_microusd=cost_microusd, unpriced=unpriced)
 
 
@@ -222,7 +228,7 @@ async def count_recovery(transaction: Transaction, job: Row) -> None:
 class _Counted:
     """Where a job counts."""
 
-    account_id: str
+    tenant: Tenant
     day: int
     provider: str
     model: str
@@ -230,7 +236,7 @@ class _Counted:
 
     @classmethod
     def of(cls, job: Row) -> _Counted:
-        return cls(job["account_id"], job["created_at"] // DAY_MS, job["provider"], job["model"], job["user_tag"])
+        return cls(Tenant(job["tenant"]), job["created_at"] // DAY_MS, job["provider"], job["model"], job["user_tag"])
 
 
 async def _add(
@@ -250,7 +256,7 @@ async def _add(
         "unpriced": unpriced,
         "cost_microusd": cost_microusd,
     }
-    owner = {"account_id": counted.account_id, "day": counted.day}
+    owner = {"tenant": counted.tenant, "day": counted.day}
     await transaction.execute(ADD_USAGE, **owner, provider=counted.provider, model=counted.model, **changes)
     if counted.user is not None:
         await transaction.execute(ADD_USER_USAGE, **owner, user_tag=counted.user, **changes)

@@ -11,7 +11,7 @@ from rushes.errors import CallerError, JobNotFinished, NotAbortable, NotRecovera
 from rushes.operations.abort import AbortStore
 from rushes.operations.needs_operator import Action, After, NeedsOperator, NeedsOperatorStore
 from rushes.operations.recovery import Recovery
-from rushes.operations.settlement import SettlementStore
+from rushes.operations.settlement import SettlementStore, check_cost
 
 MOST = 100
 """The most jobs of one selection, and of one request."""
@@ -53,6 +53,7 @@ class Selection:
     provider: str | None = None
     model: str | None = None
     action: Action | None = None
+    is_test: bool | None = None
 
     def matches(self, entry: NeedsOperator) -> bool:
         """Whether the entry is one of them."""
@@ -61,6 +62,7 @@ class Selection:
             and self.account_id in (None, entry.account_id)
             and self.provider in (None, entry.provider)
             and self.model in (None, entry.model)
+            and self.is_test in (None, entry.is_test)
             and (self.action is None or self.action in entry.actions)
         )
 
@@ -138,6 +140,7 @@ class Decisions:
             case Action.SETTLE:
                 if not job.state.is_final:
                     raise JobNotFinished(f"Only a job that has ended can be settled; '{job_id}' is {job.state.value}")
+                check_cost(decision.cost_usd or Decimal(0), is_test=job.is_test)
             case Action.RECONCILE | Action.RECOVER | Action.WRITE_OFF:
                 if entry is None or decision.action not in entry.actions:
                     offered = ", ".join(entry.actions) if entry is not None else "nothing"

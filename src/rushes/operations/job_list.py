@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rushes.db.database import Database
 from rushes.domain.job import Job, Status
+from rushes.domain.tenant import tenant_of
 from rushes.jobs.rows import GET_ANY_JOB, job_from
 
 READ_AT_MOST = 5_000
@@ -24,6 +25,14 @@ SELECT * FROM jobs WHERE lease IS NULL AND state IN ('queued', 'rerouted') AND s
 
 _NEWEST = "SELECT * FROM jobs WHERE seq < :beyond_seq ORDER BY seq DESC LIMIT :read"
 
+_NEWEST_OF_TEST_KEYS = """
+SELECT * FROM jobs WHERE tenant <> account_id AND seq < :beyond_seq ORDER BY seq DESC LIMIT :read
+"""
+
+_NEWEST_OF_TENANT = """
+SELECT * FROM jobs WHERE tenant = :tenant AND seq < :beyond_seq ORDER BY seq DESC LIMIT :read
+"""
+
 _NEWEST_OF_ACCOUNT = """
 SELECT * FROM jobs WHERE account_id = :account_id AND seq < :beyond_seq ORDER BY seq DESC LIMIT :read
 """
@@ -38,8 +47,8 @@ class JobQuery:
     """The jobs that an operator asks for, newest first. All given conditions must match.
 
     `error_code` is that of the job, `trouble_code` that of its last failed call while it goes on, or
-    `output_unmeasured` of a completed job whose video could not be measured. `beyond_seq` is the `next_seq` of the page
-    before.
+    `output_unmeasured` of a completed job whose video could not be measured. `is_test` says whether test keys or live
+    keys made them. `beyond_seq` is the `next_seq` of the page before.
     """
 
     limit: int
@@ -53,6 +62,7 @@ class JobQuery:
     trouble_code: str | None = None
     created_after_ms: int | None = None
     created_before_ms: int | None = None
+    is_test: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,13 @@ _CONDITIONS = {
 }
 
 
+def _newest(query: JobQuery) -> str:
+    """The jobs to look through, by the index that leaves out most."""
+    if query.account_id is not None:
+        return _NEWEST_OF_ACCOUNT if query.is_test is None else _NEWEST_OF_TENANT
+    return _NEWEST_OF_TEST_KEYS if query.is_test else _NEWEST
+
+
 class JobListStore:
     """Reads jobs of all accounts."""
 
@@ -85,14 +102,19 @@ class JobListStore:
     async def list(self, query: JobQuery) -> JobRange:
         """One page of the matching jobs, newest first."""
         given = {name: getattr(query, name) for name in _CONDITIONS if getattr(query, name) is not None}
-        where = " AND ".join(_CONDITIONS[name] for name in given) or "1 = 1"
+        conditions = [_CONDITIONS[name] for name in given]
+        if query.is_test is not None:
+            conditions.append("tenant <> account_id" if query.is_test else "tenant = account_id")
+        where = " AND ".join(conditions) or "1 = 1"
         parameters = {"beyond_seq": _BEYOND_ALL if query.beyond_seq is None else query.beyond_seq, **given}
         is_open = query.account_id is None and query.status in (Status.PENDING, Status.IN_PROGRESS)
         if is_open:
             source = _OPEN
         else:
-            source = _NEWEST if query.account_id is None else _NEWEST_OF_ACCOUNT
+            source = _newest(query)
             parameters["read"] = READ_AT_MOST
+            if query.account_id is not None and query.is_test is not None:
+                parameters["tenant"] = tenant_of(query.account_id, is_test=query.is_test)
         rows = await self._database.read(
             f"SELECT * FROM ({source}) AS found WHERE {where} ORDER BY seq DESC LIMIT :most",  # noqa: S608 - fixed texts
             **parameters,
@@ -110,6 +132,8 @@ class JobListStore:
 
     async def _next_after_all(self, source: str, parameters: dict[str, object]) -> int | None:
         """Where the next page begins if this one read as many jobs as it may, else None."""
-        used = {name: parameters[name] for name in ("beyond_seq", "read", "account_id") if f":{name}" in source}
+        used = {
+            name: parameters[name] for name in ("beyond_seq", "read", "account_id", "tenant") if f":{name}" in source
+        }
         (row,) = await self._database.read(OLDEST_READ.format(jobs=source), **used)
         return row["seq"] if row["jobs"] >= READ_AT_MOST else None

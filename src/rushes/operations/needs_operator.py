@@ -14,11 +14,12 @@ from enum import StrEnum
 
 from rushes.db.database import Database, Row
 from rushes.domain.job import MAYBE_CHARGED, RECOVERABLE, AttemptState, State, Trouble
+from rushes.domain.tenant import is_test
 from rushes.jobs.rows import trouble_from
 
 _COLUMNS = """
 jobs.state, jobs.served_provider, jobs.served_model, jobs.provider_video_id, jobs.error_code, jobs.error, jobs.byok,
-jobs.completed_at, jobs.trouble_code, jobs.trouble, jobs.trouble_at
+jobs.completed_at, jobs.trouble_code, jobs.trouble, jobs.trouble_at, jobs.tenant
 """
 
 # A job that is being recovered is listed again when the recovery has failed.
@@ -122,6 +123,8 @@ class NeedsOperator:
     error_code: str | None
     completed_at: int | None
     trouble: Trouble | None
+    is_test: bool = False
+    """Whether a test key made it; not known of a deleted job."""
 
     @property
     def is_deleted(self) -> bool:
@@ -199,6 +202,7 @@ def _entry(row: Row, attempts: Sequence[Row]) -> NeedsOperator:
         error_code=row["error_code"],
         completed_at=row["completed_at"],
         trouble=trouble_from(row),
+        is_test=row["tenant"] is not None and is_test(row["tenant"]),
     )
 
 

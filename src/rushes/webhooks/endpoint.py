@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from yarl import URL
 
+from rushes.domain.tenant import Tenant
+
 
 class DeliveryState(StrEnum):
     """The state of a message."""
@@ -53,6 +55,7 @@ class Delivery:
     seq: int
     id: str
     account_id: str
+    tenant: Tenant
     endpoint_id: str | None
     sealed_url: str | None
     shown_url: str

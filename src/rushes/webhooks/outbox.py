@@ -38,16 +38,16 @@ SELECT seq, job_id, state, at FROM job_events WHERE job_id = :job_id AND unannou
 
 ANNOUNCED = "UPDATE job_events SET unannounced = NULL WHERE seq = :seq"
 
-JOB_WEBHOOK = "SELECT account_id, listener FROM jobs WHERE id = :job_id"
+JOB_WEBHOOK = "SELECT account_id, tenant, listener FROM jobs WHERE id = :job_id"
 
 ENABLED_ENDPOINTS = """
-SELECT id, url, events FROM webhook_endpoints WHERE account_id = :account_id AND enabled = 1 ORDER BY id
+SELECT id, url, events FROM webhook_endpoints WHERE tenant = :tenant AND enabled = 1 ORDER BY id
 """
 
 INSERT_DELIVERY = """
-INSERT INTO webhook_deliveries (id, account_id, endpoint_id, sealed_url, shown_url, lane, job_id, type, event_at, state,
-                                next_attempt_at, created_at)
-VALUES (:id, :account_id, :endpoint_id, :sealed_url, :shown_url, :lane, :job_id, :type, :event_at, 'pending',
+INSERT INTO webhook_deliveries (id, account_id, tenant, endpoint_id, sealed_url, shown_url, lane, job_id, type,
+                                event_at, state, next_attempt_at, created_at)
+VALUES (:id, :account_id, :tenant, :endpoint_id, :sealed_url, :shown_url, :lane, :job_id, :type, :event_at, 'pending',
         :now, :now)
 """
 
@@ -318,7 +318,7 @@ async def _write(transaction: Transaction, change: Row, job: Row, kind: MessageT
     receivers: list[dict[str, str | None]] = [
         {"endpoint_id": endpoint["id"], "sealed_url": None, "shown_url": shown_url(endpoint["url"]),
          "lane": lane_of(account_id, endpoint["url"])}
-        for endpoint in await transaction.fetch(ENABLED_ENDPOINTS, account_id=account_id)
+        for endpoint in await transaction.fetch(ENABLED_ENDPOINTS, tenant=job["tenant"])
         if endpoint["events"] is None or kind in json.loads(endpoint["events"])
     ]  # fmt: skip
     webhook = JobWebhook.from_json(job["listener"])
@@ -332,6 +332,7 @@ async def _write(transaction: Transaction, change: Row, job: Row, kind: MessageT
             INSERT_DELIVERY,
             id=new_id("msg"),
             account_id=account_id,
+            tenant=job["tenant"],
             job_id=change["job_id"],
             type=kind,
             event_at=change["at"],

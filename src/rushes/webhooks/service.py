@@ -31,7 +31,7 @@ class EndpointChanges:
 
 
 class WebhookService:
-    """The webhooks of an account. An endpoint of another account raises WebhookNotFound."""
+    """The webhooks of a tenant. An endpoint of another tenant raises WebhookNotFound."""
 
     def __init__(
         self,
@@ -67,15 +67,15 @@ class WebhookService:
         endpoint_id = new_id("whe")
         secret, sealed = self._secrets.make(endpoint_id)
         change = Change(url, events, description, enabled=True)
-        return await self._store.create(endpoint_id, caller.account_id, change, sealed), secret
+        return await self._store.create(endpoint_id, caller.tenant, change, sealed), secret
 
     async def list(self, caller: Caller) -> Sequence[Endpoint]:
-        """The account's endpoints, oldest first."""
-        return await self._store.list(caller.account_id)
+        """The tenant's endpoints, oldest first."""
+        return await self._store.list(caller.tenant)
 
     async def get(self, caller: Caller, endpoint_id: str) -> Endpoint:
         """One endpoint. Raises WebhookNotFound."""
-        return await self._store.get(caller.account_id, endpoint_id)
+        return await self._store.get(caller.tenant, endpoint_id)
 
     async def change(self, caller: Caller, endpoint_id: str, changes: EndpointChanges) -> Endpoint:
         """Apply the given changes. Raises WebhookNotFound or RefusedInput."""
@@ -90,16 +90,16 @@ class WebhookService:
             change = replace(change, description=changes.description)
         if changes.enabled is not None:
             change = replace(change, enabled=changes.enabled)
-        return await self._store.change(caller.account_id, endpoint_id, change)
+        return await self._store.change(caller.tenant, endpoint_id, change)
 
     async def rotate(self, caller: Caller, endpoint_id: str) -> tuple[Endpoint, str]:
         """Create a new secret, which is shown only now. The old one signs too for a day. Raises WebhookNotFound."""
         secret, sealed = self._secrets.make(endpoint_id)
-        return await self._store.rotate(caller.account_id, endpoint_id, sealed), secret
+        return await self._store.rotate(caller.tenant, endpoint_id, sealed), secret
 
     async def delete(self, caller: Caller, endpoint_id: str) -> None:
         """Delete an endpoint. Raises WebhookNotFound."""
-        await self._store.delete(caller.account_id, endpoint_id)
+        await self._store.delete(caller.tenant, endpoint_id)
 
     async def test(self, caller: Caller, endpoint_id: str) -> SendResult:
         """Send one test message, without retries. Raises WebhookNotFound."""
@@ -109,23 +109,23 @@ class WebhookService:
 
     async def signing_secret(self, caller: Caller) -> tuple[str, SealedSecret]:
         """The secret that signs messages to webhooks of jobs. It is created at its first use."""
-        secret = await self._secrets.of_account(caller.account_id)
-        return self._secrets.open(secret.sealed, caller.account_id), secret
+        secret = await self._secrets.of_tenant(caller.tenant)
+        return self._secrets.open(secret.sealed, caller.tenant), secret
 
     async def rotate_signing_secret(self, caller: Caller) -> tuple[str, SealedSecret]:
         """Create a new secret; the old one signs too for a day."""
-        secret, sealed = self._secrets.make(caller.account_id)
-        return secret, await self._store.rotate_secret(caller.account_id, sealed)
+        secret, sealed = self._secrets.make(caller.tenant)
+        return secret, await self._store.rotate_secret(caller.tenant, sealed)
 
     async def list_deliveries(self, caller: Caller, listing: DeliveryListing) -> Sequence[Delivery]:
-        """The matching deliveries of the account, newest first. Raises WebhookNotFound for an unknown endpoint."""
+        """The matching deliveries of the tenant, newest first. Raises WebhookNotFound for an unknown endpoint."""
         if listing.endpoint_id is not None:
             await self.get(caller, listing.endpoint_id)
-        return await self._store.list_deliveries(caller.account_id, listing)
+        return await self._store.list_deliveries(caller.tenant, listing)
 
     async def redeliver(self, caller: Caller, delivery_id: str) -> Delivery:
         """Send a message again. Raises DeliveryNotFound or NotRedeliverable."""
-        return await self._store.redeliver(caller.account_id, delivery_id)
+        return await self._store.redeliver(caller.tenant, delivery_id)
 
     def _check(self, url: str, field: str) -> None:
         """Check the text of a URL. The address of its host is checked at each call."""

@@ -8,63 +8,64 @@ from dataclasses import dataclass
 
 from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one
+from rushes.domain.tenant import Tenant, account_of
 from rushes.errors import DeliveryNotFound, NotRedeliverable, WebhookLimitReached, WebhookNotFound
 from rushes.webhooks.endpoint import Delivery, DeliveryState, Endpoint, SealedSecret
 
 MOST_ENDPOINTS = 10
-"""The most endpoints of one account: each change of each job is sent to all of them."""
+"""The most endpoints of one account in each mode: each change of each job is sent to all of them."""
 
 OLD_SECRET_MS = 24 * 3600 * 1000
 """How long a replaced secret signs beside the new one."""
 
 LOCK_ACCOUNT = "SELECT id FROM accounts WHERE id = :account_id FOR UPDATE"
 
-LIST_ENDPOINTS = "SELECT * FROM webhook_endpoints WHERE account_id = :account_id ORDER BY created_at, id"
+LIST_ENDPOINTS = "SELECT * FROM webhook_endpoints WHERE tenant = :tenant ORDER BY created_at, id"
 
-GET_ENDPOINT = "SELECT * FROM webhook_endpoints WHERE id = :id AND account_id = :account_id"
+GET_ENDPOINT = "SELECT * FROM webhook_endpoints WHERE id = :id AND tenant = :tenant"
 
 FIND_ENDPOINT = "SELECT * FROM webhook_endpoints WHERE id = :id"
 
 INSERT_ENDPOINT = """
-INSERT INTO webhook_endpoints (id, account_id, url, events, description, enabled, sealed, created_at)
-VALUES (:id, :account_id, :url, :events, :description, 1, :sealed, :now)
+INSERT INTO webhook_endpoints (id, account_id, tenant, url, events, description, enabled, sealed, created_at)
+VALUES (:id, :account_id, :tenant, :url, :events, :description, 1, :sealed, :now)
 RETURNING *
 """
 
 CHANGE_ENDPOINT = """
 UPDATE webhook_endpoints SET url = :url, events = :events, description = :description, enabled = :enabled,
                              disabled_reason = :disabled_reason
-WHERE id = :id AND account_id = :account_id
+WHERE id = :id AND tenant = :tenant
 RETURNING *
 """
 
 ROTATE_ENDPOINT = """
 UPDATE webhook_endpoints SET old_sealed = sealed, old_until = :now + :old_ms, sealed = :sealed
-WHERE id = :id AND account_id = :account_id
+WHERE id = :id AND tenant = :tenant
 RETURNING *
 """
 
-DELETE_ENDPOINT = "DELETE FROM webhook_endpoints WHERE id = :id AND account_id = :account_id"
+DELETE_ENDPOINT = "DELETE FROM webhook_endpoints WHERE id = :id AND tenant = :tenant"
 
-FIND_ACCOUNTS_SIGNING = "SELECT * FROM webhook_secrets WHERE account_id = :account_id"
+FIND_ACCOUNTS_SIGNING = "SELECT * FROM webhook_secrets WHERE account_id = :tenant"
 
 KEEP_ACCOUNTS_SIGNING = """
-INSERT INTO webhook_secrets (account_id, sealed, created_at) VALUES (:account_id, :sealed, :now)
+INSERT INTO webhook_secrets (account_id, sealed, created_at) VALUES (:tenant, :sealed, :now)
 ON CONFLICT (account_id) DO NOTHING
 """
 
 ROTATE_ACCOUNTS_SIGNING = """
 UPDATE webhook_secrets SET old_sealed = sealed, old_until = :now + :old_ms, sealed = :sealed
-WHERE account_id = :account_id
+WHERE account_id = :tenant
 RETURNING *
 """
 
-LOCK_DELIVERY = "SELECT * FROM webhook_deliveries WHERE id = :id AND account_id = :account_id FOR UPDATE"
+LOCK_DELIVERY = "SELECT * FROM webhook_deliveries WHERE id = :id AND tenant = :tenant FOR UPDATE"
 
 # The job is locked before its deliveries: a deletion leaves a snapshot only in the deliveries that it sees pending.
 LOCK_JOB_OF_DELIVERY = """
 SELECT id FROM jobs
-WHERE id = (SELECT job_id FROM webhook_deliveries WHERE id = :id AND account_id = :account_id) FOR UPDATE
+WHERE id = (SELECT job_id FROM webhook_deliveries WHERE id = :id AND tenant = :tenant) FOR UPDATE
 """
 
 # A running attempt is left alone. A pending delivery keeps its attempts and is due at once.
@@ -97,7 +98,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryListing:
-    """A query for deliveries of an account, newest first; all given conditions must match."""
+    """A query for deliveries of a tenant, newest first; all given conditions must match."""
 
     limit: int
     endpoint_id: str | None = None
@@ -111,19 +112,22 @@ class WebhookStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, endpoint_id: str, account_id: str, change: Change, sealed: str) -> Endpoint:
+    async def create(self, endpoint_id: str, tenant: Tenant, change: Change, sealed: str) -> Endpoint:
         """Register a receiver. Raises WebhookLimitReached."""
 
         async def body(transaction: Transaction) -> Endpoint:
             # Locked, so that two requests at once cannot both create the last allowed endpoint.
-            await transaction.fetch(LOCK_ACCOUNT, account_id=account_id)
-            if len(await transaction.fetch(LIST_ENDPOINTS, account_id=account_id)) >= MOST_ENDPOINTS:
-                raise WebhookLimitReached(f"An account can have {MOST_ENDPOINTS} webhooks; delete one first")
+            await transaction.fetch(LOCK_ACCOUNT, account_id=account_of(tenant))
+            if len(await transaction.fetch(LIST_ENDPOINTS, tenant=tenant)) >= MOST_ENDPOINTS:
+                raise WebhookLimitReached(
+                    f"An account can have {MOST_ENDPOINTS} webhooks in each mode; delete one first"
+                )
             row = await fetch_one(
                 transaction,
                 INSERT_ENDPOINT,
                 id=endpoint_id,
-                account_id=account_id,
+                account_id=account_of(tenant),
+                tenant=tenant,
                 url=change.url,
                 events=_events_to_json(change.events),
                 description=change.description,
@@ -134,13 +138,13 @@ class WebhookStore:
 
         return await self._database.write(body)
 
-    async def list(self, account_id: str) -> Sequence[Endpoint]:
-        """The account's endpoints, oldest first."""
-        return [_endpoint(row) for row in await self._database.read(LIST_ENDPOINTS, account_id=account_id)]
+    async def list(self, tenant: Tenant) -> Sequence[Endpoint]:
+        """The tenant's endpoints, oldest first."""
+        return [_endpoint(row) for row in await self._database.read(LIST_ENDPOINTS, tenant=tenant)]
 
-    async def get(self, account_id: str, endpoint_id: str) -> Endpoint:
-        """The account's endpoint. Raises WebhookNotFound."""
-        rows = await self._database.read(GET_ENDPOINT, id=endpoint_id, account_id=account_id)
+    async def get(self, tenant: Tenant, endpoint_id: str) -> Endpoint:
+        """The tenant's endpoint. Raises WebhookNotFound."""
+        rows = await self._database.read(GET_ENDPOINT, id=endpoint_id, tenant=tenant)
         return _endpoint(_existing(rows[0] if rows else None, endpoint_id))
 
     async def find(self, endpoint_id: str) -> Endpoint | None:
@@ -148,7 +152,7 @@ class WebhookStore:
         rows = await self._database.read(FIND_ENDPOINT, id=endpoint_id)
         return _endpoint(rows[0]) if rows else None
 
-    async def change(self, account_id: str, endpoint_id: str, change: Change) -> Endpoint:
+    async def change(self, tenant: Tenant, endpoint_id: str, change: Change) -> Endpoint:
         """Set the values of an endpoint. Raises WebhookNotFound."""
 
         async def body(transaction: Transaction) -> Row | None:
@@ -156,7 +160,7 @@ class WebhookStore:
                 transaction,
                 CHANGE_ENDPOINT,
                 id=endpoint_id,
-                account_id=account_id,
+                tenant=tenant,
                 url=change.url,
                 events=_events_to_json(change.events),
                 description=change.description,
@@ -166,60 +170,60 @@ class WebhookStore:
 
         return _endpoint(_existing(await self._database.write(body), endpoint_id))
 
-    async def rotate(self, account_id: str, endpoint_id: str, sealed: str) -> Endpoint:
+    async def rotate(self, tenant: Tenant, endpoint_id: str, sealed: str) -> Endpoint:
         """Sign with a new secret, and for a day with the present one too. Raises WebhookNotFound."""
 
         async def body(transaction: Transaction) -> Row | None:
             return await fetch_one(
-                transaction, ROTATE_ENDPOINT, id=endpoint_id, account_id=account_id, sealed=sealed, old_ms=OLD_SECRET_MS
+                transaction, ROTATE_ENDPOINT, id=endpoint_id, tenant=tenant, sealed=sealed, old_ms=OLD_SECRET_MS
             )
 
         return _endpoint(_existing(await self._database.write(body), endpoint_id))
 
-    async def delete(self, account_id: str, endpoint_id: str) -> None:
+    async def delete(self, tenant: Tenant, endpoint_id: str) -> None:
         """Delete an endpoint and its secrets. Raises WebhookNotFound."""
 
         async def body(transaction: Transaction) -> int:
-            return await transaction.execute(DELETE_ENDPOINT, id=endpoint_id, account_id=account_id)
+            return await transaction.execute(DELETE_ENDPOINT, id=endpoint_id, tenant=tenant)
 
         if not await self._database.write(body):
             raise _no_such_webhook(endpoint_id)
 
-    async def find_secret(self, account_id: str) -> SealedSecret | None:
-        """The signing secret of the account itself, if it has one yet."""
-        rows = await self._database.read(FIND_ACCOUNTS_SIGNING, account_id=account_id)
+    async def find_secret(self, tenant: Tenant) -> SealedSecret | None:
+        """The signing secret of the tenant itself, if it has one yet."""
+        rows = await self._database.read(FIND_ACCOUNTS_SIGNING, tenant=tenant)
         return _secret(rows[0]) if rows else None
 
-    async def keep_secret(self, account_id: str, sealed: str) -> SealedSecret:
-        """Store this signing secret unless the account has one. Returns the stored one."""
+    async def keep_secret(self, tenant: Tenant, sealed: str) -> SealedSecret:
+        """Store this signing secret unless the tenant has one. Returns the stored one."""
 
         async def body(transaction: Transaction) -> Row | None:
-            await transaction.execute(KEEP_ACCOUNTS_SIGNING, account_id=account_id, sealed=sealed)
-            return await fetch_one(transaction, FIND_ACCOUNTS_SIGNING, account_id=account_id)
+            await transaction.execute(KEEP_ACCOUNTS_SIGNING, tenant=tenant, sealed=sealed)
+            return await fetch_one(transaction, FIND_ACCOUNTS_SIGNING, tenant=tenant)
 
         row = await self._database.write(body)
         assert row is not None
         return _secret(row)
 
-    async def rotate_secret(self, account_id: str, sealed: str) -> SealedSecret:
+    async def rotate_secret(self, tenant: Tenant, sealed: str) -> SealedSecret:
         """Sign with a new secret, and for a day with the present one too, if there is one."""
 
         async def body(transaction: Transaction) -> Row | None:
             row = await fetch_one(
-                transaction, ROTATE_ACCOUNTS_SIGNING, account_id=account_id, sealed=sealed, old_ms=OLD_SECRET_MS
+                transaction, ROTATE_ACCOUNTS_SIGNING, tenant=tenant, sealed=sealed, old_ms=OLD_SECRET_MS
             )
             if row is None:
-                await transaction.execute(KEEP_ACCOUNTS_SIGNING, account_id=account_id, sealed=sealed)
-                row = await fetch_one(transaction, FIND_ACCOUNTS_SIGNING, account_id=account_id)
+                await transaction.execute(KEEP_ACCOUNTS_SIGNING, tenant=tenant, sealed=sealed)
+                row = await fetch_one(transaction, FIND_ACCOUNTS_SIGNING, tenant=tenant)
             return row
 
         row = await self._database.write(body)
         assert row is not None
         return _secret(row)
 
-    async def list_deliveries(self, account_id: str, listing: DeliveryListing) -> Sequence[Delivery]:
-        """The matching deliveries of the account, newest first. The cost of a page does not grow with their number."""
-        conditions = ["account_id = :account_id"]
+    async def list_deliveries(self, tenant: Tenant, listing: DeliveryListing) -> Sequence[Delivery]:
+        """The matching deliveries of the tenant, newest first. The cost of a page does not grow with their number."""
+        conditions = ["tenant = :tenant"]
         if listing.endpoint_id is not None:
             conditions.append("endpoint_id = :endpoint_id")
         if listing.state is not None:
@@ -229,7 +233,7 @@ class WebhookStore:
         sql = f"SELECT * FROM webhook_deliveries WHERE {' AND '.join(conditions)} ORDER BY seq DESC LIMIT :limit"  # noqa: S608 - fixed texts only
         rows = await self._database.read(
             sql,
-            account_id=account_id,
+            tenant=tenant,
             endpoint_id=listing.endpoint_id,
             state=listing.state,
             before_seq=listing.before_seq,
@@ -237,12 +241,12 @@ class WebhookStore:
         )
         return [delivery_from(row) for row in rows]
 
-    async def redeliver(self, account_id: str, delivery_id: str) -> Delivery:
+    async def redeliver(self, tenant: Tenant, delivery_id: str) -> Delivery:
         """Have a message sent again, or sent now. Raises DeliveryNotFound or NotRedeliverable."""
 
         async def body(transaction: Transaction) -> Row:
-            job = await fetch_one(transaction, LOCK_JOB_OF_DELIVERY, id=delivery_id, account_id=account_id)
-            row = await fetch_one(transaction, LOCK_DELIVERY, id=delivery_id, account_id=account_id)
+            job = await fetch_one(transaction, LOCK_JOB_OF_DELIVERY, id=delivery_id, tenant=tenant)
+            row = await fetch_one(transaction, LOCK_DELIVERY, id=delivery_id, tenant=tenant)
             if row is None:
                 raise DeliveryNotFound(f"Delivery {shown(delivery_id)} not found")
             if row["endpoint_id"] is not None:
@@ -255,7 +259,7 @@ class WebhookStore:
             again = await fetch_one(transaction, REDELIVER, id=delivery_id)
             if again is None:
                 return row
-            await transaction.execute(WAKE_LANE, lane=row["lane"], account_id=account_id, wait_ms=0)
+            await transaction.execute(WAKE_LANE, lane=row["lane"], account_id=account_of(tenant), wait_ms=0)
             transaction.notify(DELIVERIES_CHANNEL, "")
             return again
 

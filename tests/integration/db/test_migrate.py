@@ -260,8 +260,10 @@ def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> None:
         ("SELECT seq FROM ledger WHERE account_id = 'a' AND at >= 5 ORDER BY at LIMIT 1", "ledger_by_account_time"),
         ("SELECT id FROM jobs WHERE account_id = 'a' ORDER BY seq DESC", "jobs_by_account"),
         ("SELECT id FROM jobs WHERE account_id = 'a' AND seq > 5 ORDER BY seq ASC", "jobs_by_account"),
-        ("SELECT id FROM jobs WHERE account_id = 'a' AND status = 'failed' ORDER BY seq DESC",
-         "jobs_by_account_status"),
+        ("SELECT id FROM jobs WHERE tenant = 'a' ORDER BY seq DESC", "jobs_by_tenant"),
+        ("SELECT id FROM jobs WHERE tenant = 'a' AND status = 'failed' ORDER BY seq DESC", "jobs_by_tenant_status"),
+        ("SELECT id FROM jobs WHERE tenant <> account_id AND seq < 5 ORDER BY seq DESC LIMIT 9", "jobs_of_test_keys"),
+        ("SELECT id FROM webhook_deliveries WHERE tenant = 'a' ORDER BY seq DESC", "webhook_deliveries_by_tenant"),
         ("SELECT account_id, key_id, COUNT(*) FROM jobs WHERE in_slot = 1 AND byok = 0 GROUP BY account_id, key_id",
          "jobs_in_flight"),
         ("SELECT job_id FROM attempts WHERE state = 'failed' AND error_code IN ('submission_unknown', 'output_lost')",
@@ -278,6 +280,81 @@ def test_what_is_asked_all_the_time_is_found_through_an_index(tmp_path: Path, qu
     plan = " ".join(str(row[-1]) for row in run(path, f"EXPLAIN QUERY PLAN {query}"))
     assert index in plan
     assert "TEMP B-TREE" not in plan
+
+
+LIVE_DAY = 1_795_305_600_000 // 86_400_000
+BEFORE_MODES = [
+    "INSERT INTO accounts (id, name, created_at) VALUES ('acct_1', 'one', 0)",
+    *(
+        "INSERT INTO api_keys (id, account_id, name, mode, hint, hash, created_at) "
+        f"VALUES ('key_{mode}', 'acct_1', '', '{mode}', '', '{mode}', 0)"
+        for mode in ("live", "test")
+    ),
+    *(
+        "INSERT INTO jobs (id, account_id, key_id, state, status, provider, model, served_provider, served_model, "
+        "request, response_format, cost_usd, usual_s, warnings, lane, available_at, deadline_at, created_at, user_tag) "
+        f"VALUES ('{job}', 'acct_1', 'key_{key}', 'x', '{status}', 'p', 'm', 'p', 'm', '{{}}', 'url', '0', 1, '[]', "
+        f"'l', 0, 0, 1795305600000, {user})"
+        for job, key, status, user in (
+            ("job_live", "live", "completed", "'anna'"),
+            ("job_test", "test", "completed", "'anna'"),
+            ("job_failed", "test", "failed", "NULL"),
+            ("job_gone", "gone", "completed", "NULL"),
+        )
+    ),
+    "INSERT INTO job_counts VALUES ('acct_1', 'completed', 3), ('acct_1', 'failed', 1)",
+    f"INSERT INTO usage_rollups VALUES ('acct_1', {LIVE_DAY}, 'p', 'm', 4, 3, 1, 0, 0)",
+    f"INSERT INTO user_usage_rollups VALUES ('acct_1', {LIVE_DAY}, 'anna', 2, 2, 0, 0, 0)",
+    *(
+        "INSERT INTO idempotency (account_id, route, key, body_hash, answer, created_at) "
+        f"VALUES ('acct_1', 'r', '{job}', '', '{{\"job_id\": \"{job}\"}}', 0)"
+        for job in ("job_live", "job_test")
+    ),
+    (
+        "INSERT INTO webhook_endpoints (id, account_id, url, enabled, sealed, created_at) "
+        "VALUES ('whe_1', 'acct_1', 'u', 1, '', 0)"
+    ),
+    *(
+        "INSERT INTO webhook_deliveries (id, account_id, endpoint_id, shown_url, lane, job_id, type, event_at, state, "
+        "next_attempt_at, created_at) "
+        f"VALUES ('msg_{number}', 'acct_1', {endpoint}, '', '', 'job_test', '', 0, '', 0, 0)"
+        for number, endpoint in enumerate(("'whe_1'", "NULL"))
+    ),
+]
+AFTER_MODES = {
+    "SELECT id, tenant FROM jobs ORDER BY id": [
+        ("job_failed", "acct_1/test"),
+        ("job_gone", "acct_1"),
+        ("job_live", "acct_1"),
+        ("job_test", "acct_1/test"),
+    ],
+    "SELECT account_id, status, jobs FROM job_counts ORDER BY 1, 2": [
+        ("acct_1", "completed", 2),
+        ("acct_1", "failed", 0),
+        ("acct_1/test", "completed", 1),
+        ("acct_1/test", "failed", 1),
+    ],
+    "SELECT account_id, jobs, completed, failed FROM usage_rollups ORDER BY 1": [
+        ("acct_1", 2, 2, 0),
+        ("acct_1/test", 2, 1, 1),
+    ],
+    "SELECT account_id, user_tag, jobs, completed FROM user_usage_rollups ORDER BY 1": [
+        ("acct_1", "anna", 1, 1),
+        ("acct_1/test", "anna", 1, 1),
+    ],
+    "SELECT account_id, key FROM idempotency ORDER BY 1": [("acct_1", "job_live"), ("acct_1/test", "job_test")],
+    "SELECT tenant FROM webhook_endpoints": [("acct_1",)],
+    "SELECT id, tenant FROM webhook_deliveries ORDER BY 1": [("msg_0", "acct_1"), ("msg_1", "acct_1/test")],
+}
+
+
+def test_jobs_from_before_are_of_the_mode_of_the_key_that_made_them(tmp_path: Path) -> None:
+    path = tmp_path / "rushes.db"
+    migrate_to(path, "0019")
+    for sql in BEFORE_MODES:
+        run(path, sql)
+    migrate_sqlite(path)
+    assert {sql: run(path, sql) for sql in AFTER_MODES} == AFTER_MODES
 
 
 # Postgres.
@@ -300,6 +377,19 @@ def migrated() -> Iterator[str]:
 async def test_processes_that_migrate_an_empty_postgres_at_once_all_succeed(blank: str) -> None:
     await asyncio.gather(*(migrate_postgres(blank) for _ in range(4)))
     assert run_sql(blank, "SELECT version_num FROM alembic_version") == [(known_versions()[-1],)]
+
+
+async def test_jobs_on_postgres_are_of_the_mode_of_the_key_that_made_them(
+    blank: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade = command.upgrade
+    with monkeypatch.context() as patched:
+        patched.setattr(command, "upgrade", lambda config, _head: upgrade(config, "0019"))
+        await migrate_postgres(blank)
+    for sql in BEFORE_MODES:
+        run_sql(blank, sql)
+    await migrate_postgres(blank)
+    assert {sql: run_sql(blank, sql) for sql in AFTER_MODES} == AFTER_MODES
 
 
 async def test_a_newer_schema_on_postgres_is_refused(migrated: str) -> None:

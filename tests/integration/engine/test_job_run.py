@@ -7,6 +7,7 @@ import pytest
 from rushes.domain.job import Problem, State
 from rushes.domain.progress import Done, Failed, Progress, Submission, Working
 from rushes.domain.request import InputMedia, Role, VideoRequest
+from rushes.domain.tenant import Tenant
 from rushes.engine.job_record import JobRecord
 from rushes.engine.job_run import split_into_calls
 from rushes.errors import (
@@ -218,9 +219,9 @@ async def test_a_request_that_never_left_is_sent_again(engine: Engine) -> None:
 
 async def _stored_image(engine: Engine) -> InputMedia:
     inputs = InputStore(engine.database)
-    await inputs.announce("upload_1", "acc", "inputs/1", keep_s=60)
+    await inputs.announce("upload_1", Tenant("acc"), "inputs/1", keep_s=60)
     file, facts = StoredFile("inputs/1", 5, "0" * 64), Facts("image/png", 64, 48)
-    settled = await inputs.settle("upload_1", "acc", file, facts, keep_s=60, quota_bytes=100)
+    settled = await inputs.settle("upload_1", Tenant("acc"), file, facts, keep_s=60, quota_bytes=100)
     return settled.media(Role.INPUT_IMAGE)
 
 

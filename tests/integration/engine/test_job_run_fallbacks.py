@@ -11,6 +11,7 @@ import pytest
 from rushes.domain.fallbacks import FAILURES_TO_GIVE_WAY, Fallbacks
 from rushes.domain.job import Job, State
 from rushes.domain.progress import Submission
+from rushes.domain.tenant import Tenant
 from rushes.engine.breaker import FAILURES_TO_OPEN, FIRST_OPEN_S, Breaker, BreakerState, Outcome
 from rushes.errors import (
     ContentFiltered,
@@ -238,7 +239,7 @@ async def test_a_job_that_waits_for_an_open_breaker_can_be_cancelled(engine: Eng
     await engine.create()
     task = asyncio.ensure_future(engine.run_of(await engine.claim()).run())
     await engine.clock.settle()
-    await engine.jobs.cancel("acct_1", "job_1")
+    await engine.jobs.cancel(Tenant("acct_1"), "job_1")
     await engine.clock.run_until(task.done)
     assert (await engine.job()).state is State.CANCELLED
     assert engine.provider.calls == []

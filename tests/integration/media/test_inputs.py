@@ -19,6 +19,7 @@ from rushes.db.database import Transaction
 from rushes.db.sqlite import SqliteDatabase
 from rushes.decoding.box import Box
 from rushes.domain.request import Role
+from rushes.domain.tenant import Tenant
 from rushes.errors import InputQuotaReached, InvalidRequest, MediaError, RefusedInput, RushesError, UnusableInput
 from rushes.media import inputs as module
 from rushes.media.decoder import Decoder
@@ -69,10 +70,10 @@ class World:
     async def take(self, *values: str | bytes, role: Role = Role.REFERENCE_IMAGE, account: str = "acc") -> list[str]:
         texts = [base64.b64encode(value).decode() if isinstance(value, bytes) else value for value in values]
         given = [GivenMedia(role, f"{role.value}.{place}", text) for place, text in enumerate(texts)]
-        return [media.key for media in await self.inputs.take(account, given)]
+        return [media.key for media in await self.inputs.take(Tenant(account), given)]
 
     async def upload(self, *chunks: bytes, account: str = "acc") -> StoredInput:
-        return await self.inputs.upload(account, pieces(*chunks), None)
+        return await self.inputs.upload(Tenant(account), pieces(*chunks), None)
 
     async def job(self, job_id: str, status: str, *keys: str) -> None:
         async def body(transaction: Transaction) -> None:
@@ -152,7 +153,7 @@ async def refusal(world: World, *values: str | bytes, role: Role = Role.INPUT_IM
 async def test_an_input_is_stored_with_its_bytes_unchanged(world: World) -> None:
     content = image("JPEG")
     (media,) = await world.inputs.take(
-        "acc", [GivenMedia(Role.INPUT_IMAGE, "input_image", base64.b64encode(content).decode())]
+        Tenant("acc"), [GivenMedia(Role.INPUT_IMAGE, "input_image", base64.b64encode(content).decode())]
     )
     assert (media.content_type, media.size_bytes) == ("image/jpeg", len(content))
     assert media.sha256 == hashlib.sha256(content).hexdigest()
@@ -237,7 +238,7 @@ async def test_an_image_is_no_video_and_a_video_no_image(world: World, tmp_path:
 @pytest.mark.parametrize("claimed", ["image/png", "image/*", "undefined", "video/mp4", "text/html", ""])
 async def test_the_bytes_decide_whatever_a_data_url_claims(world: World, claimed: str) -> None:
     text = f"data:{claimed};base64," + base64.b64encode(image("JPEG")).decode()
-    (media,) = await world.inputs.take("acc", [GivenMedia(Role.REFERENCE_IMAGE, "reference_image", text)])
+    (media,) = await world.inputs.take(Tenant("acc"), [GivenMedia(Role.REFERENCE_IMAGE, "reference_image", text)])
     assert media.content_type == "image/jpeg"
 
 
@@ -264,7 +265,7 @@ async def test_an_image_over_its_limit_is_refused_before_the_rest_is_read(
             yield bytes(65536)
 
     with pytest.raises(UnusableInput, match="larger than the 1 MiB"):
-        await world.inputs.upload("acc", endless(), None)
+        await world.inputs.upload(Tenant("acc"), endless(), None)
     assert read_bytes < 2 * module.MIB
     assert await world.left_nothing()
 
@@ -374,7 +375,7 @@ async def test_an_account_has_room_for_its_quota_and_no_more(tmp_path: Path, box
         with pytest.raises(InputQuotaReached):
             await world.upload(noise((160, 160)))
         with pytest.raises(InputQuotaReached):
-            await world.inputs.upload("acc", pieces(), 60_000)
+            await world.inputs.upload(Tenant("acc"), pieces(), 60_000)
         await world.upload(noise((128, 128)), account="other")
         assert len(world.files) == 2
         assert world.inputs._arriving_bytes == {}
@@ -389,7 +390,7 @@ async def test_an_upload_that_is_cut_in_the_middle_leaves_nothing(world: World) 
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
-        await world.inputs.upload("acc", cut(), None)
+        await world.inputs.upload(Tenant("acc"), cut(), None)
     assert await world.left_nothing()
 
 
@@ -401,7 +402,7 @@ async def test_an_upload_that_is_cancelled_leaves_nothing(world: World) -> None:
         arrived.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(world.inputs.upload("acc", stalled(), None))
+    task = asyncio.create_task(world.inputs.upload(Tenant("acc"), stalled(), None))
     await arrived.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -439,7 +440,7 @@ async def test_a_file_that_no_job_needs_stays_for_its_grace(world: World) -> Non
 
 
 async def test_a_file_whose_writer_was_killed_is_removed(world: World) -> None:
-    await world.store.announce("upload_x", "acc", "inputs/acc/upload_x", keep_s=10)
+    await world.store.announce("upload_x", Tenant("acc"), "inputs/acc/upload_x", keep_s=10)
     await world.storage.put("inputs/acc/upload_x", pieces(b"half"), max_bytes=10)
     world.clock.ahead_ms += 11_000
     assert await world.cleaner.clean() == 1

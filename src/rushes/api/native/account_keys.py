@@ -23,7 +23,7 @@ from rushes.api.native.key_shapes import (
     new_key_body,
     new_key_response,
 )
-from rushes.api.native.paging import PARAMETERS, Cursor, PageLimit
+from rushes.api.native.paging import PARAMETERS, Cursor, ModeFilter, PageLimit
 from rushes.api.services import Services, services_of
 from rushes.errors import KeyRestricted
 from rushes.intake.body import refuse_unknown
@@ -34,11 +34,13 @@ router = APIRouter()
 @router.get("/user/api-keys", summary="List the account's keys", response_model=KeyPage,
             responses=problems(400, 401, 422, 503))  # fmt: skip
 async def list_own_keys(
-    request: Request, caller: Authenticated, limit: PageLimit = 100, cursor: Cursor = None
+    request: Request, caller: Authenticated, limit: PageLimit = 100, cursor: Cursor = None, mode: ModeFilter = None
 ) -> Response:
-    """Oldest first, with the revoked; never a key itself."""
-    refuse_unknown(request.query_params, PARAMETERS, "parameter")
-    return await key_page(request, caller.account_id, limit, cursor)
+    """Oldest first, with the revoked; never a key itself. A test key sees test keys only."""
+    refuse_unknown(request.query_params, (*PARAMETERS, "mode"), "parameter")
+    caller.looking_at(mode)
+    shown = Mode.TEST if caller.mode is Mode.TEST else mode
+    return await key_page(request, caller.account_id, limit, cursor, shown)
 
 
 @router.post("/user/api-keys", summary="Make a key", status_code=201, response_model=NewKeyView,

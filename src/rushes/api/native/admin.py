@@ -9,14 +9,16 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from rushes.accounts.account_store import Account
+from rushes.accounts.keys import Mode
 from rushes.accounts.limits import WHOLE_ACCOUNT
 from rushes.api.answers import json_response
-from rushes.api.authentication import Administrator
+from rushes.api.authentication import Administrator, administered_mode, require_live
 from rushes.api.native.answers import problems
 from rushes.api.native.key_shapes import LimitsView, Name, body_schema, limits_view, values_of
-from rushes.api.native.paging import PARAMETERS, Cursor, PageLimit, paged, place_after
+from rushes.api.native.paging import PARAMETERS, Cursor, ModeFilter, PageLimit, paged, place_after
 from rushes.api.native.usage import AccountUsage, usage_of
 from rushes.api.services import Services, services_of
+from rushes.domain.tenant import tenant_of
 from rushes.errors import FieldError
 from rushes.intake.body import invalid_fields, read_json_object, refuse_unknown, shaped
 from rushes.views.times import rfc3339, rfc3339_or_none
@@ -94,13 +96,14 @@ async def get_account(request: Request, account_id: str, _caller: Administrator)
               response_model=AccountView,
               responses=problems(400, 401, 404, 409, 413, 415, 422, 503),
               openapi_extra=body_schema(AccountChange))  # fmt: skip
-async def update_account(request: Request, account_id: str, _caller: Administrator) -> Response:
+async def update_account(request: Request, account_id: str, caller: Administrator) -> Response:
     """Works at once, in every process."""
     content = await read_json_object(request)
     refuse_unknown(content, AccountChange.model_fields)
     change = shaped(AccountChange, content)
     accounts = services_of(request).accounts
     account = await accounts.get(account_id)
+    require_live(caller)
     if change.name is None and change.disabled is None:
         raise invalid_fields([FieldError("name", "or 'disabled' is required; there is nothing to change")])
     if change.name is not None:
@@ -121,21 +124,27 @@ async def get_limits(request: Request, account_id: str, _caller: Administrator) 
 
 @router.put("/admin/accounts/{account_id}/limits", summary="Set an account's limits", response_model=LimitsAnswer,
             responses=problems(400, 401, 404, 413, 415, 422, 503), openapi_extra=body_schema(LimitsView))  # fmt: skip
-async def put_limits(request: Request, account_id: str, _caller: Administrator) -> Response:
+async def put_limits(request: Request, account_id: str, caller: Administrator) -> Response:
     """Replaces all of its own; what is null or left out has the default for all accounts again."""
     services = services_of(request)
     await services.accounts.get(account_id)
+    require_live(caller)
     await replace_limits(request, account_id)
     return await limits_answer(services, account_id)
 
 
 @router.get("/admin/accounts/{account_id}/usage", summary="What an account has used", response_model=AccountUsage,
-            responses=problems(401, 404, 503))  # fmt: skip
-async def get_account_usage(request: Request, account_id: str, _caller: Administrator) -> Response:
-    """As the account itself sees it, without `remaining`."""
+            responses=problems(401, 404, 422, 503))  # fmt: skip
+async def get_account_usage(
+    request: Request, account_id: str, caller: Administrator, mode: ModeFilter = None
+) -> Response:
+    """Of both modes, or of one as the account itself sees it; without `remaining`."""
     services = services_of(request)
     await services.accounts.get(account_id)
-    return json_response(await usage_of(services, account_id))
+    mode = administered_mode(caller, mode)
+    modes = tuple(Mode) if mode is None else (mode,)
+    tenants = [tenant_of(account_id, is_test=one is Mode.TEST) for one in modes]
+    return json_response(await usage_of(services, *tenants))
 
 
 async def limits_answer(services: Services, account_id: str, key_id: str = WHOLE_ACCOUNT) -> Response:

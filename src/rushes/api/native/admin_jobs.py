@@ -10,14 +10,15 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from rushes.accounts.keys import Caller, Mode
 from rushes.api.answers import json_response
-from rushes.api.authentication import Administrator
+from rushes.api.authentication import Administrator, administered_mode
 from rushes.api.cursors import cursor_of, milliseconds, place_of, seq_of
 from rushes.api.document import leads_to
 from rushes.api.native.answers import problems
 from rushes.api.native.jobs import Moment
 from rushes.api.native.key_shapes import body_schema
-from rushes.api.native.paging import Cursor, PageLimit
+from rushes.api.native.paging import Cursor, ModeFilter, PageLimit
 from rushes.api.services import services_of
 from rushes.catalogue.price import to_usd
 from rushes.domain.job import Job, Status, Trouble
@@ -62,6 +63,7 @@ class UnsettledJob(BaseModel):
     job_id: str
     account_id: str
     key_id: str
+    mode: Mode
     provider: str
     model: str
     served_model: str | None
@@ -93,6 +95,7 @@ class OperatorJob(BaseModel):
     job_id: str
     account_id: str
     key_id: str
+    mode: Mode
     status: Status
     state: str
     provider: str
@@ -180,7 +183,7 @@ class ActionsAnswer(BaseModel):
             | leads_to(get_job_of_any_account={"job_id": "$response.body#/jobs/0/job_id"}))  # fmt: skip
 async def list_jobs_of_all_accounts(
     request: Request,
-    _caller: Administrator,
+    caller: Administrator,
     limit: PageLimit = 100,
     cursor: Cursor = None,
     account_id: AccountFilter = None,
@@ -192,12 +195,13 @@ async def list_jobs_of_all_accounts(
     trouble_code: TroubleFilter = None,
     created_after: After_ = None,
     created_before: Before = None,
+    mode: ModeFilter = None,
 ) -> Response:
     """Newest first. A page reads a bounded number of jobs, so it can be short; go on while there is a cursor."""
     refuse_unknown(
         request.query_params,
         ("limit", "cursor", "account_id", "key_id", "status", "provider", "model", "error_code", "trouble_code",
-         "created_after", "created_before"),
+         "created_after", "created_before", "mode"),
         "parameter",
     )  # fmt: skip
     query = JobQuery(
@@ -212,6 +216,7 @@ async def list_jobs_of_all_accounts(
         trouble_code=trouble_code,
         created_after_ms=milliseconds(created_after),
         created_before_ms=milliseconds(created_before),
+        is_test=_is_test(administered_mode(caller, mode)),
     )
     services = services_of(request)
     found = await services.job_list.list(query)
@@ -228,17 +233,25 @@ async def list_jobs_of_all_accounts(
             responses=problems(400, 401, 422, 503))  # fmt: skip
 async def list_unsettled(
     request: Request,
-    _caller: Administrator,
+    caller: Administrator,
     limit: PageLimit = 100,
     cursor: Cursor = None,
     reason: ReasonFilter = None,
     account_id: AccountFilter = None,
     provider: ProviderFilter = None,
     model: ModelFilter = None,
+    mode: ModeFilter = None,
 ) -> Response:
     """Every job with money reserved that nothing frees by itself, or whose video can still be fetched."""
-    refuse_unknown(request.query_params, ("limit", "cursor", "reason", "account_id", "provider", "model"), "parameter")
-    selection = Selection(reason=reason, account_id=account_id, provider=provider, model=model)
+    known = ("limit", "cursor", "reason", "account_id", "provider", "model", "mode")
+    refuse_unknown(request.query_params, known, "parameter")
+    selection = Selection(
+        reason=reason,
+        account_id=account_id,
+        provider=provider,
+        model=model,
+        is_test=_is_test(administered_mode(caller, mode)),
+    )
     after = None if cursor is None else After(*place_of(cursor))
     found = await services_of(request).decisions.select(selection, limit + 1, after=after)
     page = found[:limit]
@@ -251,9 +264,9 @@ async def list_unsettled(
 
 
 @router.post("/admin/jobs/actions", summary="Decide on jobs that need an operator", response_model=ActionsAnswer,
-             responses=problems(400, 401, 413, 415, 422, 503),
+             responses=problems(400, 401, 404, 413, 415, 422, 503),
              openapi_extra=body_schema(ActionsBody))  # fmt: skip
-async def act_on_jobs(request: Request, _caller: Administrator) -> Response:
+async def act_on_jobs(request: Request, caller: Administrator) -> Response:
     """Reconcile, recover, settle, write off or abort up to 100 jobs. With `dry_run` nothing changes.
 
     The answer is 200 also if the action was refused for some jobs; the results say for which, and why.
@@ -268,8 +281,12 @@ async def act_on_jobs(request: Request, _caller: Administrator) -> Response:
     _check(body)
     if job_ids is None:
         assert body.selection is not None
-        selection = Selection(**body.selection.model_dump(), action=body.action)
+        is_test = _is_test(administered_mode(caller, None))
+        selection = Selection(**body.selection.model_dump(), action=body.action, is_test=is_test)
         job_ids = [entry.job_id for entry in await decisions.select(selection)]
+    elif caller.mode is Mode.TEST:
+        for job_id in job_ids:
+            await _job_for(request, caller, job_id)
     decide = decisions.check if body.dry_run else decisions.carry_out
     cost_usd = None if body.cost_usd is None else Decimal(str(body.cost_usd))
     results = [
@@ -281,18 +298,32 @@ async def act_on_jobs(request: Request, _caller: Administrator) -> Response:
 
 @router.get("/admin/jobs/{job_id}", summary="Get a job of any account", response_model=OperatorJobAnswer,
             responses=problems(401, 404, 503))  # fmt: skip
-async def get_job_of_any_account(request: Request, job_id: str, _caller: Administrator) -> Response:
+async def get_job_of_any_account(request: Request, job_id: str, caller: Administrator) -> Response:
     """With its last trouble, its money, and what an operator can do for it."""
     services = services_of(request)
-    job = await services.job_list.find(job_id)
-    if job is None:
-        raise JobNotFound(f"Job '{job_id[:100]}' not found")
+    job = await _job_for(request, caller, job_id)
     entry = await services.decisions.find(job_id)
     return json_response(
         OperatorJobAnswer(
             job=_job_view(job, services.clock.now_ms()), needs_operator=None if entry is None else _entry_view(entry)
         )
     )
+
+
+async def _job_for(request: Request, caller: Caller, job_id: str) -> Job:
+    """The job of any account; for a test key, live jobs are not there. Raises JobNotFound."""
+    job = await services_of(request).job_list.find(job_id)
+    if job is None or (caller.mode is Mode.TEST and not job.is_test):
+        raise JobNotFound(f"Job '{job_id[:100]}' not found")
+    return job
+
+
+def _is_test(mode: Mode | None) -> bool | None:
+    return None if mode is None else mode is Mode.TEST
+
+
+def _mode(*, is_test: bool) -> Mode:
+    return Mode.TEST if is_test else Mode.LIVE
 
 
 def _check(body: ActionsBody) -> None:
@@ -340,6 +371,7 @@ def _job_view(job: Job, now_ms: int) -> OperatorJob:
         job_id=job.id,
         account_id=job.account_id,
         key_id=job.key_id,
+        mode=_mode(is_test=job.is_test),
         status=job.status,
         state=job.state.value,
         provider=job.provider,
@@ -367,6 +399,7 @@ def _entry_view(entry: NeedsOperator) -> UnsettledJob:
         job_id=entry.job_id,
         account_id=entry.account_id,
         key_id=entry.key_id,
+        mode=_mode(is_test=entry.is_test),
         provider=entry.provider,
         model=entry.model,
         served_model=served,

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from rushes.api.answers import json_response
-from rushes.api.authentication import Authenticated
+from rushes.api.authentication import Viewer
 from rushes.api.native.answers import problems
 from rushes.api.native.usage import UsageView, usage_view
 from rushes.api.services import services_of
@@ -22,7 +22,7 @@ from rushes.money.usage import Grouping, Usage
 
 router = APIRouter()
 
-PARAMETERS = ("start", "end", "group_by")
+PARAMETERS = ("start", "end", "group_by", "mode")
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 USUAL_DAYS = 30
 MOST_DAYS = 366
@@ -61,7 +61,7 @@ class SpanUsage(BaseModel):
 )  # fmt: skip
 async def get_span_usage(
     request: Request,
-    caller: Authenticated,
+    caller: Viewer,
     start: Annotated[Day | None, Query(description="First day (UTC); 30 days back if it is left out.")] = None,
     end: Annotated[Day | None, Query(description="Last day (UTC), itself included; today if it is left out.")] = None,
     group_by: Annotated[Grouping, Query(description="The field to group the sums by.")] = Grouping.DATE,
@@ -75,7 +75,7 @@ async def get_span_usage(
         raise invalid_fields([FieldError("start", f"{first} is after the end, {last}")])
     if (last - first).days >= MOST_DAYS:
         raise invalid_fields([FieldError("start", f"{first} to {last} is more than {MOST_DAYS} days; ask for less")])
-    groups = await services.usage.read_span(caller.account_id, first, last, group_by)
+    groups = await services.usage.read_span(caller.tenant, first, last, group_by)
     return json_response(
         SpanUsage(
             start=first.isoformat(),

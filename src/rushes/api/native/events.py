@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from rushes.accounts.keys import Caller
-from rushes.api.authentication import Authenticated, check_again
+from rushes.api.authentication import Viewer, check_again
 from rushes.api.native.answers import problems
 from rushes.api.native.inline import InlineVideos
 from rushes.api.native.schemas import job_view
@@ -85,7 +85,7 @@ STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
 async def follow_job(
     request: Request,
     job_id: str,
-    caller: Authenticated,
+    caller: Viewer,
     last_event_id: Annotated[
         str | None,
         Header(
@@ -104,14 +104,14 @@ async def follow_job(
     ] = None,
 ) -> Response:
     """Server-Sent Events: every move of the job from its beginning on, its progress, and its end."""
-    refuse_unknown(request.query_params, ("last_event_id",), "parameter")
+    refuse_unknown(request.query_params, ("last_event_id", "mode"), "parameter")
     _check_accept(request)
     since = _position(last_event_id, last_event_id_in_query)
     services = services_of(request)
-    look = await services.history.read(caller.account_id, job_id)
+    look = await services.history.read(caller.tenant, job_id)
     if has_seen_the_end(look, since):
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    watch = services.watching.watch(caller.account_id, job_id)
+    watch = services.watching.watch(caller.tenant, job_id)
     happenings = follow(watch, services.history, services.clock, since)
     return EventStream(request, caller, watch, happenings)
 
@@ -131,11 +131,12 @@ class EventStream(Response):
         self._happenings = happenings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._watch:
+        with self._watch, services_of(self._request).revocations.watch(self._caller.key_id) as key:
             tasks = {
                 "sending": asyncio.ensure_future(self._send_all(send)),
                 "leaving": asyncio.ensure_future(_left(receive)),
                 "closing": asyncio.ensure_future(self._watch.until_closed()),
+                "revoked": asyncio.ensure_future(key.until_over()),
             }
             try:
                 await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
@@ -143,10 +144,20 @@ class EventStream(Response):
                     await asyncio.wait({tasks["sending"]}, timeout=CLOSING_S)
                 if tasks["sending"].done():
                     tasks["sending"].result()
+                elif tasks["revoked"].done():
+                    await self._cut(tasks["sending"], send)
             finally:
                 for task in tasks.values():
                     task.cancel()
                 await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+    @staticmethod
+    async def _cut(sending: asyncio.Future[None], send: Send) -> None:
+        """End the answer early. The next request of the client gets the reason."""
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        async with asyncio.timeout(CLOSING_S):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send_all(self, send: Send) -> None:
         async def write(chunk: bytes, *, more: bool = True) -> None:

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from rushes.api.answers import json_response
-from rushes.api.authentication import Authenticated, authenticate
+from rushes.api.authentication import Authenticated, Viewer, authenticate_directly
 from rushes.api.cursors import cursor_of, milliseconds, seq_of
 from rushes.api.document import leads_to
 from rushes.api.http.prefer import PREFER_PARAMETER, preference_of
@@ -29,7 +29,7 @@ from rushes.views.job import JobView, view_of
 router = APIRouter()
 
 LIST_PARAMETERS = (
-    "limit", "skip", "cursor", "status", "model", "provider", "user", "created_after", "created_before"
+    "limit", "skip", "cursor", "status", "model", "provider", "user", "created_after", "created_before", "mode"
 )  # fmt: skip
 FARTHEST_SKIP = 10_000_000
 LONGEST_MOMENT = 64
@@ -58,7 +58,7 @@ THE_JOB = {"job_id": "$response.body#/job_id"}
     "/videos/jobs/{job_id}",
     summary="Get a job",
     response_model=JobView,
-    responses=problems(401, 404, 503)
+    responses=problems(401, 404, 422, 503)
     | leads_to(
         get_job=THE_JOB,
         cancel_job=THE_JOB,
@@ -69,7 +69,7 @@ THE_JOB = {"job_id": "$response.body#/job_id"}
     ),
     openapi_extra={"parameters": [PREFER_PARAMETER]},
 )
-async def get_job(request: Request, job_id: str, caller: Authenticated) -> Response:
+async def get_job(request: Request, job_id: str, caller: Viewer) -> Response:
     """The job as it is now, or with `Prefer: wait=N` once it has ended; links in it are made afresh."""
     services = services_of(request)
     preference = preference_of(request)
@@ -95,13 +95,13 @@ async def _job_response(request: Request, services: Services, job: Job) -> Respo
 
 async def get_job_directly(request: Request, job_id: str) -> Response:
     """The same answer, for a caller that bypasses the framework."""
-    return await get_job(request, job_id, await authenticate(request, None))
+    return await get_job(request, job_id, await authenticate_directly(request))
 
 
 @router.get("/videos/jobs", summary="List jobs", response_model=JobPage, responses=problems(400, 401, 422, 503))
 async def list_jobs(
     request: Request,
-    caller: Authenticated,
+    caller: Viewer,
     limit: Annotated[int, Query(ge=1, le=1000, description="Most jobs to answer.")] = 20,
     skip: Annotated[int, Query(ge=0, le=FARTHEST_SKIP, description="Jobs to pass over; prefer `cursor`.")] = 0,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,

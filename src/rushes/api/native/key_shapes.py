@@ -63,7 +63,7 @@ class NewKeyBody(BaseModel):
     name: Name = "default"
     mode: Mode | None = Field(None, description="`live` or `test`.")
     scopes: list[Scope] | None = Field(
-        None, min_length=1, max_length=10, description="Some of `read`, `generate`, `admin`."
+        None, min_length=1, max_length=10, description="Some of `read`, `generate`, `manage`, `admin`."
     )
     expires_in_s: Annotated[int | None, Field(strict=True, ge=1, le=LONGEST_LIFETIME_S)] = Field(
         None, description="After how many seconds it ends; never if it is left out."
@@ -126,10 +126,10 @@ def new_key_response(record: KeyRecord, key: str, now_ms: int) -> Response:
     return json_response(made, status=201, headers={"Cache-Control": "no-store"})
 
 
-async def key_page(request: Request, account_id: str, limit: int, cursor: str | None) -> Response:
-    """A page of an account's keys."""
+async def key_page(request: Request, account_id: str, limit: int, cursor: str | None, mode: Mode | None) -> Response:
+    """A page of an account's keys, of both modes or of one."""
     services = services_of(request)
-    found = await services.keys.keys_of(account_id, after=place_after(cursor), most=limit + 1)
+    found = await services.keys.keys_of(account_id, after=place_after(cursor), most=limit + 1, mode=mode)
     page, next_cursor = paged(found, limit)
     now_ms = services.clock.now_ms()
     return json_response(KeyPage(keys=[key_view(record, now_ms) for record in page], next_cursor=next_cursor))

@@ -7,12 +7,14 @@ from typing import Annotated, Protocol, TypeVar
 
 from fastapi import Query
 
+from rushes.accounts.keys import Mode
 from rushes.api.cursors import cursor_of, place_of
 
 PARAMETERS = ("limit", "cursor")
 
 PageLimit = Annotated[int, Query(ge=1, le=1000, description="Most entries to answer.")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
+ModeFilter = Annotated[Mode | None, Query(description="Only of keys of this mode.")]
 
 
 class Listed(Protocol):

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from rushes.api.answers import json_response
-from rushes.api.authentication import Authenticated
+from rushes.api.authentication import Viewer
 from rushes.api.native.answers import problems
 from rushes.api.services import services_of
 from rushes.domain.job import AttemptState, Job, Status
@@ -60,13 +60,13 @@ class TimelineView(BaseModel):
     "/videos/jobs/{job_id}/timeline",
     summary="Get a job's history",
     response_model=TimelineView,
-    responses=problems(401, 404, 503),
+    responses=problems(401, 404, 422, 503),
 )
-async def get_timeline(request: Request, job_id: str, caller: Authenticated) -> Response:
+async def get_timeline(request: Request, job_id: str, caller: Viewer) -> Response:
     """Every move of the job in plain words, the calls to its provider, and what it waits for now."""
     services = services_of(request)
     now_ms = services.clock.now_ms()
-    timeline = await read_timeline(services.history, caller.account_id, job_id, now_ms)
+    timeline = await read_timeline(services.history, caller.tenant, job_id, now_ms)
     return json_response(_view(timeline, now_ms))
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from rushes.api.answers import json_response
-from rushes.api.authentication import Authenticated
+from rushes.api.authentication import Viewer
 from rushes.api.cursors import cursor_of, milliseconds, seq_of
 from rushes.api.native.answers import problems
 from rushes.api.native.jobs import Moment
@@ -21,7 +21,7 @@ from rushes.views.times import rfc3339
 
 router = APIRouter()
 
-PARAMETERS = ("limit", "cursor", "job_id", "kind", "created_after", "created_before")
+PARAMETERS = ("limit", "cursor", "job_id", "kind", "created_after", "created_before", "mode")
 
 
 class TransactionView(BaseModel):
@@ -59,7 +59,7 @@ class TransactionPage(BaseModel):
 )
 async def list_transactions(
     request: Request,
-    caller: Authenticated,
+    caller: Viewer,
     limit: Annotated[int, Query(ge=1, le=1000, description="Most lines to answer.")] = 20,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
     job_id: Annotated[str | None, Query(description="Only lines of this job; deleted jobs keep theirs.")] = None,
@@ -77,7 +77,7 @@ async def list_transactions(
         after_ms=milliseconds(created_after),
         before_ms=milliseconds(created_before),
     )
-    lines = await services_of(request).transactions.list(caller.account_id, listing)
+    lines = await services_of(request).transactions.list(caller.tenant, listing)
     page = TransactionPage(
         transactions=[_view(line) for line in lines],
         limit=limit,

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from rushes.accounts.revocations import while_valid
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
 from rushes.api.http.multipart import file_of
@@ -87,9 +88,10 @@ async def upload(request: Request, caller: Authenticated) -> Response:
         raise BodyTooLarge(f"The body is larger than the {MOST_UPLOAD_BYTES // MIB} MiB that an upload may have")
     body = _body(request)
     services = services_of(request)
-    with services.places[UPLOADS].take(caller.account_id):
+    with services.places[UPLOADS].take(caller.account_id), services.revocations.watch(caller.key_id) as key:
+        body = while_valid(body, key)
         stored = await services.inputs.upload(
-            caller.account_id, file_of(content_type, body) if is_form else body, None if is_form else size_bytes
+            caller.tenant, file_of(content_type, body) if is_form else body, None if is_form else size_bytes
         )
     return json_response(
         Upload(

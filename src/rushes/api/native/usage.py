@@ -13,9 +13,10 @@ from starlette.responses import Response
 from rushes.accounts.keys import Caller
 from rushes.accounts.limits import LimitName
 from rushes.api.answers import json_response
-from rushes.api.authentication import Authenticated
+from rushes.api.authentication import Viewer
 from rushes.api.native.answers import problems
 from rushes.api.services import Services, services_of
+from rushes.domain.tenant import Tenant, is_test
 from rushes.money.usage import ModelUsage, Usage
 from rushes.views.times import rfc3339
 
@@ -70,19 +71,21 @@ class AccountUsage(BaseModel):
 
 
 @router.get("/user/usage", summary="What the account has used", response_model=AccountUsage,
-            responses=problems(401, 503))  # fmt: skip
-async def get_usage(request: Request, caller: Authenticated) -> Response:
+            responses=problems(401, 422, 503))  # fmt: skip
+async def get_usage(request: Request, caller: Viewer) -> Response:
     """Real counts and costs, kept with every job, and counted by the provider and model that were asked for."""
     services = services_of(request)
-    answer = await usage_of(services, caller.account_id)
+    answer = await usage_of(services, caller.tenant)
     answer.remaining = await remaining_of(services, caller)
     return json_response(answer)
 
 
 async def remaining_of(services: Services, caller: Caller) -> Remaining:
     """What the limits of the account and the key leave; of two of a kind the lesser."""
-    jobs = await services.allowances.remaining(caller.account_id, caller.key_id)
-    spending = await services.spending.limits_of(caller.account_id, caller.key_id, services.clock.now_ms())
+    jobs = await services.allowances.remaining(caller.tenant, caller.key_id)
+    spending = await services.spending.limits_of(
+        caller.account_id, caller.key_id, services.clock.now_ms(), is_test=is_test(caller.tenant)
+    )
 
     def left_usd(name: LimitName) -> float | None:
         # Below 0 where a limit was lowered, or a real bill was higher.
@@ -99,11 +102,11 @@ async def remaining_of(services: Services, caller: Caller) -> Remaining:
     )
 
 
-async def usage_of(services: Services, account_id: str) -> AccountUsage:
-    """The answer for any account, without what remains."""
+async def usage_of(services: Services, *tenants: Tenant) -> AccountUsage:
+    """The answer for some tenants together, without what remains."""
     start_ms, end_ms = month_of(services.clock.now_ms())
-    everything = await services.usage.read(account_id)
-    month = await services.usage.read(account_id, since_ms=start_ms)
+    everything = [one for tenant in tenants for one in await services.usage.read(tenant)]
+    month = [one for tenant in tenants for one in await services.usage.read(tenant, since_ms=start_ms)]
     return account_usage(everything, month, start_ms, end_ms)
 
 

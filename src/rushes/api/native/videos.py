@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from rushes.api.authentication import Authenticated
+from rushes.api.authentication import Viewer
 from rushes.api.content import finished_video, linked_response, no_video, poster_response, video_of, video_response
 from rushes.api.native.answers import file_of, problems, ranged_file_of
 from rushes.api.services import services_of
@@ -79,7 +79,7 @@ async def play(
 async def download(
     request: Request,
     job_id: str,
-    caller: Authenticated,
+    caller: Viewer,
     index: Annotated[int, Query(ge=0, le=99, description="Which of the job's videos.")] = 0,
 ) -> Response:
     """The provider's original bytes, to the key's account. Supports Range, conditional requests and HEAD."""

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from rushes.accounts.keys import Caller
 from rushes.api.answers import json_response
-from rushes.api.authentication import Authenticated, Manager
+from rushes.api.authentication import Manager, Viewer
 from rushes.api.cursors import cursor_of, seq_of
 from rushes.api.document import leads_to
 from rushes.api.native.answers import problems
@@ -27,7 +27,7 @@ router = APIRouter()
 
 NOT_STORED = {"Cache-Control": "no-store"}
 
-LIST_PARAMETERS = ("limit", "cursor", "status")
+LIST_PARAMETERS = ("limit", "cursor", "status", "mode")
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most deliveries to answer.")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
@@ -160,7 +160,10 @@ def _takes(shape: type[BaseModel]) -> dict[str, Any]:
     openapi_extra=_takes(NewWebhook),
 )
 async def create_webhook(request: Request, caller: Manager) -> Response:
-    """A receiver of the events of every job of the account. The answer shows its secret, this once."""
+    """A receiver of the events of every job that the account's keys of this mode make.
+
+    The answer shows its secret, this once.
+    """
     content = await read_json_object(request)
     refuse_unknown(content, NewWebhook.model_fields)
     body = shaped(NewWebhook, content)
@@ -172,8 +175,8 @@ async def create_webhook(request: Request, caller: Manager) -> Response:
     return json_response(_with_secret(request, endpoint, secret), status=201, headers=headers)
 
 
-@router.get("/webhooks", summary="List webhooks", response_model=WebhookList, responses=problems(401, 503))
-async def list_webhooks(request: Request, caller: Authenticated) -> Response:
+@router.get("/webhooks", summary="List webhooks", response_model=WebhookList, responses=problems(401, 422, 503))
+async def list_webhooks(request: Request, caller: Viewer) -> Response:
     """All of the account's endpoints, oldest first."""
     endpoints = await services_of(request).webhooks.list(caller)
     return json_response(WebhookList(webhooks=[_view(request, endpoint) for endpoint in endpoints]))
@@ -186,9 +189,9 @@ async def list_webhooks(request: Request, caller: Authenticated) -> Response:
     responses=problems(401, 503),
 )
 async def get_signing_secret(request: Request, caller: Manager) -> Response:
-    """One for the account, made when it is first needed. It can be read as often as a receiver starts.
+    """One for live keys and one for test keys, made when first needed. It can be read as often as a receiver starts.
 
-    Needs the scope `generate`: who has it could send messages in our name.
+    Needs the scope `manage`: who has it could send messages in our name.
     """
     secret, kept = await services_of(request).webhooks.signing_secret(caller)
     return _signing_secret(request, secret, kept)
@@ -213,7 +216,7 @@ async def rotate_signing_secret(request: Request, caller: Manager) -> Response:
     responses=problems(400, 401, 422, 503) | leads_to(redeliver=A_DELIVERY),
 )
 async def list_all_deliveries(
-    request: Request, caller: Authenticated, limit: Limit = 20, cursor: Cursor = None, status: StatusParameter = None
+    request: Request, caller: Viewer, limit: Limit = 20, cursor: Cursor = None, status: StatusParameter = None
 ) -> Response:
     """Newest first, also those to a job's own `webhook_url`; `status=dead` are those that were given up."""
     return await _deliveries(request, caller, None, limit, cursor, status)
@@ -231,8 +234,8 @@ async def redeliver(request: Request, delivery_id: str, caller: Manager) -> Resp
 
 
 @router.get("/webhooks/{webhook_id}", summary="Get a webhook", response_model=WebhookView,
-            responses=problems(401, 404, 503))  # fmt: skip
-async def get_webhook(request: Request, webhook_id: str, caller: Authenticated) -> Response:
+            responses=problems(401, 404, 422, 503))  # fmt: skip
+async def get_webhook(request: Request, webhook_id: str, caller: Viewer) -> Response:
     """One endpoint, and whether it has been failing."""
     return json_response(_view(request, await services_of(request).webhooks.get(caller, webhook_id)))
 
@@ -305,7 +308,7 @@ async def test_webhook(request: Request, webhook_id: str, caller: Manager) -> Re
 async def list_deliveries(
     request: Request,
     webhook_id: str,
-    caller: Authenticated,
+    caller: Viewer,
     limit: Limit = 20,
     cursor: Cursor = None,
     status: StatusParameter = None,

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from starlette.requests import Request
 
 from rushes.accounts.keys import Caller
+from rushes.accounts.revocations import while_valid
 from rushes.api.http.multipart import Part, parts_of
 from rushes.api.openai.fields import FIELDS, FILE_FIELDS, Given, read_form
 from rushes.api.services import services_of
@@ -79,8 +80,8 @@ async def _store(request: Request, caller: Caller, part: Part, already: int) -> 
     if already >= MOST_FILES:
         raise invalid_fields([FieldError(name, f"is one file too many; a request may have {MOST_FILES}")])
     services = services_of(request)
-    with services.places[UPLOADS].take(caller.account_id):
-        return await services.inputs.receive(caller.account_id, part.chunks, name)
+    with services.places[UPLOADS].take(caller.account_id), services.revocations.watch(caller.key_id) as key:
+        return await services.inputs.receive(caller.tenant, while_valid(part.chunks, key), name)
 
 
 def _add_file(given: Given, full_name: str, file: StoredInput) -> None:

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from starlette.responses import Response
 
 from rushes.api.answers import json_response
-from rushes.api.authentication import Authenticated, authenticate
+from rushes.api.authentication import Authenticated, Viewer, authenticate_directly
 from rushes.api.content import finished_video, poster_response
 from rushes.api.content import video_response as bytes_response
 from rushes.api.document import leads_to
@@ -68,13 +68,13 @@ async def create_video(request: Request, caller: Authenticated) -> Response:
 )
 async def list_videos(
     request: Request,
-    caller: Authenticated,
+    caller: Viewer,
     limit: Annotated[int, Query(ge=1, le=100, description="Most videos to answer.")] = 20,
     after: Annotated[str | None, Query(description="The id of the last video of the page before.")] = None,
     order: Annotated[Literal["asc", "desc"], Query(description="Oldest first, or newest first.")] = "desc",
 ) -> Response:
     """The account's videos. A page costs the same however many are stored."""
-    refuse_unknown(request.query_params, ("limit", "after", "order"), "parameter")
+    refuse_unknown(request.query_params, ("limit", "after", "order", "mode"), "parameter")
     services = services_of(request)
     beyond_seq = None
     if after is not None:
@@ -102,14 +102,14 @@ async def list_videos(
     response_model=VideoView,
     responses=refusals(401, 404, 503) | LINKS_OF_A_VIDEO,
 )
-async def get_video(request: Request, video_id: str, caller: Authenticated) -> Response:
+async def get_video(request: Request, video_id: str, caller: Viewer) -> Response:
     """The video as it is now."""
     return video_response(request, await services_of(request).jobs.get(caller, video_id))
 
 
 async def get_video_directly(request: Request, video_id: str) -> Response:
     """The same answer, for a caller that bypasses the framework."""
-    return await get_video(request, video_id, await authenticate(request, None))
+    return await get_video(request, video_id, await authenticate_directly(request))
 
 
 @router.delete(
@@ -142,7 +142,7 @@ async def delete_video(request: Request, video_id: str, caller: Authenticated) -
 async def download_content(
     request: Request,
     video_id: str,
-    caller: Authenticated,
+    caller: Viewer,
     variant: Annotated[str, Query(description="What of it.", json_schema_extra={"enum": VARIANTS})] = "video",
     index: Annotated[int, Query(ge=0, le=99, description="Which of several videos; ours.")] = 0,
 ) -> Response:

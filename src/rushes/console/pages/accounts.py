@@ -13,6 +13,7 @@ from rushes.catalogue.price import to_microusd, to_usd
 from rushes.console.errors import field_errors, status_of
 from rushes.console.routes import Page
 from rushes.console.visit import Form, Visit, sentence_of
+from rushes.domain.tenant import tenant_of
 from rushes.errors import CallerError, FieldError, InvalidRequest
 
 PAGE_SIZE = 100
@@ -112,7 +113,9 @@ async def _account_page(visit: Visit, form: Form | None = None, error: CallerErr
     if form is not None and error is not None:
         values |= {name: form.text(name.value) for name in LimitName if form.has(name.value)}
     keys = await services.keys.keys_of(account.id, most=MOST_KEYS)
-    used = await services.usage.read(account.id)
+    used = [
+        one for is_test in (False, True) for one in await services.usage.read(tenant_of(account.id, is_test=is_test))
+    ]
     errors = {} if error is None else field_errors(error)
     return visit.page(
         "account.html",

@@ -33,7 +33,7 @@ async def show_job(visit: Visit) -> Response:
 async def job_context(visit: Visit, job_id: str) -> dict[str, Any]:
     """What the templates of a job are given. Raises JobNotFound."""
     services = visit.services
-    timeline = await read_timeline(services.history, visit.signed_in.account_id, job_id, visit.now_ms)
+    timeline = await read_timeline(services.history, visit.signed_in.tenant, job_id, visit.now_ms)
     job = timeline.job
     options = accepted_options(job)
     return {

@@ -58,7 +58,9 @@ async def revoke_key(visit: Visit) -> Response:
 
 
 async def _page(visit: Visit, form: Form, error: CallerError | None = None) -> Response:
-    keys = await visit.services.keys.keys_of(visit.signed_in.account_id, most=MOST_KEYS)
+    caller = visit.signed_in
+    shown = Mode.TEST if caller.mode is Mode.TEST else None
+    keys = await visit.services.keys.keys_of(caller.account_id, most=MOST_KEYS, mode=shown)
     errors = {} if error is None else field_errors(error)
     return visit.page(
         "keys.html",

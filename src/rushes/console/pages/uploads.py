@@ -24,7 +24,7 @@ async def upload(visit: Visit) -> Response:
     (await visit.services.rates.admit(visit.signed_in)).check()
     announced = visit.request.headers.get("content-length", "")
     stored = await visit.services.inputs.upload(
-        visit.signed_in.account_id, _body(visit), int(announced) if announced.isdecimal() else None
+        visit.signed_in.tenant, _body(visit), int(announced) if announced.isdecimal() else None
     )
     return JSONResponse(
         {"reference": stored.id, "content_type": stored.content_type, "width": stored.width, "height": stored.height}
@@ -40,7 +40,7 @@ async def use_video(visit: Visit) -> Response:
     if "previous_job_id" in GenerationBody.model_fields:
         return visit.go("/playground", model=model, previous_job_id=job.id, prompt=job.request.prompt)
     async with aclosing(_video_of(visit, job)) as chunks:
-        stored = await visit.services.inputs.receive(visit.signed_in.account_id, chunks, "video")
+        stored = await visit.services.inputs.receive(visit.signed_in.tenant, chunks, "video")
     return visit.go("/playground", model=model, video=stored.id, prompt=job.request.prompt)
 
 

@@ -8,11 +8,13 @@ from decimal import Decimal
 
 from starlette.responses import Response
 
+from rushes.accounts.keys import Mode
 from rushes.accounts.limits import WHOLE_ACCOUNT
 from rushes.catalogue.price import to_usd
 from rushes.console.charts import bar_chart
 from rushes.console.routes import Page
 from rushes.console.visit import Visit
+from rushes.domain.tenant import is_test
 from rushes.money.spend_limits import Balance
 from rushes.money.usage import Grouping, Usage
 
@@ -29,15 +31,17 @@ async def show_usage(visit: Visit) -> Response:
     services, caller = visit.services, visit.signed_in
     last = datetime.fromtimestamp(visit.now_ms / 1000, UTC).date()
     first = last - timedelta(days - 1)
-    by_day = dict(await services.usage.read_span(caller.account_id, first, last, Grouping.DATE))
-    by_model = await services.usage.read_span(caller.account_id, first, last, Grouping.MODEL)
-    by_user = await services.usage.read_span(caller.account_id, first, last, Grouping.USER)
+    by_day = dict(await services.usage.read_span(caller.tenant, first, last, Grouping.DATE))
+    by_model = await services.usage.read_span(caller.tenant, first, last, Grouping.MODEL)
+    by_user = await services.usage.read_span(caller.tenant, first, last, Grouping.USER)
     every_day = [first + timedelta(offset) for offset in range(days)]
     spent = [(_label(day), float(by_day.get(day.isoformat(), Usage()).cost_usd)) for day in every_day]
     made = [(_label(day), float(by_day.get(day.isoformat(), Usage()).jobs)) for day in every_day]
-    keys = await services.keys.keys_of(caller.account_id, most=MOST_KEYS)
+    # Test jobs cost nothing, and what live keys have spent is not for test keys to know.
+    is_live = not is_test(caller.tenant)
+    keys = await services.keys.keys_of(caller.account_id, most=MOST_KEYS, mode=Mode.LIVE) if is_live else []
     places = [WHOLE_ACCOUNT, *(key.id for key in keys)]
-    balances = await services.spending.of_keys(caller.account_id, places, visit.now_ms)
+    balances = await services.spending.of_keys(caller.account_id, places, visit.now_ms) if is_live else {}
     month = balances.get(WHOLE_ACCOUNT, Balance(WHOLE_ACCOUNT, "", 0, 0))
     return visit.page(
         "usage.html",
@@ -54,7 +58,7 @@ async def show_usage(visit: Visit) -> Response:
         keys=[(key, balances[key.id]) for key in keys if key.id in balances],
         month=month,
         to_usd=to_usd,
-        limits=await services.spending.limits_of(caller.account_id, caller.key_id, visit.now_ms),
+        limits=await services.spending.limits_of(caller.account_id, caller.key_id, visit.now_ms, is_test=not is_live),
     )
 
 

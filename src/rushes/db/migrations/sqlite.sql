@@ -54,15 +54,11 @@ CREATE TABLE jobs (
 	created_at BIGINT NOT NULL, 
 	started_at BIGINT, 
 	completed_at BIGINT, 
-	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, listener TEXT, abort_requested_at BIGINT, reserved_microusd BIGINT DEFAULT '0' NOT NULL, spent_microusd BIGINT, request_id TEXT, traceparent TEXT, turn BIGINT DEFAULT '0' NOT NULL, held INTEGER DEFAULT '0' NOT NULL, trouble_code TEXT, trouble TEXT, trouble_at BIGINT, user_tag TEXT, metadata TEXT, 
+	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, listener TEXT, abort_requested_at BIGINT, reserved_microusd BIGINT DEFAULT '0' NOT NULL, spent_microusd BIGINT, request_id TEXT, traceparent TEXT, turn BIGINT DEFAULT '0' NOT NULL, held INTEGER DEFAULT '0' NOT NULL, trouble_code TEXT, trouble TEXT, trouble_at BIGINT, user_tag TEXT, metadata TEXT, tenant TEXT DEFAULT '' NOT NULL, 
 	PRIMARY KEY (seq), 
 	UNIQUE (id)
 );
 CREATE INDEX jobs_by_account ON jobs (account_id, seq);
-CREATE INDEX jobs_by_account_status ON jobs (account_id, status, seq);
-CREATE INDEX jobs_by_account_model ON jobs (account_id, model, seq);
-CREATE INDEX jobs_by_account_provider ON jobs (account_id, provider, seq);
-CREATE INDEX jobs_by_account_time ON jobs (account_id, created_at);
 CREATE INDEX jobs_leased ON jobs (worker_id) WHERE worker_id IS NOT NULL;
 CREATE TABLE attempts (
 	id TEXT NOT NULL, 
@@ -184,11 +180,9 @@ CREATE TABLE webhook_endpoints (
 	consecutive_failures INTEGER DEFAULT '0' NOT NULL, 
 	last_error TEXT, 
 	last_error_at BIGINT, 
-	created_at BIGINT NOT NULL, 
+	created_at BIGINT NOT NULL, tenant TEXT DEFAULT '' NOT NULL, 
 	PRIMARY KEY (id)
 );
-CREATE INDEX webhook_endpoints_by_account ON webhook_endpoints (account_id, created_at, id);
-CREATE INDEX webhook_endpoints_enabled ON webhook_endpoints (account_id) WHERE enabled = 1;
 CREATE TABLE webhook_secrets (
 	account_id TEXT NOT NULL, 
 	sealed TEXT NOT NULL, 
@@ -218,7 +212,7 @@ CREATE TABLE webhook_deliveries (
 	last_error TEXT, 
 	last_duration_ms INTEGER, 
 	created_at BIGINT NOT NULL, 
-	settled_at BIGINT, 
+	settled_at BIGINT, tenant TEXT DEFAULT '' NOT NULL, 
 	PRIMARY KEY (seq), 
 	UNIQUE (id)
 );
@@ -226,8 +220,6 @@ CREATE INDEX webhook_deliveries_due ON webhook_deliveries (lane, next_attempt_at
 CREATE INDEX webhook_deliveries_leased ON webhook_deliveries (lease) WHERE lease IS NOT NULL;
 CREATE INDEX webhook_deliveries_pending_job ON webhook_deliveries (job_id) WHERE state = 'pending';
 CREATE INDEX webhook_deliveries_settled ON webhook_deliveries (settled_at) WHERE settled_at IS NOT NULL;
-CREATE INDEX webhook_deliveries_by_account ON webhook_deliveries (account_id, seq);
-CREATE INDEX webhook_deliveries_by_state ON webhook_deliveries (account_id, state, seq);
 CREATE INDEX webhook_deliveries_by_endpoint ON webhook_deliveries (endpoint_id, seq);
 CREATE INDEX webhook_deliveries_by_endpoint_state ON webhook_deliveries (endpoint_id, state, seq);
 CREATE TABLE webhook_lanes (
@@ -334,7 +326,6 @@ CREATE TABLE sign_in_links (
 	PRIMARY KEY (hash)
 );
 CREATE INDEX sign_in_links_by_expiry ON sign_in_links (expires_at);
-CREATE INDEX jobs_by_account_user ON jobs (account_id, user_tag, seq) WHERE user_tag IS NOT NULL;
 CREATE TABLE user_usage_rollups (
 	account_id TEXT NOT NULL, 
 	day BIGINT NOT NULL, 
@@ -350,9 +341,20 @@ CREATE TABLE deleted_jobs (
 	id TEXT NOT NULL, 
 	account_id TEXT NOT NULL, 
 	seq BIGINT NOT NULL, 
-	deleted_at BIGINT NOT NULL, 
+	deleted_at BIGINT NOT NULL, tenant TEXT DEFAULT '' NOT NULL, 
 	PRIMARY KEY (id)
 );
 CREATE INDEX deleted_jobs_by_time ON deleted_jobs (deleted_at);
-INSERT INTO schema_floor (version) VALUES ('0014');
-INSERT INTO alembic_version (version_num) VALUES ('0019');
+CREATE INDEX jobs_by_tenant ON jobs (tenant, seq);
+CREATE INDEX jobs_by_tenant_status ON jobs (tenant, status, seq);
+CREATE INDEX jobs_by_tenant_model ON jobs (tenant, model, seq);
+CREATE INDEX jobs_by_tenant_provider ON jobs (tenant, provider, seq);
+CREATE INDEX jobs_by_tenant_time ON jobs (tenant, created_at);
+CREATE INDEX jobs_by_tenant_user ON jobs (tenant, user_tag, seq) WHERE user_tag IS NOT NULL;
+CREATE INDEX jobs_of_test_keys ON jobs (seq) WHERE tenant <> account_id;
+CREATE INDEX webhook_endpoints_by_tenant ON webhook_endpoints (tenant, created_at, id);
+CREATE INDEX webhook_endpoints_in_use ON webhook_endpoints (tenant) WHERE enabled = 1;
+CREATE INDEX webhook_deliveries_by_tenant ON webhook_deliveries (tenant, seq);
+CREATE INDEX webhook_deliveries_by_tenant_state ON webhook_deliveries (tenant, state, seq);
+INSERT INTO schema_floor (version) VALUES ('0020');
+INSERT INTO alembic_version (version_num) VALUES ('0020');

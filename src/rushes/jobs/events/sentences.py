@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rushes.domain.job import Job, State, Status
+from rushes.domain.tenant import Tenant
 from rushes.jobs.events.store import AttemptMade, Event, HistoryStore, JobSnapshot
 
 MOST_ENTRIES = 500
@@ -33,9 +34,9 @@ class Timeline:
     attempts: Sequence[AttemptMade]
 
 
-async def read_timeline(history: HistoryStore, account_id: str, job_id: str, now_ms: int) -> Timeline:
-    """The timeline of the account's job. Raises JobNotFound."""
-    snapshot = await history.read(account_id, job_id)
+async def read_timeline(history: HistoryStore, tenant: Tenant, job_id: str, now_ms: int) -> Timeline:
+    """The timeline of the tenant's job. Raises JobNotFound."""
+    snapshot = await history.read(tenant, job_id)
     events = await history.newest_events(job_id, MOST_ENTRIES + 1)
     shown_events = events[-MOST_ENTRIES:]
     return Timeline(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row
 from rushes.domain.job import AttemptState, Job, Problem, State
+from rushes.domain.tenant import Tenant
 from rushes.errors import JobNotFound
 from rushes.jobs.rows import job_from, problem_from
 from rushes.jobs.transitions import JOBS_CHANNEL
@@ -16,7 +17,7 @@ from rushes.jobs.transitions import JOBS_CHANNEL
 # One statement, so that the job and its last event belong together.
 READ_SNAPSHOT = """
 SELECT jobs.*, (SELECT MAX(seq) FROM job_events WHERE job_id = jobs.id) AS last_event FROM jobs
-WHERE id = :id AND account_id = :account_id
+WHERE id = :id AND tenant = :tenant
 """
 
 EVENTS_AFTER = """
@@ -81,9 +82,9 @@ class HistoryStore:
         """Call `received` with the id of each job that changes, until what this returns is called."""
         return self._database.listen(JOBS_CHANNEL, received)
 
-    async def read(self, account_id: str, job_id: str) -> JobSnapshot:
-        """The account's job as it is now. Raises JobNotFound."""
-        rows = await self._database.read(READ_SNAPSHOT, id=job_id, account_id=account_id)
+    async def read(self, tenant: Tenant, job_id: str) -> JobSnapshot:
+        """The tenant's job as it is now. Raises JobNotFound."""
+        rows = await self._database.read(READ_SNAPSHOT, id=job_id, tenant=tenant)
         if not rows:
             raise JobNotFound(f"Job {shown(job_id)} not found")
         return JobSnapshot(job_from(rows[0]), rows[0]["last_event"] or 0)

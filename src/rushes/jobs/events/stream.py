@@ -75,7 +75,7 @@ async def follow(watch: Watch, history: HistoryStore, clock: Clock, since: Posit
     """
     quiet_at = clock.now_ms() + _ms(QUIET_S)
     progress_at = 0
-    snapshot = await history.read(watch.account_id, watch.job_id)
+    snapshot = await history.read(watch.tenant, watch.job_id)
     if since.seq > snapshot.last_event:
         since = Position()
     while not watch.closed:
@@ -107,7 +107,7 @@ async def follow(watch: Watch, history: HistoryStore, clock: Clock, since: Posit
         if snapshot.job.rises_by_itself or snapshot.job.percent(now_ms) > since.percent:
             wait_ms = min(wait_ms, _ms(PROGRESS_S))
         if await watch.wait(max(0, wait_ms) / 1000):
-            snapshot = await history.read(watch.account_id, watch.job_id)
+            snapshot = await history.read(watch.tenant, watch.job_id)
 
 
 def _ms(seconds: float) -> int:

@@ -15,6 +15,7 @@ from typing import Self
 import structlog
 
 from rushes.clock import Clock
+from rushes.domain.tenant import Tenant, account_of
 from rushes.errors import AccountBusy, Overloaded, RushesError, TooManyWatchers
 from rushes.jobs.events.store import HistoryStore, JobSnapshot, Revision
 from rushes.shared_places import Holding, SharedPlace
@@ -46,7 +47,7 @@ class Watching:
         """How many wait now."""
         return self._place.held
 
-    def watch(self, account_id: str, job_id: str) -> Watch:
+    def watch(self, tenant: Tenant, job_id: str) -> Watch:
         """A place to wait for this job, taken at once; enter it, or give it back with `leave`.
 
         Raises TooManyWatchers if the account has all it may, and Overloaded if the process has, or is stopping.
@@ -54,26 +55,26 @@ class Watching:
         if self.closed:
             raise Overloaded("the service is being restarted; try again shortly", retry_after_s=1)
         try:
-            holding = self._place.take(account_id)
+            holding = self._place.take(account_of(tenant))
         except AccountBusy as error:
             raise TooManyWatchers(
                 f"This account already waits for jobs in {self._place.declaration.share} requests at once, "
                 "the most it may; end some, or read the job now and then",
                 retry_after_s=error.retry_after_s,
             ) from error
-        watch = Watch(self, self._clock, account_id, job_id, holding)
+        watch = Watch(self, self._clock, tenant, job_id, holding)
         self._watches.setdefault(job_id, set()).add(watch)
         return watch
 
-    async def until_ended(self, account_id: str, job_id: str, timeout_s: float) -> JobSnapshot:
+    async def until_ended(self, tenant: Tenant, job_id: str, timeout_s: float) -> JobSnapshot:
         """The job once it has ended; as it is after `timeout_s`, or when the service stops.
 
         Raises JobNotFound, and what `watch` raises.
         """
-        with self.watch(account_id, job_id) as watch:
+        with self.watch(tenant, job_id) as watch:
             end_ms = self._clock.now_ms() + round(timeout_s * 1000)
             while True:
-                snapshot = await self._history.read(account_id, job_id)
+                snapshot = await self._history.read(tenant, job_id)
                 left_s = (end_ms - self._clock.now_ms()) / 1000
                 if snapshot.job.status.is_final or left_s <= 0 or self.closed:
                     return snapshot
@@ -132,12 +133,12 @@ class Watching:
 class Watch:
     """One waiter for one job. What happens between two waits is remembered as one change, however much it is."""
 
-    def __init__(self, watching: Watching, clock: Clock, account_id: str, job_id: str, holding: Holding) -> None:
+    def __init__(self, watching: Watching, clock: Clock, tenant: Tenant, job_id: str, holding: Holding) -> None:
         self._watching = watching
         self._clock = clock
         self._changed = asyncio.Event()
         self._has_changed = False
-        self.account_id = account_id
+        self.tenant = tenant
         self.job_id = job_id
         self.holding = holding
 

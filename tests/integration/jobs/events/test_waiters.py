@@ -11,6 +11,7 @@ import pytest
 from rushes.db.database import Row
 from rushes.db.sqlite import SqliteDatabase
 from rushes.domain.job import Status
+from rushes.domain.tenant import Tenant
 from rushes.engine.claims import ClaimStore
 from rushes.errors import DatabaseUnavailable, JobNotFound, Overloaded, TooManyWatchers
 from rushes.jobs.events.store import HistoryStore
@@ -144,7 +145,7 @@ async def test_an_account_has_no_more_places_than_it_may(watched: Watched) -> No
     with pytest.raises(TooManyWatchers) as refusal:
         watching.watch(ACCOUNT, "job_1")
     assert refusal.value.retry_after_s
-    watching.watch("acct_2", "job_1")
+    watching.watch(Tenant("acct_2"), "job_1")
     places[0].leave()
     places[0].leave()
     watching.watch(ACCOUNT, "job_1")
@@ -155,11 +156,11 @@ async def test_an_account_has_no_more_places_than_it_may(watched: Watched) -> No
 async def test_a_process_has_no_more_places_than_it_may(watched: Watched) -> None:
     watching = watched.with_limits(SharedPlace(STREAMS, most=2, share=2))
     watching.watch(ACCOUNT, "job_1")
-    with watching.watch("acct_2", "job_1"):
+    with watching.watch(Tenant("acct_2"), "job_1"):
         with pytest.raises(Overloaded) as refusal:
-            watching.watch("acct_3", "job_1")
+            watching.watch(Tenant("acct_3"), "job_1")
         assert refusal.value.retry_after_s
-    watching.watch("acct_3", "job_1")
+    watching.watch(Tenant("acct_3"), "job_1")
 
 
 async def test_closing_sends_everybody_away_and_lets_nobody_in(watched: Watched) -> None:
@@ -191,7 +192,7 @@ async def test_who_waits_for_the_end_gets_it_when_it_comes(watched: Watched) -> 
 async def test_anothers_job_cannot_be_waited_for(watched: Watched) -> None:
     await watched.engine.create()
     with pytest.raises(JobNotFound):
-        await watched.watching.until_ended("acct_2", "job_1", 3600)
+        await watched.watching.until_ended(Tenant("acct_2"), "job_1", 3600)
     assert watched.watching.watchers == 0
 
 

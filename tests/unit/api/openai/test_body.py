@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from rushes.accounts.keys import Caller, Mode
+from rushes.accounts.revocations import Revocations
 from rushes.api.openai import body as reading
 from rushes.api.openai.body import MOST_FILES, read_fields
+from rushes.clock import SystemClock
 from rushes.errors import BodyTooLarge, InvalidRequest, UnknownField, WrongContentType
 from rushes.intake.body import LARGEST_BODY_BYTES
 from rushes.media.input_store import StoredInput
 from rushes.media.inputs import MOST_VIDEO_BYTES
 from rushes.shared_places import UPLOADS, SharedPlace
+
+if TYPE_CHECKING:
+    from rushes.accounts.key_store import KeyStore
 from tests.fixtures.asking import request_of
+
+REVOCATIONS = Revocations(cast("KeyStore", None), SystemClock())
+"""Nothing is revoked: it is not running."""
 
 CALLER = Caller("acct_1", "key_1", Mode.TEST)
 FORM = "multipart/form-data; boundary=line"
@@ -43,7 +51,9 @@ async def read(
     *chunks: bytes, inputs: FakeInputs | None = None, headers: dict[str, str] | None = None
 ) -> dict[str, Any]:
     request = request_of(chunks, headers={"Content-Type": FORM, **(headers or {})})
-    services = SimpleNamespace(inputs=inputs or FakeInputs(), places={UPLOADS: SharedPlace(UPLOADS)})
+    services = SimpleNamespace(
+        inputs=inputs or FakeInputs(), places={UPLOADS: SharedPlace(UPLOADS)}, revocations=REVOCATIONS
+    )
     request.scope["app"] = SimpleNamespace(state=SimpleNamespace(services=services))
     return await read_fields(request, CALLER)
 
