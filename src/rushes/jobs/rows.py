@@ -42,6 +42,11 @@ GET_ANY_JOB = "SELECT * FROM jobs WHERE id = :id"
 
 LOCK_ANY_JOB = GET_ANY_JOB + " FOR UPDATE"
 
+NO_REQUEST = VideoRequest(prompt="")
+
+BARE_COLUMNS = ", ".join("NULL AS request" if name == "request" else name for name in JOB_COLUMNS)
+"""The same without the request, which may be large, for what does not need it; `job_from` gives NO_REQUEST then."""
+
 MOST_KEPT = 1_000
 LONGEST_KEPT_CHARS = 4_096
 """Of a request; longer ones are few, and a thousand of them would be many megabytes."""
@@ -59,7 +64,7 @@ def job_from(row: Row) -> Job:
         model=row["model"],
         served_provider=row["served_provider"],
         served_model=row["served_model"],
-        request=VideoRequest.from_json(row["request"]),
+        request=NO_REQUEST if row["request"] is None else VideoRequest.from_json(row["request"]),
         response_format=row["response_format"],
         cost_usd=None if row["cost_usd"] is None else Decimal(row["cost_usd"]),
         usual_s=row["usual_s"],

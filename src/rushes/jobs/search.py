@@ -19,7 +19,9 @@ from rushes.jobs.store import JobStore, Listing, RequestText
 
 MOST_READ = 5_000
 """Requests that one search reads: about 30 ms of work."""
-READ_AT_ONCE = 500
+MOST_READ_CHARS = 16 * 1024**2
+"""The same by their length: a request has at most 64 KiB."""
+READ_AT_ONCE = 100
 """Requests in one query: some milliseconds on the embedded database, which reads on the event loop."""
 
 
@@ -43,7 +45,8 @@ async def find_by_prompt(
     words = [word.casefold() for word in text.split()]
     found: list[str] = []
     read, oldest_at, place = 0, None, listing.beyond_seq
-    while read < most_read:
+    read_chars = 0
+    while read < most_read and read_chars < MOST_READ_CHARS:
         if read:
             # Requests that wait for the event loop go first.
             await asyncio.sleep(0)
@@ -51,6 +54,7 @@ async def find_by_prompt(
         rows = await store.requests(tenant, page)
         for row in rows:
             read, place, oldest_at = read + 1, row.seq, row.created_at
+            read_chars += len(row.request)
             if _holds(row, words):
                 found.append(row.job_id)
                 if len(found) == listing.limit:

@@ -41,6 +41,18 @@ class Policy:
     """Whether accounts with a spend limit may use models whose price is not known."""
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some jobs, and how many match in all, where that is kept.
+
+    `is_cut`: it is shorter than its limit because its requests are large, and the list goes on behind it.
+    """
+
+    jobs: Sequence[Job]
+    total: int | None
+    is_cut: bool
+
+
 Tracing = Callable[[str], AbstractContextManager[str | None]]
 """Around the acceptance of the job of this id: the W3C Trace Context that its later steps belong to, if any."""
 
@@ -157,11 +169,11 @@ class JobService:
         """The job behind a link whose signature was checked. Raises JobNotFound."""
         return await self._store.get_any(job_id)
 
-    async def list(self, caller: Caller, listing: Listing) -> tuple[Sequence[Job], int | None]:
-        """The caller's matching jobs in order, and how many match in all, where that is kept."""
-        jobs = await self._store.list(caller.tenant, listing)
+    async def list(self, caller: Caller, listing: Listing) -> Page:
+        """A page of the caller's matching jobs, in order."""
+        found = await self._store.page(caller.tenant, listing)
         total = await self._store.count(caller.tenant, listing.status) if listing.counted else None
-        return jobs, total
+        return Page(found.jobs, total, is_cut=found.is_cut)
 
     async def get_several(self, caller: Caller, job_ids: Sequence[str]) -> Sequence[Job]:
         """Those of these jobs that are the caller's, newest first."""

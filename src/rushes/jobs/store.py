@@ -6,7 +6,7 @@ The worker's half is in `engine/claims.py` and `engine/job_record.py`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rushes.accounts.limits import LIMITS_OF_BOTH, NO_LIMITS, WHOLE_ACCOUNT, Limits, limits_among
 from rushes.catalogue.wording import shown
@@ -83,6 +83,12 @@ SELECT MAX(seq) FROM (
 """
 
 
+MOST_LISTED_BYTES = 2 * 1024**2
+"""Of stored requests and outputs in one list; a job's request has at most 64 KiB."""
+READ_AT_ONCE = 32
+MOST_READ_AT_ONCE = 256
+"""How many jobs one query of a list reads."""
+
 Deleting = Callable[[Transaction, Row], Awaitable[None]]
 """Called with the row of a job, in the transaction that deletes it and before anything of it is gone."""
 
@@ -124,6 +130,14 @@ class RequestText:
     job_id: str
     created_at: int
     request: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundJobs:
+    """Jobs of a list. `is_cut`: there may be more, left out because those before are large."""
+
+    jobs: Sequence[Job]
+    is_cut: bool
 
 
 def _list_sql(selecting: str, listing: Listing) -> str:
@@ -249,9 +263,31 @@ class JobStore:
         return await self.get(tenant, job_id), await self._database.read(ATTEMPTS, job_id=job_id)
 
     async def list(self, tenant: Tenant, listing: Listing) -> Sequence[Job]:
-        """The tenant's matching jobs, in the order that the listing says."""
-        rows = await self._database.read(_list_sql(SELECT_JOB, listing), **_list_parameters(tenant, listing))
-        return [job_from(row) for row in rows]
+        """The jobs of one page."""
+        return (await self.page(tenant, listing)).jobs
+
+    async def page(self, tenant: Tenant, listing: Listing) -> FoundJobs:
+        """The tenant's matching jobs, in the order that the listing says.
+
+        They are fewer than its limit where their requests are large: the page ends with the job at which it exceeds
+        MOST_LISTED_BYTES. So a list costs a bounded amount of memory.
+        """
+        jobs: list[Job] = []
+        read_bytes, here = 0, replace(listing, limit=min(listing.limit, READ_AT_ONCE))
+        while True:
+            rows = await self._database.read(_list_sql(SELECT_JOB, here), **_list_parameters(tenant, here))
+            for row in rows:
+                jobs.append(job_from(row))
+                read_bytes += _size_of(row)
+                if read_bytes > MOST_LISTED_BYTES:
+                    return FoundJobs(jobs, is_cut=len(jobs) < listing.limit)
+            left = listing.limit - len(jobs)
+            if len(rows) < here.limit or left <= 0:
+                return FoundJobs(jobs, is_cut=False)
+            # As many more as would fit if they are like those so far.
+            likely = (MOST_LISTED_BYTES - read_bytes) * len(jobs) // max(1, read_bytes)
+            most = min(left, MOST_READ_AT_ONCE, max(READ_AT_ONCE, likely))
+            here = replace(listing, limit=most, skip=0, beyond_seq=jobs[-1].seq)
 
     async def requests(self, tenant: Tenant, listing: Listing) -> Sequence[RequestText]:
         """The stored requests of the jobs that `list` would answer."""
@@ -364,6 +400,10 @@ async def _insert(transaction: Transaction, new: NewJob, defaults: Limits) -> Jo
     of_account = limits_among(limits, WHOLE_ACCOUNT).over(defaults)
     await check_queue(transaction, new.tenant, new.key_id, of_account, limits_among(limits, new.key_id))
     return job_from(row)
+
+
+def _size_of(row: Row) -> int:
+    return sum(len(row[column] or "") for column in ("request", "outputs", "metadata", "warnings"))
 
 
 def _no_such_job(job_id: str) -> JobNotFound:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rushes.db.database import Database
 from rushes.domain.job import Job, Status
 from rushes.domain.tenant import tenant_of
-from rushes.jobs.rows import GET_ANY_JOB, job_from
+from rushes.jobs.rows import BARE_COLUMNS, GET_ANY_JOB, job_from
 
 READ_AT_MOST = 5_000
 """How many jobs one page reads where the filters have no index. The page may then be short, with a cursor."""
@@ -100,7 +100,7 @@ class JobListStore:
         self._database = database
 
     async def list(self, query: JobQuery) -> JobRange:
-        """One page of the matching jobs, newest first."""
+        """One page of the matching jobs, newest first, without their requests."""
         given = {name: getattr(query, name) for name in _CONDITIONS if getattr(query, name) is not None}
         conditions = [_CONDITIONS[name] for name in given]
         if query.is_test is not None:
@@ -116,7 +116,7 @@ class JobListStore:
             if query.account_id is not None and query.is_test is not None:
                 parameters["tenant"] = tenant_of(query.account_id, is_test=query.is_test)
         rows = await self._database.read(
-            f"SELECT * FROM ({source}) AS found WHERE {where} ORDER BY seq DESC LIMIT :most",  # noqa: S608 - fixed texts
+            f"SELECT {BARE_COLUMNS} FROM ({source}) AS found WHERE {where} ORDER BY seq DESC LIMIT :most",  # noqa: S608 - fixed texts
             **parameters,
             most=query.limit + 1,
         )

@@ -112,7 +112,10 @@ async def list_jobs(
     created_after: Annotated[Moment | None, Query(description="Created at this time or later.")] = None,
     created_before: Annotated[Moment | None, Query(description="Created before this time.")] = None,
 ) -> Response:
-    """The caller's jobs, newest first. A page by cursor costs the same however many jobs are stored."""
+    """The caller's jobs, newest first. A page by cursor costs the same however many jobs are stored.
+
+    Large requests make a page shorter than `limit`: it ends once it has 2 MiB of them. Go on while there is a cursor.
+    """
     refuse_unknown(request.query_params, LIST_PARAMETERS, "parameter")
     listing = Listing(
         limit=limit,
@@ -125,13 +128,14 @@ async def list_jobs(
         created_after_ms=milliseconds(created_after),
         created_before_ms=milliseconds(created_before),
     )
-    jobs, total = await services_of(request).jobs.list(caller, listing)
+    found = await services_of(request).jobs.list(caller, listing)
+    jobs = found.jobs
     page = JobPage(
         jobs=[job_view(request, job) for job in jobs],
-        total=total,
+        total=found.total,
         limit=limit,
         skip=skip,
-        next_cursor=cursor_of(jobs[-1].seq) if len(jobs) == limit else None,
+        next_cursor=cursor_of(jobs[-1].seq) if found.is_cut or len(jobs) == limit else None,
     )
     return json_response(page)
 

@@ -84,14 +84,15 @@ async def list_videos(
             raise invalid_fields([FieldError("after", f"there is no video {shown(after)} to go on from")]) from exc
     # One more than is shown says whether there are more.
     listing = Listing(limit=limit + 1, oldest_first=order == "asc", beyond_seq=beyond_seq)
-    jobs, _ = await services.jobs.list(caller, listing)
+    found = await services.jobs.list(caller, listing)
+    jobs = found.jobs
     now_ms = services.clock.now_ms()
     views = [video_view(job, now_ms) for job in jobs[:limit]]
     page = VideoPage(
         data=views,
         first_id=views[0].id if views else None,
         last_id=views[-1].id if views else None,
-        has_more=len(jobs) > limit,
+        has_more=found.is_cut or len(jobs) > limit,
     )
     return json_response(page)
 

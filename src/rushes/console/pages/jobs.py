@@ -87,8 +87,9 @@ async def show_jobs(visit: Visit) -> Response:
         jobs: Sequence[Job] = found.jobs
         next_seq, searched = found.next_seq, found
     else:
-        jobs, _ = await service.list(caller, filters.listing())
-        next_seq = jobs[-1].seq if len(jobs) == PAGE_SIZE else None
+        page = await service.list(caller, filters.listing())
+        jobs = page.jobs
+        next_seq = jobs[-1].seq if page.is_cut or len(jobs) == PAGE_SIZE else None
     kept = {name: query.given(name) for name in FILTERS}
     view = query.text("view") if query.text("view") in VIEWS else "gallery"
     return visit.page(
