@@ -17,7 +17,7 @@ from tests.fixtures.clocks import ManualClock
 from tests.fixtures.databases import fresh_sqlite
 from tests.fixtures.new_jobs import ACCOUNT, new_job
 
-LARGE = VideoRequest(prompt="a lighthouse", additional_params={f"name_{number}": "x" * 60 for number in range(800)})
+LARGE = VideoRequest(prompt="a lighthouse", additional_params={f"name_{number}": "x" * 60 for number in range(840)})
 """About as large as a stored request may be."""
 SMALL, MANY = 100, 400
 

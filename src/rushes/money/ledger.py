@@ -16,6 +16,7 @@ from pydantic_core import from_json
 
 from rushes.db.database import Row, Transaction
 from rushes.domain.job import MAYBE_CHARGED, RECOVERABLE, AttemptState, State, Status
+from rushes.domain.tenant import Tenant
 from rushes.errors import OutputLost, SubmissionUnknown
 from rushes.ids import new_id
 from rushes.money.costs import Costs, Reservation, costs_at_end, share_microusd
@@ -83,11 +84,16 @@ class Owner:
     provider: str
     model: str
     accepted_at: int
+    tenant: Tenant
+    """Whose books its lines are in: test jobs cost nothing, unless an operator says so."""
 
     @classmethod
     def of(cls, job: Row) -> Owner:
         """The owner of the job in this row of `jobs`."""
-        return cls(job["id"], job["account_id"], job["key_id"], job["provider"], job["model"], job["created_at"])
+        tenant = Tenant(job["tenant"])
+        return cls(
+            job["id"], job["account_id"], job["key_id"], job["provider"], job["model"], job["created_at"], tenant
+        )
 
 
 async def reserve(
@@ -255,7 +261,7 @@ async def _write_line(
 ) -> Sequence[Balance]:
     rows = await transaction.fetch(
         ADD_TO_BALANCES,
-        account_id=owner.account_id,
+        account_id=owner.tenant,
         key_id=owner.key_id,
         day=day_of(owner.accepted_at),
         month=month_of(owner.accepted_at),
@@ -267,7 +273,7 @@ async def _write_line(
     await transaction.execute(
         INSERT_LINE,
         id=new_id("txn"),
-        **_columns(owner),
+        **{**_columns(owner), "account_id": owner.tenant},
         kind=kind,
         reserved=reserved,
         spent=spent,

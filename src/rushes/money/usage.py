@@ -213,7 +213,7 @@ async def add_cost(
     What is settled after the job was deleted counts for no user: the tag is deleted with the job.
     """
     job = await fetch_one(transaction, COUNTED_FOR, job_id=job_id)
-    # Only jobs of live keys cost anything.
+    # What is settled after its job was deleted counts in live mode.
     tenant, user = (Tenant(account_id), None) if job is None else (Tenant(job["tenant"]), job["user_tag"])
     counted = _Counted(tenant, accepted_at // DAY_MS, provider, model, user)
     await _add(transaction, counted, cost_microusd=cost_microusd, unpriced=unpriced)

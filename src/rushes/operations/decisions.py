@@ -11,7 +11,7 @@ from rushes.errors import CallerError, JobNotFinished, NotAbortable, NotRecovera
 from rushes.operations.abort import AbortStore
 from rushes.operations.needs_operator import Action, After, NeedsOperator, NeedsOperatorStore
 from rushes.operations.recovery import Recovery
-from rushes.operations.settlement import SettlementStore, check_cost
+from rushes.operations.settlement import SettlementStore
 
 MOST = 100
 """The most jobs of one selection, and of one request."""
@@ -140,7 +140,6 @@ class Decisions:
             case Action.SETTLE:
                 if not job.state.is_final:
                     raise JobNotFinished(f"Only a job that has ended can be settled; '{job_id}' is {job.state.value}")
-                check_cost(decision.cost_usd or Decimal(0), is_test=job.is_test)
             case Action.RECONCILE | Action.RECOVER | Action.WRITE_OFF:
                 if entry is None or decision.action not in entry.actions:
                     offered = ", ".join(entry.actions) if entry is not None else "nothing"

@@ -9,8 +9,8 @@ from decimal import Decimal
 from rushes.catalogue.price import to_microusd, to_usd
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.domain.job import State, Status
-from rushes.domain.tenant import is_test
-from rushes.errors import FieldError, InvalidRequest, JobNotFinished, JobNotFound
+from rushes.domain.tenant import Tenant
+from rushes.errors import JobNotFinished, JobNotFound
 from rushes.jobs.rows import LOCK_ANY_JOB
 from rushes.jobs.transitions import record_event
 from rushes.money.costs import Costs
@@ -45,7 +45,7 @@ class SettlementStore:
     async def settle(self, job_id: str, cost_usd: Decimal) -> None:
         """Record what an ended job has really cost, 0 for nothing; again corrects it.
 
-        Raises JobNotFound, JobNotFinished while it may still change by itself, or what `check_cost` raises.
+        Raises JobNotFound, or JobNotFinished while it may still change by itself.
         """
         after = Costs(0, to_microusd(cost_usd))
         cause = f"settled at {cost_usd:f} USD by the operator"
@@ -58,7 +58,6 @@ class SettlementStore:
             state = State(job["state"])
             if not state.is_final:
                 raise JobNotFinished(f"Only a job that has ended can be settled; '{job_id}' is {state}")
-            check_cost(cost_usd, is_test=is_test(job["tenant"]))
             before = costs_of(job)
             was_counted = state.status is Status.COMPLETED and before.spent_microusd is None and _is_unpriced(job)
             await book(transaction, Owner.of(job), before, after, cause, unpriced=-int(was_counted))
@@ -73,16 +72,13 @@ class SettlementStore:
         await book(transaction, _owner_of(row), costs_of(row), after, cause)
 
 
-def check_cost(cost_usd: Decimal, *, is_test: bool) -> None:
-    """Raise InvalidRequest if a test job, which runs at no provider, is said to have cost something."""
-    if is_test and cost_usd:
-        message = "must be 0 for a job of a test key"
-        raise InvalidRequest(f"cost_usd: {message}", [FieldError("cost_usd", message)])
-
-
 def _is_unpriced(job: Row) -> bool:
     return job["cost_usd"] is None
 
 
 def _owner_of(row: Row) -> Owner:
-    return Owner(row["job_id"], row["account_id"], row["key_id"], row["provider"], row["model"], row["accepted_at"])
+    # Test jobs cost nothing, so what is left of a deleted job is of live mode.
+    tenant = Tenant(row["account_id"])
+    return Owner(
+        row["job_id"], row["account_id"], row["key_id"], row["provider"], row["model"], row["accepted_at"], tenant
+    )
