@@ -77,7 +77,7 @@ def _is_unpriced(job: Row) -> bool:
 
 
 def _owner_of(row: Row) -> Owner:
-    # Test jobs cost nothing, so what is left of a deleted job is of live mode.
+    # Test jobs cost nothing, so money that a deleted job reserves is of live mode.
     tenant = Tenant(row["account_id"])
     return Owner(
         row["job_id"], row["account_id"], row["key_id"], row["provider"], row["model"], row["accepted_at"], tenant
