@@ -157,29 +157,28 @@ def _purpose(name: str) -> str:
 
 
 def shared_places_table() -> str:
-    """What all accounts share, with the defaults; then what is declared and not used yet."""
+    """What all accounts share, with the defaults. Raises LookupError for a place that no code asks."""
     names = {id(value): name for name, value in vars(shared_places).items()}
     source = "\n".join(
         path.read_text("utf-8") for path in (ROOT / "src/rushes").glob("**/*.py") if path.name != "shared_places.py"
     )
-    used = [place for place in shared_places.DECLARED if re.search(rf"[\[(]{names[id(place)]}\b", source)]
-    table = _table(
-        ("place", "what it holds", "all accounts", "one account", "may wait", "`Retry-After` in s"),
+    for place in shared_places.DECLARED:
+        if not re.search(rf"[\[(]{names[id(place)]}\b", source):
+            raise LookupError(f"no code asks the shared place '{place.name}'")
+    return _table(
+        ("place", "what it holds", "all accounts", "one account", "kept for others", "may wait", "`Retry-After` in s"),
         [
             (
-                f"`{place.name}`",
+                f"`{place.name}`" + (f" (one for each {place.for_each})" if place.for_each else ""),
                 place.meaning,
                 _amount(place.most, place.unit),
                 _amount(place.share, place.unit),
+                _amount(place.kept, place.unit) if place.kept else "",
                 str(place.queue) if place.queue else "refused at once",
                 f"{place.retry_after_s:g}",
             )
-            for place in used
+            for place in shared_places.DECLARED
         ],
-    )
-    missing = [f"`{place.name}`" for place in shared_places.DECLARED if place not in used]
-    return table + (
-        f"\nDeclared, and not asked by any code of this version yet: {', '.join(missing)}.\n" if missing else ""
     )
 
 

@@ -215,7 +215,9 @@ class Settings(BaseSettings):
         description="How long a process that is to stop serves on while `/readyz` already answers 503, in seconds:"
         " longer than its proxy takes to notice. Without it, 3 for `serve --no-worker`, else 0.",
     )
-    child_processes: int = Field(2, ge=1, le=64, description="How many processes draw animatics at once.")
+    child_processes: int = Field(
+        2, ge=1, le=64, description="How many processes draw animatics of one account; all have one more."
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="The least that is logged.")
     log_format: str = Field("text", pattern="^(text|json)$", description="How log lines are written.")
     log_requests: bool = Field(True, description="Whether each request gets a log line.")

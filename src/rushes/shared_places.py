@@ -19,8 +19,10 @@ from rushes.errors import AccountBusy, Overloaded
 class Declaration:
     """What one shared place is.
 
-    `most` is how much of it all accounts may hold at once and `share` how much one account may. Where `queue` is 0 a
-    request beyond these is refused at once; else up to `queue` requests of one account wait for their turn.
+    `most` is how much of it all accounts may hold at once and `share` how much one account may. Accounts that hold
+    more than `little` leave `kept` of it free, so that a few busy accounts cannot shut out the next one. Where `queue`
+    is 0 a request beyond these is refused at once; else up to `queue` requests of one account wait for their turn.
+    With `for_each` there is one such place for each of these.
     """
 
     name: str
@@ -28,19 +30,46 @@ class Declaration:
     unit: str
     most: int
     share: int
+    kept: int = 0
+    little: int = 1
     queue: int = 0
     retry_after_s: float = 1.0
+    for_each: str | None = None
 
 
-BODIES = Declaration(
-    "bodies", "Bytes of request bodies in memory", "bytes", most=256 * 2**20, share=128 * 2**20, retry_after_s=2
-)
+MIB = 1024**2
+
 HEADS = Declaration(
-    "heads", "Bytes of request heads that are still arriving, by address", "bytes", most=32 * 2**20, share=8 * 2**20
+    "heads",
+    "Bytes of request heads that are still arriving, by address",
+    "bytes",
+    most=32 * MIB,
+    share=8 * MIB,
+    kept=8 * MIB,
+    little=MIB,
 )
-UPLOADS = Declaration("uploads", "Uploads that are being received", "requests", most=256, share=64, retry_after_s=2)
+BODIES = Declaration(
+    "bodies",
+    "Bytes of request bodies in memory",
+    "bytes",
+    most=256 * MIB,
+    share=128 * MIB,
+    kept=64 * MIB,
+    little=4 * MIB,
+    retry_after_s=2,
+)
+UPLOADS = Declaration(
+    "uploads", "Uploads that are being received", "requests", most=256, share=64, kept=64, little=4, retry_after_s=2
+)
 STREAMS = Declaration(
-    "streams", "Event streams and requests that wait for a job", "requests", most=1000, share=200, retry_after_s=5
+    "streams",
+    "Event streams and requests that wait for a job",
+    "requests",
+    most=1000,
+    share=200,
+    kept=200,
+    little=10,
+    retry_after_s=5,
 )
 DECODERS = Declaration(
     "decoders", "Input files that are decoded at once", "files", most=2, share=1, queue=64, retry_after_s=2
@@ -49,15 +78,48 @@ MEASUREMENTS = Declaration("measurements", "Results that are measured at once", 
 POSTERS = Declaration(
     "posters", "Poster frames that are drawn at once", "posters", most=2, share=1, queue=64, retry_after_s=2
 )
-DRAWINGS = Declaration("drawings", "Animatics that are drawn at once", "drawings", most=2, share=2, queue=1000)
+DRAWINGS = Declaration("drawings", "Animatics that are drawn at once", "drawings", most=3, share=2, kept=1, queue=1000)
 INPUT_CONNECTIONS = Declaration(
-    "input_connections", "Connections that fetch inputs by URL", "connections", most=64, share=16, queue=64
+    "input_connections",
+    "Connections that fetch inputs by URL",
+    "connections",
+    most=64,
+    share=16,
+    kept=16,
+    queue=64,
+    retry_after_s=5,
 )
-WEBHOOK_CONNECTIONS = Declaration(
-    "webhook_connections", "Connections to webhook receivers", "connections", most=64, share=16, queue=256
+WEBHOOK_ATTEMPTS = Declaration(
+    "webhook_attempts", "Messages to webhooks that are being sent", "messages", most=64, share=32, kept=16
 )
-GUARDRAIL_CONNECTIONS = Declaration(
-    "guardrail_connections", "Connections to the guardrail", "connections", most=32, share=16, queue=64
+WEBHOOK_TESTS = Declaration(
+    "webhook_tests",
+    "Test messages to webhooks that are being sent",
+    "messages",
+    most=32,
+    share=4,
+    kept=8,
+    retry_after_s=5,
+)
+PROVIDER_CONNECTIONS = Declaration(
+    "provider_connections",
+    "Polls and downloads at one provider",
+    "calls",
+    most=200,
+    share=100,
+    kept=50,
+    queue=100_000,
+    for_each="provider",
+)
+LOOKUPS = Declaration(
+    "lookups",
+    "Host names given by accounts that are being resolved",
+    "names",
+    most=128,
+    share=32,
+    kept=32,
+    queue=64,
+    retry_after_s=5,
 )
 
 DECLARED = (
@@ -70,8 +132,10 @@ DECLARED = (
     POSTERS,
     DRAWINGS,
     INPUT_CONNECTIONS,
-    WEBHOOK_CONNECTIONS,
-    GUARDRAIL_CONNECTIONS,
+    WEBHOOK_ATTEMPTS,
+    WEBHOOK_TESTS,
+    PROVIDER_CONNECTIONS,
+    LOOKUPS,
 )
 """Every shared place, in the order of the documentation."""
 
@@ -86,10 +150,11 @@ class SharedPlace:
     """One shared place of this process. Accounts take turns, so that a long queue of one does not delay another."""
 
     def __init__(self, declaration: Declaration, *, most: int | None = None, share: int | None = None) -> None:
-        """`most` and `share` replace what is declared; a share above `most` counts as `most`."""
+        """`most` and `share` replace what is declared. What is kept follows; a share above `most` counts as `most`."""
         most = declaration.most if most is None else most
         share = min(declaration.share if share is None else share, most)
-        self.declaration = replace(declaration, most=most, share=share)
+        kept = declaration.kept * most // declaration.most
+        self.declaration = replace(declaration, most=most, share=share, kept=kept)
         self._held: Counter[str] = Counter()
         self._queues: dict[str, deque[_Waiting]] = {}
         self.refused: Counter[str] = Counter()
@@ -117,7 +182,7 @@ class SharedPlace:
         self._check_fits(account_id, amount)
         if self._held[account_id] + amount > self.declaration.share:
             raise self._account_busy()
-        if self.held + amount > self.declaration.most:
+        if self.held + amount > self._most_for(account_id, amount):
             raise self._overloaded()
         return self._hold(account_id, amount)
 
@@ -182,7 +247,13 @@ class SharedPlace:
         self._serve()
 
     def _fits(self, account_id: str, amount: int) -> bool:
-        return self._held[account_id] + amount <= self.declaration.share and self.held + amount <= self.declaration.most
+        within_share = self._held[account_id] + amount <= self.declaration.share
+        return within_share and self.held + amount <= self._most_for(account_id, amount)
+
+    def _most_for(self, account_id: str, amount: int) -> int:
+        """How much all may hold once the account has taken `amount` more."""
+        has_little = self._held[account_id] + amount <= self.declaration.little
+        return self.declaration.most if has_little else self.declaration.most - self.declaration.kept
 
     def _check_fits(self, account_id: str, amount: int) -> None:
         if amount > self.declaration.share:
@@ -257,10 +328,19 @@ class SharedPlaces:
         self._places = {
             declared.name: SharedPlace(declared, most=most.get(declared.name), share=shares.get(declared.name))
             for declared in DECLARED
+            if declared.for_each is None
         }
 
     def __getitem__(self, declaration: Declaration) -> SharedPlace:
         return self._places[declaration.name]
 
+    def of(self, declaration: Declaration, name: str) -> SharedPlace:
+        """The place of this name, of those that `declaration` says there is one of for each."""
+        own = f"{declaration.name}:{name}"
+        place = self._places.get(own)
+        if place is None:
+            place = self._places[own] = SharedPlace(replace(declaration, name=own))
+        return place
+
     def __iter__(self) -> Iterator[SharedPlace]:
-        return iter(self._places.values())
+        return iter(list(self._places.values()))

@@ -103,7 +103,14 @@ class SimulatedSender(Sender):
         self._chance = chance
 
     async def send(
-        self, url: str, message_id: str, body: bytes, signing_secrets: Sequence[str], *, traceparent: str | None = None
+        self,
+        url: str,
+        message_id: str,
+        body: bytes,
+        signing_secrets: Sequence[str],
+        *,
+        account_id: str,
+        traceparent: str | None = None,
     ) -> SendResult:
         if not signing_secrets:
             self._receivers.ledger.breaks(f"{message_id} was sent without a signature")

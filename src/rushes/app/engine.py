@@ -13,6 +13,7 @@ from rushes.domain.job import Job
 from rushes.engine.breaker import Breakers, Circuit, CircuitHealth
 from rushes.engine.claims import ClaimStore
 from rushes.engine.job_resources import JobResources
+from rushes.engine.provider_turns import ProviderInTurn
 from rushes.engine.storage_health import StorageHealth
 from rushes.engine.worker import Worker, WorkerLimits
 from rushes.errors import NoCredentials
@@ -20,6 +21,7 @@ from rushes.ids import new_id
 from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.media.input_cleaner import InputCleaner
 from rushes.media.output_store import OutputStore
+from rushes.shared_places import PROVIDER_CONNECTIONS, WEBHOOK_ATTEMPTS
 from rushes.telemetry.providers import ObservedClock, ObservedProvider
 from rushes.views.job import view_of
 from rushes.views.signed_links import Links
@@ -74,6 +76,7 @@ class Engine:
             base.clock,
             retries_s=settings.webhook_retries_s,
             alone=not base.shared,
+            place=base.places[WEBHOOK_ATTEMPTS],
         )
 
     async def _check_storage(self) -> None:
@@ -115,7 +118,11 @@ class Engine:
         if adapter is None or model is None or credential is None:
             raise NoCredentials(f"Model '{job.served_provider}/{job.served_model}' can no longer be served")
         return JobResources(
-            provider=ObservedProvider(adapter, job, base.metrics, base.spans),
+            provider=ProviderInTurn(
+                ObservedProvider(adapter, job, base.metrics, base.spans),
+                base.places.of(PROVIDER_CONNECTIONS, job.served_provider),
+                job.account_id,
+            ),
             model=model,
             credential=credential,
             read_media=base.inputs.read,

@@ -36,7 +36,7 @@ from rushes.providers.registry import ProviderApi
 from rushes.sealing import Sealer
 from rushes.secret_keys import SecretKeys
 from rushes.settings import Settings
-from rushes.shared_places import DRAWINGS, STREAMS, SharedPlaces
+from rushes.shared_places import DRAWINGS, INPUT_CONNECTIONS, LOOKUPS, STREAMS, SharedPlaces
 from rushes.telemetry.metrics import UNDELIVERED_CODES, Metrics
 from rushes.telemetry.moves import Moves
 from rushes.telemetry.spans import NoSpans, Spans
@@ -121,12 +121,15 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
         moves = Moves(metrics, spans)
         write_probe = WriteProbe(opened.pulse, clock, has_server=opened.shared)
         database = ObservedDatabase(opened.database, moves.moved, metrics.writes.observe, write_probe.ended)
-        client = HttpClient(allow={sink: getattr(settings.net_allow, sink.value) for sink in Sink})
-        closing.push_async_callback(client.close)
         places = SharedPlaces(
-            {STREAMS.name: settings.most_watchers, DRAWINGS.name: settings.child_processes},
+            # One drawing more than one account may have, so that another account's begins at once.
+            {STREAMS.name: settings.most_watchers, DRAWINGS.name: settings.child_processes + 1},
             {STREAMS.name: settings.most_watchers_per_account, DRAWINGS.name: settings.child_processes},
         )
+        client = HttpClient(
+            allow={sink: getattr(settings.net_allow, sink.value) for sink in Sink}, lookups=places[LOOKUPS]
+        )
+        closing.push_async_callback(client.close)
         box = Box()
         closing.callback(box.close)
 
@@ -164,7 +167,7 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
             decoder=decoder,
             storage=storage,
             input_store=input_store,
-            inputs=Inputs(input_store, storage, client, decoder, terms),
+            inputs=Inputs(input_store, storage, client, decoder, terms, places[INPUT_CONNECTIONS]),
             providers=providers,
             adapters=adapters,
             sealer=Sealer(keys.derive("byok")),

@@ -37,7 +37,7 @@ from rushes.operations.job_list import JobListStore
 from rushes.operations.needs_operator import NeedsOperatorStore
 from rushes.operations.recovery import Recovery, RecoveryStore
 from rushes.operations.settlement import SettlementStore
-from rushes.shared_places import STREAMS
+from rushes.shared_places import STREAMS, WEBHOOK_TESTS
 from rushes.views.signed_links import Links
 from rushes.webhooks.service import WebhookService
 
@@ -151,6 +151,7 @@ class Front:
                 base.client,
                 base.clock,
                 https_only=settings.webhook_https_only,
+                tests=base.places[WEBHOOK_TESTS],
             ),
             transactions=TransactionStore(base.database),
             catalogue=base.catalogue,

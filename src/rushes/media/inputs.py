@@ -34,6 +34,7 @@ from rushes.media.remote import fetch
 from rushes.media.sniff import AUDIO_TYPES, HEAD_BYTES, IMAGE_TYPES, VIDEO_TYPES, content_type_of, kind_of
 from rushes.media.storage import Storage
 from rushes.net.client import HttpClient
+from rushes.shared_places import INPUT_CONNECTIONS, Holding, SharedPlace
 
 MIB = 1024**2
 MOST_IMAGE_BYTES = 20 * MIB
@@ -99,19 +100,29 @@ class _Wanted:
 class Inputs:
     """Every input file on its way in."""
 
-    def __init__(self, store: InputStore, storage: Storage, http: HttpClient, decoder: Decoder, terms: Terms) -> None:
+    def __init__(
+        self,
+        store: InputStore,
+        storage: Storage,
+        http: HttpClient,
+        decoder: Decoder,
+        terms: Terms,
+        connections: SharedPlace | None = None,
+    ) -> None:
+        """`connections` is where accounts take turns to fetch files by URL."""
         self._store = store
         self._storage = storage
         self._http = http
         self._decoder = decoder
         self._terms = terms
+        self._connections = connections or SharedPlace(INPUT_CONNECTIONS)
         self._arriving_bytes: dict[str, int] = {}
 
     async def take(self, tenant: Tenant, given: Sequence[GivenMedia]) -> tuple[InputMedia, ...]:
         """Each input stored, decoded and ready to be named by a job, in the order given; all come in at once.
 
         Raises InvalidRequest for what cannot be read at all, UnusableInput for what is not what its field takes,
-        RefusedInput for a URL where we do not go, InputQuotaReached.
+        RefusedInput for a URL where we do not go, InputQuotaReached, AccountBusy if too much of the account's waits.
         """
         if not given:
             return ()
@@ -191,13 +202,19 @@ class Inputs:
             chunks, within_s = decode_data_url(value, name), None
         elif ":" in value[:_URL_HEAD_CHARS]:
             # Base64 has no colon, so this is a URL of some scheme; the guard says which are taken.
-            chunks, within_s = fetch(self._http, value, name), self._terms.fetch_s
+            chunks, within_s = fetch(self._http, value, name, account_of(tenant)), self._terms.fetch_s
         elif value:
             chunks, within_s = decode(value, name), None
         else:
             raise malformed(name, "is empty; leave it out or give a file")
         wanted = _Wanted(f"{name}: the file", name, types, MOST_VIDEO_BYTES)
-        stored = await self._keep(tenant, chunks, wanted, keep_s=self._terms.grace_s, within_s=within_s)
+        # A turn comes before the time that the other side has.
+        turn = None if within_s is None else await self._connections.wait(account_of(tenant))
+        try:
+            stored = await self._keep(tenant, chunks, wanted, keep_s=self._terms.grace_s, within_s=within_s, turn=turn)
+        finally:
+            if turn is not None:
+                turn.release()
         return stored.media(item.role)
 
     async def _refer(self, tenant: Tenant, name: str, reference: str, types: Sequence[str]) -> StoredInput:
@@ -218,7 +235,9 @@ class Inputs:
         *,
         keep_s: float,
         within_s: float | None,
+        turn: Holding | None = None,
     ) -> StoredInput:
+        """`turn` is given back once the file is here: decoding has turns of its own."""
         input_id = new_id(UPLOAD_PREFIX)
         key = f"inputs/{account_of(tenant)}/{input_id}"
         await self._store.announce(input_id, tenant, key, keep_s=ARRIVAL_S)
@@ -231,6 +250,8 @@ class Inputs:
                 aclosing(_checked(metered, wanted)) as checked,
             ):
                 file = await self._storage.put(key, checked, max_bytes=wanted.most_video_bytes)
+            if turn is not None:
+                turn.release()
             settled = await self._store.use_same(tenant, file.sha256, keep_s=keep_s)
             if settled is not None and settled.content_type not in wanted.types:
                 raise wanted.unusable(f"is {settled.content_type}, {_takes(wanted.types)}")

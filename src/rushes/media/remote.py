@@ -17,16 +17,21 @@ LIMITS = TimeLimits(connect_s=10, read_s=15, total_s=None)
 _HEADERS = {"Accept": "image/*, video/*;q=0.9", "Accept-Encoding": "identity"}
 
 
-async def fetch(http: HttpClient, url: str, field: str) -> AsyncGenerator[bytes, None]:
-    """The file's bytes in chunks; the caller bounds its size and the time it takes.
+async def fetch(http: HttpClient, url: str, field: str, account_id: str) -> AsyncGenerator[bytes, None]:
+    """The file's bytes in chunks; the caller bounds its size, the time it takes and how many come at once.
 
     Raises RefusedInput for an address where we do not go, UnusableInput if the file cannot be had. Neither shows more
-    of the URL than its host: the rest may hold a secret.
+    of the URL than its host: the rest may hold a secret. Raises AccountBusy as `HttpClient` does.
     """
     try:
         host = http.check_url(url, Sink.INPUTS).host
         async with http.open_guarded(
-            url, sink=Sink.INPUTS, headers=_HEADERS, limits=LIMITS, max_redirects=MOST_REDIRECTS
+            url,
+            sink=Sink.INPUTS,
+            account_id=account_id,
+            headers=_HEADERS,
+            limits=LIMITS,
+            max_redirects=MOST_REDIRECTS,
         ) as response:
             if 300 <= response.status < 400:
                 raise UnusableInput(f"{field}: '{host}' redirects more than {MOST_REDIRECTS} times", field)

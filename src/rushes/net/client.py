@@ -15,7 +15,9 @@ from yarl import URL
 from rushes import __version__
 from rushes.errors import RefusedAddress
 from rushes.net.guard import AddressGuard
+from rushes.net.lookups import OF_SERVICE, NameLookups, account
 from rushes.net.urls import joined
+from rushes.shared_places import LOOKUPS, SharedPlace
 
 USER_AGENT: Final = f"rushes/{__version__}"
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -76,10 +78,15 @@ class HttpClient:
         *,
         allow: Mapping[Sink, Sequence[str]] | None = None,
         resolver: Callable[[], AbstractResolver] | None = None,
+        lookups: SharedPlace | None = None,
     ) -> None:
-        """`allow` are the CIDRs permitted per sink besides the public internet; `resolver` makes one for tests."""
+        """`allow` are the CIDRs permitted per sink besides the public internet; `resolver` makes one for tests.
+
+        `lookups` is where accounts take turns with the names that they give.
+        """
         self._guards = {sink: AddressGuard((allow or {}).get(sink, ())) for sink in Sink}
         self._make_resolver = resolver
+        self._lookups = lookups or SharedPlace(LOOKUPS)
         self._sessions: dict[str, aiohttp.ClientSession] = {}
 
     def check_url(self, url: str, sink: Sink) -> URL:
@@ -112,6 +119,7 @@ class HttpClient:
         url: str,
         *,
         sink: Sink,
+        account_id: str = OF_SERVICE,
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
         credential: OriginHeaders | None = None,
@@ -121,9 +129,12 @@ class HttpClient:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Call a URL of a stranger, following redirects; each step is checked like the first.
 
+        `account_id` is the account that gave it. How many calls run at once is for the caller to bound.
         `credential` is shown to its own origin only, and a redirect from https to http is refused while it is set.
-        After `max_redirects` the redirect itself is the response. Raises RefusedAddress.
+        After `max_redirects` the redirect itself is the response. Raises RefusedAddress, and AccountBusy if too many
+        names of the account are being resolved.
         """
+        account.set(account_id)
         guard = self._guards[sink]
         session = self._session(sink)
         plain = dict(headers or {})
@@ -183,13 +194,21 @@ class HttpClient:
         return session
 
     def _connector(self, kind: str) -> aiohttp.TCPConnector:
-        resolver = None if self._make_resolver is None else self._make_resolver()
+        # No pool has a bound of its own: a wait for a connection would count for the other side's time to answer. What
+        # calls takes its turn before it begins to count.
         if kind in ("fresh", "socket"):
-            return aiohttp.TCPConnector(resolver=resolver, limit=0, force_close=True)
+            return aiohttp.TCPConnector(resolver=self._own_resolver(), limit=0, force_close=True)
         if kind == "trusted":
-            # Per host, so that a provider which hangs takes no connection from the others.
-            return aiohttp.TCPConnector(resolver=resolver, limit=0, limit_per_host=100)
-        return self._guards[Sink(kind)].connector(resolver)
+            return aiohttp.TCPConnector(resolver=self._own_resolver(), limit=0)
+        # Each input comes from somewhere else, so its connection is not used again.
+        return self._guards[Sink(kind)].connector(self._resolver(self._lookups), keeps_alive=kind != Sink.INPUTS)
+
+    def _own_resolver(self) -> AbstractResolver:
+        """For hosts of the operator's choice, whose lookups no account delays."""
+        return self._resolver(SharedPlace(LOOKUPS, share=LOOKUPS.most))
+
+    def _resolver(self, place: SharedPlace) -> AbstractResolver:
+        return NameLookups(place) if self._make_resolver is None else self._make_resolver()
 
 
 @asynccontextmanager

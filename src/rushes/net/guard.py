@@ -14,10 +14,14 @@ from typing import Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
 from rushes.errors import NameRefused, RefusedAddress, StartupError
+from rushes.net.lookups import NameLookups
 from rushes.net.urls import exact_url
+from rushes.shared_places import LOOKUPS, SharedPlace
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -25,6 +29,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_URL_CHARS: Final = 8192
 WEB_PORTS: Final = frozenset({80, 443})
 FIRST_UNPRIVILEGED_PORT: Final = 1024
+MOST_IDLE: Final = 100
+"""How many connections are kept open for a next request."""
 
 # The IANA special-purpose registries (iana.org, "iana-ipv4-special-registry", checked 2026-11-22), and one public
 # address that is a cloud's own metadata service. Written out because `is_global` differs between Python releases.
@@ -129,8 +135,11 @@ class AddressGuard:
         ):
             raise _not_public(host)
 
-    def connector(self, resolver: AbstractResolver | None = None) -> aiohttp.TCPConnector:
-        """A connector that connects to permitted addresses only; `resolver` replaces the system's."""
+    def connector(self, resolver: AbstractResolver | None = None, *, keeps_alive: bool = True) -> aiohttp.TCPConnector:
+        """A connector that connects to permitted addresses only; `resolver` replaces the system's.
+
+        It has no bound of its own, because it would make one account wait for another within the receiver's time.
+        """
 
         def socket_for(address_info: aiohttp.AddrInfoType) -> socket.socket:
             # aiohttp does not send literal addresses through the resolver. Whatever way an address took, it passes
@@ -139,9 +148,22 @@ class AddressGuard:
             self.check_address(str(address[0]), host="the host")
             return socket.socket(family, kind, protocol)
 
-        return aiohttp.TCPConnector(
-            resolver=GuardedResolver(self, resolver), socket_factory=socket_for, limit=200, limit_per_host=20
+        return _FewIdle(
+            resolver=GuardedResolver(self, resolver),
+            socket_factory=socket_for,
+            limit=0,
+            force_close=not keeps_alive,
+            # aiohttp would hand the failure of one account's lookup to all that wait for the same name.
+            use_dns_cache=False,
         )
+
+
+class _FewIdle(aiohttp.TCPConnector):
+    """Keeps few unused connections open: strangers choose how many hosts there are."""
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        is_full = sum(len(kept) for kept in self._conns.values()) >= MOST_IDLE
+        super()._release(key, protocol, should_close=should_close or is_full)
 
 
 class GuardedResolver(AbstractResolver):
@@ -159,7 +181,7 @@ class GuardedResolver(AbstractResolver):
         Both have one sentence and one treatment, so that a stranger cannot find out which names exist inside.
         """
         if self._resolver is None:
-            self._resolver = aiohttp.ThreadedResolver()
+            self._resolver = NameLookups(SharedPlace(LOOKUPS))
         try:
             results = await self._resolver.resolve(host, port, family)
             for result in results:

@@ -29,11 +29,14 @@ class ObservedSender(Sender):
         body: bytes,
         signing_secrets: Sequence[str],
         *,
+        account_id: str,
         traceparent: str | None = None,
     ) -> SendResult:
         """Send once, as part of the given trace, if any."""
         began_ns = time.time_ns()
-        sent = await super().send(url, message_id, body, signing_secrets, traceparent=traceparent)
+        sent = await super().send(
+            url, message_id, body, signing_secrets, account_id=account_id, traceparent=traceparent
+        )
         result = "delivered" if sent.is_success else "refused" if sent.refused else "failed"
         self._metrics.deliveries.labels(result).observe(sent.duration_ms / 1000)
         # Neither the address nor the message: both may hold private data.

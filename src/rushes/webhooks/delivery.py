@@ -55,11 +55,13 @@ class Sender:
         body: bytes,
         signing_secrets: Sequence[str],
         *,
+        account_id: str,
         traceparent: str | None = None,
     ) -> SendResult:
-        """Send once, as part of the given trace, if any.
+        """Send once, as part of the given trace, if any. The caller bounds how many run at once.
 
-        A failure of the receiver is in the result; it raises nothing.
+        A failure of the receiver is in the result. Raises AccountBusy if nothing was sent because too many host names
+        that the account gave are being resolved.
         """
         headers = {
             "Content-Type": "application/json",
@@ -73,7 +75,14 @@ class Sender:
         refused = False
         try:
             async with self._client.open_guarded(
-                url, sink=Sink.WEBHOOKS, method="POST", headers=headers, body=body, limits=self._limits, max_redirects=0
+                url,
+                sink=Sink.WEBHOOKS,
+                account_id=account_id,
+                method="POST",
+                headers=headers,
+                body=body,
+                limits=self._limits,
+                max_redirects=0,
             ) as response:
                 status = response.status
                 retry_after_s = wait_asked_for(

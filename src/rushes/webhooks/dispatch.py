@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import random
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,20 +18,20 @@ from rushes.errors import JobNotFound, RushesError
 from rushes.jobs.rows import job_from
 from rushes.jobs.store import JobStore
 from rushes.jobs.transitions import ANNOUNCEMENTS_CHANNEL
+from rushes.shared_places import WEBHOOK_ATTEMPTS, Holding, SharedPlace
 from rushes.webhooks.delivery import Sender, SendResult
 from rushes.webhooks.endpoint import Delivery, Endpoint
 from rushes.webhooks.message import message
-from rushes.webhooks.outbox import DeliveryOutcome, Outbox, Room
+from rushes.webhooks.outbox import DeliveryOutcome, Outbox
+from rushes.webhooks.room import Failures, Room, RoomLimits
 from rushes.webhooks.schedule import RETRIES_S, next_wait_s
 from rushes.webhooks.signing_secrets import SigningSecrets
 from rushes.webhooks.store import DELIVERIES_CHANNEL, WebhookStore
 
 log = structlog.get_logger(__name__)
 
-MOST_UNDER_WAY = 64
-ROOM = Room(of_lane=4, of_account=32)
-"""A receiver that hangs holds 4 of 64 places, an account whose receivers all hang half of them."""
-
+OF_LANE = 4
+"""How many attempts to one receiver run at once. If it only fails, it is one."""
 BATCH = 50
 IDLE_POLL_S = 5.0
 """How long a message can go unnoticed if its wake-up is lost."""
@@ -65,6 +64,7 @@ class Dispatcher:
         lease_s: float = 60,
         drain_s: float = DRAIN_S,
         chance: Callable[[], float] = random.random,
+        place: SharedPlace | None = None,
     ) -> None:
         self._database = database
         self._outbox = Outbox(database, lease_s=lease_s)
@@ -80,7 +80,11 @@ class Dispatcher:
         self._chance = chance
         self._shortest_wait_s = SHORTEST_WAIT_S
         self._wake = asyncio.Event()
-        self._under_way: dict[asyncio.Task[None], Delivery] = {}
+        self._under_way: dict[asyncio.Task[None], tuple[Delivery, Holding]] = {}
+        self._place = place or SharedPlace(WEBHOOK_ATTEMPTS)
+        declared = self._place.declaration
+        self._limits = RoomLimits(declared.most, declared.share, OF_LANE, declared.kept)
+        self._failures = Failures()
 
     @property
     def under_way(self) -> int:
@@ -117,30 +121,26 @@ class Dispatcher:
         """Write messages and start attempts. Returns whether there may be more to do at once."""
         written = await self._outbox.write_messages(BATCH) if await self._outbox.has_news() else 0
         began = 0
-        room = MOST_UNDER_WAY - len(self._under_way)
-        if room > 0:
-            lanes, accounts = self._room()
-            due_at = await self._outbox.next_due_at(lanes, accounts)
+        room = self._room()
+        if room.free > 0:
+            due_at = await self._outbox.next_due_at(room)
             if due_at is not None and due_at <= self._clock.now_ms():
-                claim = await self._outbox.claim(room, lanes, accounts, ROOM)
+                claim = await self._outbox.claim(room.free, room)
                 for delivery in claim.deliveries:
                     self._begin(delivery)
                 began = len(claim.deliveries)
                 self._shortest_wait_s = SHORTEST_WAIT_S if began else AHEAD_WAIT_S
         return written > 0 or began > 0
 
-    def _room(self) -> tuple[dict[str, int], dict[str, int]]:
-        lanes = Counter(delivery.lane for delivery in self._under_way.values())
-        accounts = Counter(delivery.account_id for delivery in self._under_way.values())
-        return (
-            {lane: ROOM.of_lane - count for lane, count in lanes.items()},
-            {account_id: ROOM.of_account - count for account_id, count in accounts.items()},
-        )
+    def _room(self) -> Room:
+        under_way = [(delivery.lane, delivery.account_id) for delivery, _ in self._under_way.values()]
+        return Room(self._limits, under_way, self._failures)
 
     async def _wait(self) -> None:
         wait_s = IDLE_POLL_S
-        if len(self._under_way) < MOST_UNDER_WAY:
-            due_at = await self._outbox.next_due_at(*self._room())
+        room = self._room()
+        if room.free > 0:
+            due_at = await self._outbox.next_due_at(room)
             if due_at is not None:
                 wait_s = min(wait_s, max(self._shortest_wait_s, (due_at - self._clock.now_ms()) / 1000))
         ends = [asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(self._clock.sleep(wait_s))]
@@ -151,12 +151,15 @@ class Dispatcher:
                 end.cancel()
 
     def _begin(self, delivery: Delivery) -> None:
+        holding = self._place.take(delivery.account_id)
         task = asyncio.create_task(self._deliver(delivery))
-        self._under_way[task] = delivery
+        self._under_way[task] = delivery, holding
         task.add_done_callback(self._end)
 
     def _end(self, task: asyncio.Task[None]) -> None:
-        self._under_way.pop(task, None)
+        ended = self._under_way.pop(task, None)
+        if ended is not None:
+            ended[1].release()
         self._wake.set()
 
     async def _deliver(self, delivery: Delivery) -> None:
@@ -198,9 +201,12 @@ class Dispatcher:
         else:
             url, signing_secrets = await self._secrets.of_job_url(delivery)
         body = message(delivery.type, delivery.event_at, self._view(job, kept))
-        return self._outcome_of(
-            delivery, await self._sender.send(url, delivery.id, body, signing_secrets, traceparent=job.traceparent)
+        sent = await self._sender.send(
+            url, delivery.id, body, signing_secrets, account_id=delivery.account_id, traceparent=job.traceparent
         )
+        for name in (delivery.lane, delivery.account_id):
+            self._failures.note(name, has_failed=not sent.is_success)
+        return self._outcome_of(delivery, sent)
 
     async def _subject(self, delivery: Delivery) -> tuple[Job, bool] | None:
         """The job of the message, and whether it still exists."""
@@ -248,5 +254,5 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
         with contextlib.suppress(RushesError):
-            for lease in sorted({under_way[task].lease or "" for task in unfinished}):
+            for lease in sorted({under_way[task][0].lease or "" for task in unfinished}):
                 await self._outbox.give_back(lease)

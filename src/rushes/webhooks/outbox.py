@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rushes.db.database import Database, Row, Transaction, fetch_one
@@ -20,11 +20,11 @@ from rushes.domain.job_webhook import JobWebhook
 from rushes.ids import new_id
 from rushes.webhooks.endpoint import Delivery, DeliveryState, lane_of, shown_url
 from rushes.webhooks.message import TYPE_OF_STATE, MessageType
+from rushes.webhooks.room import Room
 from rushes.webhooks.store import WAKE_LANE, delivery_from
 
-MOST_BUSY_LANES = 16
-MOST_BUSY_ACCOUNTS = 4
-"""How many lanes and accounts a claim can pass over. The limits of the dispatcher keep below these."""
+MOST_BUSY = 64
+"""How many lanes and accounts a claim can pass over: each has an attempt under way, and a process has no more."""
 
 ANY_NEWS = "SELECT seq FROM job_events WHERE unannounced = 1 LIMIT 1"
 
@@ -51,8 +51,8 @@ VALUES (:id, :account_id, :tenant, :endpoint_id, :sealed_url, :shown_url, :lane,
         :now, :now)
 """
 
-_BUSY_LANES = ", ".join(f":lane_{number}" for number in range(MOST_BUSY_LANES))
-_BUSY_ACCOUNTS = ", ".join(f":account_{number}" for number in range(MOST_BUSY_ACCOUNTS))
+_BUSY_LANES = ", ".join(f":lane_{number}" for number in range(MOST_BUSY))
+_BUSY_ACCOUNTS = ", ".join(f":account_{number}" for number in range(MOST_BUSY))
 _NOT_BUSY = f"lane NOT IN ({_BUSY_LANES}) AND account_id NOT IN ({_BUSY_ACCOUNTS})"
 
 DUE_LANES = f"""
@@ -177,26 +177,23 @@ class Outbox:
 
         return await self._database.write(body)
 
-    async def claim(self, most: int, room: Mapping[str, int], accounts: Mapping[str, int], usual: Room) -> Claim:
-        """Up to `most` messages that are due, fairly over the lanes.
-
-        `room` and `accounts` say how many more a lane or an account may have under way, where that is fewer than
-        `usual`.
-        """
+    async def claim(self, most: int, room: Room) -> Claim:
+        """Up to `most` messages that are due, fairly over the lanes and as far as there is room."""
         lease = secrets.token_hex(12)
-        busy = _busy(room, accounts)
+        busy = _busy(room)
 
         async def body(transaction: Transaction) -> list[Delivery]:
             claimed: list[Delivery] = []
-            left = dict(accounts)
+            # A transaction may be repeated, so the room is not changed before it has ended.
+            left = room.copy()
             for lane in await transaction.fetch(DUE_LANES, most=most, **busy):
                 name, account_id = lane["lane"], lane["account_id"]
-                share = min(most - len(claimed), room.get(name, usual.of_lane), left.get(account_id, usual.of_account))
+                share = min(most - len(claimed), left.left(name, account_id))
                 if share <= 0:
                     continue
                 rows = await transaction.fetch(CLAIM, lane=name, lease=lease, lease_ms=self._lease_ms, most=share)
                 claimed.extend(delivery_from(row) for row in rows)
-                left[account_id] = left.get(account_id, usual.of_account) - len(rows)
+                left.take(name, account_id, len(rows))
                 following = await fetch_one(transaction, NEXT_IN_LANE, lane=name)
                 if following is None:
                     await transaction.execute(DROP_LANE, lane=name)
@@ -206,9 +203,9 @@ class Outbox:
 
         return Claim(lease, await self._database.write(body))
 
-    async def next_due_at(self, room: Mapping[str, int], accounts: Mapping[str, int]) -> int | None:
+    async def next_due_at(self, room: Room) -> int | None:
         """When the next message of a lane with room may be due, in milliseconds."""
-        rows = await self._database.read(NEXT_LANE, **_busy(room, accounts))
+        rows = await self._database.read(NEXT_LANE, **_busy(room))
         return rows[0]["next_at"] if rows else None
 
     async def record(self, delivery: Delivery, outcome: DeliveryOutcome) -> bool:
@@ -270,14 +267,6 @@ class Outbox:
     async def owed(self) -> Sequence[Row]:
         """Changes that are not messages yet, and pending messages. Empty once all were delivered or given up."""
         return await self._database.read(OWED)
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """How many messages of one lane and of one account may be under way at one time."""
-
-    of_lane: int
-    of_account: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,11 +341,10 @@ async def _note_health(transaction: Transaction, delivery: Delivery, outcome: De
         await transaction.execute(DISABLE, id=delivery.endpoint_id, reason=outcome.disable)
 
 
-def _busy(room: Mapping[str, int], accounts: Mapping[str, int]) -> dict[str, str]:
+def _busy(room: Room) -> dict[str, str]:
     """The lanes and accounts without room, as parameters of a statement that has a fixed number of them."""
-    lanes = [lane for lane, free in room.items() if free <= 0]
-    full = [account_id for account_id, free in accounts.items() if free <= 0]
+    lanes, accounts = room.full_lanes, room.full_accounts
     return {
-        **{f"lane_{n}": lanes[n] if n < len(lanes) else "" for n in range(MOST_BUSY_LANES)},
-        **{f"account_{n}": full[n] if n < len(full) else "" for n in range(MOST_BUSY_ACCOUNTS)},
+        **{f"lane_{n}": lanes[n] if n < len(lanes) else "" for n in range(MOST_BUSY)},
+        **{f"account_{n}": accounts[n] if n < len(accounts) else "" for n in range(MOST_BUSY)},
     }

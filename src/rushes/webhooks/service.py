@@ -11,6 +11,7 @@ from rushes.domain.job_webhook import JobWebhook
 from rushes.errors import RefusedAddress, RefusedInput
 from rushes.ids import new_id
 from rushes.net.client import HttpClient, Sink
+from rushes.shared_places import WEBHOOK_TESTS, SharedPlace
 from rushes.webhooks.delivery import Sender, SendResult
 from rushes.webhooks.endpoint import Delivery, Endpoint, SealedSecret, shown_url
 from rushes.webhooks.message import PING, message
@@ -42,13 +43,16 @@ class WebhookService:
         clock: Clock,
         *,
         https_only: bool,
+        tests: SharedPlace | None = None,
     ) -> None:
+        """`tests` is where accounts send their test messages."""
         self._store = store
         self._secrets = signing_secrets
         self._sender = sender
         self._client = client
         self._clock = clock
         self._https_only = https_only
+        self._tests = tests or SharedPlace(WEBHOOK_TESTS)
 
     def job_webhook(self, caller: Caller, url: str, events: Sequence[str] | None) -> JobWebhook:
         """The webhook of one job, in the form that the job stores. Raises RefusedInput."""
@@ -102,10 +106,20 @@ class WebhookService:
         await self._store.delete(caller.tenant, endpoint_id)
 
     async def test(self, caller: Caller, endpoint_id: str) -> SendResult:
-        """Send one test message, without retries. Raises WebhookNotFound."""
+        """Send one test message, without retries.
+
+        Raises WebhookNotFound, AccountBusy if the account sends too many at once, Overloaded if all accounts do.
+        """
         endpoint = await self.get(caller, endpoint_id)
         body = message(PING, self._clock.now_ms(), {"webhook_id": endpoint.id})
-        return await self._sender.send(endpoint.url, new_id("msg"), body, self._secrets.of_endpoint(endpoint))
+        with self._tests.take(caller.account_id):
+            return await self._sender.send(
+                endpoint.url,
+                new_id("msg"),
+                body,
+                self._secrets.of_endpoint(endpoint),
+                account_id=caller.account_id,
+            )
 
     async def signing_secret(self, caller: Caller) -> tuple[str, SealedSecret]:
         """The secret that signs messages to webhooks of jobs. It is created at its first use."""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rushes.shared_places import BODIES
+from rushes.shared_places import BODIES, WEBHOOK_TESTS
 from tests.fixtures.fronts import API, QUICK, Front, running_front
+from tests.fixtures.receiver import Receiver
 from tests.fixtures.service import until
 
 GENERATIONS = f"{API}/videos/generations"
@@ -116,6 +117,31 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_is_not_counted_as_
         metrics = (await front.ask("GET", "/metrics")).body.decode()
         assert 'status="499"' in metrics
         assert 'status="500"' not in metrics
+
+
+async def test_webhook_tests_of_one_account_leave_those_of_another_alone(tmp_path: Path) -> None:
+    receiver = Receiver()
+    await receiver.start()
+    allowed = {"webhooks": ("127.0.0.0/8",)}
+    async with running_front(tmp_path, net_allow=allowed) as front:
+        hostile, other = await front.new_account("hostile"), await front.new_account("other")
+
+        async def test_of(key: str, path: str) -> str:
+            made = await front.ask("POST", f"{API}/webhooks", key=key, json={"url": f"{receiver.url}{path}"})
+            return f"{API}/webhooks/{made.json['id']}/test"
+
+        hanging, fine = await test_of(hostile, "/hang"), await test_of(other, "/ok")
+        share = WEBHOOK_TESTS.share
+        tests = [asyncio.create_task(front.ask("POST", hanging, key=hostile)) for _ in range(share)]
+        await until(lambda: front.places[WEBHOOK_TESTS].held == share)
+        refused = await front.ask("POST", hanging, key=hostile)
+        assert (refused.status, refused.json["code"]) == (429, "account_busy")
+        assert int(refused.headers["Retry-After"]) > 0
+        assert (await front.ask("POST", fine, key=other)).json["status_code"] == 200
+        for task in tests:
+            task.cancel()
+        await asyncio.gather(*tests, return_exceptions=True)
+    await receiver.stop()
 
 
 async def test_metrics_with_a_port_of_their_own_are_not_on_the_main_one(tmp_path: Path) -> None:

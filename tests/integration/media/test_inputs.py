@@ -319,6 +319,25 @@ async def test_a_slow_file_ends(world: World) -> None:
         assert "within 1.0 s" in (await refusal(world, url)).message
 
 
+async def test_a_wait_for_a_turn_does_not_count_as_the_hosts_time(world: World) -> None:
+    async def prompt(_: web.Request) -> AsyncGenerator[bytes, None]:
+        yield image()
+
+    place = world.inputs._connections
+    held = [place.take("acc") for _ in range(place.declaration.share)]
+    async with remote(prompt) as url:
+        taken = asyncio.create_task(world.take(url))
+        # Longer than a host has.
+        await asyncio.sleep(world.terms.fetch_s + 0.3)
+        assert place.waiting == 1
+        assert len(await world.take(url, account="other")) == 1
+        held.pop().release()
+        assert len(await taken) == 1
+    for holding in held:
+        holding.release()
+    assert place.held == 0
+
+
 async def test_a_file_that_is_cut_off_is_refused(world: World) -> None:
     async def short(request: web.Request) -> AsyncGenerator[bytes, None]:
         yield image()[:30]

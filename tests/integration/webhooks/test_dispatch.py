@@ -16,9 +16,10 @@ from rushes.jobs.store import JobStore
 from rushes.net.client import HttpClient
 from rushes.sealing import Sealer
 from rushes.webhooks.delivery import Sender, SendResult
-from rushes.webhooks.dispatch import ROOM, Dispatcher
+from rushes.webhooks.dispatch import OF_LANE, Dispatcher
 from rushes.webhooks.endpoint import DeliveryState
 from rushes.webhooks.outbox import Outbox, before_deletion
+from rushes.webhooks.room import Room, RoomLimits
 from rushes.webhooks.schedule import RETRIES_S
 from rushes.webhooks.signing_secrets import SigningSecrets
 from rushes.webhooks.store import Change, DeliveryListing, WebhookStore
@@ -45,6 +46,7 @@ class PlayedSender(Sender):
         body: bytes,
         signing_secrets: Sequence[str],
         *,
+        account_id: str,
         traceparent: str | None = None,
     ) -> SendResult:
         assert signing_secrets
@@ -155,7 +157,7 @@ async def test_a_receiver_that_hangs_holds_a_few_places_and_delays_no_other(benc
         await bench.cancel(number)
     bench.start()
     await bench.clock.run_for(1)
-    assert bench.sender.hanging == ROOM.of_lane
+    assert bench.sender.hanging == OF_LANE
     fine = [at for at, url, _ in bench.sender.tries if "fine" in url]
     assert len(fine) == 20
     assert max(fine) < 1
@@ -189,7 +191,7 @@ async def test_what_another_process_left_behind_is_taken_up_when_its_lease_runs_
     await bench.register("whe_1", "https://example.com")
     await bench.cancel()
     await bench.outbox.write_messages(10)
-    assert len((await bench.outbox.claim(10, {}, {}, ROOM)).deliveries) == 1
+    assert len((await bench.outbox.claim(10, Room(RoomLimits()))).deliveries) == 1
     bench.start()
     await bench.clock.run_for(59)
     assert bench.sender.tries == []
@@ -201,7 +203,7 @@ async def test_alone_it_takes_up_at_once_what_the_process_before_left_behind(ben
     await bench.register("whe_1", "https://example.com")
     await bench.cancel()
     await bench.outbox.write_messages(10)
-    await bench.outbox.claim(10, {}, {}, ROOM)
+    await bench.outbox.claim(10, Room(RoomLimits()))
     bench.start(alone=True)
     await bench.clock.run_for(1)
     assert await bench.states() == [(DeliveryState.DELIVERED, 1)]
