@@ -51,7 +51,8 @@ async def test_the_calls_of_one_account_leave_room_for_another() -> None:
     poll = asyncio.create_task(other.poll({}, credential=NO_CREDENTIAL))
     await asyncio.sleep(0.01)
     assert provider.begun == 3
-    assert await hostile.submit(None, None, attempt_id="", credential=NO_CREDENTIAL, read_media=None)  # type: ignore[arg-type]
+    submission = await hostile.submit(None, None, attempt_id="", credential=NO_CREDENTIAL, read_media=None)  # type: ignore[arg-type]
+    assert submission == Submission({})
     provider.end.set()
     assert await asyncio.gather(*calls) == [b"video"] * 5
     await poll
