@@ -20,6 +20,10 @@ LARGEST_BODY_BYTES = 64 * 1024**2
 PARSED_HERE_BYTES = 256 * 1024
 """Parsing more than this takes longer than a request should wait for another's."""
 
+MOST_VALUES = 50_000
+"""A list of empty lists takes 30 times its own bytes once it is parsed, and no other thread runs meanwhile. The 64 KiB
+that a stored request may have hold fewer values than this."""
+
 MOST_ERRORS = 20
 SHOWN_NAME_CHARS = 100
 SHOWN_MESSAGE_CHARS = 500
@@ -131,9 +135,16 @@ async def _read_bounded(request: Request) -> bytes:
         raise _too_large()
     # It gives its buffer away as it is, where joining a list would hold all twice, and the event loop up.
     text = io.BytesIO()
+    values = 0
     hold = hold_body(request)
     async for chunk in request.stream():
         hold(len(chunk))
+        values += sum(chunk.count(mark) for mark in (b",", b"[", b"{"))
+        if values > MOST_VALUES:
+            raise InvalidRequest(
+                f"The body has more than {MOST_VALUES} values or commas; send a large file as base64, as a URL or by "
+                "POST /api/v1/uploads"
+            )
         if text.tell() + len(chunk) > LARGEST_BODY_BYTES:
             raise _too_large()
         text.write(chunk)

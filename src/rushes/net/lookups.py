@@ -56,7 +56,7 @@ class NameLookups(AbstractResolver):
             self._under_way.discard(ended)
             turn.release()
             if not ended.cancelled():
-                # Else a failure that no caller waits for any more is reported as never retrieved.
+                # Else a failure that no caller awaits is reported as never retrieved.
                 ended.exception()
 
         task.add_done_callback(end)

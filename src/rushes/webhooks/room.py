@@ -43,7 +43,7 @@ class Failures:
             self._in_a_row.popitem(last=False)
 
     def share_of(self, name: str, usual: int, least: int) -> int:
-        """What is left of a share: half of it for each failure in a row beyond three, but not less than `least`."""
+        """The share that is left: halved by each failure in a row beyond three, but not less than `least`."""
         return max(least, usual >> max(0, self._in_a_row.get(name, 0) - TOLERATED))
 
 

@@ -112,3 +112,16 @@ def test_a_value_is_never_changed_to_fit() -> None:
     for count in (True, "1", 1.5, float("inf")):
         with pytest.raises(InvalidRequest):
             shaped(Shape, {"name": "x", "count": count})
+
+
+@pytest.mark.parametrize("value", ["0", "[]", "{}", '"x"', '{"a":[]}'])
+async def test_a_body_of_endless_values_is_refused(value: str) -> None:
+    # Each piece is harmless; it is refused while it arrives, before anything is parsed.
+    pieces = [b'{"a":[', *[f"{value},".encode() * 20_000] * 4]
+    with pytest.raises(InvalidRequest, match="more than 50000 values"):
+        await read_json_object(request_of(pieces, headers=JSON))
+
+
+async def test_a_large_file_in_a_body_counts_as_one_value() -> None:
+    request = request_of([b'{"a": "', b"QUJD" * 2 * 1024**2, b'"}'], headers=JSON)
+    assert len((await read_json_object(request))["a"]) == 8 * 1024**2
