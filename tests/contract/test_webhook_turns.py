@@ -11,6 +11,7 @@ import pytest
 
 from rushes.domain.job import Job
 from rushes.domain.job_webhook import JobWebhook
+from rushes.domain.tenant import Tenant
 from rushes.jobs.store import JobStore
 from rushes.net.client import HttpClient
 from rushes.sealing import Sealer
@@ -112,7 +113,7 @@ class Bench:
         webhook = JobWebhook(self._sealer.seal(url, account_id), shown_url(url))
         new = new_job(f"{account_id}_{host}", account_id=account_id, webhook=webhook)
         await self.jobs.create(new)
-        await self.jobs.cancel(account_id, new.id)
+        await self.jobs.cancel(Tenant(account_id), new.id)
 
     async def stop(self) -> None:
         for sender in self.senders:
