@@ -165,7 +165,6 @@ async def test_every_video_of_a_list_is_kept(harness: FalHarness) -> None:
         ("string", "text, but no video"),
         ("object", "an object with 'frames' under 'video', but no video"),
         ("nothing", "an object with 'video', but no video"),
-        ("named", "an object with 'film', 'seed', but no video"),
     ],
 )
 async def test_an_answer_without_a_video_ends_with_a_reason(harness: FalHarness, script: str, said: str) -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.fixtures.media import image
 from tests.fixtures.service import Client, Service
 from tests.fixtures.upstreams.beside import beside
 from tests.fixtures.upstreams.fal import FakeFal
 from tests.fixtures.upstreams.film import tiny_mp4
-from tests.fixtures.upstreams.server import Recorded
+from tests.fixtures.upstreams.replicate import FakeReplicate
+from tests.fixtures.upstreams.server import Recorded, Upstream
 
 PAGE = Path(__file__).parents[2] / "docs" / "guides" / "hub-models.md"
 FAL_KEY = "operators-id:0123456789abcdef"
+REPLICATE_KEY = "r8_operators0123456789abcdef"
 VEO = {"model": "fal/fal-ai/veo3.1"}
+SEEDANCE = {"model": "replicate/bytedance/seedance-2.0"}
 
 
 def written_examples(folder: Path) -> Path:
@@ -36,13 +41,21 @@ def fal() -> Iterator[FakeFal]:
 
 
 @pytest.fixture(scope="module")
-def hubs(tmp_path_factory: pytest.TempPathFactory, fal: FakeFal) -> Iterator[Service]:
+def replicate() -> Iterator[FakeReplicate]:
+    with beside(FakeReplicate(REPLICATE_KEY)) as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="module")
+def hubs(tmp_path_factory: pytest.TempPathFactory, fal: FakeFal, replicate: FakeReplicate) -> Iterator[Service]:
     """A service that takes the fakes for the hubs, with the operator's catalogue of the page."""
     folder = tmp_path_factory.mktemp("hubs")
     running = Service(
         folder,
         FAL_KEY=FAL_KEY,
         RUSHES_PROVIDERS__FAL__BASE_URL=fal.base_url,
+        REPLICATE_API_TOKEN=REPLICATE_KEY,
+        RUSHES_PROVIDERS__REPLICATE__BASE_URL=f"{replicate.base_url}/v1",
         RUSHES_CATALOGUE_DIR=written_examples(folder / "catalogue"),
         RUSHES_POLL_INTERVAL_S=0.03,
     ).start()
@@ -55,10 +68,15 @@ def hub_key(hubs: Service) -> str:
     return hubs.key(test=False).text
 
 
-def submits(upstream: FakeFal, words: str) -> list[Recorded]:
+def submits(upstream: Upstream, words: str) -> list[Recorded]:
     """The submits whose prompt ended with these words."""
     posted = [request for request in list(upstream.requests) if request.method == "POST"]
-    return [request for request in posted if str(request.json.get("prompt", "")).endswith(words)]
+    return [request for request in posted if request.body.startswith(b"{") and prompt_of(request).endswith(words)]
+
+
+def prompt_of(request: Recorded) -> str:
+    body = request.json
+    return str(body.get("input", body).get("prompt", ""))
 
 
 async def test_a_video_of_fal_reaches_our_storage(hubs: Service, hub_key: str, fal: FakeFal) -> None:
@@ -71,6 +89,43 @@ async def test_a_video_of_fal_reaches_our_storage(hubs: Service, hub_key: str, f
     (sent,) = submits(fal, "over the dunes")
     assert (sent.path, sent.json["duration"], sent.json["seed"]) == ("/fal-ai/veo3.1", "6s", 0)
     assert FAL_KEY not in hubs.log_text()
+
+
+async def test_a_video_of_replicate_reaches_our_storage(hubs: Service, hub_key: str, replicate: FakeReplicate) -> None:
+    async with Client(hubs, hub_key) as client:
+        job_id = (await client.generate(**SEEDANCE, prompt="of replicate", duration=6, seed=0)).ok()["job_id"]
+        job = await client.reached(job_id)
+        assert job["status"] == "completed", job
+        assert job["usage"]["cost"] == pytest.approx(6 * 0.18)
+        assert (await client.get(f"/api/v1/videos/jobs/{job_id}/content")).body == tiny_mp4()
+    (sent,) = submits(replicate, "of replicate")
+    assert sent.path == "/v1/models/bytedance/seedance-2.0/predictions"
+    assert (sent.json["input"]["duration"], sent.json["input"]["seed"]) == (6, 0)
+    assert REPLICATE_KEY not in hubs.log_text()
+
+
+async def test_the_model_of_the_page_takes_its_image_and_needs_one(
+    hubs: Service, hub_key: str, replicate: FakeReplicate
+) -> None:
+    wan = {"model": "replicate/wan-video/wan-2.5-i2v", "prompt": "an image of the page"}
+    async with Client(hubs, hub_key) as client:
+        refused = (await client.generate(**wan)).problem(400)
+        assert "input_image" in refused["detail"]
+        picture = base64.b64encode(image()).decode()
+        job = await client.reached((await client.generate(**wan, input_image=picture)).ok()["job_id"])
+        assert job["status"] == "completed", job
+    (sent,) = submits(replicate, "an image of the page")
+    assert sent.path == "/v1/models/wan-video/wan-2.5-i2v/predictions"
+    assert sent.json["input"]["image"].startswith("data:image/png;base64,")
+
+
+async def test_a_result_that_replicate_has_deleted_is_lost_and_not_made_again(
+    hubs: Service, hub_key: str, replicate: FakeReplicate
+) -> None:
+    async with Client(hubs, hub_key) as client:
+        job = await client.reached((await client.generate(**SEEDANCE, prompt="#fake:download-404")).ok()["job_id"])
+    assert (job["status"], job["error_code"]) == ("failed", "output_lost")
+    assert len(submits(replicate, "#fake:download-404")) == 1
 
 
 async def test_a_callers_own_key_is_the_one_that_is_sent(hubs: Service, hub_key: str, fal: FakeFal) -> None:
@@ -105,31 +160,38 @@ async def test_the_models_of_the_page_work_as_it_says(hubs: Service, hub_key: st
     }  # fmt: skip
 
 
-async def test_every_file_of_a_list_is_stored(hubs: Service, hub_key: str, fal: FakeFal) -> None:
+@pytest.mark.parametrize("hub", ["fal", "replicate"])
+async def test_every_file_of_a_list_is_stored(
+    hubs: Service, hub_key: str, hub: str, request: pytest.FixtureRequest
+) -> None:
+    model = {"fal": VEO, "replicate": SEEDANCE}[hub]
     async with Client(hubs, hub_key) as client:
-        job = await client.reached((await client.generate(**VEO, prompt="#fake:list")).ok()["job_id"])
+        job = await client.reached((await client.generate(**model, prompt="#fake:list")).ok()["job_id"])
     assert job["status"] == "completed", job
     assert len(job["result"]["data"]) == 2
-    assert len(submits(fal, "#fake:list")) == 1
+    assert len(submits(request.getfixturevalue(hub), "#fake:list")) == 1
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("hub", "script", "said"),
     [
-        ("image", "an object with 'images', 'seed'"),
-        ("string", "text"),
-        ("object", "an object with 'frames' under 'video'"),
-        ("nothing", "an object with 'video'"),
+        ("fal", "image", "an object with 'images', 'seed'"),
+        ("fal", "string", "text"),
+        ("fal", "nothing", "an object with 'video'"),
+        ("replicate", "image", "files of kind 'image'"),
+        ("replicate", "object", "an object with 'frames'"),
+        ("replicate", "nothing", "nothing"),
     ],
 )
 async def test_an_answer_that_is_no_video_fails_the_job_once_and_says_what_came(
-    hubs: Service, hub_key: str, fal: FakeFal, script: str, said: str
+    hubs: Service, hub_key: str, request: pytest.FixtureRequest, hub: str, script: str, said: str
 ) -> None:
+    model = {"fal": VEO, "replicate": SEEDANCE}[hub]
     async with Client(hubs, hub_key) as client:
-        job = await client.reached((await client.generate(**VEO, prompt=f"#fake:{script}")).ok()["job_id"])
+        job = await client.reached((await client.generate(**model, prompt=f"#fake:{script}")).ok()["job_id"])
     assert (job["status"], job["error_code"]) == ("failed", "output_invalid")
     assert f"answered {said}, but no video" in job["error"]
-    assert len(submits(fal, f"#fake:{script}")) == 1
+    assert len(submits(request.getfixturevalue(hub), f"#fake:{script}")) == 1
 
 
 async def test_a_lost_answer_is_not_submitted_again_and_can_be_taken_up(
@@ -147,15 +209,18 @@ async def test_a_lost_answer_is_not_submitted_again_and_can_be_taken_up(
     assert len(submits(fal, "lost #fake:submit-nameless")) == 1
 
 
-async def test_an_operator_stops_a_running_request(hubs: Service, hub_key: str, fal: FakeFal) -> None:
+@pytest.mark.parametrize("hub", ["fal", "replicate"])
+async def test_an_operator_stops_what_runs_at_a_hub(
+    hubs: Service, hub_key: str, request: pytest.FixtureRequest, hub: str
+) -> None:
+    model = {"fal": VEO, "replicate": SEEDANCE}[hub]
     async with Client(hubs, hub_key) as client:
-        job_id = (await client.generate(**VEO, prompt="#fake:stays-queued")).ok()["job_id"]
-        await client.reached(job_id, "in_progress")
+        job_id = (await client.generate(**model, prompt="#fake:stays-queued")).ok()["job_id"]
         while (await client.job(job_id))["provider_video_id"] is None:
             pass
         done = hubs.run("jobs", "abort", job_id, "--no-wait")
         assert done.returncode == 0, done.stderr
         job = await client.reached(job_id)
     assert job["error_code"] == "aborted"
-    assert "'fal' has stopped it" in job["error"]
-    assert len(fal.cancelled) == 1
+    assert f"'{hub}' has stopped it" in job["error"]
+    assert len(request.getfixturevalue(hub).cancelled) == 1

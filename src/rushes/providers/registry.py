@@ -26,6 +26,7 @@ ADAPTERS: Final = (
     "rushes.providers.luma",
     "rushes.providers.minimax",
     "rushes.providers.openrouter",
+    "rushes.providers.replicate",
     "rushes.providers.runway",
     "rushes.providers.seedance",
     "rushes.providers.xai",

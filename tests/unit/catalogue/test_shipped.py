@@ -23,6 +23,9 @@ every_model = pytest.mark.parametrize("model", CATALOGUE.models(), ids=lambda mo
 UNPRICED = {
     ("fal", "bytedance/seedance-2.0/mini"), ("fal", "google/gemini-omni-flash/v1.1"), ("fal", "fal-ai/veo3.1/lite"),
     ("fal", "fal-ai/wan/v2.7"), ("fal", "fal-ai/ltx-2.3"),
+    ("replicate", "kwaivgi/kling-v3-omni-video"), ("replicate", "kwaivgi/kling-v2.6"),
+    ("replicate", "kwaivgi/kling-v2.5-turbo-pro"), ("replicate", "minimax/hailuo-02"), ("replicate", "luma/ray-3.2"),
+    ("replicate", "xai/grok-imagine-r2v"), ("replicate", "xai/grok-imagine-video-extension"),
     ("runway", "gemini_omni_flash_1.1"), ("runway", "h3_max"), ("runway", "kling2.5_turbo_pro"),
     ("runway", "kling3.0_standard"), ("runway", "kling3.0_pro"), ("runway", "kling3.0_4k"),
     ("runway", "klingO3_standard"), ("runway", "klingO3_pro"), ("runway", "klingO3_4k"), ("runway", "kling_4"),

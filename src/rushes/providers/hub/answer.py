@@ -1,7 +1,8 @@
 """Where the answer of a hub's model has its video.
 
-Most models answer `{"video": {"url": ...}}` or a bare URL, some a list of files. An answer without a video is an output
-all the same, whose download fails: the generation is paid for, so it must end, and stay there for the operator.
+Most models answer `{"video": {"url": ...}}` or a bare URL, some a list of files. In another answer the only member that
+is a video by its ending or type is taken. An answer without a video is an output all the same, whose download fails:
+the generation is paid for, so the job ends and is not submitted again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ USUAL: Final = ("video", "videos", "output")
 """The members that usually hold the video."""
 MOST_VIDEOS: Final = 10
 MOST_NAMED: Final = 8
-NOT_VIDEO: Final = {
+KINDS: Final = {
+    "video": ("mp4", "webm", "mov", "m4v", "mkv"),
     "image": ("png", "jpg", "jpeg", "webp", "gif", "bmp", "avif", "svg"),
     "audio": ("mp3", "wav", "m4a", "flac", "ogg", "aac"),
     "text": ("txt", "json", "srt", "vtt"),
@@ -60,7 +62,8 @@ def _named(answer: object, member: str | None) -> tuple[object, str]:
     for name in USUAL if member is None else (member, *USUAL):
         if answer.get(name) is not None:
             return answer[name], f" under '{name}'"
-    return answer, ""
+    held = [item for item in answer.values() if any(kind == "video" for _, kind in _files(item))]
+    return held[0] if len(held) == 1 else answer, ""
 
 
 def _files(found: object) -> Iterator[tuple[str, str]]:
@@ -83,7 +86,7 @@ def _kind(url: str, content_type: Any) -> str:
         ending = PurePosixPath(urlsplit(url).path).suffix.removeprefix(".").lower()
     except ValueError:
         return ""
-    return next((kind for kind, endings in NOT_VIDEO.items() if ending in endings), "")
+    return next((kind for kind, endings in KINDS.items() if ending in endings), "")
 
 
 def _described(found: object, others: list[str]) -> str:

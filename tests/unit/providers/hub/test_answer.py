@@ -26,6 +26,8 @@ URL = "https://files.example/film.mp4"
         {"output": [URL, "https://files.example/still.png"]},
         {"video": None, "output": URL},
         {"video": {"url": URL, "content_type": "application/octet-stream"}},
+        {"film": {"url": URL}, "seed": 0, "still": {"url": "https://files.example/a.png"}},
+        {"film": {"url": URL}, "preview": {"url": "https://files.example/a", "content_type": "image/webp"}},
     ],
 )
 def test_the_usual_shapes_are_read(answer: object) -> None:
@@ -53,6 +55,7 @@ def test_a_content_type_says_more_than_an_ending() -> None:
         (7, "a number, but no video"),
         ([1, 2], "a list without links, but no video"),
         ({"b": 1, "a": 2}, "an object with 'a', 'b', but no video"),
+        ({"a": URL, "b": URL}, "an object with 'a', 'b', but no video"),
         ({"images": [{"url": "https://x/a.png"}]}, "an object with 'images', but no video"),
         ("https://x/a.webp?sig=1", "files of kind 'image', but no video"),
         (["https://x/a.mp3", "https://x/b.png"], "files of kind 'audio', 'image', but no video"),

@@ -19,7 +19,7 @@ from rushes.errors import UnsupportedOption
 from rushes.providers.hub.ask import Ask, ask_for
 from rushes.providers.hub.wire import check
 
-HUBS = ("fal",)
+HUBS = ("fal", "replicate")
 SHIPPED = [model for hub in HUBS for model in load().models(hub)]
 BASE: dict[str, Any] = {
     "id": "acme/films", "name": "Films", "prompt_chars": 1000, "usual_s": 60, "source": "a page",
