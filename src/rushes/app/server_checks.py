@@ -60,7 +60,12 @@ class ServerChecks:
         clock: Clock,
     ) -> None:
         self._catalogue = catalogue
-        self._servers = tuple(server for server in servers if server.is_checked and server.listed)
+        # A server that takes callers' keys alone answers no question of ours.
+        self._servers = tuple(
+            server
+            for server in servers
+            if server.is_checked and server.listed and (keyring.of(server.name) or not server.needs_key)
+        )
         self._providers = providers
         self._keyring = keyring
         self._clock = clock

@@ -17,13 +17,17 @@ from rushes.clock import SystemClock
 from rushes.errors import StartupError
 from rushes.net.client import HttpClient
 from rushes.providers.base import Provider
-from rushes.providers.comfyui import Comfyui, Server
+from rushes.providers.comfyui import Comfyui, Server, ServerOptions
+from rushes.providers.comfyui.binding import Bind, File, Number
+from rushes.providers.comfyui.entry import OWN_FIELDS
 from rushes.providers.credentials import Keyring
 from rushes.providers.own_server import OwnServer
 from tests.fixtures.upstreams.comfyui import Comfyui as Fake
 from tests.integration.app.test_discovery import Waits
 
-EXAMPLES = Path(__file__).parents[3] / "examples" / "comfyui"
+ROOT = Path(__file__).parents[3]
+EXAMPLES = ROOT / "examples" / "comfyui"
+PAGE = ROOT / "docs" / "providers" / "comfyui.md"
 
 
 def listed(name: str) -> list[dict[str, Any]]:
@@ -43,8 +47,8 @@ async def client() -> AsyncIterator[HttpClient]:
     await client.close()
 
 
-def checks(client: HttpClient, url: str, clock: Waits | None = None) -> ServerChecks:
-    server = Server("comfy", url, EXAMPLES, listed=LISTED)
+def checks(client: HttpClient, url: str, clock: Waits | None = None, *, needs_key: bool = False) -> ServerChecks:
+    server = Server("comfy", url, EXAMPLES, listed=LISTED, needs_key=needs_key)
     servers: list[OwnServer] = [server]
     providers: dict[tuple[str, str | None], Provider] = {("comfy", None): Comfyui(client, server)}
     catalogue = load().extended(server.entry, models_at(server, server.listed, SystemClock()))
@@ -87,6 +91,18 @@ async def test_a_server_that_is_away_keeps_no_start_and_is_asked_until_it_answer
         clock.wake()
         await task
         assert found.troubles == {"comfy": "it is ComfyUI 0.3.64, and at least 0.26 is needed"}
+
+
+async def test_a_server_for_callers_keys_alone_is_not_asked(client: HttpClient) -> None:
+    found = checks(client, AWAY, needs_key=True)
+    await found.at_start()
+    assert found.troubles == {}
+
+
+def test_the_page_names_everything_that_can_be_bound_or_set() -> None:
+    page = PAGE.read_text("utf-8")
+    names = {*Bind.model_fields, *Number.model_fields, *File.model_fields, *ServerOptions.model_fields, *OWN_FIELDS}
+    assert sorted(name for name in names - {"models"} if f"`{name}" not in page) == []
 
 
 @pytest.mark.parametrize(
