@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from rushes.accounts import key_store
+from rushes.accounts.account_store import AccountStore
 from rushes.accounts.key_store import KeyStore
-from rushes.accounts.keys import Caller, Mode, hash_key
-from rushes.errors import KeyNotFound, NotAuthenticated
+from rushes.accounts.keys import USUAL_SCOPES, Caller, Mode, Scope, hash_key
+from rushes.errors import KeyLimitReached, KeyNotFound, NotAuthenticated
 from tests.contract.database_harness import Desk, together
 
 
@@ -96,3 +98,29 @@ async def test_keys_are_listed_oldest_first_with_the_revoked(desk: Desk, keys: K
         desk.harness.pass_time(1)
     await keys.revoke_key(made[1])
     assert [record.id for record in await keys.list_keys()] == made
+
+
+async def test_an_account_has_a_bounded_number_of_keys_however_they_are_made(
+    keys: KeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_store, "MOST_KEYS", 5)
+    made = await together(*(keys.create_key(account="a", name="", mode=Mode.TEST) for _ in range(10)))
+    assert sum(isinstance(one, KeyLimitReached) for one in made) == 5
+    await keys.create_key(account="b", name="", mode=Mode.TEST)
+
+
+async def test_readers_are_the_valid_keys_of_accounts_that_are_not_disabled(desk: Desk, keys: KeyStore) -> None:
+    made = {
+        name: await keys.create_key(account=name, name="", mode=Mode.LIVE, scopes=scopes)
+        for name, scopes in (
+            ("valid", USUAL_SCOPES),
+            ("revoked", USUAL_SCOPES),
+            ("disabled", USUAL_SCOPES),
+            ("blind", frozenset({Scope.GENERATE})),
+        )
+    }
+    ids = {name: record.id for name, (record, _) in made.items()}
+    await keys.revoke_key(ids["revoked"])
+    await AccountStore(desk.harness.database).disable(made["disabled"][0].account_id)
+    assert await keys.readers_among([*ids.values(), "key_unknown"]) == {ids["valid"]}
+    assert await keys.readers_among([ids["valid"]] * 300) == {ids["valid"]}

@@ -31,6 +31,10 @@ LONGEST_LOG_PAGES = 4_000
 than one of a hundred creates would wait for that."""
 
 
+LOG_KEPT_MS = 60_000
+"""How long SQLite's log keeps what was written, and so what was deleted since, such as a caller's sealed key."""
+
+
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection set up as every one of ours is: WAL, full durability, explicit transactions."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
@@ -39,6 +43,8 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA temp_store = MEMORY")
+    # What is deleted is overwritten with zeros in the file (sqlite.org/pragma.html#pragma_secure_delete).
+    connection.execute("PRAGMA secure_delete = ON")
     if read_only:
         connection.execute("PRAGMA query_only = ON")
     return connection
@@ -60,6 +66,7 @@ class SqliteDatabase:
         self._waiting: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._listeners: dict[str, list[Callable[[str], None]]] = {}
         self._closed = False
+        self._log_emptied_at = clock.now_ms()
         self._thread = threading.Thread(target=self._write_groups, name="rushes-writer", daemon=True)
         self._thread.start()
 
@@ -119,6 +126,17 @@ class SqliteDatabase:
             self._write_group(group)
             if stop:
                 return
+            if self._clock.now_ms() - self._log_emptied_at >= LOG_KEPT_MS:
+                self._empty_log()
+
+    def _empty_log(self) -> None:
+        """Copy the log into the file, and cut it, unless another connection is reading it at this moment."""
+        self._log_emptied_at = self._clock.now_ms()
+        with contextlib.suppress(sqlite3.Error):
+            self._writer.execute("PRAGMA busy_timeout = 0")
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        with contextlib.suppress(sqlite3.Error):
+            self._writer.execute(f"PRAGMA busy_timeout = {LOCK_WAIT_MS}")
 
     def _write_group(self, group: list[_Pending]) -> None:
         try:

@@ -12,7 +12,7 @@ import pytest
 
 from rushes.db import sqlite
 from rushes.db.database import Transaction, fetch_one
-from rushes.db.sqlite import SqliteDatabase, connect
+from rushes.db.sqlite import LOG_KEPT_MS, SqliteDatabase, connect
 from rushes.errors import DatabaseUnavailable, Overloaded
 from tests.fixtures.clocks import START_MS, ManualClock
 
@@ -357,3 +357,26 @@ async def test_the_log_does_not_grow_with_what_is_written(path: Path, monkeypatc
     await database.close()
     assert log_bytes < 150 * 4_096
     assert count_in_file(path) == 100
+
+
+def contents(path: Path) -> list[bytes]:
+    """The database file and its log."""
+    return [one.read_bytes() for one in (path, path.with_name(f"{path.name}-wal"))]
+
+
+async def test_what_was_deleted_is_in_no_file_after_a_minute(path: Path) -> None:
+    clock = ManualClock()
+    database = SqliteDatabase(path, clock)
+
+    async def remove(transaction: Transaction) -> None:
+        await transaction.execute("DELETE FROM things WHERE name = :name", name="sealed key")
+
+    await insert(database, "sealed key", note="ciphertext" * 1_000)
+    await database.write(remove)
+    assert any(b"ciphertext" in content for content in contents(path))
+    clock.advance(LOG_KEPT_MS / 1000)
+    # The write that comes next empties the log, and the one behind it has waited for that.
+    await insert(database, "another")
+    await insert(database, "a third")
+    assert not any(b"ciphertext" in content for content in contents(path))
+    await database.close()
