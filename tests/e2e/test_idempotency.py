@@ -144,7 +144,10 @@ async def test_a_live_and_a_test_key_do_not_share_answers(google: Service, live:
     real = (await once(live, "both", prompt="paid for")).ok()
     async with Client(google, google.key(test=True).text) as client:
         answer = await once(client, "both", prompt="paid for")
-    # The same account and route: the first answer stands, and nothing is made twice.
-    assert answer.ok() == real
+        drawn = answer.ok()
+        assert drawn["job_id"] != real["job_id"]
+        assert (await once(client, "both", prompt="paid for")).ok() == drawn
+    # The test key has its own answer, and nothing is paid twice.
+    assert (await once(live, "both", prompt="paid for")).ok() == real
     await live.completed([real["job_id"]])
     assert len(submits(fake, "paid for")) == 1

@@ -101,7 +101,7 @@ async def list_videos(
     "/videos/{video_id}",
     summary="Get a video",
     response_model=VideoView,
-    responses=refusals(401, 404, 503) | LINKS_OF_A_VIDEO,
+    responses=refusals(400, 401, 404, 503) | LINKS_OF_A_VIDEO,
 )
 async def get_video(request: Request, video_id: str, caller: Viewer) -> Response:
     """The video as it is now."""
