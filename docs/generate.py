@@ -13,6 +13,7 @@ from typing import Any
 import annotated_types
 from pydantic.fields import FieldInfo
 
+from docs.choosing import choosing_page
 from docs.commands import commands_page
 from rushes import shared_places
 from rushes.app.providers import Providers, configured_providers
@@ -33,6 +34,7 @@ PROVIDERS = ROOT / "docs" / "reference" / "providers.md"
 JOB_STATES = ROOT / "docs" / "design" / "job-states.md"
 README = ROOT / "README.md"
 COMMANDS = ROOT / "docs" / "reference" / "commands.md"
+CHOOSING = ROOT / "docs" / "reference" / "choosing.md"
 LAYOUT = ROOT / "docs" / "design" / "layout.md"
 SHARED_PLACES = ROOT / "docs" / "reference" / "shared-places.md"
 EXAMPLE = ROOT / "rushes.example.toml"
@@ -84,6 +86,7 @@ def generated() -> dict[Path, str]:
             README, "providers", providers_list(configured_providers(Settings.model_construct(), SystemClock()))
         ),
         COMMANDS: commands_page(),
+        CHOOSING: choosing_page(configured_providers(Settings.model_construct(), SystemClock()).catalogue),
         LAYOUT: _filled(LAYOUT, "layout", layout()),
         SHARED_PLACES: _filled(SHARED_PLACES, "shared places", shared_places_table()),
         ROOT / "src/rushes/db/migrations/sqlite.sql": schema(),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -46,6 +47,22 @@ def list_models(
         str | None, typer.Argument(metavar="[NAME]", help="Only models whose provider or id contains this.")
     ] = None,
     show_all: Annotated[bool, typer.Option("--all", help="Include retired models.")] = False,
+    provider: Annotated[str | None, typer.Option("--provider", help="Only this provider's.")] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", metavar="ROLE", help="Only models that take this, such as last_frame; repeatable."),
+    ] = None,
+    video_task: Annotated[
+        str | None, typer.Option("--task", help="Only models that do this to a video: extend, edit or upscale.")
+    ] = None,
+    resolution: Annotated[str | None, typer.Option("--resolution", help="Only models that make this.")] = None,
+    max_price: Annotated[
+        str | None, typer.Option("--max-price", metavar="USD", help="Only models of which a second costs this at most.")
+    ] = None,
+    audio: Annotated[
+        bool | None, typer.Option("--audio/--no-audio", help="Only models that make videos with sound, or silent ones.")
+    ] = None,
+    sort: Annotated[str | None, typer.Option("--sort", help="price: the cheapest first.")] = None,
     as_json: AsJson = False,
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
@@ -53,13 +70,23 @@ def list_models(
     """Show every model with its options and prices; without a configured service, the models that rushes ships."""
     from rushes.cli.screen import note, output, print_json
 
+    wish = {
+        "provider": provider,
+        "inputs": ",".join(inputs or ()),
+        "video_task": video_task,
+        "resolution": resolution,
+        "max_usd_per_second": max_price,
+        "audio": None if audio is None else str(audio).lower(),
+        "sort": sort,
+    }
+    written = {field: text for field, text in wish.items() if text}
     if load_client_settings(base_url, api_key).is_configured or as_json:
-        known, content = call(service_settings(base_url, api_key), _known)
+        known, content = call(service_settings(base_url, api_key), lambda client: _known(client, written))
         if as_json:
             print_json(content)
             return
     else:
-        known = shipped()
+        known = shipped(written)
         note("No service is configured (RUSHES_BASE_URL, RUSHES_API_KEY); these are the models that rushes ships.")
     named = [model for model in known if name is None or name.lower() in f"{model.provider}/{model.id}".lower()]
     shown = [model for model in named if show_all or not model.is_retired]
@@ -74,12 +101,12 @@ def list_models(
         note(f"and {hidden} retired {'model' if hidden == 1 else 'models'}: --all shows them", "dim")
 
 
-async def _known(client: AsyncClient) -> tuple[tuple[Model, ...], Any]:
-    """The service's models, and its answer itself."""
+async def _known(client: AsyncClient, wish: Mapping[str, str]) -> tuple[tuple[Model, ...], Any]:
+    """The service's models that meet the wish, and its answer itself."""
     from rushes.client.answers import read
     from rushes.client.asynchronous import models_in
 
-    content = await client.request("GET", "/api/v1/models")
+    content = await client.request("GET", "/api/v1/models", query=wish)
     return read(models_in, content), content
 
 
@@ -148,14 +175,19 @@ def _range(figures: Sequence[float], unit: str) -> str:
     return (f"${low:g}" if low == high else f"${low:g}-{high:g}") + unit
 
 
-def shipped() -> tuple[Model, ...]:
-    """The catalogue inside this package, in the client's terms. Whether a service has credentials is not known."""
+def shipped(wish: Mapping[str, str] = MappingProxyType({})) -> tuple[Model, ...]:
+    """The catalogue inside this package, in the client's terms. Whether a service has credentials is not known.
+
+    Raises UnsupportedOption for a wish that cannot be meant.
+    """
+    from rushes.catalogue.choices import wish_of
     from rushes.catalogue.load import load
     from rushes.catalogue.model import Audio
     from rushes.client import Model
 
     audio = {Audio.OPTIONAL: (True, False), Audio.ALWAYS: (True,), Audio.NEVER: (False,)}
     today = datetime.now(UTC).date()
+    catalogue = load()
     return tuple(
         Model(
             id=entry.id,
@@ -172,7 +204,8 @@ def shipped() -> tuple[Model, ...]:
             has_credentials=None,
             content={},
         )
-        for entry in load().models()
+        for _, entries in wish_of(wish, catalogue).groups(catalogue, today)
+        for entry in entries
     )
 
 

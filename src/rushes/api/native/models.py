@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field, RootModel
 from starlette.responses import Response
 
@@ -17,11 +17,13 @@ from rushes.api.document import leads_to
 from rushes.api.native.answers import problems
 from rushes.api.services import Services, services_of
 from rushes.catalogue.check import offers_of
+from rushes.catalogue.choices import FILTERS, wish_of
 from rushes.catalogue.choose import get_model, get_provider, served
 from rushes.catalogue.load import ProviderEntry
 from rushes.catalogue.model import Audio, InputLimit, Model, OptionRule
 from rushes.domain.options import DEFAULTED
 from rushes.domain.request import InputMedia, Role, VideoRequest, VideoTask
+from rushes.intake.body import refuse_unknown
 
 router = APIRouter()
 
@@ -165,17 +167,46 @@ class AllModels(RootModel[list[ProviderModels]]):
     "/models",
     summary="List models",
     response_model=AllModels,
-    responses=problems(401, 503)
+    responses=problems(400, 401, 503)
     | leads_to(
         list_provider_models=A_PROVIDER,
         list_provider_video_models=A_PROVIDER,
         get_one_model={**A_PROVIDER, "model_id": "$response.body#/0/models/0/id"},
     ),
 )
-async def list_models(request: Request, _caller: Authenticated) -> Response:
-    """Every model in the catalogue, retired ones too: they may still be asked for where a successor serves them."""
+async def list_models(
+    request: Request,
+    _caller: Authenticated,
+    provider: Annotated[str | None, Query(description="Only this provider's.")] = None,
+    inputs: Annotated[
+        str | None, Query(description="Only those that take each of these, such as `input_image,last_frame`.")
+    ] = None,
+    video_task: Annotated[
+        str | None, Query(description="Only those that do this to a video: extend, edit or upscale.")
+    ] = None,
+    resolution: Annotated[str | None, Query(description="Only those that make videos of this resolution.")] = None,
+    max_usd_per_second: Annotated[
+        str | None, Query(description="Only those of which a second costs this at most; not those of unknown price.")
+    ] = None,
+    audio: Annotated[str | None, Query(description="`true`: only those with sound; `false`: only silent ones.")] = None,
+    alive: Annotated[
+        str | None, Query(description="`true`: only those that are not retired; `false`: the others.")
+    ] = None,
+    sort: Annotated[str | None, Query(description="`catalogue` (the default) or `price`: the cheapest first.")] = None,
+) -> Response:
+    """Every model in the catalogue, retired ones too: they may still be asked for where a successor serves them.
+
+    With filters, providers of which no model is left are not in the list. A price is the least that a second of a video
+    of the default length costs with what the other filters say.
+    """
+    refuse_unknown(request.query_params, FILTERS, "parameter")
     services = services_of(request)
-    return json_response(AllModels([_provider_models(services, name) for name in services.catalogue.providers]))
+    # A list may be written as one value or as several.
+    written = {name: ",".join(request.query_params.getlist(name)) for name in FILTERS}
+    wish = wish_of(written, services.catalogue)
+    groups = wish.groups(services.catalogue, _today(services))
+    views = [(_provider(services, get_provider(services.catalogue, name)), models) for name, models in groups]
+    return json_response(AllModels([_with_models(services, view, models) for view, models in views]))
 
 
 @router.get(
@@ -210,12 +241,19 @@ async def get_one_model(request: Request, provider: str, model_id: str, _caller:
 
 def _provider_models(services: Services, provider: str) -> ProviderModels:
     view = _provider(services, get_provider(services.catalogue, provider))
-    models = _views(services, services.catalogue.models(provider))
-    return ProviderModels(**view.model_dump(), models=models, total=len(models))
+    return _with_models(services, view, services.catalogue.models(provider))
+
+
+def _with_models(services: Services, view: ProviderView, models: Sequence[Model]) -> ProviderModels:
+    return ProviderModels(**view.model_dump(), models=_views(services, models), total=len(models))
+
+
+def _today(services: Services) -> date:
+    return datetime.fromtimestamp(services.clock.now_ms() / 1000, UTC).date()
 
 
 def _views(services: Services, models: Sequence[Model]) -> list[ModelView]:
-    today = datetime.fromtimestamp(services.clock.now_ms() / 1000, UTC).date()
+    today = _today(services)
     return [model_view(services, model, today) for model in models]
 
 

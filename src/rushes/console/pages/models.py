@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from starlette.responses import Response
 
 from rushes.accounts.keys import Mode
+from rushes.catalogue.choices import FILTERS, resolutions_of, wish_of
 from rushes.catalogue.choose import get_model, served
 from rushes.catalogue.model import Audio, Model, Price
 from rushes.console.rendering import usd
@@ -50,18 +51,21 @@ def rate_of(price: Price) -> str:
 
 
 async def list_models(visit: Visit) -> Response:
-    """Every model, by provider; those of providers that can be used come first."""
+    """The models that meet the filters, by provider; those of providers that can be used come first."""
     text = visit.query.text("q").casefold()
     catalogue = visit.services.catalogue
+    written = {name: ",".join(visit.query.all(name)) for name in FILTERS}
     groups = []
-    for provider in catalogue.providers:
-        cards = [card_of(visit, model) for model in catalogue.models(provider)]
+    for provider, models in wish_of(written, catalogue).groups(catalogue, today_of(visit)):
+        cards = [card_of(visit, model) for model in models]
         cards = [card for card in cards if text in f"{card.full_id} {card.model.name}".casefold()]
         if cards:
             cards.sort(key=lambda card: card.is_retired)
             groups.append((provider, provider in visit.services.served_apis, cards))
     groups.sort(key=lambda group: not group[1])
-    return visit.page("models.html", groups=groups, text=visit.query.text("q"))
+    return visit.page(
+        "models.html", groups=groups, text=visit.query.text("q"), filters=written, resolutions=resolutions_of(catalogue)
+    )
 
 
 async def show_model(visit: Visit) -> Response:
