@@ -231,9 +231,17 @@ async def test_a_foreign_upload_is_unknown(service: Service, client: Client) -> 
     )
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "text/html", ""])
+@pytest.mark.parametrize("content_type", ["application/json", "text/html", "application/x-www-form-urlencoded"])
 async def test_an_upload_of_another_type_is_refused(client: Client, content_type: str) -> None:
     (await client.post(UPLOADS, data=image(), headers={"Content-Type": content_type})).problem(415)
+
+
+@pytest.mark.parametrize(
+    "content_type", ["", "undefined", "null", "*/*", "image/*", "image/jpeg", "video/mp4", "binary/octet-stream"]
+)
+async def test_the_bytes_of_an_upload_decide_what_it_is(client: Client, content_type: str) -> None:
+    stored = (await client.post(UPLOADS, data=image(), headers={"Content-Type": content_type})).ok()
+    assert stored["content_type"] == "image/png"
 
 
 async def test_an_upload_that_is_no_media_is_refused(client: Client) -> None:

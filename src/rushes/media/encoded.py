@@ -30,6 +30,10 @@ async def decode_data_url(text: str, field: str) -> AsyncGenerator[bytes, None]:
 
     The type that it claims is not looked at: the bytes say what they are. Raises InvalidRequest naming `field`.
     """
+    fragment = text.find("#")
+    if fragment >= 0:
+        # It is no part of what the URL leads to.
+        text = text[:fragment]
     begin = _DATA_URL.match(text[:_LONGEST_HEAD_CHARS])
     comma = text.find(",", 0, _LONGEST_HEAD_CHARS)
     if begin is None or comma < 0:

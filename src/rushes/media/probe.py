@@ -57,6 +57,8 @@ _TOP_BOXES = frozenset(
         b"meco", b"free", b"skip", b"wide", b"uuid", b"udta", b"pnot", b"PICT", b"imda",
     }
 )  # fmt: skip
+# Boxes that no player needs. Bytes after the last box can look like one that is cut off.
+_IDLE_BOXES = frozenset({b"free", b"skip", b"wide", b"uuid", b"udta", b"mfra", b"meco", b"pnot", b"PICT"})
 MOST_BOXES = 100_000
 
 
@@ -77,6 +79,8 @@ def _last_box_end(file: BinaryIO, size_bytes: int, subject: str) -> int:
         if length == 1 and len(header) == 16:
             (length,) = struct.unpack_from(">Q", header, 8)
         if length < 8:  # 0 means "up to the end"; the others are no box
+            return position
+        if header[4:8] in _IDLE_BOXES and position + length > size_bytes:
             return position
         position += length
     raise OutputInvalid(f"{subject} has more than {MOST_BOXES} boxes; that many are not read.")

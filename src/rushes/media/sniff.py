@@ -22,10 +22,11 @@ _HEIF_BRANDS = {
 _AVIF_BRANDS = {b"avif", b"avis", b"avio", b"MA1A", b"MA1B"}
 _PICTURE_BRANDS = _HEIF_BRANDS | _AVIF_BRANDS | {b"crx ", b"jp2 ", b"jpx ", b"jpm "}
 # Brands that say only which edition of the format is used.
-_VAGUE_BRANDS = {b"iso8", b"iso9", b"isoa", b"isob", b"isoc", b"unif"}
+_VAGUE_BRANDS = {b"iso8", b"iso9", b"isoa", b"isob", b"isoc", b"unif", b"heif", b"jpgs"}
 _EBML = b"\x1a\x45\xdf\xa3"
 
 _CONVERT = "; convert it to PNG, JPEG or WebP"
+_CONVERT_VIDEO = "; convert it to MP4"
 
 _KINDS = (
     (b"\x89PNG", "a PNG picture"),
@@ -38,6 +39,13 @@ _KINDS = (
     (b"\xff\x4f\xff\x51", f"a JPEG 2000 picture{_CONVERT}"),
     (b"\xff\x0a", f"a JPEG XL picture{_CONVERT}"),
     (b"\x00\x00\x00\x0cJXL ", f"a JPEG XL picture{_CONVERT}"),
+    (b"\x00\x00\x01\x00", f"an icon{_CONVERT}"),
+    (b"8BPS", f"a Photoshop picture{_CONVERT}"),
+    (b"FLV\x01", f"a Flash video{_CONVERT_VIDEO}"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", f"a Windows Media file{_CONVERT_VIDEO}"),
+    (b"\x00\x00\x01\xba", f"an MPEG program stream{_CONVERT_VIDEO}"),
+    (b"\x00\x00\x01\xb3", f"an MPEG video stream{_CONVERT_VIDEO}"),
+    (b"\x06\x0e\x2b\x34", f"an MXF file{_CONVERT_VIDEO}"),
     (b"RIFF", "a RIFF file (AVI, WAV or WebP)"),
     (b"ID3", "an MP3 audio file"),
     (b"OggS", "an Ogg file"),
@@ -172,7 +180,9 @@ def kind_of(head: bytes) -> str:
     if head.startswith(_EBML):
         return "a Matroska file that is not WebM; convert it to MP4 or WebM"
     if _is_transport_stream(head):
-        return "an MPEG transport stream (MPEG-TS); convert it to MP4"
+        return f"an MPEG transport stream (MPEG-TS){_CONVERT_VIDEO}"
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        return f"an AVI video{_CONVERT_VIDEO}"
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     for magic, kind in _KINDS:
         if head.startswith(magic) or start[: len(magic)].lower() == magic.lower():

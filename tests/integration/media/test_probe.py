@@ -102,9 +102,22 @@ def test_a_frame_too_large_to_decode_is_not_decoded(tmp_path: Path, monkeypatch:
     assert "64 x 48 pixels" in refusal(draw(tmp_path / "a.mp4", "libx264"))
 
 
-def test_trailing_rubbish_does_not_make_a_video_invalid(tmp_path: Path) -> None:
-    path = draw(tmp_path / "a.mp4", "libx264")
-    path.write_bytes(path.read_bytes() + bytes(100))
+@pytest.mark.parametrize(
+    "tail",
+    [
+        bytes(100),
+        b"<!-- cdn -->",
+        b"\n",
+        b"\x7f\xff\xff\xfffree and more",
+        b"\x00\x00\x10\x00uuid" + bytes(20),
+        # As Insta360's cameras end their files.
+        bytes(64) + b"8db42d694ccc418790edff439fe026bf",
+    ],
+)
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.mov", "libx264"), ("a.webm", "libvpx-vp9")])
+def test_bytes_after_a_video_do_not_make_it_invalid(tmp_path: Path, name: str, codec: str, tail: bytes) -> None:
+    path = draw(tmp_path / name, codec)
+    path.write_bytes(path.read_bytes() + tail)
     assert probed(path).width == 64
 
 
@@ -122,6 +135,16 @@ def test_trailing_rubbish_does_not_make_a_video_invalid(tmp_path: Path) -> None:
         (b"\xff\xd8\xff\xe0" + bytes(20), "a JPEG picture"),
         (b"\x00\x00\x00\x20ftypavif" + bytes(20), "an AVIF picture; convert it to PNG, JPEG or WebP"),
         (b"\x00\x00\x00\x20ftypM4A " + bytes(20), "an audio file"),
+        (
+            b"\x00\x00\x00\x1cftypheif\x00\x00\x00\x00mif1" + bytes(20),
+            "a HEIF picture; convert it to PNG, JPEG or WebP",
+        ),
+        (b"RIFF\x10\x00\x00\x00AVI LIST" + bytes(20), "an AVI video; convert it to MP4"),
+        (b"FLV\x01\x05" + bytes(20), "a Flash video; convert it to MP4"),
+        (bytes.fromhex("3026b2758e66cf11a6d9") + bytes(20), "a Windows Media file; convert it to MP4"),
+        (b"\x00\x00\x01\xba" + bytes(20), "an MPEG program stream; convert it to MP4"),
+        (b"\x00\x00\x01\x00\x01\x00" + bytes(20), "an icon; convert it to PNG, JPEG or WebP"),
+        (b"8BPS\x00\x01" + bytes(20), "a Photoshop picture; convert it to PNG, JPEG or WebP"),
         (b"#EXTM3U\n#EXTINF:4,\nfile:///etc/passwd\n", "a streaming playlist"),
         (
             b"\x1a\x45\xdf\xa3\xa3B\x86\x81\x01B\x82\x88matroska",

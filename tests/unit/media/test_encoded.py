@@ -88,6 +88,8 @@ async def in_data_url(url: str) -> bytes:
         "data:image/png,%41%42%43",
         "data:image/png,A%42C",
         "data:text/plain;base64x,ABC",
+        "data:image/png;base64,QUJD#poster",
+        "data:,ABC#,%41",
     ],
 )
 async def test_a_data_url_is_read_as_browsers_read_it(monkeypatch: pytest.MonkeyPatch, url: str, piece: int) -> None:
