@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ KEYS = "/api/v1/user/api-keys"
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service in which jobs stay pending, on each database."""
-    settings: dict[str, object] = {"RUSHES_TEST_HOLD_S": 3600}
+    settings: dict[str, Any] = {"RUSHES_TEST_HOLD_S": 3600}
     if request.param == "postgres":
         settings |= {"RUSHES_DATABASE_URL": shared_server().fresh(), "RUSHES_SECRET_KEYS": SECRET}
     running = Service(tmp_path_factory.mktemp(request.param), **settings).start()
