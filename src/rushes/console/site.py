@@ -64,7 +64,7 @@ class Site:
 
     async def _answer(self, visit: Visit) -> Response:
         request = visit.request
-        path = request.scope["path"].removeprefix(visit.root)
+        path = request.scope["path"].removeprefix(visit.asked_root)
         if path.startswith(STATIC):
             return self._static(visit, path.removeprefix(STATIC))
         await self._find_session(visit)

@@ -82,7 +82,17 @@ class Visit:
 
     @property
     def root(self) -> str:
-        """The path that a proxy serves us under."""
+        """What addresses begin with: the path that a proxy serves us under."""
+        return self.asked_root or self.services.links.path_prefix
+
+    @property
+    def place(self) -> str:
+        """The path that was asked for, as the console knows it: without what a proxy serves us under."""
+        return self.request.url.path.removeprefix(self.asked_root)
+
+    @property
+    def asked_root(self) -> str:
+        """What the path of this request begins with, where a proxy does not take that away."""
         scope = self.request.scope
         root: str = scope.get("app_root_path", scope.get("root_path", ""))
         return root
@@ -95,7 +105,7 @@ class Visit:
     @property
     def section(self) -> str:
         """The first part of the page's path, by which the navigation knows where the visitor is."""
-        below = self.request.url.path.removeprefix(self.root + HOME)
+        below = self.place.removeprefix(HOME)
         return f"/{below.lstrip('/').partition('/')[0]}"
 
     def may(self, scope: Scope) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,15 @@ async def test_links_and_documents_carry_the_path_that_a_proxy_takes_away(tmp_pa
         page = (await front.ask("GET", "/docs")).body.decode()
         assert "'/video/openapi.json'" in page
         assert 'src="/video/docs-files/' in page
+        console = await front.ask("GET", "/console", key="")
+        assert console.headers["Location"] == "/video/console/sign-in"
+        sign_in = await front.ask("GET", "/console/sign-in", key="")
+        addresses = re.findall(r"""(?:href|src|action)="(/[^"]*)""", sign_in.body.decode())
+        assert len(addresses) > 3
+        assert all(address.startswith("/video/console/") for address in addresses)
+        assert "Path=/video/console;" in sign_in.headers["Set-Cookie"]
+        static = next(address for address in addresses if address.endswith(".css"))
+        assert (await front.ask("GET", static.removeprefix("/video"))).status == 200
 
 
 async def test_without_a_path_in_the_public_url_nothing_is_put_before(front: Front) -> None:

@@ -23,7 +23,7 @@ def sign_in_first(visit: Visit) -> Response:
         detail = "Your session has ended; sign in again"
         return JSONResponse({"error": detail, "fields": {}}, status_code=HTTPStatus.UNAUTHORIZED)
     if request.method == "POST":
-        action = request.url.path.removeprefix(visit.root)
+        action = visit.place
         return sign_in_page(
             visit,
             status=HTTPStatus.UNAUTHORIZED,
@@ -36,7 +36,7 @@ def sign_in_first(visit: Visit) -> Response:
         # ours sends them.
         return visit.page("reload.html", address=_here(visit))
     query = f"?{request.url.query}" if request.url.query else ""
-    here = f"{request.url.path.removeprefix(visit.root)}{query}"
+    here = f"{visit.place}{query}"
     return visit.go("/sign-in", next=None if here == HOME else here)
 
 
@@ -77,7 +77,7 @@ def kept_form(visit: Visit) -> tuple[str, Form] | None:
 async def form_to_send_again(visit: Visit, action: str | None = None, form: Form | None = None) -> Response:
     """What was typed, ready to be sent with a fresh token. It is never sent by itself."""
     kept = (visit.form if form is None else form).without(*NOT_KEPT)
-    path = visit.request.url.path.removeprefix(visit.root) if action is None else action
+    path = visit.place if action is None else action
     if path == f"{HOME}/playground":
         return await refilled(visit, kept)
     shown = [(name, value[:LONGEST_SHOWN]) for name, value in kept.pairs if value]
@@ -86,4 +86,4 @@ async def form_to_send_again(visit: Visit, action: str | None = None, form: Form
 
 def _here(visit: Visit) -> str:
     url = visit.request.url
-    return f"{url.path}{'?' if url.query else ''}{url.query}"
+    return f"{visit.root}{visit.place}{'?' if url.query else ''}{url.query}"
