@@ -17,6 +17,9 @@ from rushes.json_text import whole
 from rushes.views.signed_links import Links
 from rushes.views.times import rfc3339, rfc3339_or_none
 
+SHORTEST_POLL_MS = 250
+LONGEST_POLL_MS = 5000
+
 # What is read a thousand times a second is a plain dataclass: mypy checks how it is built, nothing validates it again.
 
 
@@ -147,6 +150,11 @@ def usage(job: Job) -> Usage:
     if job.cost_usd is None:
         return Usage(cost=None, estimated=True)
     return Usage(cost=whole(float(job.cost_usd)), estimated=job.cost_usd != 0)
+
+
+def poll_after_ms(job: Job) -> int:
+    """When it is worth asking again: a twentieth of the model's usual time, within bounds."""
+    return int(max(SHORTEST_POLL_MS, min(LONGEST_POLL_MS, job.usual_s * 1000 / 20)))
 
 
 def accepted_options(job: Job) -> dict[str, Any]:

@@ -26,8 +26,8 @@ from rushes.api.native.schemas import (
     GenerationStarted,
     StartedJob,
 )
-from rushes.api.native.waiting import ended_within
 from rushes.api.services import services_of
+from rushes.api.waiting import ended_within
 from rushes.domain.job import Job
 from rushes.errors import RushesError
 from rushes.intake.body import read_json_object

@@ -18,8 +18,8 @@ from rushes.api.http.prefer import PREFER_PARAMETER, preference_of
 from rushes.api.native.answers import problems
 from rushes.api.native.inline import InlineVideos
 from rushes.api.native.schemas import Cancelled, JobPage, job_view
-from rushes.api.native.waiting import ended_within
 from rushes.api.services import Services, services_of
+from rushes.api.waiting import ended_within
 from rushes.domain.job import Job, Status
 from rushes.intake.body import refuse_unknown
 from rushes.jobs.store import Listing

@@ -19,13 +19,14 @@ from rushes.api.document import leads_to
 from rushes.api.idempotency import idempotency_of
 from rushes.api.openai.fields import Given, hashable, meaning_of, renamed
 from rushes.api.openai.names import DEFAULT_MODEL, checked_name, model_named
-from rushes.api.openai.schemas import ErrorEnvelope, poll_after_ms, video_view
+from rushes.api.openai.schemas import ErrorEnvelope, video_view
 from rushes.api.services import services_of
 from rushes.domain.job import Job, Status
 from rushes.errors import InvalidRequest, UnknownField, UnsupportedOption, UnusableInput
 from rushes.intake.generation import asked_of
 from rushes.jobs.idempotency import Once, Replay
 from rushes.json_text import json_str
+from rushes.views.job import poll_after_ms
 
 POLL_AFTER = "openai-poll-after-ms"
 """The header that says to OpenAI's client when to ask again."""

@@ -23,9 +23,6 @@ _STATUS: dict[Status, VideoStatus] = {
 _CODE_THERE = {"content_filtered": "moderation_blocked"}
 """Where OpenAI has a word of its own for why a video failed; else ours stands."""
 
-SHORTEST_WAIT_MS = 250
-LONGEST_WAIT_MS = 5000
-
 
 @dataclass(slots=True, kw_only=True)
 class VideoError:
@@ -130,11 +127,6 @@ def video_view(job: Job, now_ms: int) -> VideoView:
         served_model=job.served_name,
         warnings=list(job.warnings),
     )
-
-
-def poll_after_ms(job: Job) -> int:
-    """When it is worth asking again: a twentieth of the model's usual time, within bounds."""
-    return int(max(SHORTEST_WAIT_MS, min(LONGEST_WAIT_MS, job.usual_s * 1000 / 20)))
 
 
 def _error(problem: Problem) -> VideoError:

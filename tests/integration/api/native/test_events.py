@@ -19,7 +19,7 @@ from rushes.accounts.key_store import KeyStore
 from rushes.accounts.keys import Mode
 from rushes.accounts.limits import LimitName, LimitStore
 from rushes.api.native.events import EventStream, _position, follow_job
-from rushes.api.native.waiting import ended_within
+from rushes.api.waiting import ended_within
 from rushes.domain.job import Status
 from rushes.errors import InvalidRequest
 from rushes.jobs.events.store import HistoryStore

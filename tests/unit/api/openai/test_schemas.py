@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from rushes.api.openai.schemas import LONGEST_WAIT_MS, SHORTEST_WAIT_MS, VideoView, poll_after_ms, video_view
+from rushes.api.openai.schemas import VideoView, video_view
 from rushes.domain.job import Problem, State
 from rushes.domain.output import StoredVideo
 from rushes.domain.request import InputMedia, Role, VideoRequest
@@ -79,8 +79,3 @@ def test_a_filtered_video_has_openais_code_and_others_ours() -> None:
         error = video_view(job(state=State.FAILED, problem=Problem(code, "Why")), 0).error
         assert error is not None
         assert (error.code, error.message) == (there, "Why")
-
-
-def test_who_waits_is_asked_to_come_back_in_proportion_and_within_bounds() -> None:
-    waits = [poll_after_ms(job(usual_s=usual_s)) for usual_s in (0, 1.5, 20, 60, 3600)]
-    assert waits == [SHORTEST_WAIT_MS, SHORTEST_WAIT_MS, 1000, 3000, LONGEST_WAIT_MS]

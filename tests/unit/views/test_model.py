@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from rushes.api.native.models import ModelView, model_view
-from rushes.api.services import Services
 from rushes.catalogue.load import Catalogue, load
 from rushes.catalogue.model import Audio, Model
 from rushes.domain.request import Role
+from rushes.views.model import ModelView, model_view
 from tests.fixtures.new_jobs import clip_model
 
 TODAY = date(2026, 11, 22)
@@ -21,21 +19,18 @@ SHIPPED = load()
 
 def view(*models: Model, served: dict[str, str | None] | None = None, today: date = TODAY) -> ModelView:
     """The first of these models as callers see it."""
-    services = SimpleNamespace(catalogue=Catalogue([], models), served_apis=served or {})
-    return model_view(cast("Services", services), models[0], today)
+    return model_view(Catalogue([], models), served or {}, models[0], today)
 
 
 def google(model_id: str, served: dict[str, str | None] | None = None) -> ModelView:
     model = SHIPPED.find("google", model_id)
     assert model is not None
-    services = SimpleNamespace(catalogue=SHIPPED, served_apis=served or {})
-    return model_view(cast("Services", services), model, TODAY)
+    return model_view(SHIPPED, served or {}, model, TODAY)
 
 
 @pytest.mark.parametrize("model", SHIPPED.models(), ids=lambda model: f"{model.provider}/{model.id}")
 def test_every_shipped_model_can_be_shown(model: Model) -> None:
-    services = SimpleNamespace(catalogue=SHIPPED, served_apis={})
-    shown = model_view(cast("Services", services), model, TODAY)
+    shown = model_view(SHIPPED, {}, model, TODAY)
     assert shown.full_id == f"{model.provider}/{model.id}"
     assert set(shown.defaults) <= {*shown.allowed, "n"}
     assert ModelView.model_validate_json(shown.model_dump_json()) == shown
