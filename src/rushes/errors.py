@@ -3,13 +3,16 @@
     RushesError
     ├── CallerError                     the request is at fault; the same request fails again
     │   ├── InvalidRequest              a malformed body, a wrong type, a value out of range
+    │   │   └── NotJson
     │   ├── UnsupportedOption           well formed, but this model or this service does not offer it
     │   ├── UnknownField                a field that does not exist
     │   ├── NotAuthenticated            no key, or an invalid one
     │   ├── NotAllowed                  a valid key that may not do this
     │   │   ├── AccountDisabled
     │   │   ├── ScopeMissing
-    │   │   └── KeyRestricted
+    │   │   ├── KeyRestricted
+    │   │   ├── ForeignHost             called under a name or from a page that is not ours
+    │   │   └── LinkRefused             a one-time link that is forged, expired or used
     │   ├── LimitReached                the same request may succeed later
     │   │   ├── RateLimited
     │   │   └── QueueFull
@@ -23,6 +26,7 @@
     │   │   └── AccountNotFound
     │   ├── SpendLimitReached           the job would cost more than a spend limit has left
     │   ├── PriceUnknown                a spend limit is set, and the price of the job is unknown
+    │   ├── BudgetExceeded              the job would cost more than its caller has agreed to
     │   ├── AccountNameTaken
     │   ├── NotCancellable
     │   ├── JobNotFinished
@@ -117,6 +121,12 @@ class InvalidRequest(CallerError):
         self.fields = tuple(fields)
 
 
+class NotJson(InvalidRequest):
+    """A message that is not JSON at all, where the protocol tells that from a wrong message."""
+
+    code = "not_json"
+
+
 class UnsupportedOption(CallerError):
     """An option or a value that the model does not offer; the message names what it offers."""
 
@@ -166,6 +176,18 @@ class KeyRestricted(NotAllowed):
     """The key would act on a key that may do more than it may itself."""
 
     code = "key_restricted"
+
+
+class ForeignHost(NotAllowed):
+    """The request names a host or comes from a web page that this service does not belong to."""
+
+    code = "foreign_host"
+
+
+class LinkRefused(NotAllowed):
+    """A signed link that is not ours, has expired or was used before."""
+
+    code = "link_refused"
 
 
 class LimitReached(CallerError):
@@ -274,6 +296,17 @@ class PriceUnknown(CallerError):
     """The price is unknown, so the spend limit in force cannot be checked."""
 
     code = "price_unknown"
+
+
+class BudgetExceeded(CallerError):
+    """The job would cost more than its caller has agreed to. Amounts are USD; `most_usd` is None if none was named."""
+
+    code = "over_budget"
+
+    def __init__(self, message: str, *, cost_usd: Decimal, most_usd: Decimal | None) -> None:
+        super().__init__(message)
+        self.cost_usd = cost_usd
+        self.most_usd = most_usd
 
 
 class AccountNameTaken(CallerError):

@@ -38,20 +38,31 @@ async def read_json_object(request: Request) -> dict[str, Any]:
     Raises WrongContentType, EncodedBody, BodyTooLarge (without reading it all), InvalidRequest, AccountBusy or
     Overloaded.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != "application/json" and not content_type.endswith("+json"):
-        raise WrongContentType(f"The body must be application/json, not '{content_type[:100] or 'of no stated type'}'")
-    text = await _read_bounded(request)
-    try:
-        if len(text) > PARSED_HERE_BYTES:
-            content = await asyncio.to_thread(_parsed, text)
-        else:
-            content = _parsed(text)
-    except ValueError as exc:
-        raise InvalidRequest(f"The body is not complete, correct JSON: {exc}") from exc
+    content = await parsed(await read_json_text(request))
     if not isinstance(content, dict):
         raise InvalidRequest("The body must be a JSON object")
     return content
+
+
+async def read_json_text(
+    request: Request, most_bytes: int = LARGEST_BODY_BYTES, otherwise: str = "as a URL or by POST /api/v1/uploads"
+) -> bytes:
+    """The body as it was sent, if it says that it is JSON; `otherwise` is how to send media that are larger.
+
+    Raises WrongContentType, EncodedBody, BodyTooLarge (without reading it all), AccountBusy or Overloaded.
+    """
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json" and not content_type.endswith("+json"):
+        raise WrongContentType(f"The body must be application/json, not '{content_type[:100] or 'of no stated type'}'")
+    return await _read_bounded(request, most_bytes, otherwise)
+
+
+async def parsed(text: bytes) -> Any:
+    """The content of a JSON text. Raises InvalidRequest."""
+    try:
+        return await asyncio.to_thread(_parsed, text) if len(text) > PARSED_HERE_BYTES else _parsed(text)
+    except ValueError as exc:
+        raise InvalidRequest(f"The body is not complete, correct JSON: {exc}") from exc
 
 
 def hold_body(request: Request) -> Callable[[int], None]:
@@ -127,12 +138,13 @@ def _parsed(text: bytes) -> Any:
     return pydantic_core.from_json(text.removeprefix(BYTE_ORDER_MARK), allow_inf_nan=False)
 
 
-async def _read_bounded(request: Request) -> bytes:
+async def _read_bounded(request: Request, most_bytes: int, otherwise: str) -> bytes:
     request.state.body_unread = True
     refuse_encoding(request)
+    too_large = BodyTooLarge(f"The body is larger than {most_bytes // 1024**2} MiB; send large media {otherwise}")
     announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > LARGEST_BODY_BYTES:
-        raise _too_large()
+    if announced.isdigit() and int(announced) > most_bytes:
+        raise too_large
     # It gives its buffer away as it is, where joining a list would hold all twice, and the event loop up.
     text = io.BytesIO()
     values = 0
@@ -142,18 +154,11 @@ async def _read_bounded(request: Request) -> bytes:
         values += sum(chunk.count(mark) for mark in (b",", b"[", b"{"))
         if values > MOST_VALUES:
             raise InvalidRequest(
-                f"The body has more than {MOST_VALUES} values or commas; send a large file as base64, as a URL or by "
-                "POST /api/v1/uploads"
+                f"The body has more than {MOST_VALUES} values or commas; send a large file as base64, or "
+                f"{otherwise}"
             )
-        if text.tell() + len(chunk) > LARGEST_BODY_BYTES:
-            raise _too_large()
+        if text.tell() + len(chunk) > most_bytes:
+            raise too_large
         text.write(chunk)
     request.state.body_unread = False
     return text.getvalue()
-
-
-def _too_large() -> BodyTooLarge:
-    return BodyTooLarge(
-        f"The body is larger than {LARGEST_BODY_BYTES // 1024**2} MiB; send large media as a URL or by "
-        "POST /api/v1/uploads"
-    )

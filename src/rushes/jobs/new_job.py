@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from rushes.domain.fallbacks import NO_FALLBACKS, Fallback, Fallbacks
 from rushes.domain.job_webhook import JobWebhook
@@ -20,6 +21,13 @@ class Previous:
 
     job_id: str
     index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a caller has agreed to pay for one job, in USD; None for nothing, because no price was shown yet."""
+
+    most_usd: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,8 @@ class Asked:
     metadata: Mapping[str, str] = field(default_factory=dict)
     """The caller's own pairs; never sent upstream."""
     webhook: JobWebhook | None = None
+    budget: Budget | None = None
+    """What the job may cost; None where its caller has set no bound."""
 
     def __repr__(self) -> str:
         return f"Asked(model={self.model!r}, provider={self.provider!r})"

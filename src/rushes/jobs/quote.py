@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from rushes.catalogue.price import Estimate, estimate
-from rushes.errors import PriceUnknown, SpendLimitReached
+from rushes.catalogue.price import Estimate, estimate, to_usd
+from rushes.errors import BudgetExceeded, PriceUnknown, SpendLimitReached
+from rushes.jobs.new_job import Budget
 from rushes.jobs.routing import ANIMATIC, Route
 from rushes.money.costs import Reservation, reservation_for
 from rushes.money.spend_limits import SpendLimit, refuse_beyond
@@ -75,6 +76,34 @@ def quote_of(
     except (SpendLimitReached, PriceUnknown) as error:
         refusal = error
     return Quote(possible[0], tuple(possible[1:]), reservation, limits, refusal)
+
+
+def refuse_beyond_budget(budget: Budget | None, possible: Sequence[Quoted]) -> None:
+    """Raise BudgetExceeded if one of these models would cost more than the caller has agreed to.
+
+    Raises PriceUnknown if an amount was agreed and the price of one is not known. Where none was agreed, such a model
+    passes: there is no price to show.
+    """
+    if budget is None:
+        return
+    reservation = reservation_for([(one.name, one.cost_usd) for one in possible])
+    most_usd, cost_usd = budget.most_usd, to_usd(reservation.microusd)
+    if reservation.unpriced is not None and most_usd is not None:
+        raise PriceUnknown(
+            f"max_cost_usd: The price of '{reservation.unpriced}' is not known, so no amount can be kept to; use a "
+            "model with a price, or leave max_cost_usd out to run it all the same"
+        )
+    if cost_usd <= (most_usd or 0):
+        return
+    again = f"call again with max_cost_usd of at least {cost_usd.normalize():f}"
+    if most_usd is None:
+        message = f"This would cost {cost_usd.normalize():f} USD, and nothing was started; if that is agreed, {again}"
+    else:
+        message = (
+            f"max_cost_usd: This would cost {cost_usd.normalize():f} USD, more than {most_usd.normalize():f}, and "
+            f"nothing was started; if that is agreed, {again}"
+        )
+    raise BudgetExceeded(message, cost_usd=cost_usd, most_usd=most_usd)
 
 
 def cost_usd_of(route: Route) -> Decimal | None:

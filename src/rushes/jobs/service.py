@@ -22,7 +22,7 @@ from rushes.ids import new_id
 from rushes.jobs.idempotency import Once, Replay
 from rushes.jobs.new_job import Asked, NewJob
 from rushes.jobs.previous import Source, source_of
-from rushes.jobs.quote import UNKNOWN_PRICE, Quote, Quoted, cost_usd_of, quote_of
+from rushes.jobs.quote import UNKNOWN_PRICE, Quote, Quoted, cost_usd_of, quote_of, refuse_beyond_budget
 from rushes.jobs.routing import ANIMATIC, Route, Router
 from rushes.jobs.search import Found, find_by_prompt
 from rushes.jobs.store import JobStore, Listing
@@ -98,8 +98,8 @@ class JobService:
 
         Media are taken in last: nothing is decoded or fetched for a request that is refused anyway. Raises
         ModelNotFound, ProviderNotFound, UnsupportedOption, InvalidRequest, ModelRetired, NoCredentials,
-        SpendLimitReached, PriceUnknown, QueueFull, IdempotencyMismatch, what `source_of` raises for the job that it
-        goes on from, or what `Inputs.take` raises; no job is stored then.
+        BudgetExceeded, SpendLimitReached, PriceUnknown, QueueFull, IdempotencyMismatch, what `source_of` raises for the
+        job that it goes on from, or what `Inputs.take` raises; no job is stored then.
         """
         job_id = new_id("job")
         with self._tracing(job_id) as traceparent:
@@ -110,6 +110,7 @@ class JobService:
     ) -> Job | Replay:
         source = await self._source(caller, asked)
         plan = self._plan(caller, asked, self._expected(asked, source))
+        refuse_beyond_budget(asked.budget, plan.quoted)
         # The limits are kept where the job is stored; this only spares fetching media for nothing.
         await self._spending.check(
             caller.account_id,
@@ -125,6 +126,7 @@ class JobService:
                 media = (*media, await self._inputs.copy(caller.tenant, source.stored, Role.VIDEO))
             # Now that lengths are known, they are checked and priced.
             plan = self._plan(caller, asked, media)
+            refuse_beyond_budget(asked.budget, plan.quoted)
         request_of = origin.current.get()
         new = NewJob(
             id=job_id,

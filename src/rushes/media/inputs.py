@@ -152,6 +152,15 @@ class Inputs:
         wanted = _Wanted("The file", None, ALL_TYPES, MOST_UPLOAD_BYTES)
         return await self._keep(tenant, chunks, wanted, keep_s=self._terms.upload_s, within_s=UPLOAD_S)
 
+    async def upload_from(self, tenant: Tenant, url: str, field: str) -> StoredInput:
+        """Fetch a file from an http(s) URL and store it to be referred to later.
+
+        Raises RefusedInput for an address where we do not go, UnusableInput naming `field`, InputQuotaReached.
+        """
+        wanted = _Wanted(f"{field}: the file", field, ALL_TYPES, MOST_VIDEO_BYTES)
+        chunks = fetch(self._http, url, field)
+        return await self._keep(tenant, chunks, wanted, keep_s=self._terms.upload_s, within_s=self._terms.fetch_s)
+
     async def copy(self, tenant: Tenant, video: StoredVideo, role: Role) -> InputMedia:
         """A finished video of ours as an input file, kept for as long as a job needs it.
 

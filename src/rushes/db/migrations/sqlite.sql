@@ -356,5 +356,11 @@ CREATE INDEX webhook_endpoints_by_tenant ON webhook_endpoints (tenant, created_a
 CREATE INDEX webhook_endpoints_in_use ON webhook_endpoints (tenant) WHERE enabled = 1;
 CREATE INDEX webhook_deliveries_by_tenant ON webhook_deliveries (tenant, seq);
 CREATE INDEX webhook_deliveries_by_tenant_state ON webhook_deliveries (tenant, state, seq);
+CREATE TABLE used_upload_links (
+	id TEXT NOT NULL, 
+	expires_at BIGINT NOT NULL, 
+	PRIMARY KEY (id)
+);
+CREATE INDEX used_upload_links_by_time ON used_upload_links (expires_at);
 INSERT INTO schema_floor (version) VALUES ('0020');
-INSERT INTO alembic_version (version_num) VALUES ('0020');
+INSERT INTO alembic_version (version_num) VALUES ('0021');
