@@ -96,6 +96,15 @@ def _checked_origin(origin: str) -> str:
 Origin = Annotated[str, AfterValidator(_checked_origin)]
 
 
+def _checked_host_name(name: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?", name) is None:
+        raise ValueError(f"'{name}' is not a host name such as rushes.example.net, without scheme and port")
+    return name
+
+
+HostName = Annotated[str, AfterValidator(_checked_host_name)]
+
+
 class Settings(BaseSettings):
     """The service's settings; each has a default that suits one machine."""
 
@@ -238,6 +247,11 @@ class Settings(BaseSettings):
         ("127.0.0.1", "::1"),
         description="Proxies (addresses or CIDR, separated by commas) whose `X-Forwarded-For` and `X-Forwarded-Proto`"
         " are believed.",
+    )
+    trusted_hosts: Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (),
+        description="Host names, separated by commas, under which `/mcp` may be called, besides that of the public URL,"
+        " IP addresses and names that are private by their form (docs/guides/agents.md).",
     )
     keyless_requests_per_minute: int = Field(
         1200,

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.fixtures.mcp import called, said
 from tests.fixtures.media import image
 from tests.fixtures.service import QUICK, Answer, Client, Service
 
@@ -240,6 +241,34 @@ async def test_a_video_of_another_account_is_unknown_wherever_a_query_or_body_na
         ]
         assert nowhere.status == 404
         assert anonymous(there, known) == anonymous(nowhere, unknown)
+
+
+async def test_a_job_of_another_account_is_unknown_to_every_tool_and_task_of_an_agent(accounts: list[Client]) -> None:
+    owner, *strangers = accounts
+    known = (await owner.create(model="animatic/stuck", resolution="720p"))["job_id"]
+    unknown = unknown_like(known)
+    for stranger in strangers:
+        extended: dict[str, Any] = {"prompt": "x", "video_task": "extend"}
+        calls: list[tuple[str, str, dict[str, Any]]] = [
+            ("get_video", "job_id", {"wait_s": 50}),
+            ("cancel_video", "job_id", {}),
+            ("generate_video", "previous_job_id", extended),
+            ("quote_video", "previous_job_id", extended),
+        ]
+        for tool, name, arguments in calls:
+            told_of = [
+                json.dumps(await called(stranger, tool, **{**arguments, name: job_id})).replace(job_id, "NAME")
+                for job_id in (known, unknown)
+            ]
+            assert told_of[0] == told_of[1]
+            assert "job_not_found" in told_of[0]
+        for method in ("tasks/get", "tasks/update", "tasks/cancel"):
+            there, nowhere = [await said(stranger, method, tasks=True, taskId=job_id) for job_id in (known, unknown)]
+            assert anonymous(there, known) == anonymous(nowhere, unknown)
+            assert there.json()["error"]["code"] == -32602
+        seen = await called(stranger, "list_videos", limit=100)
+        assert known not in json.dumps(seen)
+    assert (await owner.job(known))["error_code"] is None
 
 
 async def test_a_link_opens_what_it_was_made_for_and_nothing_else(accounts: list[Client]) -> None:

@@ -23,6 +23,10 @@ from rushes.api.http.lingering_close import LingeringClose
 from rushes.api.http.request_line import RequestLine
 from rushes.api.http.security_headers import SecurityHeaders
 from rushes.api.http.with_console import WithConsole
+from rushes.api.mcp import routes as mcp_routes
+from rushes.api.mcp.endpoint import Endpoint
+from rushes.api.mcp.errors import envelope_of as mcp_error_of
+from rushes.api.mcp.errors import is_ours as is_mcp
 from rushes.api.native import (
     account_keys,
     admin,
@@ -61,6 +65,7 @@ def build_http(
     services: Services,
     process_status: ProcessStatus,
     answered: Answered,
+    mcp: Endpoint,
     *,
     logs_requests: bool = True,
     cors_origins: Sequence[str] = (),
@@ -83,6 +88,7 @@ def build_http(
     )
     api.state.services = services
     api.state.process_status = process_status
+    api.state.mcp = mcp
     api.include_router(health.router, tags=["service"])
     api.include_router(health.probes, tags=["service"])
     if not process_status.metrics_have_a_port:
@@ -108,6 +114,7 @@ def build_http(
     api.include_router(admin_keys.router, prefix="/api/v1", tags=["admin"])
     for surface in (openai_remakes, openai_videos, openai_models):
         api.include_router(surface.router, prefix=PREFIX, tags=["OpenAI"])
+    api.include_router(mcp_routes.router)
     _refuse_in_our_words(api)
     keep_true(api)
     add_documentation(api, services.links.path_prefix)
@@ -145,4 +152,7 @@ def _refuse_in_our_words(api: FastAPI) -> None:
 
 def refusal_of(request: Request, error: Exception) -> Response:
     """The answer for any exception, in the words of the surface that was asked."""
-    return envelope_of(request, error) if is_ours(request.url.path) else problem_of(request, error)
+    path = request.url.path
+    if is_mcp(path):
+        return mcp_error_of(request, error)
+    return envelope_of(request, error) if is_ours(path) else problem_of(request, error)

@@ -80,7 +80,7 @@ async def authenticate_unmetered(request: Request, _documented: _Documented) -> 
     caller = await _identify(request, services_of(request))
     if _scope_for(request) not in caller.scopes:
         await meter(request, caller)
-    _require(caller, _scope_for(request))
+    require(caller, _scope_for(request))
     return caller
 
 
@@ -104,12 +104,32 @@ def require_live(caller: Caller) -> None:
         raise KeyRestricted("A test key changes nothing that live keys rely on; use a live key with the scope 'admin'")
 
 
+async def authenticate_any(request: Request) -> Caller:
+    """The caller of the bearer key, whatever it may do: a route that does many things asks `require` for each.
+
+    The request counts against the caller's rate. Raises NotAuthenticated, AccountDisabled or RateLimited.
+    """
+    return await _admitted(request, await _identify(request, services_of(request)))
+
+
+async def authenticate_link(request: Request, key_id: str, scope: Scope) -> Caller:
+    """The caller that a signed link speaks for, by the id of the key that it was made with, if that has this scope.
+
+    Raises NotAuthenticated once the key is revoked, and what `authenticate` raises.
+    """
+    caller = await services_of(request).keys.authenticate_by_id(key_id)
+    request.state.caller = caller
+    await _admitted(request, caller)
+    require(caller, scope)
+    return caller
+
+
 async def check_again(request: Request, caller: Caller) -> None:
     """Raise NotAuthenticated, AccountDisabled or ScopeMissing if a key may no longer look on; counted by no rate."""
     now = await _identify(request, services_of(request))
     if (now.account_id, now.key_id) != (caller.account_id, caller.key_id):
         raise NotAuthenticated("The key speaks for another account now")
-    _require(now, Scope.READ)
+    require(now, Scope.READ)
 
 
 async def meter(request: Request, caller: Caller, *, counted: bool = True) -> None:
@@ -119,11 +139,14 @@ async def meter(request: Request, caller: Caller, *, counted: bool = True) -> No
 
 
 async def _authenticate(request: Request, scope: Scope) -> Caller:
-    services = services_of(request)
-    caller = await _identify(request, services)
     # The rate comes before the scope: it also slows a client that repeats a request without the scope.
-    _tell(request, await services.rates.admit(caller))
-    _require(caller, scope)
+    caller = await authenticate_any(request)
+    require(caller, scope)
+    return caller
+
+
+async def _admitted(request: Request, caller: Caller) -> Caller:
+    _tell(request, await services_of(request).rates.admit(caller))
     return caller
 
 
@@ -171,7 +194,8 @@ def _scope_for(request: Request) -> Scope:
     return Scope.READ if request.method in LOOKING else Scope.GENERATE
 
 
-def _require(caller: Caller, scope: Scope) -> None:
+def require(caller: Caller, scope: Scope) -> None:
+    """Raise ScopeMissing if the caller's key does not have this scope."""
     if scope not in caller.scopes:
         raise ScopeMissing(f"This needs a key with the scope '{scope}', which this API key does not have")
 

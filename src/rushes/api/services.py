@@ -22,6 +22,7 @@ from rushes.jobs.service import JobService
 from rushes.media.inputs import Inputs
 from rushes.media.poster import Posters
 from rushes.media.storage import Storage
+from rushes.media.upload_links import UploadLinks
 from rushes.money.spend_limits import SpendingStore
 from rushes.money.statement import TransactionStore
 from rushes.money.usage import UsageStore
@@ -58,6 +59,7 @@ class Services:
     decisions: Decisions
     job_list: JobListStore
     inputs: Inputs
+    upload_links: UploadLinks
     usage: UsageStore
     webhooks: WebhookService
     transactions: TransactionStore

@@ -14,6 +14,8 @@ from rushes.accounts.rate import RateLimiter
 from rushes.accounts.revocations import Revocations
 from rushes.accounts.tokens import TokenSigner
 from rushes.api.application import build_http
+from rushes.api.mcp.endpoint import Endpoint
+from rushes.api.mcp.hosts import KnownHosts
 from rushes.api.process_status import ProcessStatus
 from rushes.api.services import Services
 from rushes.app.aliases import model_aliases
@@ -27,7 +29,9 @@ from rushes.jobs.admission import Allowances
 from rushes.jobs.events.waiters import Watching
 from rushes.jobs.routing import OnRetired, Router
 from rushes.jobs.service import JobService, Policy
+from rushes.media.links import LinkSigner
 from rushes.media.poster import Posters
+from rushes.media.upload_links import UploadLinks
 from rushes.money.spend_limits import SpendingStore
 from rushes.money.statement import TransactionStore
 from rushes.money.usage import UsageStore
@@ -56,6 +60,8 @@ class Front:
             base.places[STREAMS],
         )
         self._services = self._build(links)
+        settings = base.settings
+        self._mcp = Endpoint(KnownHosts(settings.public_url, settings.trusted_hosts, settings.cors_origins))
         self._media_origin: str | None = None
 
     @property
@@ -75,6 +81,7 @@ class Front:
             self._services,
             process_status,
             self._base.metrics.answered,
+            self._mcp,
             logs_requests=settings.log_requests,
             cors_origins=settings.cors_origins,
             keyless_per_minute=settings.keyless_requests_per_minute,
@@ -94,6 +101,7 @@ class Front:
             ListReading(base.providers, base.adapters, base.clock).run(),
             self.watching.run(),
             self._revocations.run(),
+            self._mcp.run(),
         )
 
     def _build(self, links: Links) -> Services:
@@ -143,6 +151,7 @@ class Front:
             ),
             job_list=JobListStore(base.database),
             inputs=base.inputs,
+            upload_links=UploadLinks(base.database, LinkSigner(base.keys.derive("upload links"))),
             usage=UsageStore(base.database),
             webhooks=WebhookService(
                 base.webhooks,

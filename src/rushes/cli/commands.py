@@ -11,6 +11,7 @@ from rushes.cli.demo import demo
 from rushes.cli.doctor import doctor
 from rushes.cli.exits import EPILOG
 from rushes.cli.generate import generate
+from rushes.cli.mcp import mcp
 from rushes.cli.migrate import migrate
 from rushes.cli.serve import serve, work
 from rushes.cli.usage import usage
@@ -27,6 +28,7 @@ app.command("worker")(work)
 app.command()(migrate)
 app.command()(demo)
 app.command()(console)
+app.command()(mcp)
 app.command(epilog=EPILOG)(generate)
 jobs.app.command()(recovery.reconcile)
 jobs.app.command()(recovery.recover)

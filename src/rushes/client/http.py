@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import random
@@ -95,16 +96,34 @@ class Http:
         data: object = None,
         headers: Mapping[str, str] = {},
     ) -> Any:
+        response, text = await self._answer(method, path, query=query, body=body, data=data, headers=headers)
+        return _content(self.base_url, response, text)
+
+    async def exchange(self, path: str, data: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """Post this text once: the status and the text of the answer, whatever they say. Raises Unreachable."""
+        # As a stream, because sent at once a large text would hold the event loop up.
+        response, text = await self._answer("POST", path, data=io.BytesIO(data), headers=headers)
+        return response.status, text
+
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: object = None,
+        data: object = None,
+        headers: Mapping[str, str] = {},
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
         url = URL(self.base_url + path, encoded=True).with_query(query)
         key = {} if self._api_key is None else {"Authorization": f"Bearer {self._api_key}"}
         try:
             async with self.session.request(
                 method, url, json=body, data=data, headers={**key, **headers}, allow_redirects=False
             ) as response:
-                text = await _bounded(response)
+                return response, await _bounded(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise Unreachable(f"cannot reach {self.base_url}: {reason(exc)}") from exc
-        return _content(self.base_url, response, text)
 
 
 def service_url(text: str) -> str:

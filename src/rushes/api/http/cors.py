@@ -14,7 +14,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from rushes.api.http.response_headers import add_response_headers
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
-SENT = "Authorization, Content-Type, Idempotency-Key, If-Range, Last-Event-ID, Prefer, Range, X-API-Key"
+SENT = (
+    "Authorization, Content-Type, Idempotency-Key, If-Range, Last-Event-ID, Mcp-Method, Mcp-Name, "
+    "Mcp-Protocol-Version, Prefer, Range, X-API-Key"
+)
 EXPOSED = (
     "X-Request-Id, RateLimit, RateLimit-Policy, Retry-After, Location, Idempotent-Replayed, Preference-Applied, "
     "Deprecation, Sunset, Content-Disposition, Content-Range, ETag, openai-poll-after-ms"

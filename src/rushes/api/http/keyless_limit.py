@@ -19,7 +19,7 @@ IPV6_NETWORK_BITS: Final = 64
 """What one customer of a provider has at least; single addresses there cost nothing."""
 PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 KEY_HEADERS: Final = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key"})
-OTHER_CREDENTIALS: Final = ("/media/", "/console")
+OTHER_CREDENTIALS: Final = ("/media/", "/uploads/", "/console")
 """Under these a signature in the query or a session stands for a key; only what they refuse is counted."""
 
 

@@ -1,0 +1,1 @@
+"""MCP (Model Context Protocol): the same services as tools for agents, at POST /mcp."""
