@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 
 import pytest
@@ -13,6 +14,7 @@ from tests.oracles.sdk_process import ROOT, SdkError
 MODULES = {
     "dashscope": "dashscope",
     "fal-client": "fal_client",
+    "fastmcp-slim": "fastmcp",
     "google-api-python-client": "googleapiclient.discovery",
     "google-genai": "google.genai",
     "luma-agents": "luma_agents",
@@ -32,7 +34,8 @@ MODULES_APART = {"arkruntime": "arkruntime", "replicate": "replicate"}
 def pinned(group: str) -> dict[str, str]:
     """The version of each package of a dependency group."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    return dict(line.split("==") for line in document["dependency-groups"][group])
+    # Of `name[extra]==1.0` the name is what is installed.
+    return dict(re.sub(r"\[.*\]", "", line).split("==") for line in document["dependency-groups"][group])
 
 
 def test_every_package_of_the_groups_is_imported_below() -> None:
