@@ -390,8 +390,8 @@ async def test_behind_a_proxy_the_public_name_is_known(start: Start) -> None:
         (b'{"id":1,"method":"ping"}', 400, -32600, "jsonrpc"),
         (b'{"jsonrpc":"2.0","id":1,"method":7}', 400, -32600, "method"),
         (b'{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":NaN}}', 400, -32700, "JSON"),
-        (b"[" * 200_000, 400, -32700, "JSON"),
-        (b'{"jsonrpc":"2.0","id":1,"method":"x","params":[' + b"{}," * 300_000, 400, -32600, "too many values"),
+        (b"[" * 40_000, 400, -32700, "JSON"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"x","params":[' + b"{}," * 60_000, 400, -32600, "more than 50000 values"),
         (b'{"jsonrpc":"2.0","id":1,"method":"x","params":"' + b"x" * 4 * 2**20, 413, -32000, "upload_media"),
     ],
     ids=["cut", "empty batch", "batch", "number", "no version", "no method", "nan", "deep", "many", "huge"],
@@ -403,7 +403,8 @@ async def test_what_is_no_message_is_a_json_rpc_error(
     headers = {**ACCEPT, "Content-Type": "application/json"}
     if revision is not None:
         headers["MCP-Protocol-Version"] = revision
-    answer = await client.post("/mcp", data=io.BytesIO(body), headers=headers)
+    # What is refused by its length alone is asked about first, so that no half of it is left in the connection.
+    answer = await client.post("/mcp", data=io.BytesIO(body), headers=headers, expect100=len(body) > 2**20)
     error = answer.json()["error"]
     assert (answer.status, error["code"]) == (status, code)
     assert words in error["message"]

@@ -154,8 +154,7 @@ async def _read_bounded(request: Request, most_bytes: int, otherwise: str) -> by
         values += sum(chunk.count(mark) for mark in (b",", b"[", b"{"))
         if values > MOST_VALUES:
             raise InvalidRequest(
-                f"The body has more than {MOST_VALUES} values or commas; send a large file as base64, or "
-                f"{otherwise}"
+                f"The body has more than {MOST_VALUES} values or commas; send a large file as base64, or {otherwise}"
             )
         if text.tell() + len(chunk) > most_bytes:
             raise too_large

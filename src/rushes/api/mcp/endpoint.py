@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from rushes.api.mcp.hosts import KnownHosts
 from rushes.errors import InvalidRequest, NotJson
-from rushes.intake.body import PARSED_HERE_BYTES, parsed, read_json_text
+from rushes.intake.body import parsed, read_json_text
 
 if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -24,8 +24,6 @@ log = structlog.get_logger(__name__)
 
 LARGEST_MESSAGE_BYTES = 4 * 1024**2
 """Media of a few megabytes may stand in a message; larger ones are uploaded."""
-PUNCTUATION = (b",", b"[", b"{")
-"""What the time to parse a message follows, besides its length."""
 
 
 class Endpoint:
@@ -83,9 +81,6 @@ async def read_message(request: Request) -> bytes:
     Raises WrongContentType, EncodedBody, BodyTooLarge, NotJson, InvalidRequest, AccountBusy or Overloaded.
     """
     text = await read_json_text(request, LARGEST_MESSAGE_BYTES, "by the tool upload_media")
-    # Long texts cost little to parse and many small values cost much, and the SDK parses on the event loop.
-    if len(text) > PARSED_HERE_BYTES and sum(text.count(mark) for mark in PUNCTUATION) > PARSED_HERE_BYTES:
-        raise InvalidRequest("The message holds too many values")
     try:
         content = await parsed(text)
     except InvalidRequest as exc:

@@ -13,7 +13,7 @@ from rushes.api.answers import json_response
 from rushes.api.authentication import authenticate_any, authenticate_link
 from rushes.api.mcp.endpoint import Endpoint, read_message
 from rushes.api.services import services_of
-from rushes.api.uploads import BYTES, received, upload_view
+from rushes.api.uploads import received, upload_view
 
 router = APIRouter()
 
@@ -37,7 +37,5 @@ async def upload_by_link(
     request.state.body_unread = True
     link = services.upload_links.check(name, expires, signature, services.clock.now_ms())
     caller = await authenticate_link(request, link.key_id, Scope.GENERATE)
-    # What sends a plain file seldom says what it is.
-    content_type = request.headers.get("content-type", BYTES)
     async with services.upload_links.used(link):
-        return json_response(upload_view(await received(request, caller, content_type)))
+        return json_response(upload_view(await received(request, caller, request.headers.get("content-type", ""))))
