@@ -158,7 +158,7 @@ class Inputs:
         Raises RefusedInput for an address where we do not go, UnusableInput naming `field`, InputQuotaReached.
         """
         wanted = _Wanted(f"{field}: the file", field, ALL_TYPES, MOST_VIDEO_BYTES)
-        chunks = fetch(self._http, url, field)
+        chunks = fetch(self._http, url, field, account_of(tenant))
         return await self._keep(tenant, chunks, wanted, keep_s=self._terms.upload_s, within_s=self._terms.fetch_s)
 
     async def copy(self, tenant: Tenant, video: StoredVideo, role: Role) -> InputMedia:
