@@ -116,6 +116,9 @@ def _check_params(params: Mapping[str, Any]) -> None:
         if name in PORTABLE:
             continue
         size += len(name)
+        if isinstance(value, str) and len(value) > MOST_REQUEST_BYTES:
+            # The encoder makes one piece of a text, however long.
+            raise invalid_fields([FieldError("additional_params", TOO_LARGE)])
         try:
             # Piece by piece, so that a huge value costs no more than the bound.
             for piece in _ENCODER.iterencode(value):

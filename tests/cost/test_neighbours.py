@@ -1,0 +1,194 @@
+"""While one account attacks, another is still answered, and the memory of the service stays bounded.
+
+Each attack runs for as long as another account makes a few requests. Their median time is compared with that of a calm
+moment of the same run; what stays below `UNNOTICED_S` is calm too. The faults that this would notice took seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import statistics
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cost.measure import forget_peak, peak_resident_bytes
+from tests.fixtures.media import noise
+from tests.fixtures.receiver import ALLOWED, receiving
+from tests.fixtures.service import QUICK, Client, Service
+
+UNNOTICED_S = 0.5
+WORST_RATIO = 2.0
+ASKED = 5
+TRIES = 3
+AT_ONCE = 6
+LONGEST_S = 5
+MOST_GROWTH_BYTES = 500 * 1024**2
+"""The bodies that all accounts may have in memory, their decoding, and room."""
+MIB = 1024**2
+
+
+class World:
+    """One service, and what attackers need of it."""
+
+    def __init__(self, service: Service, hostile: str, victim: str, receiver: str) -> None:
+        self.service = service
+        self.hostile = hostile
+        self.victim = victim
+        self.receiver = receiver
+        self.webhook_id = ""
+        self.job_id = ""
+        self.count = itertools.count()
+
+    def head(self, method: str, path: str, more: str = "", *, key: str | None = None) -> bytes:
+        key = self.hostile if key is None else key
+        said = f"Authorization: Bearer {key}\r\n" if key else ""
+        return f"{method} {path} HTTP/1.1\r\nHost: h\r\n{said}{more}\r\n".encode()
+
+    def post(self, path: str, body: bytes, kind: str = "application/json", more: str = "") -> bytes:
+        head = f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n{more}"
+        return self.head("POST", path, head) + body
+
+    async def send(self, request: bytes, *, reads: bool = True, holds_s: float = 0.0) -> None:
+        """Send bytes, read the beginning of what comes back, and hold the connection for a while."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.service.port)
+        try:
+            # A refusal may come before the last byte is taken.
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(LONGEST_S):
+                    writer.write(request)
+                    await writer.drain()
+                    if reads:
+                        await reader.read(1000)
+            await asyncio.sleep(holds_s)
+        finally:
+            writer.transport.abort()
+
+
+Attack = Callable[[World], Awaitable[None]]
+
+
+def sends(make: Callable[[World], bytes], *, reads: bool = True, holds_s: float = 0.0) -> Attack:
+    async def attack(world: World) -> None:
+        await world.send(make(world), reads=reads, holds_s=holds_s)
+
+    return attack
+
+
+def forms(world: World, parts: int) -> bytes:
+    part = b'--l\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n'
+    return world.post("/v1/videos", part * parts, "multipart/form-data; boundary=l")
+
+
+def job(world: World, **more: object) -> bytes:
+    return world.post("/api/v1/videos/generations", json.dumps({**QUICK, "prompt": "A dog", **more}).encode())
+
+
+PICTURE = noise((512, 512))
+QUOTE, JOBS = "/api/v1/videos/quote", "/api/v1/videos/jobs"
+ATTACKS: dict[str, Attack] = {
+    "paths that are scrubbed": sends(lambda w: w.head("GET", "/" + "eyJ-" * 15_000, key="")),
+    "errors of many fields": sends(lambda w: w.post(QUOTE, b'{"frame_images":[' + b"1," * 900_000 + b"1]}")),
+    "a name of 9 MiB": sends(lambda w: w.post(QUOTE, b'{"' + b"promp" * 1_800_000 + b'":1}')),
+    "endless values": sends(lambda w: w.post(QUOTE, b'{"a":[' + b"[]," * 10_000_000 + b"1]}")),
+    "deep values": sends(lambda w: w.post(QUOTE, b'{"a":' + b"[" * 5_000_000)),
+    "options of 8 MiB": sends(
+        lambda w: w.post("/api/v1/videos/generations", b'{"additional_params":{"a":"' + b"a" * 8 * MIB + b'"}}')
+    ),
+    "heads that do not end": sends(
+        lambda w: w.head("GET", "/", "X: " + "a" * 60_000, key="")[:-4], holds_s=1, reads=False
+    ),
+    "connections without a request": sends(lambda _: b"G", holds_s=1, reads=False),
+    "bodies that do not end": sends(lambda w: w.post(QUOTE, b" " * 20 * MIB)[:-1], holds_s=1, reads=False),
+    "forms of many parts": sends(lambda w: forms(w, 100_000)),
+    "pictures to decode": sends(lambda w: w.post("/api/v1/uploads", PICTURE, "image/png")),
+    "tiny uploads": sends(lambda w: w.post("/api/v1/uploads", b"\x89PNG\r\n\x1a\n", "image/png")),
+    "event streams": sends(lambda w: w.head("GET", f"{JOBS}/{w.job_id}/events"), holds_s=1),
+    "waiting requests": sends(
+        lambda w: w.head("GET", f"{JOBS}/{w.job_id}", "Prefer: wait=60\r\n"), holds_s=1, reads=False
+    ),
+    "tests of a webhook that hangs": sends(lambda w: w.post(f"/api/v1/webhooks/{w.webhook_id}/test", b"")),
+    "jobs whose webhooks hang": sends(lambda w: job(w, webhook_url=f"{w.receiver}/hang/{next(w.count)}")),
+    "inputs from a host that hangs": sends(
+        lambda w: job(w, input_references=[{"type": "image_url", "image_url": {"url": f"{w.receiver}/hang"}}] * 4),
+        holds_s=1,
+        reads=False,
+    ),
+    "long idempotency keys": sends(
+        lambda w: w.post(QUOTE, b"{}", more=f"Idempotency-Key: {'k' * 30_000}\r\nPrefer: {'a=,' * 8_000}\r\n")
+    ),
+    "many query parameters": sends(lambda w: w.head("GET", f"{JOBS}?" + "status=pending&" * 4_000)),
+    "wrong keys": sends(lambda w: w.head("GET", JOBS, key=f"rushes_live_{next(w.count)}")),
+    "the description of the API": sends(lambda w: w.head("GET", "/openapi.json", key="")),
+    "prompts in all scripts": sends(lambda w: job(w, prompt="\u202e\u0301\U0001f600\u0e49W" * 300)),
+}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder: Path = tmp_path_factory.mktemp("neighbours")
+    with receiving() as receiver:
+        allowed = {**ALLOWED, "RUSHES_NET_ALLOW__INPUTS": "127.0.0.0/8", "RUSHES_TEST_HOLD_S": "3600"}
+        service = Service(folder, **allowed).start()
+        try:
+            yield World(service, service.key().text, _key_of_another(service), receiver.url)
+        finally:
+            service.finish()
+
+
+def _key_of_another(service: Service) -> str:
+    assert service.run("accounts", "create", "victim").returncode == 0
+    return service.key(account="victim").text
+
+
+@asynccontextmanager
+async def prepared(world: World) -> AsyncIterator[Client]:
+    """The victim, once the attacker has a job and a webhook."""
+    async with Client(world.service, world.hostile) as hostile, Client(world.service, world.victim) as victim:
+        if not world.job_id:
+            world.job_id = (await hostile.create())["job_id"]
+            made = await hostile.post("/api/v1/webhooks", json={"url": f"{world.receiver}/hang"})
+            world.webhook_id = made.json()["id"]
+        yield victim
+
+
+async def median_s(victim: Client) -> float:
+    """What a list of the victim's jobs takes."""
+    taken = []
+    for _ in range(ASKED):
+        began = time.monotonic()
+        assert (await victim.get(f"{JOBS}?limit=5")).status == 200
+        taken.append(time.monotonic() - began)
+    return statistics.median(taken)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+async def test_another_account_is_answered_beside(world: World, name: str) -> None:
+    async def attack() -> None:
+        while True:
+            await ATTACKS[name](world)
+
+    async with prepared(world) as victim:
+        forget_peak(world.service.process_id)
+        before = peak_resident_bytes(world.service.process_id)
+        slow: list[tuple[float, float]] = []
+        for _ in range(TRIES):
+            calm_s = await median_s(victim)
+            attackers = [asyncio.create_task(attack()) for _ in range(AT_ONCE)]
+            await asyncio.sleep(0.2)
+            attacked_s = await median_s(victim)
+            for task in attackers:
+                task.cancel()
+            ended = await asyncio.gather(*attackers, return_exceptions=True)
+            assert all(isinstance(error, asyncio.CancelledError) for error in ended), ended
+            if attacked_s <= max(UNNOTICED_S, WORST_RATIO * calm_s):
+                break
+            slow.append((calm_s, attacked_s))
+        assert len(slow) < TRIES, slow
+        assert peak_resident_bytes(world.service.process_id) - before < MOST_GROWTH_BYTES
