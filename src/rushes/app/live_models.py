@@ -195,7 +195,9 @@ class ListReading:
         if not found.missing and not found.unknown and not found.differing:
             log.info("model_list_agrees", provider=found.provider)
             return
-        log.warning(
+        # What the catalogue lacks harms no request, so it is no reason to wake anyone.
+        say = log.warning if found.missing or found.differing else log.info
+        say(
             "model_list_differs",
             provider=found.provider,
             missing=list(found.missing[:MOST_LOGGED]),

@@ -59,6 +59,13 @@ def test_a_key_of_ours_is_masked_without_being_known() -> None:
     assert scrub("GET /jobs/rushes_live_0123456789abcdefABCDEF") == f"GET /jobs/{MASK}"
 
 
+@pytest.mark.parametrize(
+    "key", ["luma-api-0123456789abcdefABCDEF", f"key_{'0123456789abcdef' * 8}", f"sk-or-v1-{'0af' * 20}"]
+)
+def test_keys_of_providers_are_masked_without_being_known(key: str) -> None:
+    assert scrub(f"refused {key}.") == f"refused {MASK}."
+
+
 @given(st.text("abcdefgh0123456789-_", min_size=16, max_size=60), st.binary(max_size=9), st.binary(max_size=9))
 def test_a_secret_is_masked_wherever_base64_puts_it(secret: str, before: bytes, after: bytes) -> None:
     whole = base64.b64encode(before + secret.encode() + after).decode()
