@@ -20,6 +20,7 @@ from packaging.specifiers import SpecifierSet
 
 import rushes
 from rushes.api.http.prefer import LONGEST_WAIT_S
+from rushes.api.http.server_protocol import LARGEST_HEAD_BYTES, ServerProtocol
 from rushes.api.native import health
 from rushes.cli.commands import app
 from rushes.cli.process import FRONT_LAME_DUCK_S
@@ -265,6 +266,18 @@ def test_nginx_takes_whole_uploads_and_waits_for_answers() -> None:
     assert int(size[1]) * MIB > MOST_UPLOAD_BYTES
     assert int(wait[1]) > LONGEST_WAIT_S
     assert f"127.0.0.1:{in_image()['port']} " in text
+
+
+def test_the_proxies_bound_heads_and_slow_bodies_as_the_service_does() -> None:
+    nginx, caddy = (ROOT / "deploy/nginx.conf").read_text(), (ROOT / "deploy/Caddyfile").read_text()
+    buffers = re.search(r"large_client_header_buffers (\d+) (\d+)k;", nginx)
+    caddys = re.search(r"max_header_size (\d+)KiB", caddy)
+    assert buffers is not None
+    assert caddys is not None
+    assert int(buffers[1]) * int(buffers[2]) * 1024 == int(caddys[1]) * 1024 == LARGEST_HEAD_BYTES
+    assert f"client_header_timeout {ServerProtocol.head_s:.0f}s;" in nginx
+    assert f"read_header {ServerProtocol.head_s:.0f}s" in caddy
+    assert f"client_body_timeout {ServerProtocol.body_s:.0f}s;" in nginx
 
 
 def test_metrics_have_a_port_of_their_own_in_the_image() -> None:
