@@ -70,7 +70,7 @@ async def test_files_are_stored_for_the_caller_and_texts_are_read() -> None:
         inputs=inputs,
     )
     assert [content for _, _, content in inputs.received] == [b"one", b"two", b"three", b"four", b"five"]
-    assert {account for account, _, _ in inputs.received} == {"acct_1"}
+    assert {account for account, _, _ in inputs.received} == {CALLER.tenant}
     assert (given["prompt"], given["seed"], given["input_reference"].id) == ("a mole", 7, "upload_1")
     assert [file.id for file in given["reference_images"]] == ["upload_2", "upload_3"]
     assert [file.id for file in given["input_references"]] == ["upload_4", "upload_5"]
