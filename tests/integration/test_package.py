@@ -38,6 +38,12 @@ def test_the_server_does_not_pay_for_the_client() -> None:
     assert {name for name in imported if name.startswith(("rushes.", "aiohttp"))} == set()
 
 
+def test_a_service_that_no_agent_calls_does_not_pay_for_their_protocol() -> None:
+    imported = imported_by("import rushes.app.service")
+    assert "rushes.api.mcp.endpoint" in imported
+    assert imported & {"mcp", "mcp_types", "httpx2", "jsonschema", "rushes.api.mcp.server"} == set()
+
+
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Clients'"):
         _ = rushes.Clients  # type: ignore[attr-defined]  # what it is about
