@@ -10,6 +10,7 @@ import json
 import os
 import re
 import stat
+import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -350,6 +351,22 @@ def usual_variables(names: Iterable[str]) -> dict[str, str]:
     return {name: environment[name] for name in names if environment.get(name)}
 
 
+class _FileSettings(Settings):
+    """Settings of one file, read by `load_settings_file`."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing but what is handed over."""
+        return (init_settings,)
+
+
 def load_settings(**overrides: Any) -> Settings:
     """The settings in force; `overrides` that are None are not given. Raises StartupError naming each wrong one."""
     given = {name: value for name, value in overrides.items() if value is not None}
@@ -359,16 +376,27 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as exc:
-        wrong = "; ".join(
-            f"{_names_of(error['loc'])}: {error['msg']}"
-            for error in exc.errors(include_input=False, include_url=False, include_context=False)
-        )
-        raise StartupError(f"these settings cannot be used: {wrong}") from exc
+        raise StartupError(f"these settings cannot be used: {_wrong_settings(exc)}") from exc
     except SettingsError as exc:
         # Its text names the setting and where it stands, and shows no value.
         raise StartupError(f"the settings cannot be read: {exc}") from exc
     except (OSError, ValueError) as exc:
         raise StartupError(f"'{_config_file()}' cannot be read: {exc}") from exc
+
+
+def load_settings_file(path: Path, **defaults: Any) -> Settings:
+    """The settings that a file makes alone: neither variables nor another file add to them, only `defaults` do.
+
+    Raises StartupError naming each wrong one.
+    """
+    if not path.is_file():
+        raise StartupError(f"'{path}' is not a file; it holds settings as rushes.toml does")
+    try:
+        return _FileSettings(**{**defaults, **tomllib.loads(path.read_text("utf-8"))})
+    except ValidationError as exc:
+        raise StartupError(f"the settings in '{path}' cannot be used: {_wrong_settings(exc)}") from exc
+    except (OSError, ValueError) as exc:
+        raise StartupError(f"'{path}' cannot be read: {exc}") from exc
 
 
 def complaints() -> list[str]:
@@ -386,6 +414,13 @@ def complaints() -> list[str]:
         hint = f"did you mean RUSHES_{near[0]}?" if near else "rushes.example.toml lists all settings"
         found.append(f"there is no setting {variable}, so it has no effect; {hint}")
     return found
+
+
+def _wrong_settings(error: ValidationError) -> str:
+    return "; ".join(
+        f"{_names_of(wrong['loc'])}: {wrong['msg']}"
+        for wrong in error.errors(include_input=False, include_url=False, include_context=False)
+    )
 
 
 def _names_of(path: tuple[int | str, ...]) -> str:

@@ -19,11 +19,14 @@ from rushes.db.migrate import (
     read_postgres,
     read_sqlite,
 )
+from rushes.db.transfer import services_on, unfinished_from
 from rushes.errors import DatabaseUnavailable, StartupError
 from rushes.settings import Settings
 
 LOCK_WAIT_S = 2.0
 MIGRATION_WAIT_S = 10.0
+TRANSFER_STATEMENT_S = 120.0
+"""How long one page of a transfer may take: nothing else waits for the database meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ async def opened_for_service(settings: Settings, directory: DataDirectory, clock
             pulse.guard()
             opened = Opened(database, pulse, shared=True)
         try:
+            await _check_whole(opened.database)
             yield opened
         finally:
             await opened.database.close()
@@ -93,9 +97,99 @@ async def opened_for_command(settings: Settings, directory: DataDirectory, clock
         _bring_up_to_date(settings, directory)
         database = SqliteDatabase(directory.database, clock)
     try:
+        await _check_whole(database)
         yield database
     finally:
         await database.close()
+
+
+async def _check_whole(database: Database) -> None:
+    """Raises StartupError for a database into which `rushes move` has not copied everything yet."""
+    source = await unfinished_from(database)
+    if source is not None:
+        raise StartupError(f"the move of {source} into this database is not finished; run the same `rushes move` again")
+
+
+@asynccontextmanager
+async def opened_as_source(settings: Settings, directory: DataDirectory, clock: Clock) -> AsyncIterator[Database]:
+    """The database that `rushes move` reads, while no service uses it. Nothing in it is changed.
+
+    Raises StartupError.
+    """
+    url = _url(settings)
+    if url is None:
+        if not directory.database.exists():
+            raise StartupError(f"there is no database in '{directory.root}'; name its directory with --data-dir")
+        from rushes.db.sqlite import SqliteDatabase
+
+        with directory.lock(wait_s=LOCK_WAIT_S):
+            _check_sqlite(directory)
+            database: Database = SqliteDatabase(directory.database, clock)
+            try:
+                await _check_whole(database)
+                yield database
+            finally:
+                await database.close()
+        return
+    await _check_postgres(url)
+    database = _postgres_for_transfer(url)
+    try:
+        await _check_unused(database, url)
+        await _check_whole(database)
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def opened_as_target(settings: Settings, directory: DataDirectory, clock: Clock) -> AsyncIterator[Database]:
+    """The database that `rushes move` fills, with the schema of this release, while no service uses it.
+
+    Raises StartupError.
+    """
+    url = _url(settings)
+    if url is None:
+        from rushes.db.sqlite import SqliteDatabase
+
+        directory.create()
+        with directory.lock(wait_s=LOCK_WAIT_S):
+            migrate_sqlite(directory.database)
+            database: Database = SqliteDatabase(directory.database, clock)
+            try:
+                yield database
+            finally:
+                await database.close()
+        return
+    await _migrate_postgres(url)
+    database = _postgres_for_transfer(url)
+    try:
+        await _check_unused(database, url)
+        yield database
+    finally:
+        await database.close()
+
+
+def place_of_database(settings: Settings, directory: DataDirectory) -> str:
+    """Where the database is, without what is secret in its address. Raises StartupError."""
+    from rushes.db.postgres_connect import place_of
+
+    url = _url(settings)
+    return f"'{directory.database}'" if url is None else place_of(url)
+
+
+def _postgres_for_transfer(url: str) -> Database:
+    from rushes.db.postgres import PoolLimits, PostgresDatabase
+
+    limits = PoolLimits(connections=2, wait_s=TRANSFER_STATEMENT_S, statement_s=TRANSFER_STATEMENT_S)
+    return PostgresDatabase(url, limits, name="rushes move")
+
+
+async def _check_unused(database: Database, url: str) -> None:
+    services = await services_on(database)
+    if services:
+        from rushes.db.postgres_connect import place_of
+
+        raise StartupError(f"a service uses the database at {place_of(url)}; stop all of its processes first")
 
 
 def has_database(settings: Settings, directory: DataDirectory) -> bool:

@@ -13,6 +13,7 @@ from rushes.cli.exits import EPILOG
 from rushes.cli.generate import generate
 from rushes.cli.mcp import mcp
 from rushes.cli.migrate import migrate
+from rushes.cli.move import move
 from rushes.cli.serve import serve, work
 from rushes.cli.usage import usage
 
@@ -44,4 +45,5 @@ app.add_typer(accounts.app, name="accounts")
 app.add_typer(limits.app, name="limits")
 app.command()(usage)
 app.command()(backup)
+app.command()(move)
 app.command()(doctor)

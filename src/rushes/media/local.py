@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import itertools
 import os
 import secrets
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -31,6 +32,7 @@ WRITE_BACK_BYTES = 4 * 1024**2
 """How much of a file waits in memory before its writing to disk begins. All at once would hold up other syncs, too."""
 
 INCOMING = ".incoming"
+LISTED_AT_ONCE = 500
 
 _REASONS = {
     errno.ENOSPC: "is full",
@@ -103,9 +105,29 @@ class LocalStorage:
         if not os.access(self._root, os.W_OK):
             raise StorageUnavailable("the directory of the media storage cannot be written")
 
+    async def files(self) -> AsyncIterator[tuple[str, int]]:
+        """The key and the size of every file, in no order. Raises StorageUnavailable."""
+        walk = stored_files(self._root)
+        try:
+            while page := await asyncio.to_thread(_measured, walk):
+                for path, size_bytes in page:
+                    yield path.relative_to(self._root).as_posix(), size_bytes
+        except OSError as exc:
+            raise _unavailable(exc) from exc
+
     async def sweep(self, now_ms: int) -> int:
         """Remove what writers that were killed left behind more than an hour ago; returns how many files."""
         return await asyncio.to_thread(_sweep, self._root / INCOMING, now_ms / 1000 - LEFTOVER_AGE_S)
+
+
+def stored_files(root: Path) -> Iterator[Path]:
+    """Every file that is stored below `root`; what is still arriving is not one, nor is what a dot begins.
+
+    Raises OSError.
+    """
+    for folder, folders, names in os.walk(root, onerror=_refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(folder) / name for name in names if not name.startswith("."))
 
 
 class _Incoming:
@@ -223,6 +245,16 @@ async def _chunks(outgoing: _Outgoing) -> AsyncGenerator[bytes, None]:
 async def _surely(close: Callable[[], None]) -> None:
     """Run it in a thread even if we are cancelled, once more, while waiting for it."""
     await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, close))
+
+
+def _measured(files: Iterator[Path]) -> list[tuple[Path, int]]:
+    return [(path, path.stat().st_size) for path in itertools.islice(files, LISTED_AT_ONCE)]
+
+
+def _refuse(error: OSError) -> None:
+    # A folder that cannot be read would be left out in silence. One that was just removed holds nothing.
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _remove(path: Path) -> None:

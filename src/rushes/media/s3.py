@@ -173,6 +173,20 @@ class S3Storage:
                 return removed
             raise exc.trouble from exc
 
+    async def files(self) -> AsyncIterator[tuple[str, int]]:
+        """The key and the size of every file below the prefix, a page at a time. Raises StorageUnavailable."""
+        marker: dict[str, object] = {}
+        while True:
+            try:
+                page = await self._bucket.ask("list_objects_v2", Prefix=self._prefix, **marker)
+            except RefusedCallError as exc:
+                raise exc.trouble from exc
+            for item in page.get("Contents", ()):
+                yield item["Key"].removeprefix(self._prefix), item["Size"]
+            if not page.get("IsTruncated"):
+                return
+            marker = {"ContinuationToken": page["NextContinuationToken"]}
+
     async def _abort(self, name: str, upload_id: str) -> bool:
         """Remove an unfinished upload. Returns whether it was there."""
         try:
