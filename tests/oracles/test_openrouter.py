@@ -12,6 +12,7 @@ from rushes.domain.request import InputMedia, Role, VideoRequest
 from rushes.net.client import HttpClient
 from rushes.providers.base import Credential
 from rushes.providers.openrouter import Openrouter
+from rushes.providers.openrouter.provider import payload
 from tests.contract.provider_suite import MEDIA_BYTES, image
 from tests.fixtures.upstreams.openrouter import FakeOpenrouter
 from tests.fixtures.upstreams.openrouter_models import listed
@@ -87,17 +88,17 @@ async def test_the_same_intent_is_the_same_request(start: Start, stub: Stub) -> 
         assert sent.json == expected.json
 
 
-async def test_their_types_accept_our_body(start: Start, stub: Stub) -> None:
+async def test_their_types_accept_our_body(start: Start) -> None:
     sdk = await start("openrouter")
-    stub.reply(ACCEPTED, status=202)
-    for model in load().models("openrouter"):
-        options: dict[str, Any] = {"duration_s": 5, "generate_audio": True}
-        for resolution in model.resolutions or (None,):
-            for ratio in model.aspect_ratios or (None,):
-                options |= {"resolution": resolution, "aspect_ratio": ratio, "seed": 0 if model.seed else None}
-                await sdk.call("validate", body=(await ours(stub, model.id, **options)).json)
+    bodies = [
+        payload(model, VideoRequest("a mole", ratio, resolution, 5, seed=0 if model.seed else None), [])
+        for model in load().models("openrouter")
+        for resolution in model.resolutions or (None,)
+        for ratio in model.aspect_ratios or (None,)
+    ]
+    await sdk.call("validate", bodies=bodies)
     with pytest.raises(SdkError, match="validation error"):
-        await sdk.call("validate", body={"model": "a/b", "prompt": "a mole", "seconds": 5})
+        await sdk.call("validate", bodies=[{"model": "a/b", "prompt": "a mole", "seconds": 5}])
 
 
 ENDS = {"ok": "completed", "signed": "completed", "failed": "failed", "cancelled": "cancelled", "expired": "expired"}

@@ -30,11 +30,13 @@ def models(url: str) -> Any:
         return client.video_generation.list_videos_models()
 
 
-def validate(body: dict[str, Any]) -> None:
-    """Check a body against the vendor's request, with nothing unknown in it. Raises a ValidationError."""
-    VideoGenerationRequest.model_validate(body)
+def validate(bodies: list[dict[str, Any]]) -> None:
+    """Check bodies against the vendor's request, with nothing unknown in them. Raises a ValidationError."""
     VideoGenerationRequestTypedDict.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)
-    TypeAdapter(VideoGenerationRequestTypedDict).validate_python(body, strict=True)
+    typed = TypeAdapter(VideoGenerationRequestTypedDict)
+    for body in bodies:
+        VideoGenerationRequest.model_validate(body)
+        typed.validate_python(body, strict=True)
 
 
 def _client(url: str) -> OpenRouter:
