@@ -18,8 +18,8 @@ from starlette.types import Receive, Scope, Send
 
 from rushes.accounts.keys import Caller
 from rushes.api.authentication import Viewer, check_again
+from rushes.api.inline import InlineVideos
 from rushes.api.native.answers import problems
-from rushes.api.native.inline import InlineVideos
 from rushes.api.native.schemas import job_view
 from rushes.api.services import services_of
 from rushes.domain.job import Job

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rushes.api.answers import json_response
-from rushes.api.native.inline import InlineVideos
+from rushes.api.inline import InlineVideos
 from rushes.api.native.schemas import GenerationFinished, job_view
 from rushes.api.services import services_of
 from rushes.domain.job import Job, Status

@@ -15,8 +15,8 @@ from rushes.api.authentication import Authenticated, Viewer, authenticate_direct
 from rushes.api.cursors import cursor_of, milliseconds, seq_of
 from rushes.api.document import leads_to
 from rushes.api.http.prefer import PREFER_PARAMETER, preference_of
+from rushes.api.inline import InlineVideos
 from rushes.api.native.answers import problems
-from rushes.api.native.inline import InlineVideos
 from rushes.api.native.schemas import Cancelled, JobPage, job_view
 from rushes.api.services import Services, services_of
 from rushes.api.waiting import ended_within

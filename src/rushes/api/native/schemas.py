@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
-from rushes.api.native.inline import InlineVideos
+from rushes.api.inline import InlineVideos
 from rushes.api.services import services_of
 from rushes.domain.job import Job, Status
 from rushes.views.job import InlineVideo, JobView, Usage, Video, view_of

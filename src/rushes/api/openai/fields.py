@@ -15,8 +15,9 @@ from typing import Any, Final, TypeVar
 import pydantic_core
 
 from rushes.catalogue.wording import shown
-from rushes.errors import FieldError, InvalidRequest, UnknownField, UnsupportedOption, UnusableInput
+from rushes.errors import FieldError, InvalidRequest, UnsupportedOption
 from rushes.intake.body import invalid_fields, refuse_unknown, whole_as_int
+from rushes.intake.renaming import renamed as renamed_by
 from rushes.media.input_store import StoredInput
 from rushes.media.sniff import VIDEO_TYPES
 
@@ -155,17 +156,7 @@ def renamed(error: Exception, given: Given) -> Exception:
     if "size" in names:
         for part in ("aspect_ratio", "resolution"):
             names.setdefault(part, names["size"])
-    match error:
-        case InvalidRequest():
-            fields = [FieldError(_there(field.field, names), field.message) for field in error.fields]
-            return InvalidRequest(_reworded(error.message, names), fields)
-        case UnsupportedOption():
-            return UnsupportedOption(_reworded(error.message, names), _there(error.field, names))
-        case UnknownField():
-            return UnknownField(error.message, _there(error.field, names), error.suggestions)
-        case UnusableInput():
-            return type(error)(_reworded(error.message, names), _there(error.field, names))
-    return error
+    return renamed_by(error, names, beside=("size", "width"))
 
 
 def hashable(given: Given) -> dict[str, Any]:
@@ -271,26 +262,6 @@ def _told(value: Any) -> Any:
     if isinstance(value, StoredInput):
         return {"sha256": value.sha256}
     return [_told(item) for item in value] if isinstance(value, list) else value
-
-
-def _there(field: str, names: Mapping[str, str]) -> str:
-    head, dot, rest = field.partition(".")
-    return f"{names.get(head, head)}{dot}{rest}"
-
-
-def _reworded(message: str, names: Mapping[str, str]) -> str:
-    """The sentence with our field's name at its head, or at the head of one of its parts, changed to the caller's."""
-    parts = []
-    for part in message.split("; "):
-        head = re.match(r"[a-z_]+", part)
-        there = None if head is None else names.get(head[0])
-        if head is None or there is None or there == head[0]:
-            parts.append(part)
-        elif there in ("size", "width"):
-            parts.append(f"{there}: {part}")
-        else:
-            parts.append(there + part[head.end() :])
-    return "; ".join(parts)
 
 
 def _wrong(name: str, trouble: str) -> InvalidRequest:

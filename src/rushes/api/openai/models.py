@@ -10,6 +10,7 @@ from starlette.responses import Response
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
 from rushes.api.document import leads_to
+from rushes.api.named_models import named_models
 from rushes.api.openai.answers import refusals
 from rushes.api.openai.names import model_named
 from rushes.api.openai.schemas import ModelList, ModelView
@@ -28,11 +29,8 @@ router = APIRouter()
 )
 async def list_named_models(request: Request, _caller: Authenticated) -> Response:
     """Aliases first, then the whole catalogue as `provider/ID`; retired models too, for successors serve them."""
-    services = services_of(request)
-    models = {f"{model.provider}/{model.id}": model for model in services.catalogue.models()}
-    # A server of the operator's own may not have said yet that it has what an alias stands for.
-    aliases = {alias: models[name] for alias, name in services.model_aliases.items() if name in models}
-    return json_response(ModelList(data=[model_view(name, model) for name, model in (aliases | models).items()]))
+    models = named_models(services_of(request))
+    return json_response(ModelList(data=[model_view(name, model) for name, model in models.items()]))
 
 
 @router.get(

@@ -17,10 +17,10 @@ from rushes.api.openai.answers import LINKS_OF_A_VIDEO, earlier_answer, once_in,
 from rushes.api.openai.body import FORM, read_fields
 from rushes.api.openai.fields import FIELDS, FILE_FIELDS, Kind
 from rushes.api.openai.schemas import DeletedVideo, VideoPage, VideoView, video_view
+from rushes.api.removal import remove
 from rushes.api.services import services_of
 from rushes.catalogue.wording import shown
-from rushes.domain.job import Status
-from rushes.errors import FieldError, JobNotFinished, JobNotFound, NotCancellable, UnsupportedOption
+from rushes.errors import FieldError, JobNotFound, UnsupportedOption
 from rushes.intake.body import invalid_fields, refuse_unknown
 from rushes.jobs.store import Listing
 
@@ -121,16 +121,7 @@ async def get_video_directly(request: Request, video_id: str) -> Response:
 )
 async def delete_video(request: Request, video_id: str, caller: Authenticated) -> Response:
     """Forgets a finished video; one that is still queued is cancelled first, and never submitted to a provider."""
-    jobs = services_of(request).jobs
-    job = await jobs.get(caller, video_id)
-    if job.status is Status.PENDING:
-        try:
-            await jobs.cancel(caller, video_id)
-        except NotCancellable as exc:
-            raise JobNotFinished(f"Video '{video_id}' has just begun; delete it when it has ended") from exc
-    elif job.status is Status.IN_PROGRESS:
-        raise JobNotFinished(f"Video '{video_id}' is in progress; delete it when it has ended")
-    await jobs.delete(caller, video_id)
+    await remove(services_of(request).jobs, caller, video_id, called="Video")
     return json_response(DeletedVideo(id=video_id))
 
 
