@@ -15,8 +15,13 @@ from rushes.api.services import Services, services_of
 from rushes.errors import FieldError, KeyRestricted, NotAuthenticated, ScopeMissing
 from rushes.intake.body import invalid_fields
 
-_scheme = HTTPBearer(auto_error=False, description="An API key made by `rushes keys create`.", scheme_name="API key")
-_Documented = Annotated[object, Depends(_scheme)]
+_scheme = HTTPBearer(
+    auto_error=False,
+    description="An API key made by `rushes keys create`. Google's routes take it as `x-goog-api-key` or `?key=` too.",
+    scheme_name="API key",
+)
+Documented = Annotated[object, Depends(_scheme)]
+"""A route parameter that has the OpenAPI document say how to authenticate."""
 
 LIMIT_HEADERS = {
     name: {"description": meaning, "schema": {"type": "string"}}
@@ -41,15 +46,15 @@ ModeParameter = Annotated[
 LOOKING = frozenset({"GET", "HEAD"})
 
 
-async def authenticate(request: Request, _documented: _Documented) -> Caller:
+async def authenticate(request: Request, _documented: Documented) -> Caller:
     """The caller of the `Authorization: Bearer` key or token, if it has the scope that the method needs.
 
     The request counts against the caller's rate. Raises NotAuthenticated, AccountDisabled, ScopeMissing or RateLimited.
     """
-    return await _authenticate(request, _scope_for(request))
+    return await _authenticate(request, scope_for(request))
 
 
-async def authenticate_to_view(request: Request, documented: _Documented, mode: ModeParameter = None) -> Caller:
+async def authenticate_to_view(request: Request, documented: Documented, mode: ModeParameter = None) -> Caller:
     """The same for a route that only shows something: a live key may ask for what its account has in test mode.
 
     Raises KeyRestricted if a test key asks for live mode.
@@ -65,26 +70,26 @@ async def authenticate_directly(request: Request) -> Caller:
     return (await authenticate(request, None)).looking_at(None if given is None else Mode(given))
 
 
-async def authenticate_to_read(request: Request, _documented: _Documented) -> Caller:
+async def authenticate_to_read(request: Request, _documented: Documented) -> Caller:
     """The same for a route that changes nothing, although its method is not GET."""
     return await _authenticate(request, Scope.READ)
 
 
-async def authenticate_to_manage(request: Request, _documented: _Documented) -> Caller:
+async def authenticate_to_manage(request: Request, _documented: Documented) -> Caller:
     """The same for routes that manage keys, webhooks and signing secrets."""
     return await _authenticate(request, Scope.MANAGE)
 
 
-async def authenticate_unmetered(request: Request, _documented: _Documented) -> Caller:
+async def authenticate_unmetered(request: Request, _documented: Documented) -> Caller:
     """The same for a route that finds out by itself whether the request counts against the rate."""
     caller = await _identify(request, services_of(request))
-    if _scope_for(request) not in caller.scopes:
+    if scope_for(request) not in caller.scopes:
         await meter(request, caller)
-    require(caller, _scope_for(request))
+    require(caller, scope_for(request))
     return caller
 
 
-async def authenticate_administrator(request: Request, _documented: _Documented) -> Caller:
+async def authenticate_administrator(request: Request, _documented: Documented) -> Caller:
     """The caller, if it may govern all accounts. Raises as `authenticate` does."""
     return await _authenticate(request, Scope.ADMIN)
 
@@ -110,6 +115,13 @@ async def authenticate_any(request: Request) -> Caller:
     The request counts against the caller's rate. Raises NotAuthenticated, AccountDisabled or RateLimited.
     """
     return await _admitted(request, await _identify(request, services_of(request)))
+
+
+async def authenticate_secret(request: Request, secret: str, scope: Scope) -> Caller:
+    """The caller of this key or token, wherever it was sent, if it has the scope. Raises what `authenticate` raises."""
+    caller = await _admitted(request, await _caller_of(request, services_of(request), secret))
+    require(caller, scope)
+    return caller
 
 
 async def authenticate_link(request: Request, key_id: str, scope: Scope) -> Caller:
@@ -158,15 +170,30 @@ def _tell(request: Request, standing: Standing) -> None:
 
 async def _identify(request: Request, services: Services) -> Caller:
     # Cookies are not read: what a browser sends along by itself, any page could make it send.
+    bearer = bearer_of(request)
+    if bearer is None:
+        raise NotAuthenticated(_without_key(request))
+    return await _caller_of(request, services, bearer)
+
+
+def bearer_of(request: Request) -> str | None:
+    """What the Authorization header holds, if it is a bearer key or token."""
     scheme, _, rest = _authorization(request).partition(" ")
     bearer = rest.strip()
-    if scheme.lower() != "bearer" or not bearer:
-        raise NotAuthenticated(_without_key(request))
-    if bearer.startswith(PREFIX):
-        key_id = services.tokens.key_id_of(bearer, services.clock.now_ms() / 1000)
-        caller = await services.keys.authenticate_by_id(key_id)
-    else:
-        caller = await services.keys.authenticate(bearer)
+    return bearer if scheme.lower() == "bearer" and bearer else None
+
+
+async def _caller_of(request: Request, services: Services, secret: str) -> Caller:
+    try:
+        if secret.startswith(PREFIX):
+            key_id = services.tokens.key_id_of(secret, services.clock.now_ms() / 1000)
+            caller = await services.keys.authenticate_by_id(key_id)
+        else:
+            caller = await services.keys.authenticate(secret)
+    except NotAuthenticated:
+        # What counts bad keys need not know with which status a surface answers them.
+        request.state.key_is_bad = True
+        raise
     request.state.caller = caller
     return caller
 
@@ -190,7 +217,8 @@ def _authorization(request: Request) -> str:
     return ""
 
 
-def _scope_for(request: Request) -> Scope:
+def scope_for(request: Request) -> Scope:
+    """The scope that the request's method needs."""
     return Scope.READ if request.method in LOOKING else Scope.GENERATE
 
 

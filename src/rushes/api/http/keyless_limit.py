@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final
 
 from starlette.requests import Request
@@ -19,6 +21,8 @@ IPV6_NETWORK_BITS: Final = 64
 """What one customer of a provider has at least; single addresses there cost nothing."""
 PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 KEY_HEADERS: Final = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key"})
+KEY_PARAMETER: Final = re.compile(rb"(?:^|&)key=[^&]")
+"""Google's clients may send the key in the query."""
 OTHER_CREDENTIALS: Final = ("/media/", "/uploads/", "/console")
 """Under these a signature in the query or a session stands for a key; only what they refuse is counted."""
 
@@ -27,7 +31,7 @@ class KeylessLimit:
     """Counts requests that end without a caller, and refuses them where an address has made too many.
 
     A request with a key is always looked at, because an address may be that of a proxy for many; if its key is bad, it
-    is answered 429 in place of 401.
+    is answered 429 in place of its refusal.
     """
 
     def __init__(
@@ -51,30 +55,31 @@ class KeylessLimit:
             return
         address = address_of(scope)
         is_used_up = self._left_for(address) < 1
-        may_be_known = scope["path"].startswith(OTHER_CREDENTIALS) or any(
-            name in KEY_HEADERS for name, _ in scope["headers"]
-        )
+        may_be_known = scope["path"].startswith(OTHER_CREDENTIALS) or has_key(scope)
         if is_used_up and not may_be_known:
             await self._refuse(scope, receive, send, address)
             return
         status = 0
+        is_bad_key = False
 
         async def send_unless_used_up(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_bad_key
             if message["type"] == "http.response.start":
                 status = message["status"]
-            if not (is_used_up and status == 401):
+                # Google's surface answers a bad key with 400.
+                is_bad_key = status == HTTPStatus.UNAUTHORIZED or scope["state"].get("key_is_bad", False)
+            if not (is_used_up and is_bad_key):
                 await send(message)
 
         await self._app(scope, receive, send_unless_used_up)
-        is_refused = status in (401, 403, 404)
+        is_refused = is_bad_key or status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
         has_caller = scope["state"].get("caller") is not None
         if not has_caller and (is_refused or not scope["path"].startswith(OTHER_CREDENTIALS)):
             self._left[address] = (max(0.0, self._left_for(address) - 1), self._now_s())
             self._left.move_to_end(address)
             if len(self._left) > MOST_ADDRESSES:
                 self._left.popitem(last=False)
-        if is_used_up and status == 401:
+        if is_used_up and is_bad_key:
             await self._refuse(scope, receive, send, address)
 
     def _left_for(self, address: str) -> float:
@@ -92,6 +97,12 @@ class KeylessLimit:
             retry_after_s=wait_s,
         )
         await self._refusal(Request(scope), error)(scope, receive, send)
+
+
+def has_key(scope: Scope) -> bool:
+    """Whether the request brings something that may be a key."""
+    in_query = KEY_PARAMETER.search(scope.get("query_string", b"")) is not None
+    return in_query or any(name in KEY_HEADERS for name, _ in scope["headers"])
 
 
 def address_of(scope: Scope) -> str:

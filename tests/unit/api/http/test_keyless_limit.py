@@ -27,6 +27,8 @@ class App:
         headers = dict(scope["headers"])
         if b"known" in headers:
             scope["state"]["caller"] = object()
+        if b"wrong" in headers:
+            scope["state"]["key_is_bad"] = True
         await send({"type": "http.response.start", "status": int(headers.get(b"status", b"200")), "headers": []})
         await send({"type": "http.response.body", "body": b"{}"})
 
@@ -36,7 +38,7 @@ class Site:
         self.clock = Clock()
         self.limit = KeylessLimit(App(), per_minute=PER_MINUTE, now_s=self.clock)
 
-    async def ask(self, host: str = "192.0.2.1", path: str = "/x", **headers: str) -> int:
+    async def ask(self, host: str = "192.0.2.1", path: str = "/x", query: str = "", **headers: str) -> int:
         sent: list[Message] = []
 
         async def send(message: Message) -> None:
@@ -46,7 +48,8 @@ class Site:
             return {"type": "http.request", "body": b"", "more_body": False}
 
         scope: dict[str, Any] = {
-            "type": "http", "method": "GET", "path": path, "client": (host, 1), "state": {}, "query_string": b"",
+            "type": "http", "method": "GET", "path": path, "client": (host, 1), "state": {},
+            "query_string": query.encode(),
             "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
         }  # fmt: skip
         await self.limit(scope, receive, send)
@@ -70,6 +73,14 @@ async def test_requests_with_a_good_key_are_neither_counted_nor_refused() -> Non
     for _ in range(5):
         await site.ask()
     assert await site.ask(**good) == 200
+
+
+async def test_a_bad_key_counts_whatever_its_status_and_wherever_it_was_sent() -> None:
+    site = Site()
+    bad = {"wrong": "yes", "status": "400"}
+    assert [await site.ask(query="alt=media&key=x", **bad) for _ in range(4)] == [400, 400, 400, 429]
+    assert await site.ask(query="key=y", known="yes") == 200
+    assert await site.ask(query="monkey=y") == 429
 
 
 async def test_bad_keys_are_counted_and_then_answered_429() -> None:
