@@ -53,6 +53,8 @@ class Asked:
     webhook: JobWebhook | None = None
     budget: Budget | None = None
     """What the job may cost; None where its caller has set no bound."""
+    warnings: tuple[str, ...] = ()
+    """What the caller should know of how the request was read; the job shows it."""
 
     def __repr__(self) -> str:
         return f"Asked(model={self.model!r}, provider={self.provider!r})"
@@ -112,7 +114,7 @@ class NewJob:
             "response_format": asked.response_format,
             "cost_usd": None if route.cost_usd is None else str(route.cost_usd),
             "usual_s": route.usual_s,
-            "warnings": json.dumps(route.warnings),
+            "warnings": json.dumps([*asked.warnings, *route.warnings]),
             "lane": route.lane,
             "progress": 0 if route.reports_progress else None,
             "surface": route.api,
