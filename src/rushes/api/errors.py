@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -100,6 +101,8 @@ STATUS_OF: dict[type[RushesError], HTTPStatus] = {
     StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
+_ID = re.compile(r"{[^}]*}")
+
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 CODE_OF_STATUS = {
@@ -182,18 +185,19 @@ def headers_of_http(request: Request, error: HTTPException) -> dict[str, str]:
 def _allowed(request: Request) -> list[str]:
     """Every method of the address that was meant; the framework names only those of the first route that has it.
 
-    Where a fixed word stands in the place of an id (`/webhooks/deliveries`), the address of the word is meant.
+    Where a fixed word stands in the place of an id (`/webhooks/deliveries`), or ends it (`/models/veo:predict`), the
+    address of the word is meant.
     """
     answered = [
-        (route.path.count("{"), route.methods)
+        ((route.path.count("{"), -len(_ID.sub("", route.path))), route.methods)
         for route in iter_route_contexts(request.app.routes)
         if route.path is not None
         and route.methods is not None
         and route.path_regex is not None
         and route.path_regex.fullmatch(request.scope["path"])
     ]
-    fewest = min((ids for ids, _ in answered), default=0)
-    found = {method for ids, methods in answered if ids == fewest for method in methods}
+    meant = min((shape for shape, _ in answered), default=None)
+    found = {method for shape, methods in answered if shape == meant for method in methods}
     if "GET" in found:
         found.add("HEAD")
     return [method for method in METHODS if method in found]
