@@ -187,8 +187,8 @@ class Settings(BaseSettings):
     )
     model_aliases: dict[str, str] = Field(
         default={},
-        description="Names that `/v1/videos` takes for models, each with the provider/ID that runs: a table in"
-        " the file, JSON in the variable (docs/guides/openai.md).",
+        description="Names that OpenAI's and Google's APIs take for models, each with the provider/ID that runs: a"
+        " table in the file, JSON in the variable (docs/guides/openai.md).",
     )
     on_unpriced: Literal["refuse", "allow"] = Field(
         "refuse",

@@ -68,16 +68,26 @@ async def some_keys(owner: Client) -> list[str]:
     return [kept, deleted]
 
 
+async def some_files(owner: Client) -> list[str]:
+    """A finished video's file as Google's API names it, and one that is deleted."""
+    kept, deleted = [(await owner.create())["job_id"] for _ in range(2)]
+    for job_id in (kept, deleted):
+        await owner.reached(job_id)
+    assert (await owner.call("DELETE", f"/api/v1/videos/jobs/{deleted}")).status == 204
+    return [f"{job_id.removeprefix('job_')}0" for job_id in (kept, deleted)]
+
+
 OWNED: dict[str, Callable[[Client], Awaitable[list[str]]]] = {
     "job_id": some_jobs,
     "webhook_id": some_webhooks,
     "delivery_id": some_deliveries,
     "key_id": some_keys,
+    "file_id": some_files,
 }
 """By the name of a path parameter, how an account comes to own some of what it names."""
-ALSO_CALLED = {"video_id": "job_id"}
+ALSO_CALLED = {"video_id": "job_id", "operation_id": "job_id", "interaction_id": "job_id"}
 """By another name of a path parameter, that of OWNED."""
-PUBLIC = {"provider", "model_id", "model", "index"}
+PUBLIC = {"provider", "model_id", "model", "index", "project", "location", "publisher"}
 """Path parameters that say nothing of an account."""
 ADMINISTRATION = "/api/v1/admin/"
 """Routes that are for administrators, whatever the id."""
@@ -89,7 +99,13 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "/api/v1/user/api-keys/{id}"): {"json": {"disabled": True}},
 }
 """What to send to a route that reads its body before it looks for the id."""
-UNDOCUMENTED = [("HEAD", "/api/v1/videos/jobs/{job_id}/content"), ("HEAD", "/v1/videos/{video_id}/content")]
+UNDOCUMENTED = [
+    ("HEAD", "/api/v1/videos/jobs/{job_id}/content"),
+    ("HEAD", "/v1/videos/{video_id}/content"),
+    ("HEAD", "/v1beta/files/{file_id}:download"),
+    ("GET", "/v1/files/{file_id}:download"),
+    ("GET", "/v1/models/{model}/operations/{operation_id}"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -269,6 +285,28 @@ async def test_a_job_of_another_account_is_unknown_to_every_tool_and_task_of_an_
         seen = await called(stranger, "list_videos", limit=100)
         assert known not in json.dumps(seen)
     assert (await owner.job(known))["error_code"] is None
+
+
+async def test_a_video_of_another_account_is_unknown_where_googles_bodies_name_it(accounts: list[Client]) -> None:
+    owner, stranger, _ = accounts
+    known = (await owner.reached((await owner.create())["job_id"]))["job_id"]
+    unknown = unknown_like(known)
+    model = "/v1beta1/projects/p/locations/l/publishers/animatic/models/storyboard"
+    there, nowhere = [
+        await stranger.post(f"{model}:fetchPredictOperation", json={"operationName": f"{model}/operations/{job_id}"})
+        for job_id in (known, unknown)
+    ]
+    assert nowhere.status == 404
+    assert anonymous(there, known) == anonymous(nowhere, unknown)
+    there, nowhere = [
+        await stranger.post(
+            "/v1beta/models/animatic/storyboard:predictLongRunning",
+            json={"instances": [{"prompt": "x", "video": {"uri": f"files/{job_id.removeprefix('job_')}0"}}]},
+        )
+        for job_id in (known, unknown)
+    ]
+    assert nowhere.status == 404
+    assert anonymous(there, known) == anonymous(nowhere, unknown)
 
 
 async def test_a_link_opens_what_it_was_made_for_and_nothing_else(accounts: list[Client]) -> None:

@@ -15,6 +15,13 @@ from rushes import __version__
 from rushes.api.document import keep_true
 from rushes.api.documentation import add_documentation
 from rushes.api.errors import problem_of
+from rushes.api.gemini import errors as gemini_errors
+from rushes.api.gemini import files as gemini_files
+from rushes.api.gemini import interactions as gemini_interactions
+from rushes.api.gemini import models as gemini_models
+from rushes.api.gemini import surface as gemini
+from rushes.api.gemini import veo as gemini_veo
+from rushes.api.gemini import vertex as gemini_vertex
 from rushes.api.http.access_log import Access, Answered
 from rushes.api.http.cors import Cors
 from rushes.api.http.fast_path import FastPath
@@ -112,6 +119,18 @@ def build_http(
     api.include_router(admin.router, prefix="/api/v1", tags=["admin"])
     api.include_router(admin_jobs.router, prefix="/api/v1", tags=["admin"])
     api.include_router(admin_keys.router, prefix="/api/v1", tags=["admin"])
+    # Before OpenAI's: a model's name there may have slashes, and so look like an operation.
+    for prefix, routers in (
+        (gemini.GEMINI, (gemini_veo, gemini_files, gemini_models, gemini_interactions)),
+        (gemini.VERTEX, (gemini_vertex,)),
+    ):
+        for surface in routers:
+            api.include_router(surface.router, prefix=prefix, tags=["Google"])
+    for surface in (gemini_veo, gemini_files, gemini_interactions, gemini_vertex):
+        api.include_router(surface.router, prefix=gemini.SHARED, include_in_schema=False)
+    for version in (gemini.VERTEX, gemini.SHARED):
+        place = f"{version}/projects/{{project}}/locations/{{location}}"
+        api.include_router(gemini_interactions.router, prefix=place, include_in_schema=False)
     for surface in (openai_remakes, openai_videos, openai_models):
         api.include_router(surface.router, prefix=PREFIX, tags=["OpenAI"])
     api.include_router(mcp_routes.router)
@@ -126,7 +145,7 @@ def build_http(
     # Outside of `Cors`: no other site's page may read what the console answers.
     whole = inner if console is None else WithConsole(inner, LingeringClose(console))
     limited = KeylessLimit(whole, refusal_of, per_minute=keyless_per_minute)
-    return _wrapped(limited, answered, logs_requests=logs_requests, places=services.places)
+    return _wrapped(gemini.GoogleModels(limited), answered, logs_requests=logs_requests, places=services.places)
 
 
 def build_probes(process_status: ProcessStatus, answered: Answered, *, logs_requests: bool = True) -> ASGIApp:
@@ -155,4 +174,6 @@ def refusal_of(request: Request, error: Exception) -> Response:
     path = request.url.path
     if is_mcp(path):
         return mcp_error_of(request, error)
+    if gemini.is_ours(path):
+        return gemini_errors.envelope_of(request, error)
     return envelope_of(request, error) if is_ours(path) else problem_of(request, error)

@@ -40,7 +40,7 @@ class Services:
 
     `served_apis` has the providers that we hold credentials for, and which of a provider's APIs is in use; None
     where it has only one. `model_aliases` are the operator's own names for models, each with the `provider/ID`
-    it means; OpenAI's API knows them.
+    it means; OpenAI's and Google's APIs know them.
     """
 
     keys: KeyStore

@@ -16,7 +16,7 @@ from rushes.api.http.response_headers import add_response_headers
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 SENT = (
     "Authorization, Content-Type, Idempotency-Key, If-Range, Last-Event-ID, Mcp-Method, Mcp-Name, "
-    "Mcp-Protocol-Version, Prefer, Range, X-API-Key"
+    "Mcp-Protocol-Version, Prefer, Range, X-API-Key, X-Goog-Api-Key, X-Goog-Api-Client"
 )
 EXPOSED = (
     "X-Request-Id, RateLimit, RateLimit-Policy, Retry-After, Location, Idempotent-Replayed, Preference-Applied, "

@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.types import Scope
 
-PREFIXES: Final = ("/api/v1", "/v1")
+PREFIXES: Final = ("/api/v1", "/v1beta1", "/v1beta", "/v1")
 OTHER: Final = "other"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
