@@ -6,18 +6,23 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from starlette.requests import Request
 
 from rushes.accounts.keys import Caller, Mode
+from rushes.accounts.revocations import Revocations
 from rushes.api.native.generations import _answer
+from rushes.clock import SystemClock
 from rushes.errors import DatabaseUnavailable, JobNotFound, Overloaded, RushesError, StorageUnavailable, TooManyWatchers
 from rushes.jobs.idempotency import Replay
 from tests.fixtures.asking import request_of
 from tests.fixtures.engine import Engine
 from tests.fixtures.new_jobs import ACCOUNT
+
+if TYPE_CHECKING:
+    from rushes.accounts.key_store import KeyStore
 
 CALLER = Caller(account_id=ACCOUNT, key_id="key_1", mode=Mode.LIVE)
 TROUBLES = [DatabaseUnavailable, StorageUnavailable, JobNotFound, Overloaded, TooManyWatchers]
@@ -38,6 +43,7 @@ def asked(trouble: RushesError) -> Request:
 
     services = SimpleNamespace(
         watching=SimpleNamespace(until_ended=until_ended),
+        revocations=Revocations(cast("KeyStore", None), SystemClock()),
         catalogue=SimpleNamespace(find=lambda *_: None),
         links=SimpleNamespace(path_prefix=""),
     )
