@@ -18,6 +18,7 @@ from rushes.accounts.account_store import AccountStore
 from rushes.accounts.key_store import KeyStore
 from rushes.accounts.keys import Mode
 from rushes.accounts.limits import LimitName, LimitStore
+from rushes.accounts.revocations import Revocations
 from rushes.api.native.events import EventStream, _position, follow_job
 from rushes.api.waiting import ended_within
 from rushes.domain.job import Status
@@ -53,7 +54,11 @@ class Listener:
         await self.engine.create(account_id=self.caller.account_id, hold_s=3600)
         asked = request_of(headers={"Authorization": f"Bearer {key}"})
         services = SimpleNamespace(
-            keys=self.keys, history=self.history, watching=self.watching, clock=self.engine.clock
+            keys=self.keys,
+            history=self.history,
+            watching=self.watching,
+            clock=self.engine.clock,
+            revocations=Revocations(self.keys, self.engine.clock),
         )
         app = SimpleNamespace(state=SimpleNamespace(services=services))
         self.request = Request({**asked.scope, "app": app}, self.receive)
