@@ -30,8 +30,12 @@ COUNT = re.compile(
     r"(verbs|states|surfaces|kinds|statements|files|calls|queries|words|parts|classes|modules|tables|scopes|adapters)\b"
 )
 ELSEWHERE = {
+    "_gaos/types/interactions/error.py",
+    "comfy_execution/jobs.py",
+    "components/videomodel.py",
     "entrypoints/openai/api_server.py",
     "multimodal_gen/runtime/entrypoints/openai/video_api.py",
+    "resources/tasks.py",
     "xai_sdk/video.py",
 }
 """Files of other projects, which an adapter's docstring names as its source."""
