@@ -11,6 +11,7 @@
     │   │   ├── AccountDisabled
     │   │   ├── ScopeMissing
     │   │   ├── KeyRestricted
+    │   │   ├── ModelNotAllowed         a model that the account or the key may not use
     │   │   ├── ForeignHost             called under a name or from a page that is not ours
     │   │   └── LinkRefused             a one-time link that is forged, expired or used
     │   ├── LimitReached                the same request may succeed later
@@ -176,6 +177,12 @@ class KeyRestricted(NotAllowed):
     """The key would act on a key that may do more than it may itself."""
 
     code = "key_restricted"
+
+
+class ModelNotAllowed(NotAllowed):
+    """The account or the key is limited to other models."""
+
+    code = "model_not_allowed"
 
 
 class ForeignHost(NotAllowed):

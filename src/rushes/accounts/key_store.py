@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
+from pydantic_core import from_json
+
+from rushes.accounts.account_settings import SET_SETTING, SettingName
 from rushes.accounts.account_store import ENSURE_ACCOUNT
 from rushes.accounts.keys import (
     USUAL_SCOPES,
@@ -18,6 +22,7 @@ from rushes.accounts.keys import (
     scopes_to_text,
 )
 from rushes.accounts.limits import LimitName
+from rushes.accounts.model_access import Patterns
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import AccountDisabled, KeyLimitReached, KeyNotFound, NotAuthenticated
 from rushes.ids import new_id
@@ -47,9 +52,12 @@ VALUES (:id, :account_id, :name, :mode, :hint, :hash, :now, :now + :lifetime_ms,
 ON CONFLICT (hash) DO NOTHING
 """
 
-SELECT_KEYS = """
-SELECT api_keys.*, accounts.name AS account FROM api_keys JOIN accounts ON accounts.id = api_keys.account_id
-"""
+SELECT_KEYS = f"""
+SELECT api_keys.*, accounts.name AS account,
+       (SELECT value FROM account_settings WHERE account_settings.account_id = api_keys.account_id
+        AND account_settings.key_id = api_keys.id AND account_settings.name = '{SettingName.MODELS}') AS models
+FROM api_keys JOIN accounts ON accounts.id = api_keys.account_id
+"""  # noqa: S608 - fixed texts only
 
 LIST_KEYS = SELECT_KEYS + " ORDER BY api_keys.created_at, api_keys.id"
 
@@ -94,6 +102,8 @@ DELETE_KEY = "DELETE FROM api_keys WHERE id = :id"
 
 DELETE_LIMITS = "DELETE FROM limits WHERE account_id = :account_id AND key_id = :key_id"
 
+DELETE_SETTINGS = "DELETE FROM account_settings WHERE account_id = :account_id AND key_id = :key_id"
+
 DELETE_WINDOW = "DELETE FROM rate_windows WHERE account_id = :account_id AND key_id = :key_id"
 
 RETIRE_BOOTSTRAP_KEYS = """
@@ -122,26 +132,41 @@ class KeyStore:
         mode: Mode,
         lifetime_s: float | None = None,
         scopes: frozenset[Scope] = USUAL_SCOPES,
+        models: Patterns | None = None,
     ) -> tuple[KeyRecord, str]:
-        """Create a key for the account of this name, and the account if it is new. The key itself is not stored."""
+        """Create a key for the account of this name, and the account if it is new. The key itself is not stored.
+
+        `models` are patterns of the models that it may use; None for all that its account may.
+        """
         key = new_key(mode)
 
         async def body(transaction: Transaction) -> KeyRecord:
             account_id = await _ensured(transaction, account)
             await _check_count(transaction, account_id)
-            return await _insert(transaction, account_id, key, name=name, lifetime_s=lifetime_s, scopes=scopes)
+            return await _insert(
+                transaction, account_id, key, name=name, lifetime_s=lifetime_s, scopes=scopes, models=models
+            )
 
         return await self._database.write(body), key
 
     async def create_key_for(
-        self, account_id: str, *, name: str, mode: Mode, lifetime_s: float | None, scopes: frozenset[Scope]
+        self,
+        account_id: str,
+        *,
+        name: str,
+        mode: Mode,
+        lifetime_s: float | None,
+        scopes: frozenset[Scope],
+        models: Patterns | None = None,
     ) -> tuple[KeyRecord, str]:
         """Create a key for an existing account."""
         key = new_key(mode)
 
         async def body(transaction: Transaction) -> KeyRecord:
             await _check_count(transaction, account_id)
-            return await _insert(transaction, account_id, key, name=name, lifetime_s=lifetime_s, scopes=scopes)
+            return await _insert(
+                transaction, account_id, key, name=name, lifetime_s=lifetime_s, scopes=scopes, models=models
+            )
 
         return await self._database.write(body), key
 
@@ -206,11 +231,11 @@ class KeyStore:
         return await self._change(key_id, account_id, RENAME_KEY, name=name)
 
     async def delete_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
-        """Delete a key and its limits. It is refused at once, and its jobs keep its id."""
+        """Delete a key with its limits and settings. It is refused at once, and its jobs keep its id."""
 
         async def body(transaction: Transaction) -> KeyRecord:
             record = await _get(transaction, key_id, account_id)
-            for statement in (DELETE_LIMITS, DELETE_WINDOW):
+            for statement in (DELETE_LIMITS, DELETE_SETTINGS, DELETE_WINDOW):
                 await transaction.execute(statement, account_id=record.account_id, key_id=key_id)
             await transaction.execute(DELETE_KEY, id=key_id)
             return record
@@ -299,10 +324,12 @@ async def _insert(
     scopes: frozenset[Scope],
     lifetime_s: float | None = None,
     bootstrap: bool = False,
+    models: Patterns | None = None,
 ) -> KeyRecord:
+    key_id = new_id("key")
     await transaction.execute(
         INSERT_KEY,
-        id=new_id("key"),
+        id=key_id,
         account_id=account_id,
         name=name,
         mode=mode_of(key),
@@ -312,6 +339,10 @@ async def _insert(
         scopes=scopes_to_text(scopes),
         bootstrap=int(bootstrap),
     )
+    if models is not None:
+        await transaction.execute(
+            SET_SETTING, account_id=account_id, key_id=key_id, name=SettingName.MODELS, value=json.dumps(models)
+        )
     # By its hash: another process may have made the same bootstrap key first.
     made = await fetch_one(transaction, KEY_BY_HASH, hash=hash_key(key))
     assert made is not None
@@ -356,4 +387,5 @@ def _record(row: Row) -> KeyRecord:
         expires_at=row["expires_at"],
         disabled_at=row["disabled_at"],
         revoked_at=row["revoked_at"],
+        models=None if row["models"] is None else tuple(from_json(row["models"])),
     )

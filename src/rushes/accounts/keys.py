@@ -89,6 +89,8 @@ class KeyRecord:
     expires_at: int | None
     disabled_at: int | None
     revoked_at: int | None
+    models: tuple[str, ...] | None = None
+    """Patterns of the models that it may use; None for all that its account may."""
 
     def state(self, now_ms: int) -> str:
         """`valid`, or the strongest reason why it is refused: `revoked`, `expired` or `disabled`."""

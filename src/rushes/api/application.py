@@ -36,6 +36,7 @@ from rushes.api.mcp.errors import envelope_of as mcp_error_of
 from rushes.api.mcp.errors import is_ours as is_mcp
 from rushes.api.native import (
     account_keys,
+    account_settings,
     admin,
     admin_jobs,
     admin_keys,
@@ -119,6 +120,7 @@ def build_http(
     api.include_router(admin.router, prefix="/api/v1", tags=["admin"])
     api.include_router(admin_jobs.router, prefix="/api/v1", tags=["admin"])
     api.include_router(admin_keys.router, prefix="/api/v1", tags=["admin"])
+    api.include_router(account_settings.router, prefix="/api/v1", tags=["admin"])
     # Before OpenAI's: a model's name there may have slashes, and so look like an operation.
     for prefix, routers in (
         (gemini.GEMINI, (gemini_veo, gemini_files, gemini_models, gemini_interactions)),

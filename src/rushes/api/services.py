@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
+from rushes.accounts.account_settings import AccountSettingStore
 from rushes.accounts.account_store import AccountStore
 from rushes.accounts.key_store import KeyStore
 from rushes.accounts.limits import Limits, LimitStore
@@ -46,6 +47,7 @@ class Services:
     keys: KeyStore
     accounts: AccountStore
     limits: LimitStore
+    settings: AccountSettingStore
     default_limits: Limits
     allowances: Allowances
     spending: SpendingStore

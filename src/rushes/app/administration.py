@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from rushes.accounts.account_settings import AccountSettingStore
 from rushes.accounts.account_store import AccountStore
 from rushes.accounts.key_store import KeyStore
 from rushes.accounts.limits import LimitStore
 from rushes.accounts.sessions import SessionStore
 from rushes.app.databases import has_database, opened_for_command
+from rushes.catalogue.load import Catalogue
 from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
 from rushes.money.spend_limits import SpendingStore
@@ -44,13 +46,28 @@ class Administration:
     accounts: AccountStore
     keys: KeyStore
     limits: LimitStore
+    settings: AccountSettingStore
+    models: Callable[[], Catalogue]
+    """The catalogue; reading it takes a while, so only when it is asked for."""
 
 
 @asynccontextmanager
 async def opened_administration(settings: Settings) -> AsyncIterator[Administration]:
     """Accounts, keys and limits: before, beside or after a running service. Raises StartupError."""
     async with opened_for_command(settings, DataDirectory(settings.data_dir), SystemClock()) as database:
-        yield Administration(AccountStore(database), KeyStore(database), LimitStore(database))
+        yield Administration(
+            AccountStore(database),
+            KeyStore(database),
+            LimitStore(database),
+            AccountSettingStore(database),
+            lambda: _catalogue(settings),
+        )
+
+
+def _catalogue(settings: Settings) -> Catalogue:
+    from rushes.app.providers import configured_providers
+
+    return configured_providers(settings, SystemClock()).catalogue
 
 
 @asynccontextmanager

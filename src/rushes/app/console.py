@@ -30,6 +30,7 @@ def console_of(
             keys=services.keys,
             accounts=services.accounts,
             limits=services.limits,
+            settings=services.settings,
             default_limits=services.default_limits,
             allowances=services.allowances,
             spending=services.spending,

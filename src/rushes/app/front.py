@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from rushes.accounts.account_settings import AccountSettingStore
 from rushes.accounts.account_store import AccountStore
 from rushes.accounts.key_store import KeyStore
 from rushes.accounts.limits import LimitStore
@@ -114,11 +115,13 @@ class Front:
             on_retired=OnRetired(settings.on_retired),
         )
         spending = SpendingStore(base.database)
+        account_settings = AccountSettingStore(base.database)
         recovery = Recovery(RecoveryStore(base.database), base.adapters)
         return Services(
             keys=self._keys,
             accounts=AccountStore(base.database),
             limits=LimitStore(base.database),
+            settings=account_settings,
             default_limits=base.default_limits,
             allowances=Allowances(base.database, base.default_limits),
             spending=spending,
@@ -130,12 +133,14 @@ class Front:
                 router,
                 base.inputs,
                 spending,
+                account_settings,
                 sealer=base.sealer,
                 clock=base.clock,
                 policy=Policy(
                     hold_s=settings.hold_s,
                     test_hold_s=settings.test_hold_s,
                     unpriced_allowed=settings.on_unpriced == "allow",
+                    retention_s=settings.retention_s,
                 ),
                 tracing=base.spans.accepting,
             ),

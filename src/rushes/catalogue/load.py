@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -77,6 +77,12 @@ class Catalogue:
     def extended(self, entry: ProviderEntry, models: Iterable[Model]) -> Catalogue:
         """A catalogue with one more provider."""
         return Catalogue([*self._entries.values(), entry], [*self._models, *models])
+
+    def only(self, wanted: Callable[[Model], bool]) -> Catalogue:
+        """A catalogue of the models that are wanted, without providers of which none is left."""
+        models = [model for model in self._models if wanted(model)]
+        named = {model.provider for model in models}
+        return Catalogue([entry for entry in self._entries.values() if entry.provider in named], models)
 
     def add(self, models: Iterable[Model]) -> None:
         """Take in models of known providers, which were found at their servers; what is known already stays."""

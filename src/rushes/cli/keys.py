@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from rushes.cli.accounts import AllowedModels, administer, checked_patterns, length_s, warn_of_unmatched
 from rushes.cli.options import DataDir
 from rushes.cli.tables import print_table
 from rushes.cli.wording import printable
@@ -19,6 +19,7 @@ from rushes.cli.wording import printable
 if TYPE_CHECKING:
     from rushes.accounts.key_store import KeyStore
     from rushes.accounts.keys import KeyRecord, Scope
+    from rushes.app.administration import Administration
 
 T = TypeVar("T")
 
@@ -26,8 +27,7 @@ app = typer.Typer(help="Create, list, disable, revoke and delete API keys.", no_
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The id that `rushes keys list` shows.")]
 
-UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-HEADINGS = ("id", "account", "name", "mode", "scopes", "ends in", "created", "state")
+HEADINGS = ("id", "account", "name", "mode", "scopes", "models", "ends in", "created", "state")
 
 
 @app.command()
@@ -44,18 +44,29 @@ def create(
         list[str] | None,
         typer.Option(help="A scope: read, generate, manage or admin; repeatable. Without it: all but admin."),
     ] = None,
+    models: AllowedModels = None,
     data_dir: DataDir = None,
 ) -> None:
     """Create an API key. It is printed once, alone on the last line of standard output; only its hash is stored."""
     from rushes.accounts.keys import Mode
 
-    lifetime_s = None if expires is None else _seconds(expires)
+    lifetime_s = None if expires is None else length_s(expires, "--expires")
     scopes = _scopes(scope)
     mode = Mode.TEST if test else Mode.LIVE
-    record, key = _with_keys(
-        data_dir,
-        lambda keys: keys.create_key(account=account, name=name, mode=mode, lifetime_s=lifetime_s, scopes=scopes),
-    )
+    patterns = checked_patterns(models)
+
+    async def make(administration: Administration) -> tuple[KeyRecord, str]:
+        warn_of_unmatched(administration, patterns or [])
+        return await administration.keys.create_key(
+            account=account,
+            name=name,
+            mode=mode,
+            lifetime_s=lifetime_s,
+            scopes=scopes,
+            models=None if patterns is None else tuple(patterns),
+        )
+
+    record, key = administer(data_dir, make)
     until = "" if record.expires_at is None else f", works until {_time(record.expires_at)}"
     print(
         f"{record.mode} key '{printable(record.name)}' ({record.id}) of account '{printable(record.account)}'{until}",
@@ -77,6 +88,7 @@ def list_keys(data_dir: DataDir = None) -> None:
             record.name,
             record.mode,
             scopes_to_text(record.scopes),
+            "all" if record.models is None else ", ".join(record.models),
             record.hint,
             _time(record.created_at),
             _state(record),
@@ -114,6 +126,32 @@ def delete(key_id: KeyId, data_dir: DataDir = None) -> None:
     print(f"deleted '{printable(record.name)}' ({record.id})")
 
 
+@app.command("set")
+def set_models(key_id: KeyId, models: AllowedModels = None, data_dir: DataDir = None) -> None:
+    """Limit a key to some of the models that its account may use; in force at once."""
+    patterns = checked_patterns(models)
+    if patterns is None:
+        raise typer.BadParameter("name at least one pattern, such as --models 'google/*'", param_hint="--models")
+    record = administer(data_dir, lambda administration: _change_models(administration, key_id, patterns))
+    print(f"'{printable(record.name)}' ({record.id}) may use {', '.join(patterns)}")
+
+
+@app.command()
+def unset(key_id: KeyId, data_dir: DataDir = None) -> None:
+    """Let a key use every model that its account may; in force at once."""
+    record = administer(data_dir, lambda administration: _change_models(administration, key_id, None))
+    print(f"'{printable(record.name)}' ({record.id}) may use every model of its account")
+
+
+async def _change_models(administration: Administration, key_id: str, patterns: list[str] | None) -> KeyRecord:
+    from rushes.accounts.account_settings import SettingName
+
+    warn_of_unmatched(administration, patterns or [])
+    record = await administration.keys.get_key(key_id)
+    await administration.settings.change(record.account_id, {SettingName.MODELS: patterns}, key_id)
+    return record
+
+
 def _with_keys(data_dir: Path | None, act: Callable[[KeyStore], Awaitable[T]]) -> T:
     from rushes.app.administration import opened_keys
     from rushes.settings import load_settings
@@ -123,13 +161,6 @@ def _with_keys(data_dir: Path | None, act: Callable[[KeyStore], Awaitable[T]]) -
             return await act(keys)
 
     return asyncio.run(run())
-
-
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", text)
-    if match is None:
-        raise typer.BadParameter(f"'{text}' is not a length of time such as 12h, 30d or 8w", param_hint="--expires")
-    return int(match[1]) * UNITS_S[match[2]]
 
 
 def _scopes(words: list[str] | None) -> frozenset[Scope]:

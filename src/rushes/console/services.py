@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from rushes.accounts.account_settings import AccountSettingStore
 from rushes.accounts.account_store import AccountStore
 from rushes.accounts.key_store import KeyStore
 from rushes.accounts.limits import Limits, LimitStore
@@ -41,6 +42,7 @@ class ConsoleServices:
     keys: KeyStore
     accounts: AccountStore
     limits: LimitStore
+    settings: AccountSettingStore
     default_limits: Limits
     allowances: Allowances
     spending: SpendingStore

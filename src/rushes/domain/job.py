@@ -218,6 +218,8 @@ class Job:
     completed_at: int | None
     cancelled_at: int | None
     files_expire_at: int | None = None
+    retention_ms: int | None = None
+    """How long its files are kept once it is finished; None for as long as the service keeps them."""
     api: str | None = None
     credential: str | None = None
     byok: bool = False

@@ -167,8 +167,12 @@ class JobRun:
         if problems:
             await self._record.warn(self._redactor.scrub(_what_is_missing(problems, len(videos))))
         attempt_id = None if len(self._state.parts) > 1 else self._state.attempt_ids[LEADING_PART]
-        await self._record.succeed(videos, "stored", retention_s=self._resources.retention_s, of_attempt=attempt_id)
+        await self._record.succeed(videos, "stored", retention_s=self._retention_s(), of_attempt=attempt_id)
         await self._release()
+
+    def _retention_s(self) -> float | None:
+        pinned_ms = self._record.claim.job.retention_ms
+        return self._resources.retention_s if pinned_ms is None else pinned_ms / 1000
 
     async def _release(self) -> None:
         """Let the adapter remove its own files for this job, which has ended. An error of it changes nothing."""

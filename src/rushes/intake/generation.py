@@ -23,12 +23,14 @@ from rushes.domain.request import VideoRequest, VideoTask
 from rushes.errors import FieldError, InvalidRequest, UnsupportedOption
 from rushes.intake.body import invalid_fields, refuse_unknown, shaped
 from rushes.jobs.new_job import Asked, Previous
+from rushes.jobs.routing import OnRetired
 from rushes.media.inputs import GivenMedia
 from rushes.webhooks.message import MessageType
 
 LONGEST_KEY = 16_384
 """The longest credential that a provider has is a JSON document of about 2 KiB."""
 MOST_EVENTS = 20
+LONGEST_RETENTION_S = 100 * 366 * 86_400
 MOST_REQUEST_BYTES = 64 * 1024
 """What a job stores of its request, without its media: every list of jobs and every worker reads it."""
 
@@ -63,6 +65,16 @@ class GenerationBody(PortableOptions):  # type: ignore[misc,valid-type]  # made 
         max_length=MOST_FALLBACKS,
         description="Models, `ID` or `provider/ID`: the next one takes over while none has accepted the job.",
     )
+    on_retired: OnRetired | None = Field(
+        None, description="`refuse`: no successor may serve a retired model. `successor` where the operator lets one."
+    )
+    retention_s: float | None = Field(
+        None,
+        gt=0,
+        le=LONGEST_RETENTION_S,
+        allow_inf_nan=False,
+        description="How long the finished videos are kept, in seconds; at most as long as the account's are.",
+    )
     webhook_url: str | None = Field(
         None, max_length=8192, repr=False, description="Where we tell you of this job's changes, by POST."
     )
@@ -82,6 +94,11 @@ class GenerationBody(PortableOptions):  # type: ignore[misc,valid-type]  # made 
     def _known_task(cls, task: object) -> object:
         # Strict: from JSON a member of an enumeration comes as text.
         return VideoTask(task) if isinstance(task, str) and task in list(VideoTask) else task
+
+    @field_validator("on_retired", mode="before")
+    @classmethod
+    def _known_end(cls, word: object) -> object:
+        return known_end(word)
 
     @field_validator("metadata", mode="before")
     @classmethod
@@ -141,6 +158,11 @@ def _check_stored_size(request: VideoRequest) -> None:
         "additional_params": len(_ENCODER.encode(request.additional_params)),
     }
     raise invalid_fields([FieldError(max(sizes, key=lambda name: sizes[name]), TOO_LARGE)])
+
+
+def known_end(word: object) -> object:
+    """What happens to retired models, as its type; an unknown word is left for the field to refuse."""
+    return OnRetired(word) if isinstance(word, str) and word in list(OnRetired) else word
 
 
 def known_events(events: object) -> object:
@@ -216,7 +238,9 @@ def asked_of(content: dict[str, Any], webhook_of: Callable[[str, Sequence[str] |
         metadata=body.metadata or {},
         response_format=body.response_format or "url",
         byok_api_key=body.byok_api_key,
-        fallback_models=tuple(body.fallback_models or ()),
+        fallback_models=None if body.fallback_models is None else tuple(body.fallback_models),
+        on_retired=body.on_retired,
+        retention_s=body.retention_s,
         webhook=webhook,
     )
 

@@ -11,6 +11,7 @@ from rushes.domain.fallbacks import NO_FALLBACKS, Fallback, Fallbacks
 from rushes.domain.job_webhook import JobWebhook
 from rushes.domain.request import VideoRequest
 from rushes.domain.tenant import Tenant, tenant_of
+from rushes.jobs.routing import OnRetired
 from rushes.media.inputs import GivenMedia
 from rushes.money.costs import Reservation, reservation_for
 
@@ -40,7 +41,8 @@ class Asked:
     provider: str | None = None
     response_format: str = "url"
     byok_api_key: str | None = None
-    fallback_models: tuple[str, ...] = ()
+    fallback_models: tuple[str, ...] | None = None
+    """None for those of the account; empty for none."""
     asked_model: str | None = None
     """The model's name as the caller wrote it, to be shown again, where that is not `model` and `provider`."""
     source_job_id: str | None = None
@@ -53,6 +55,9 @@ class Asked:
     webhook: JobWebhook | None = None
     budget: Budget | None = None
     """What the job may cost; None where its caller has set no bound."""
+    on_retired: OnRetired | None = None
+    retention_s: float | None = None
+    """How long the finished videos are to be kept."""
     warnings: tuple[str, ...] = ()
     """What the caller should know of how the request was read; the job shows it."""
 
@@ -84,6 +89,8 @@ class NewJob:
     traceparent: str | None = None
     is_test: bool = False
     """Whether a test key asks."""
+    retention_ms: int | None = None
+    """How long its videos are kept once they are finished; None for as long as the service keeps them."""
     unpriced_allowed: bool = False
     """Whether a spend limit lets it pass although a price is not known."""
 
@@ -126,6 +133,7 @@ class NewJob:
             "user_tag": asked.user,
             "metadata": json.dumps(asked.metadata, ensure_ascii=False) if asked.metadata else None,
             "listener": None if asked.webhook is None else asked.webhook.to_json(),
+            "retention_ms": self.retention_ms,
             "request_id": self.request_id,
             "traceparent": self.traceparent,
         }

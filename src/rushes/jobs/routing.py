@@ -69,8 +69,22 @@ class Router:
                     found.setdefault(provider, pinned.api)
         return found
 
-    def serve(self, asked: Model, request: VideoRequest, *, test: bool, byok_api_key: str | None, today: date) -> Route:
-        """What runs for this request.
+    @property
+    def on_retired(self) -> OnRetired:
+        """What happens to requests for retired models, where an account has no word of its own."""
+        return self._on_retired
+
+    def serve(
+        self,
+        asked: Model,
+        request: VideoRequest,
+        *,
+        test: bool,
+        byok_api_key: str | None,
+        today: date,
+        on_retired: OnRetired | None = None,
+    ) -> Route:
+        """What runs for this request; `on_retired` replaces what the service does.
 
         Raises UnsupportedOption for what the model (or a retired one's successor) does not offer, InvalidRequest for
         a key of the wrong shape, ModelRetired, or NoCredentials.
@@ -81,7 +95,8 @@ class Router:
         byok = byok_api_key is not None
         if byok_api_key is None:
             self._refuse_reserved(asked, request)
-        pinned, model = self._choose(asked, self._candidates(asked, byok_api_key), today)
+        candidates = self._candidates(asked, byok_api_key)
+        pinned, model = self._choose(asked, candidates, today, on_retired or self._on_retired)
         completed, warnings = complete_for(asked, model, request, test=False)
         if model is not asked:
             warnings = (_retirement(asked, model), *warnings)
@@ -97,6 +112,7 @@ class Router:
         test: bool,
         byok_api_key: str | None,
         today: date,
+        on_retired: OnRetired | None = None,
     ) -> Route:
         """What runs for `request` if `main` does not accept it and `fallback`, named in `field`, is to take over.
 
@@ -120,6 +136,7 @@ class Router:
                 test=test,
                 byok_api_key=byok_api_key,
                 today=today,
+                on_retired=on_retired,
             )
         except UnsupportedOption as exc:
             raise UnsupportedOption(f"{field}: '{name}' cannot take over: {exc.message}", field) from exc
@@ -164,7 +181,9 @@ class Router:
             pinned for pinned in self._keyring.of(asked.provider) if (asked.provider, pinned.api) in self._apis
         )
 
-    def _choose(self, asked: Model, candidates: tuple[Pinned | None, ...], today: date) -> tuple[Pinned | None, Model]:
+    def _choose(
+        self, asked: Model, candidates: tuple[Pinned | None, ...], today: date, on_retired: OnRetired
+    ) -> tuple[Pinned | None, Model]:
         """The first credential whose API runs the model itself, else the first that runs a successor of it."""
         if not candidates:
             names = " or ".join(self._setting_names(asked.provider))
@@ -184,7 +203,7 @@ class Router:
         if asked.retired is not None and asked.retired <= today:
             if not found:
                 raise ModelRetired(f"Model '{asked.id}' was retired on {asked.retired} and has no successor here")
-            if self._on_retired is OnRetired.REFUSE:
+            if on_retired is OnRetired.REFUSE:
                 raise ModelRetired(
                     f"Model '{asked.id}' was retired on {asked.retired}; its successor is '{found[0][1].id}'"
                 )

@@ -20,7 +20,7 @@ ACCEPTED_COLUMNS = (
     "id", "account_id", "key_id", "state", "provider", "model", "served_provider", "served_model", "request",
     "response_format", "cost_usd", "usual_s", "warnings", "available_at", "deadline_at", "progress", "created_at",
     "surface", "credential", "byok", "fallbacks", "asked_model", "source_job_id", "listener", "request_id",
-    "traceparent", "reserved_microusd", "user_tag", "metadata", "tenant",
+    "traceparent", "reserved_microusd", "user_tag", "metadata", "tenant", "retention_ms",
 )  # fmt: skip
 """What a job has from its acceptance on."""
 
@@ -96,6 +96,7 @@ def job_from(row: Row) -> Job:
         reserved_microusd=row["reserved_microusd"],
         spent_microusd=row["spent_microusd"],
         trouble=trouble_from(row),
+        retention_ms=row.get("retention_ms"),
         is_test=is_test(row.get("tenant", "")),
     )
 

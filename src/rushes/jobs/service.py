@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import TypedDict
 
 from rushes import origin
+from rushes.accounts.account_settings import AccountSettingStore, InForce
 from rushes.accounts.keys import Caller, Mode
 from rushes.catalogue.choose import choose
 from rushes.catalogue.load import Catalogue
@@ -16,14 +18,15 @@ from rushes.catalogue.wording import shown
 from rushes.clock import Clock
 from rushes.domain.fallbacks import Fallback, Fallbacks, pinned_options
 from rushes.domain.job import Job, Status
-from rushes.domain.request import InputMedia, Role
-from rushes.errors import FieldError, InvalidRequest
+from rushes.domain.request import InputMedia, Role, VideoRequest
+from rushes.errors import CallerError, FieldError, InvalidRequest
 from rushes.ids import new_id
+from rushes.jobs.account_rules import on_retired_for, retention_ms_for, with_default_model
 from rushes.jobs.idempotency import Once, Replay
 from rushes.jobs.new_job import Asked, NewJob
 from rushes.jobs.previous import Source, source_of
 from rushes.jobs.quote import UNKNOWN_PRICE, Quote, Quoted, cost_usd_of, quote_of, refuse_beyond_budget
-from rushes.jobs.routing import ANIMATIC, Route, Router
+from rushes.jobs.routing import ANIMATIC, OnRetired, Route, Router
 from rushes.jobs.search import Found, find_by_prompt
 from rushes.jobs.store import JobStore, Listing
 from rushes.media.inputs import Inputs
@@ -39,6 +42,8 @@ class Policy:
     test_hold_s: float = 1
     unpriced_allowed: bool = False
     """Whether accounts with a spend limit may use models whose price is not known."""
+    retention_s: float | None = None
+    """How long finished videos are kept, where an account has no word of its own; None for no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class JobService:
         router: Router,
         inputs: Inputs,
         spending: SpendingStore,
+        settings: AccountSettingStore,
         *,
         sealer: Sealer,
         clock: Clock,
@@ -84,6 +90,7 @@ class JobService:
         self._router = router
         self._inputs = inputs
         self._spending = spending
+        self._settings = settings
         self._sealer = sealer
         self._clock = clock
         self._policy = policy
@@ -93,13 +100,22 @@ class JobService:
         """What an earlier request of the same idempotency key was answered, if there was one."""
         return await self._store.find_answer(caller.tenant, once)
 
+    async def catalogue_for(self, caller: Caller) -> Catalogue:
+        """The models that the caller may use."""
+        rules = await self._settings.in_force(caller.account_id, caller.key_id)
+        return self._catalogue.only(rules.access.allows) if rules.access.is_limited else self._catalogue
+
+    async def default_model(self, caller: Caller) -> str | None:
+        """What the caller's account runs where no model is named, if it has a word of its own."""
+        return (await self._settings.in_force(caller.account_id, caller.key_id)).defaults.default_model
+
     async def create(self, caller: Caller, asked: Asked, once: Once | None = None) -> Job | Replay:
         """Accept one generation: choose the model, check and complete the options, pin key and price, store the job.
 
         Media are taken in last: nothing is decoded or fetched for a request that is refused anyway. Raises
-        ModelNotFound, ProviderNotFound, UnsupportedOption, InvalidRequest, ModelRetired, NoCredentials,
-        BudgetExceeded, SpendLimitReached, PriceUnknown, QueueFull, IdempotencyMismatch, what `source_of` raises for the
-        job that it goes on from, or what `Inputs.take` raises; no job is stored then.
+        ModelNotFound, ProviderNotFound, ModelNotAllowed, UnsupportedOption, InvalidRequest, ModelRetired,
+        NoCredentials, BudgetExceeded, SpendLimitReached, PriceUnknown, QueueFull, IdempotencyMismatch, what
+        `source_of` raises for the job that it goes on from, or what `Inputs.take` raises; no job is stored then.
         """
         job_id = new_id("job")
         with self._tracing(job_id) as traceparent:
@@ -108,8 +124,11 @@ class JobService:
     async def _create(
         self, caller: Caller, asked: Asked, once: Once | None, job_id: str, traceparent: str | None
     ) -> Job | Replay:
+        rules = await self._settings.in_force(caller.account_id, caller.key_id)
+        asked = with_default_model(asked, rules.defaults)
+        retention_ms = retention_ms_for(asked, rules.defaults, self._policy.retention_s)
         source = await self._source(caller, asked)
-        plan = self._plan(caller, asked, self._expected(asked, source))
+        plan = self._plan(caller, asked, self._expected(asked, source), rules)
         refuse_beyond_budget(asked.budget, plan.quoted)
         # The limits are kept where the job is stored; this only spares fetching media for nothing.
         await self._spending.check(
@@ -125,7 +144,7 @@ class JobService:
             if source is not None:
                 media = (*media, await self._inputs.copy(caller.tenant, source.stored, Role.VIDEO))
             # Now that lengths are known, they are checked and priced.
-            plan = self._plan(caller, asked, media)
+            plan = self._plan(caller, asked, media, rules)
             refuse_beyond_budget(asked.budget, plan.quoted)
         request_of = origin.current.get()
         new = NewJob(
@@ -143,6 +162,7 @@ class JobService:
             request_id=None if request_of is None else request_of.request_id,
             traceparent=traceparent,
             is_test=caller.mode is Mode.TEST,
+            retention_ms=retention_ms,
             unpriced_allowed=self._policy.unpriced_allowed,
         )
         return await self._store.create(new) if once is None else await self._store.create_once(new, once)
@@ -155,9 +175,12 @@ class JobService:
         now_ms = self._clock.now_ms()
         is_test = caller.mode is Mode.TEST
         limits = await self._spending.limits_of(caller.account_id, caller.key_id, now_ms, is_test=is_test)
+        rules = await self._settings.in_force(caller.account_id, caller.key_id)
+        asked = with_default_model(asked, rules.defaults)
+        retention_ms_for(asked, rules.defaults, self._policy.retention_s)
         source = await self._source(caller, asked)
         return quote_of(
-            self._plan(caller, asked, self._expected(asked, source)).quoted,
+            self._plan(caller, asked, self._expected(asked, source), rules).quoted,
             limits=limits,
             now_ms=now_ms,
             unpriced_allowed=self._policy.unpriced_allowed,
@@ -214,26 +237,49 @@ class JobService:
         given = tuple(item.expected() for item in asked.media)
         return given if source is None else (*given, source.expected())
 
-    def _plan(self, caller: Caller, asked: Asked, media: tuple[InputMedia, ...]) -> _Plan:
+    def _plan(self, caller: Caller, asked: Asked, media: tuple[InputMedia, ...], rules: InForce) -> _Plan:
         """Which models would run, each with the request as it would get it."""
         model = choose(self._catalogue, asked.model, asked.provider)
+        rules.access.check(model)
         expected = replace(asked.request, media=media)
-        test = caller.mode is Mode.TEST
-        today = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).date()
-        route = self._router.serve(model, expected, test=test, byok_api_key=asked.byok_api_key, today=today)
-        fallbacks = tuple(
-            self._router.serve_instead(
-                route,
-                fallback,
-                expected,
-                field=field,
-                test=test,
-                byok_api_key=asked.byok_api_key,
-                today=today,
-            )
-            for field, fallback in self._choose_fallbacks(model, asked.fallback_models)
+        how = _How(
+            test=caller.mode is Mode.TEST,
+            byok_api_key=asked.byok_api_key,
+            today=datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).date(),
+            on_retired=on_retired_for(asked, rules.defaults, self._router.on_retired),
         )
-        return _Plan(model, route, fallbacks)
+        route = self._router.serve(model, expected, **how)
+        _check_successor(route, rules)
+        if asked.fallback_models is not None:
+            named = self._choose_fallbacks(model, asked.fallback_models)
+            return _Plan(model, route, tuple(self._fallback(route, *one, expected, how, rules) for one in named))
+        fallbacks, notes = self._accounts_fallbacks(route, expected, how, rules)
+        return _Plan(model, replace(route, warnings=(*route.warnings, *notes)), tuple(fallbacks))
+
+    def _accounts_fallbacks(
+        self, route: Route, expected: VideoRequest, how: _How, rules: InForce
+    ) -> tuple[Sequence[Route], Sequence[str]]:
+        """Those of the account's fallback models that can take over, and what is to be said of the others.
+
+        Its caller has not asked for them, so one that cannot take over refuses nothing.
+        """
+        fallbacks, notes = [], []
+        for name in rules.defaults.fallback_models or ():
+            try:
+                fallback = choose(self._catalogue, name, None)
+                if fallback is not route.asked:
+                    fallbacks.append(self._fallback(route, "fallback_models", fallback, expected, how, rules))
+            except CallerError as error:
+                notes.append(f"The account's fallback model {shown(name)} is left out: {error.message}")
+        return fallbacks, notes
+
+    def _fallback(
+        self, route: Route, field: str, fallback: Model, expected: VideoRequest, how: _How, rules: InForce
+    ) -> Route:
+        rules.access.check(fallback, field=field)
+        found = self._router.serve_instead(route, fallback, expected, field=field, **how)
+        _check_successor(found, rules, field)
+        return found
 
     def _choose_fallbacks(self, main: Model, names: Sequence[str]) -> Sequence[tuple[str, Model]]:
         """The models that `fallback_models` names, each with its field."""
@@ -254,6 +300,21 @@ class JobService:
         if not route.byok or route.pinned is None:
             return None
         return self._sealer.seal(route.pinned.credential.secret, job_id)
+
+
+class _How(TypedDict):
+    """What holds for every model of a request."""
+
+    test: bool
+    byok_api_key: str | None
+    today: date
+    on_retired: OnRetired
+
+
+def _check_successor(route: Route, rules: InForce, field: str | None = None) -> None:
+    """Raise ModelNotAllowed if a model that is not allowed would run in the place of one that is."""
+    if route.model.provider != ANIMATIC and route.model is not route.asked:
+        rules.access.check(route.model, runs_for=route.asked, field=field)
 
 
 @dataclass(frozen=True, slots=True)

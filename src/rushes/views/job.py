@@ -174,6 +174,7 @@ def accepted_options(job: Job) -> dict[str, Any]:
         "metadata": dict(job.metadata) or None,
         "webhook_url": None if job.webhook is None else job.webhook.shown_url,
         "webhook_events": None if job.webhook is None or job.webhook.events is None else list(job.webhook.events),
+        "retention_s": None if job.retention_ms is None else job.retention_ms / 1000,
         "fallback_models": [fallback.name for fallback in job.fallbacks.models] or None,
         "additional_params": dict(request.additional_params),
     }

@@ -33,7 +33,7 @@ METHODS: Final = ["predictLongRunning"]
 )
 async def list_google_models(
     request: Request,
-    _caller: Authenticated,
+    caller: Authenticated,
     page_size: Annotated[int, Query(alias="pageSize", ge=1, le=1000, description="Most models to answer.")] = 50,
     page_token: Annotated[
         str | None, Query(alias="pageToken", max_length=20, description="`nextPageToken` of the page before.")
@@ -45,7 +45,7 @@ async def list_google_models(
         if not (page_token.isascii() and page_token.isdecimal()):
             raise invalid_fields([FieldError("pageToken", f"{shown(page_token)} is not from a page of this list")])
         skip = int(page_token)
-    models = named_models(services_of(request))
+    models = await named_models(services_of(request), caller)
     page: GoogleModelPage = {
         "models": [google_model(name, model) for name, model in islice(models.items(), skip, skip + page_size)]
     }
@@ -55,10 +55,14 @@ async def list_google_models(
 
 
 @router.get("/models/{model:path}", summary="Get a model", response_model=GoogleModel, responses=refusals(404))
-async def get_google_model(request: Request, model: str, _caller: Authenticated) -> Response:
+async def get_google_model(request: Request, model: str, caller: Authenticated) -> Response:
     """One model by any name it may be asked for."""
     services = services_of(request)
-    return json_of(google_model(model, choose(services.catalogue, services.model_aliases.get(model, model), None)))
+    return json_of(
+        google_model(
+            model, choose(await services.jobs.catalogue_for(caller), services.model_aliases.get(model, model), None)
+        )
+    )
 
 
 def google_model(name: str, model: Model) -> GoogleModel:

@@ -68,12 +68,13 @@ async def _list_models(call: Call) -> Outcome:
     today = datetime.fromtimestamp(services.clock.now_ms() / 1000, UTC).date()
     view_of_model = partial(model_view, services.catalogue, services.served_apis, today=today)
     provider = call.arguments.text("provider")
+    catalogue = await services.jobs.catalogue_for(call.caller)
     if named is not None:
-        whole = as_json(view_of_model(choose(services.catalogue, named, provider)))
+        whole = as_json(view_of_model(choose(catalogue, named, provider)))
         return Outcome(json_str(whole), {"models": [whole]})
     if provider is not None:
-        get_provider(services.catalogue, provider)
-    models = [model for model in services.catalogue.models(provider) if _usable(call, model)]
+        get_provider(catalogue, provider)
+    models = [model for model in catalogue.models(provider) if _usable(call, model)]
     views = [view for model in models if (view := view_of_model(model)).status == "available"]
     known = sorted({capability for view in views for capability in view.capabilities})
     capability = call.arguments.one_of("capability", known) if known else None

@@ -51,9 +51,9 @@ async def create_own_key(request: Request, caller: Manager) -> Response:
     services = services_of(request)
     mode = caller.mode if body.mode is None else body.mode
     scopes = caller.scopes & USUAL_SCOPES if body.scopes is None else frozenset(body.scopes)
-    await _check_grant(services, caller, mode, scopes, body.expires_in_s)
+    await _check_grant(services, caller, mode, scopes, body)
     record, key = await services.keys.create_key_for(
-        caller.account_id, name=body.name, mode=mode, lifetime_s=body.expires_in_s, scopes=scopes
+        caller.account_id, name=body.name, mode=mode, lifetime_s=body.expires_in_s, scopes=scopes, models=body.patterns
     )
     return new_key_response(record, key, services.clock.now_ms())
 
@@ -91,9 +91,18 @@ async def delete_own_key(request: Request, key_id: str, caller: Manager) -> Resp
 
 
 async def _check_grant(
-    services: Services, caller: Caller, mode: Mode, scopes: frozenset[Scope], expires_in_s: int | None
+    services: Services, caller: Caller, mode: Mode, scopes: frozenset[Scope], body: NewKeyBody
 ) -> None:
     _, limits = await services.allowances.limits(caller.account_id, caller.key_id)
     own = await services.keys.get_key(caller.key_id)
     now_ms = services.clock.now_ms()
-    check_grant(caller, own, mode, scopes, expires_in_s, has_limits=limits.are_set, now_ms=now_ms)
+    check_grant(
+        caller,
+        own,
+        mode,
+        scopes,
+        body.expires_in_s,
+        models=body.patterns,
+        has_limits=limits.are_set,
+        now_ms=now_ms,
+    )

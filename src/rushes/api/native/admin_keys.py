@@ -65,6 +65,7 @@ async def create_key(request: Request, account_id: str, caller: Administrator) -
         mode=caller.mode if body.mode is None else body.mode,
         lifetime_s=body.expires_in_s,
         scopes=USUAL_SCOPES if body.scopes is None else frozenset(body.scopes),
+        models=body.patterns,
     )
     return new_key_response(record, key, services.clock.now_ms())
 
@@ -73,7 +74,7 @@ async def create_key(request: Request, account_id: str, caller: Administrator) -
               responses=problems(400, 401, 404, 413, 415, 422, 503), openapi_extra=body_schema(KeyChange))  # fmt: skip
 async def update_key(request: Request, account_id: str, key_id: str, caller: Administrator) -> Response:
     """Works at once, in every process."""
-    await _key_for(request, caller, account_id, key_id)
+    await key_for(request, caller, account_id, key_id)
     record = await change_key(request, account_id, key_id)
     return json_response(key_view(record, services_of(request).clock.now_ms()))
 
@@ -81,7 +82,7 @@ async def update_key(request: Request, account_id: str, key_id: str, caller: Adm
 @router.post(KEY + "/revoke", summary="Revoke any key", response_model=KeyView, responses=problems(401, 404, 503))
 async def revoke_key(request: Request, account_id: str, key_id: str, caller: Administrator) -> Response:
     """Ends the key at once and forever; it stays in the list."""
-    await _key_for(request, caller, account_id, key_id)
+    await key_for(request, caller, account_id, key_id)
     services = services_of(request)
     record = await services.keys.revoke_key(key_id, account_id=account_id)
     return json_response(key_view(record, services.clock.now_ms()))
@@ -91,7 +92,7 @@ async def revoke_key(request: Request, account_id: str, key_id: str, caller: Adm
                responses=problems(401, 404, 503))  # fmt: skip
 async def delete_key(request: Request, account_id: str, key_id: str, caller: Administrator) -> Response:
     """Ends it at once and forgets it with its limits; its jobs stay."""
-    await _key_for(request, caller, account_id, key_id)
+    await key_for(request, caller, account_id, key_id)
     await services_of(request).keys.delete_key(key_id, account_id=account_id)
     return Response(status_code=204)
 
@@ -101,7 +102,7 @@ async def delete_key(request: Request, account_id: str, key_id: str, caller: Adm
 async def get_key_limits(request: Request, account_id: str, key_id: str, caller: Administrator) -> Response:
     """They hold besides its account's; a key has none if none were set."""
     services = services_of(request)
-    await _key_for(request, caller, account_id, key_id)
+    await key_for(request, caller, account_id, key_id)
     return await limits_answer(services, account_id, key_id)
 
 
@@ -110,12 +111,12 @@ async def get_key_limits(request: Request, account_id: str, key_id: str, caller:
 async def put_key_limits(request: Request, account_id: str, key_id: str, caller: Administrator) -> Response:
     """Replaces all limits of the key itself; a limit that is null or left out is removed."""
     services = services_of(request)
-    await _key_for(request, caller, account_id, key_id)
+    await key_for(request, caller, account_id, key_id)
     await replace_limits(request, account_id, key_id)
     return await limits_answer(services, account_id, key_id)
 
 
-async def _key_for(request: Request, caller: Caller, account_id: str, key_id: str) -> None:
+async def key_for(request: Request, caller: Caller, account_id: str, key_id: str) -> None:
     """Raise KeyNotFound if the account has no such key; for a test key, live keys are not there."""
     record = await services_of(request).keys.get_key(key_id, account_id=account_id)
     if caller.mode is Mode.TEST and record.mode is Mode.LIVE:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from rushes.accounts.key_store import KeyStore
 from rushes.accounts.keys import KeyRecord, Mode, Scope
 from rushes.accounts.limits import LARGEST, LimitName, Limits
+from rushes.accounts.model_access import LONGEST_PATTERN, MOST_PATTERNS, Patterns, trouble_of
 from rushes.api.answers import json_response
 from rushes.api.native.paging import paged, place_after
 from rushes.api.services import services_of
@@ -29,6 +30,19 @@ Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=20
 Most = Annotated[int | None, Field(ge=1, le=LARGEST, strict=True)]
 
 
+def _pattern(text: str) -> str:
+    trouble = trouble_of(text)
+    if trouble is not None:
+        raise PydanticCustomError("pattern", "{trouble}", {"trouble": trouble[0].upper() + trouble[1:]})
+    return text
+
+
+ModelPatterns = Annotated[
+    list[Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_PATTERN), AfterValidator(_pattern)]] | None,
+    Field(min_length=1, max_length=MOST_PATTERNS, description="Patterns such as `google/*` or `seedance-*`."),
+]
+
+
 class KeyView(BaseModel):
     """An API key without the key itself; `hint` is its last four characters."""
 
@@ -37,6 +51,7 @@ class KeyView(BaseModel):
     mode: Mode
     scopes: list[Scope]
     hint: str
+    models: list[str] | None = Field(description="Patterns of the models it may use; null for all of its account's.")
     state: str = Field(description="`valid`, `disabled`, `expired` or `revoked`.")
     created_at: str
     expires_at: str | None
@@ -68,6 +83,12 @@ class NewKeyBody(BaseModel):
     expires_in_s: Annotated[int | None, Field(strict=True, ge=1, le=LONGEST_LIFETIME_S)] = Field(
         None, description="After how many seconds it ends; never if it is left out."
     )
+    models: ModelPatterns = Field(None, description="Which models it may use; all of its account's if it is left out.")
+
+    @property
+    def patterns(self) -> Patterns | None:
+        """The models that it may use."""
+        return None if self.models is None else tuple(self.models)
 
 
 class KeyChange(BaseModel):
@@ -172,6 +193,7 @@ def _view(record: KeyRecord, now_ms: int) -> dict[str, Any]:
         "mode": record.mode,
         "scopes": [scope for scope in Scope if scope in record.scopes],
         "hint": record.hint,
+        "models": None if record.models is None else list(record.models),
         "state": record.state(now_ms),
         "created_at": rfc3339(record.created_at),
         "expires_at": rfc3339_or_none(record.expires_at),

@@ -61,7 +61,7 @@ class AllModels(RootModel[list[ProviderModels]]):
 )
 async def list_models(
     request: Request,
-    _caller: Authenticated,
+    caller: Authenticated,
     provider: Annotated[str | None, Query(description="Only this provider's.")] = None,
     inputs: Annotated[
         str | None, Query(description="Only those that take each of these, such as `input_image,last_frame`.")
@@ -79,7 +79,7 @@ async def list_models(
     ] = None,
     sort: Annotated[str | None, Query(description="`catalogue` (the default) or `price`: the cheapest first.")] = None,
 ) -> Response:
-    """Every model in the catalogue, retired ones too: they may still be asked for where a successor serves them.
+    """Every model that the key may use, retired ones too: they may still be asked for where a successor serves them.
 
     With filters, providers of which no model is left are not in the list. A price is the least that a second of a video
     of the default length costs with what the other filters say.
@@ -88,9 +88,10 @@ async def list_models(
     services = services_of(request)
     # A list may be written as one value or as several.
     written = {name: ",".join(request.query_params.getlist(name)) for name in FILTERS}
-    wish = wish_of(written, services.catalogue)
-    groups = wish.groups(services.catalogue, _today(services))
-    views = [(_provider(services, get_provider(services.catalogue, name)), models) for name, models in groups]
+    catalogue = await services.jobs.catalogue_for(caller)
+    wish = wish_of(written, catalogue)
+    groups = wish.groups(catalogue, _today(services))
+    views = [(_provider(services, get_provider(catalogue, name)), models) for name, models in groups]
     return json_response(AllModels([_with_models(services, view, models) for view, models in views]))
 
 
@@ -107,9 +108,12 @@ async def list_models(
     response_model=ProviderModels,
     responses=problems(401, 404, 503),
 )
-async def list_provider_models(request: Request, provider: str, _caller: Authenticated) -> Response:
+async def list_provider_models(request: Request, provider: str, caller: Authenticated) -> Response:
     """One provider's models; all of ours generate video."""
-    return json_response(_provider_models(services_of(request), provider))
+    services = services_of(request)
+    catalogue = await services.jobs.catalogue_for(caller)
+    view = _provider(services, get_provider(catalogue, provider))
+    return json_response(_with_models(services, view, catalogue.models(provider)))
 
 
 @router.get(
@@ -118,15 +122,11 @@ async def list_provider_models(request: Request, provider: str, _caller: Authent
     response_model=ModelView,
     responses=problems(401, 404, 503),
 )
-async def get_one_model(request: Request, provider: str, model_id: str, _caller: Authenticated) -> Response:
+async def get_one_model(request: Request, provider: str, model_id: str, caller: Authenticated) -> Response:
     """One model; its id may contain slashes and colons."""
     services = services_of(request)
-    return json_response(_views(services, [get_model(services.catalogue, provider, model_id)])[0])
-
-
-def _provider_models(services: Services, provider: str) -> ProviderModels:
-    view = _provider(services, get_provider(services.catalogue, provider))
-    return _with_models(services, view, services.catalogue.models(provider))
+    catalogue = await services.jobs.catalogue_for(caller)
+    return json_response(_views(services, [get_model(catalogue, provider, model_id)])[0])
 
 
 def _with_models(services: Services, view: ProviderView, models: Sequence[Model]) -> ProviderModels:

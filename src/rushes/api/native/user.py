@@ -9,6 +9,7 @@ from starlette.responses import Response
 from rushes.accounts.keys import Mode, Scope
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
+from rushes.api.native.account_settings import AccountSettingsView, KeySettingsView, settings_view
 from rushes.api.native.answers import problems
 from rushes.api.native.key_shapes import KeyView, LimitsView, key_view, limits_view
 from rushes.api.native.usage import Remaining, remaining_of
@@ -33,6 +34,13 @@ class OwnLimits(BaseModel):
     key: LimitsView
 
 
+class OwnSettings(BaseModel):
+    """What the account's requests get by default, and which models the account and this key may use."""
+
+    account: AccountSettingsView
+    key: KeySettingsView
+
+
 class Me(BaseModel):
     """The account and the key of the caller."""
 
@@ -41,6 +49,7 @@ class Me(BaseModel):
     mode: Mode
     scopes: list[Scope]
     limits: OwnLimits
+    settings: OwnSettings
     remaining: Remaining
 
 
@@ -59,6 +68,10 @@ async def get_me(request: Request, caller: Authenticated) -> Response:
             mode=key.mode,
             scopes=key.scopes,
             limits=OwnLimits(account=limits_view(of_account), key=limits_view(of_key)),
+            settings=OwnSettings(
+                account=settings_view(await services.settings.read(caller.account_id)),
+                key=KeySettingsView(models=key.models),
+            ),
             remaining=await remaining_of(services, caller),
         )
     )

@@ -94,6 +94,8 @@ async def start(
     services = services_of(request)
     content = meaning_of(given)
     name = checked_name(given.get("model"))
+    if name is None and source is None:
+        name = await services.jobs.default_model(caller)
     if name is None and source is not None:
         model, name = f"{source.provider}/{source.model}", source.asked_model
     else:

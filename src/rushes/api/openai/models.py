@@ -27,19 +27,21 @@ router = APIRouter()
     response_model=ModelList,
     responses=refusals(401, 503) | leads_to(get_named_model={"model": "$response.body#/data/0/id"}),
 )
-async def list_named_models(request: Request, _caller: Authenticated) -> Response:
+async def list_named_models(request: Request, caller: Authenticated) -> Response:
     """Aliases first, then the whole catalogue as `provider/ID`; retired models too, for successors serve them."""
-    models = named_models(services_of(request))
+    models = await named_models(services_of(request), caller)
     return json_response(ModelList(data=[model_view(name, model) for name, model in models.items()]))
 
 
 @router.get(
     "/models/{model:path}", summary="Get a model", response_model=ModelView, responses=refusals(401, 404, 503)
 )  # fmt: skip
-async def get_named_model(request: Request, model: str, _caller: Authenticated) -> Response:
+async def get_named_model(request: Request, model: str, caller: Authenticated) -> Response:
     """One model by any name it may be asked for."""
     services = services_of(request)
-    return json_response(model_view(model, choose(services.catalogue, model_named(services, model), None)))
+    return json_response(
+        model_view(model, choose(await services.jobs.catalogue_for(caller), model_named(services, model), None))
+    )
 
 
 def model_view(name: str, model: Model) -> ModelView:

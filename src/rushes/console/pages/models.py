@@ -53,7 +53,7 @@ def rate_of(price: Price) -> str:
 async def list_models(visit: Visit) -> Response:
     """The models that meet the filters, by provider; those of providers that can be used come first."""
     text = visit.query.text("q").casefold()
-    catalogue = visit.services.catalogue
+    catalogue = await visit.services.jobs.catalogue_for(visit.signed_in)
     written = {name: ",".join(visit.query.all(name)) for name in FILTERS}
     groups = []
     for provider, models in wish_of(written, catalogue).groups(catalogue, today_of(visit)):
@@ -71,7 +71,8 @@ async def list_models(visit: Visit) -> Response:
 async def show_model(visit: Visit) -> Response:
     """One model; its id may hold slashes."""
     parameters = visit.request.path_params
-    model = get_model(visit.services.catalogue, parameters["provider"], parameters["model_id"])
+    catalogue = await visit.services.jobs.catalogue_for(visit.signed_in)
+    model = get_model(catalogue, parameters["provider"], parameters["model_id"])
     return visit.page("model.html", card=card_of(visit, model), model=model, rate_of=rate_of)
 
 

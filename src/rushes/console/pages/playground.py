@@ -15,7 +15,8 @@ from pydantic_core import from_json, to_json
 from starlette.responses import JSONResponse, Response
 
 from rushes.accounts.keys import Mode, Scope
-from rushes.catalogue.choose import choose
+from rushes.catalogue.choose import DEFAULT_MODEL, choose
+from rushes.catalogue.load import Catalogue
 from rushes.catalogue.model import Model
 from rushes.console.errors import field_errors, status_of
 from rushes.console.routes import Page
@@ -137,6 +138,8 @@ async def _form_page(visit: Visit, form: Form, error: RushesError | None = None)
 
 async def _context(visit: Visit, form: Form, error: RushesError | None = None) -> dict[str, Any]:
     services, test = visit.services, _is_test(visit)
+    usable = await services.jobs.catalogue_for(visit.signed_in)
+    form = await _with_model(visit, form, usable)
     try:
         models: Sequence[Model] = models_of(services.catalogue, form)
     except CallerError as unknown:
@@ -155,7 +158,7 @@ async def _context(visit: Visit, form: Form, error: RushesError | None = None) -
         "full_id": full_id,
         "beside": [full_id(model) for model in models[1:]],
         "most_beside": MOST_MODELS - 1,
-        "choices": _choices(visit),
+        "choices": _choices(visit, usable),
         "allowed": partial(allowed, test=test),
         "default": default,
         "media_roles": [
@@ -175,19 +178,29 @@ async def _context(visit: Visit, form: Form, error: RushesError | None = None) -
     }
 
 
-def _choices(visit: Visit) -> list[tuple[str, list[tuple[str, str]]]]:
+def _choices(visit: Visit, catalogue: Catalogue) -> list[tuple[str, list[tuple[str, str]]]]:
     """Every model by its provider, those that can be used now first, each with what the visitor should know."""
     services, test = visit.services, _is_test(visit)
     today = datetime.fromtimestamp(visit.now_ms / 1000, UTC).date()
     groups: list[tuple[bool, str, list[tuple[str, str]]]] = []
-    for provider in services.catalogue.providers:
+    for provider in catalogue.providers:
         usable = test or provider in services.served_apis
         entries = []
-        for model in services.catalogue.models(provider):
+        for model in catalogue.models(provider):
             is_retired = model.retired is not None and model.retired <= today
             entries.append((full_id(model), f"{model.name}{' (retired)' if is_retired else ''}"))
         groups.append((usable, provider if usable else f"{provider}: needs a key of yours", entries))
     return [(label, entries) for _, label, entries in sorted(groups, key=lambda group: not group[0])]
+
+
+async def _with_model(visit: Visit, form: Form, usable: Catalogue) -> Form:
+    """The form, with the model that it begins with if it names none: the account's, the usual one, or any usable."""
+    if form.given("model") is not None:
+        return form
+    own = await visit.services.jobs.default_model(visit.signed_in)
+    usual = usable.offering(DEFAULT_MODEL)
+    name = own or next((full_id(model) for model in usable.models() if not usual), None)
+    return form if name is None else Form([*form.without("model").pairs, ("model", name)])
 
 
 async def _priced(visit: Visit, wish: Wish) -> Priced:

@@ -36,7 +36,7 @@ async def use_video(visit: Visit) -> Response:
     job = await visit.services.jobs.get(visit.signed_in, visit.request.path_params["job_id"])
     if not job.has_files(visit.now_ms):
         raise FileExpired(f"The video of job '{job.id}' is no longer kept")
-    model = full_id(_model_for(visit, job))
+    model = full_id(await _model_for(visit, job))
     if "previous_job_id" in GenerationBody.model_fields:
         return visit.go("/playground", model=model, previous_job_id=job.id, prompt=job.request.prompt)
     async with aclosing(_video_of(visit, job)) as chunks:
@@ -44,15 +44,15 @@ async def use_video(visit: Visit) -> Response:
     return visit.go("/playground", model=model, video=stored.id, prompt=job.request.prompt)
 
 
-def _model_for(visit: Visit, job: Job) -> Model:
+async def _model_for(visit: Visit, job: Job) -> Model:
     """The job's own model if it takes videos, else the first that does, one that can be used before the others."""
-    catalogue = visit.services.catalogue
+    catalogue = await visit.services.jobs.catalogue_for(visit.signed_in)
     own = catalogue.find(job.provider, job.model)
     able = [model for model in catalogue.models() if model.inputs.get(Role.VIDEO)]
     if own is not None and own in able:
         return own
     able.sort(key=lambda model: model.provider not in visit.services.served_apis)
-    return able[0] if able else choose(catalogue, None, None)
+    return able[0] if able else choose(visit.services.catalogue, None, None)
 
 
 async def _video_of(visit: Visit, job: Job) -> AsyncGenerator[bytes, None]:

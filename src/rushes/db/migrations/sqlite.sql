@@ -54,7 +54,7 @@ CREATE TABLE jobs (
 	created_at BIGINT NOT NULL, 
 	started_at BIGINT, 
 	completed_at BIGINT, 
-	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, listener TEXT, abort_requested_at BIGINT, reserved_microusd BIGINT DEFAULT '0' NOT NULL, spent_microusd BIGINT, request_id TEXT, traceparent TEXT, turn BIGINT DEFAULT '0' NOT NULL, held INTEGER DEFAULT '0' NOT NULL, trouble_code TEXT, trouble TEXT, trouble_at BIGINT, user_tag TEXT, metadata TEXT, tenant TEXT DEFAULT '' NOT NULL, 
+	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, listener TEXT, abort_requested_at BIGINT, reserved_microusd BIGINT DEFAULT '0' NOT NULL, spent_microusd BIGINT, request_id TEXT, traceparent TEXT, turn BIGINT DEFAULT '0' NOT NULL, held INTEGER DEFAULT '0' NOT NULL, trouble_code TEXT, trouble TEXT, trouble_at BIGINT, user_tag TEXT, metadata TEXT, tenant TEXT DEFAULT '' NOT NULL, retention_ms BIGINT, 
 	PRIMARY KEY (seq), 
 	UNIQUE (id)
 );
@@ -362,5 +362,12 @@ CREATE TABLE used_upload_links (
 	PRIMARY KEY (id)
 );
 CREATE INDEX used_upload_links_by_time ON used_upload_links (expires_at);
+CREATE TABLE account_settings (
+	account_id TEXT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	PRIMARY KEY (account_id, key_id, name)
+);
 INSERT INTO schema_floor (version) VALUES ('0020');
-INSERT INTO alembic_version (version_num) VALUES ('0021');
+INSERT INTO alembic_version (version_num) VALUES ('0022');
