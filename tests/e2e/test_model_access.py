@@ -21,7 +21,7 @@ MONTH_S = 30 * 86_400
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Service]]:
     """Two processes on one Postgres, in which every job stays pending."""
-    shared = {
+    shared: dict[str, Any] = {
         "RUSHES_DATABASE_URL": shared_server().fresh(),
         "RUSHES_SECRET_KEYS": SECRET,
         "RUSHES_TEST_HOLD_S": 3600,
