@@ -70,6 +70,7 @@
     │   ├── WritesRefused               it can be read, and takes no changes
     │   └── OutcomeUnknown              lost during a commit, so the change may have been made
     ├── SecretKeyMissing                retryable: a process that has the secret key can go on
+    ├── AuditBroken                     the audit log does not hold, so retention removes nothing of it
     ├── LeaseLost                       another worker owns the job; the finder stops
     ├── JobExpired
     ├── Aborted
@@ -597,6 +598,12 @@ class SecretKeyMissing(RushesError):
 
     code = "secret_key_missing"
     retryable = True
+
+
+class AuditBroken(RushesError):
+    """The chain of the audit log does not hold; the message names the entry."""
+
+    code = "audit_broken"
 
 
 class LeaseLost(RushesError):

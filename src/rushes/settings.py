@@ -182,6 +182,13 @@ class Settings(BaseSettings):
         le=100 * YEAR_S,
         description="How long finished videos are kept, in seconds; without it, until they are deleted.",
     )
+    audit_keep_s: float | None = Field(
+        None,
+        ge=86_400,
+        le=100 * YEAR_S,
+        description="How long entries of the audit log are kept, in seconds; without it, forever"
+        " (docs/operating/audit.md).",
+    )
     on_retired: Literal["successor", "refuse"] = Field(
         "successor", description="What happens to requests for a retired model: its successor serves them, or a 400."
     )

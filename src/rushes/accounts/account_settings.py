@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from pydantic_core import from_json
 
 from rushes.accounts.account_store import ACCOUNT_BY_ID, no_such_account
-from rushes.accounts.limits import KEY_OF_ACCOUNT, WHOLE_ACCOUNT
+from rushes.accounts.limits import KEY_OF_ACCOUNT, LOCK_ACCOUNT, WHOLE_ACCOUNT
 from rushes.accounts.model_access import ALL_MODELS, ModelAccess
+from rushes.audit.actor import actor
+from rushes.audit.log import record
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import KeyNotFound
 
@@ -96,18 +98,37 @@ class AccountSettingStore:
 
         Raises AccountNotFound, or KeyNotFound.
         """
+        who = actor()
 
         async def body(transaction: Transaction) -> AccountSettings:
+            # Locked, so that of two changes at once the second begins where the first has ended.
+            await transaction.fetch(LOCK_ACCOUNT, account_id=account_id)
             await _check_exists(transaction, account_id, key_id)
             place = {"account_id": account_id, "key_id": key_id}
+            before = _settings(await transaction.fetch(SETTINGS_OF, **place))
             for name, value in changes.items():
                 if value is None:
                     await transaction.execute(CLEAR_SETTING, **place, name=name)
                 else:
                     await transaction.execute(SET_SETTING, **place, name=name, value=json.dumps(value))
-            return _settings(await transaction.fetch(SETTINGS_OF, **place))
+            after = _settings(await transaction.fetch(SETTINGS_OF, **place))
+            await record(
+                transaction,
+                who,
+                "settings.set",
+                key_id or account_id,
+                account_id=account_id,
+                before=_facts(before),
+                after=_facts(after),
+            )
+            return after
 
         return await self._database.write(body)
+
+
+def _facts(settings: AccountSettings) -> dict[str, Any]:
+    """What the audit log says of settings: those that are set."""
+    return {name: value for name, value in asdict(settings).items() if value is not None}
 
 
 async def _check_exists(transaction: Transaction, account_id: str, key_id: str) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from rushes.audit.actor import actor
+from rushes.audit.log import record
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import AccountNameTaken, AccountNotFound
 from rushes.ids import new_id
@@ -14,6 +17,8 @@ INSERT INTO accounts (id, name, created_at) VALUES (:id, :name, :now) ON CONFLIC
 """
 
 ACCOUNT_BY_ID = "SELECT * FROM accounts WHERE id = :id"
+
+LOCK_ACCOUNT_BY_ID = ACCOUNT_BY_ID + " FOR UPDATE"
 
 ACCOUNT_BY_ID_OR_NAME = "SELECT * FROM accounts WHERE id = :name OR name = :name ORDER BY id = :name DESC LIMIT 1"
 
@@ -50,11 +55,16 @@ class AccountStore:
     async def create(self, name: str) -> Account:
         """Create an account. Raises AccountNameTaken."""
         account_id = new_id("acct")
+        who = actor()
 
         async def body(transaction: Transaction) -> Account:
             if not await transaction.execute(ENSURE_ACCOUNT, id=account_id, name=name):
                 raise _taken(name)
-            return await _get(transaction, account_id)
+            account = await _get(transaction, account_id)
+            await record(
+                transaction, who, "account.create", account_id, account_id=account_id, after=account_facts(account)
+            )
+            return account
 
         return await self._database.write(body)
 
@@ -80,26 +90,38 @@ class AccountStore:
     async def rename(self, account_id: str, name: str) -> Account:
         """Rename an account. Raises AccountNameTaken."""
 
-        async def body(transaction: Transaction) -> Account:
-            await _get(transaction, account_id)
-            if not await transaction.execute(RENAME_ACCOUNT, id=account_id, name=name):
-                raise _taken(name)
-            return await _get(transaction, account_id)
-
-        return await self._database.write(body)
+        return await self._change(account_id, "account.rename", RENAME_ACCOUNT, name=name)
 
     async def disable(self, account_id: str) -> Account:
         """Refuse all keys of an account at once; its running jobs continue."""
-        return await self._change(account_id, DISABLE_ACCOUNT)
+        return await self._change(account_id, "account.disable", DISABLE_ACCOUNT)
 
     async def enable(self, account_id: str) -> Account:
         """Accept the keys of a disabled account again."""
-        return await self._change(account_id, ENABLE_ACCOUNT)
+        return await self._change(account_id, "account.enable", ENABLE_ACCOUNT)
 
-    async def _change(self, account_id: str, statement: str) -> Account:
+    async def _change(self, account_id: str, action: str, statement: str, *, name: str | None = None) -> Account:
+        who = actor()
+
         async def body(transaction: Transaction) -> Account:
-            await transaction.execute(statement, id=account_id)
-            return await _get(transaction, account_id)
+            # Locked, so that of two changes at once the second begins where the first has ended.
+            await transaction.fetch(LOCK_ACCOUNT_BY_ID, id=account_id)
+            before = await _get(transaction, account_id)
+            given = {} if name is None else {"name": name}
+            # It exists, so only a name that another account has keeps it from being changed.
+            if not await transaction.execute(statement, id=account_id, **given):
+                raise _taken(name or "")
+            after = await _get(transaction, account_id)
+            await record(
+                transaction,
+                who,
+                action,
+                account_id,
+                account_id=account_id,
+                before=account_facts(before),
+                after=account_facts(after),
+            )
+            return after
 
         return await self._database.write(body)
 
@@ -113,6 +135,11 @@ async def _get(transaction: Transaction, account_id: str) -> Account:
 
 def _account(row: Row) -> Account:
     return Account(id=row["id"], name=row["name"], created_at=row["created_at"], disabled_at=row["disabled_at"])
+
+
+def account_facts(account: Account) -> dict[str, Any]:
+    """What the audit log says of an account."""
+    return {"name": account.name, "disabled": account.disabled_at is not None}
 
 
 def no_such_account(name: str) -> AccountNotFound:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 from pydantic_core import from_json
 
@@ -21,8 +23,10 @@ from rushes.accounts.keys import (
     scopes_from,
     scopes_to_text,
 )
-from rushes.accounts.limits import LimitName
+from rushes.accounts.limits import LOCK_ACCOUNT, LimitName
 from rushes.accounts.model_access import Patterns
+from rushes.audit.actor import Actor, actor
+from rushes.audit.log import record
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import AccountDisabled, KeyLimitReached, KeyNotFound, NotAuthenticated
 from rushes.ids import new_id
@@ -39,8 +43,6 @@ MOST_KEYS = 1_000
 
 READ_AT_ONCE = 256
 """How many keys one query looks for."""
-
-LOCK_ACCOUNT = "SELECT id FROM accounts WHERE id = :account_id FOR UPDATE"
 
 COUNT_KEYS = """
 SELECT COUNT(*) AS keys FROM (SELECT id FROM api_keys WHERE account_id = :account_id LIMIT :most) AS found
@@ -70,6 +72,8 @@ ORDER BY api_keys.created_at, api_keys.id LIMIT :most
 )
 
 KEY_BY_ID = SELECT_KEYS + " WHERE api_keys.id = :id"
+
+LOCK_KEY = "SELECT id FROM api_keys WHERE id = :id FOR UPDATE"
 
 KEY_BY_HASH = SELECT_KEYS + " WHERE api_keys.hash = :hash"
 
@@ -107,7 +111,8 @@ DELETE_SETTINGS = "DELETE FROM account_settings WHERE account_id = :account_id A
 DELETE_WINDOW = "DELETE FROM rate_windows WHERE account_id = :account_id AND key_id = :key_id"
 
 RETIRE_BOOTSTRAP_KEYS = """
-UPDATE api_keys SET disabled_at = COALESCE(disabled_at, :now) WHERE bootstrap = 1 AND hash <> :hash
+UPDATE api_keys SET disabled_at = :now WHERE bootstrap = 1 AND disabled_at IS NULL AND hash <> :hash
+RETURNING id
 """
 
 
@@ -139,13 +144,16 @@ class KeyStore:
         `models` are patterns of the models that it may use; None for all that its account may.
         """
         key = new_key(mode)
+        who = actor()
 
         async def body(transaction: Transaction) -> KeyRecord:
-            account_id = await _ensured(transaction, account)
+            account_id, is_new = await _ensured(transaction, account)
             await _check_count(transaction, account_id)
-            return await _insert(
+            made = await _insert(
                 transaction, account_id, key, name=name, lifetime_s=lifetime_s, scopes=scopes, models=models
             )
+            await _record_creation(transaction, who, made, is_new_account=is_new)
+            return made
 
         return await self._database.write(body), key
 
@@ -161,12 +169,15 @@ class KeyStore:
     ) -> tuple[KeyRecord, str]:
         """Create a key for an existing account."""
         key = new_key(mode)
+        who = actor()
 
         async def body(transaction: Transaction) -> KeyRecord:
             await _check_count(transaction, account_id)
-            return await _insert(
+            made = await _insert(
                 transaction, account_id, key, name=name, lifetime_s=lifetime_s, scopes=scopes, models=models
             )
+            await _record_creation(transaction, who, made)
+            return made
 
         return await self._database.write(body), key
 
@@ -176,16 +187,22 @@ class KeyStore:
         A known key stays as it is, so that a revoked or disabled one stays refused. Any number of processes may call
         this at the same time.
         """
+        who = actor()
 
         async def body(transaction: Transaction) -> KeyRecord:
             known = await fetch_one(transaction, KEY_BY_HASH, hash=hash_key(key))
             if known is not None:
                 return _record(known)
-            account_id = await _ensured(transaction, BOOTSTRAP_ACCOUNT)
-            await transaction.execute(RETIRE_BOOTSTRAP_KEYS, hash=hash_key(key))
-            return await _insert(
+            account_id, is_new = await _ensured(transaction, BOOTSTRAP_ACCOUNT)
+            retired = await transaction.fetch(RETIRE_BOOTSTRAP_KEYS, hash=hash_key(key))
+            made = await _insert(
                 transaction, account_id, key, name="bootstrap", scopes=frozenset(Scope), bootstrap=True
             )
+            for row in retired:
+                after = key_facts(await _get(transaction, row["id"], None))
+                await record(transaction, who, "key.disable", row["id"], account_id=account_id, after=after)
+            await _record_creation(transaction, who, made, is_new_account=is_new)
+            return made
 
         return await self._database.write(body)
 
@@ -216,29 +233,32 @@ class KeyStore:
 
     async def revoke_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
         """Refuse a key at once and permanently; a second revocation changes nothing."""
-        return await self._change(key_id, account_id, REVOKE_KEY)
+        return await self._change(key_id, account_id, "key.revoke", REVOKE_KEY)
 
     async def disable_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
         """Refuse a key at once, until it is enabled."""
-        return await self._change(key_id, account_id, DISABLE_KEY)
+        return await self._change(key_id, account_id, "key.disable", DISABLE_KEY)
 
     async def enable_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
         """Accept a disabled key again; a revoked or expired key stays refused."""
-        return await self._change(key_id, account_id, ENABLE_KEY)
+        return await self._change(key_id, account_id, "key.enable", ENABLE_KEY)
 
     async def rename_key(self, key_id: str, name: str, *, account_id: str | None = None) -> KeyRecord:
         """Rename a key."""
-        return await self._change(key_id, account_id, RENAME_KEY, name=name)
+        return await self._change(key_id, account_id, "key.rename", RENAME_KEY, name=name)
 
     async def delete_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
         """Delete a key with its limits and settings. It is refused at once, and its jobs keep its id."""
+        who = actor()
 
         async def body(transaction: Transaction) -> KeyRecord:
-            record = await _get(transaction, key_id, account_id)
+            await transaction.fetch(LOCK_KEY, id=key_id)
+            key = await _get(transaction, key_id, account_id)
             for statement in (DELETE_LIMITS, DELETE_SETTINGS, DELETE_WINDOW):
-                await transaction.execute(statement, account_id=record.account_id, key_id=key_id)
+                await transaction.execute(statement, account_id=key.account_id, key_id=key_id)
             await transaction.execute(DELETE_KEY, id=key_id)
-            return record
+            await record(transaction, who, "key.delete", key_id, account_id=key.account_id, before=key_facts(key))
+            return key
 
         return await self._database.write(body)
 
@@ -291,20 +311,62 @@ class KeyStore:
             self._callers[name] = caller
         return caller
 
-    async def _change(self, key_id: str, account_id: str | None, statement: str, **parameters: object) -> KeyRecord:
+    async def _change(
+        self, key_id: str, account_id: str | None, action: str, statement: str, **parameters: object
+    ) -> KeyRecord:
+        who = actor()
+
         async def body(transaction: Transaction) -> KeyRecord:
-            await _get(transaction, key_id, account_id)
+            # Locked, so that of two changes at once the second begins where the first has ended.
+            await transaction.fetch(LOCK_KEY, id=key_id)
+            before = await _get(transaction, key_id, account_id)
             await transaction.execute(statement, id=key_id, **parameters)
-            return await _get(transaction, key_id, account_id)
+            after = await _get(transaction, key_id, account_id)
+            await record(
+                transaction,
+                who,
+                action,
+                key_id,
+                account_id=after.account_id,
+                before=key_facts(before),
+                after=key_facts(after),
+            )
+            return after
 
         return await self._database.write(body)
 
 
-async def _ensured(transaction: Transaction, account: str) -> str:
-    await transaction.execute(ENSURE_ACCOUNT, id=new_id("acct"), name=account)
+async def _ensured(transaction: Transaction, account: str) -> tuple[str, bool]:
+    """The id of the account of this name, and whether it is new."""
+    is_new = bool(await transaction.execute(ENSURE_ACCOUNT, id=new_id("acct"), name=account))
     row = await fetch_one(transaction, ACCOUNT_BY_NAME, name=account)
     assert row is not None
-    return str(row["id"])
+    return str(row["id"]), is_new
+
+
+async def _record_creation(
+    transaction: Transaction, who: Actor, made: KeyRecord, *, is_new_account: bool = False
+) -> None:
+    account_id = made.account_id
+    if is_new_account:
+        facts = {"name": made.account, "disabled": False}
+        await record(transaction, who, "account.create", account_id, account_id=account_id, after=facts)
+    await record(transaction, who, "key.create", made.id, account_id=account_id, after=key_facts(made))
+
+
+def key_facts(key: KeyRecord) -> dict[str, Any]:
+    """What the audit log says of a key: nothing of the key itself."""
+    return {
+        "name": key.name,
+        "mode": key.mode.value,
+        "scopes": [scope.value for scope in Scope if scope in key.scopes],
+        "models": key.models,
+        "expires_at": None
+        if key.expires_at is None
+        else datetime.fromtimestamp(key.expires_at // 1000, UTC).isoformat(),
+        "disabled": key.disabled_at is not None,
+        "revoked": key.revoked_at is not None,
+    }
 
 
 async def _check_count(transaction: Transaction, account_id: str) -> None:

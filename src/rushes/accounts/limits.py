@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rushes.accounts.account_store import ACCOUNT_BY_ID_OR_NAME, no_such_account
+from rushes.audit.actor import Actor, actor
+from rushes.audit.log import record
+from rushes.catalogue.price import to_usd
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import KeyNotFound
 
@@ -38,6 +41,8 @@ LIST_LIMITS = """
 SELECT accounts.name AS account, limits.* FROM limits JOIN accounts ON accounts.id = limits.account_id
 ORDER BY accounts.name, limits.key_id, limits.name
 """
+
+LOCK_ACCOUNT = "SELECT id FROM accounts WHERE id = :account_id FOR UPDATE"
 
 KEY_OF_ACCOUNT = "SELECT id FROM api_keys WHERE id = :id AND account_id = :account_id"
 
@@ -138,33 +143,32 @@ class LimitStore:
 
         The caller checks that the account and the key exist.
         """
+        who = actor()
 
         async def body(transaction: Transaction) -> None:
-            for name, value in changes.items():
-                if value is None:
-                    await transaction.execute(CLEAR_LIMIT, account_id=account_id, key_id=key_id, name=name)
-                else:
-                    await transaction.execute(SET_LIMIT, account_id=account_id, key_id=key_id, name=name, value=value)
+            await _apply(transaction, who, account_id, key_id, changes)
 
         await self._database.write(body)
 
     async def set(self, account: str, key_id: str, values: Mapping[LimitName, int]) -> None:
         """Set these limits of the account of this id or name. Raises AccountNotFound, or KeyNotFound."""
+        who = actor()
 
         async def body(transaction: Transaction) -> None:
             account_id = await _find(transaction, account, key_id)
-            for name, value in values.items():
-                await transaction.execute(SET_LIMIT, account_id=account_id, key_id=key_id, name=name, value=value)
+            await _apply(transaction, who, account_id, key_id, values)
 
         await self._database.write(body)
 
     async def clear(self, account: str, key_id: str, names: Iterable[LimitName]) -> Sequence[LimitName]:
         """Clear these limits. Returns those that were set. Raises AccountNotFound, or KeyNotFound."""
+        who = actor()
+        asked = tuple(names)
 
         async def body(transaction: Transaction) -> Sequence[LimitName]:
             account_id = await _find(transaction, account, key_id)
-            place = {"account_id": account_id, "key_id": key_id}
-            return [name for name in names if await transaction.execute(CLEAR_LIMIT, **place, name=name)]
+            before = await _apply(transaction, who, account_id, key_id, dict.fromkeys(asked))
+            return [name for name in asked if before.of(name) is not None]
 
         return await self._database.write(body)
 
@@ -176,6 +180,37 @@ class LimitStore:
             for row in rows
             if row["name"] in set(LimitName)
         ]
+
+
+async def _apply(
+    transaction: Transaction, who: Actor, account_id: str, key_id: str, changes: Mapping[LimitName, int | None]
+) -> Limits:
+    """Set these limits, clear those that are None, and record it. Returns what was set before."""
+    place = {"account_id": account_id, "key_id": key_id}
+    # Locked, so that of two changes at once the second begins where the first has ended.
+    await transaction.fetch(LOCK_ACCOUNT, account_id=account_id)
+    before = limits_among(await transaction.fetch(LIMITS_OF_BOTH, **place), key_id)
+    for name, value in changes.items():
+        if value is None:
+            await transaction.execute(CLEAR_LIMIT, **place, name=name)
+        else:
+            await transaction.execute(SET_LIMIT, **place, name=name, value=value)
+    after = limits_among(await transaction.fetch(LIMITS_OF_BOTH, **place), key_id)
+    await record(
+        transaction,
+        who,
+        "limits.set",
+        key_id or account_id,
+        account_id=account_id,
+        before=_facts(before),
+        after=_facts(after),
+    )
+    return before
+
+
+def _facts(limits: Limits) -> dict[str, float]:
+    """What the audit log says of limits: those that are set, of spending in USD."""
+    return {name.value: float(to_usd(value)) if name.is_money else value for name, value in limits.named()}
 
 
 async def read_limits(fetch: Fetch, account_id: str, key_id: str) -> tuple[Limits, Limits]:

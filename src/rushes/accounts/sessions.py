@@ -10,6 +10,8 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
+from rushes.audit.actor import actor
+from rushes.audit.log import record
 from rushes.db.database import Database, Transaction, fetch_one
 
 TOKEN_BYTES = 32
@@ -32,6 +34,8 @@ INSERT INTO sign_in_links (hash, key_id, expires_at) VALUES (:hash, :key_id, :no
 FIND_LINK = "SELECT key_id FROM sign_in_links WHERE hash = :hash AND expires_at > :now"
 
 USE_LINK = "DELETE FROM sign_in_links WHERE hash = :hash AND expires_at > :now RETURNING key_id"
+
+ACCOUNT_OF_KEY = "SELECT account_id FROM api_keys WHERE id = :id"
 
 DELETE_EXPIRED_LINKS = "DELETE FROM sign_in_links WHERE expires_at <= :now"
 
@@ -76,10 +80,14 @@ class SessionStore:
     async def make_link(self, key_id: str, *, lifetime_s: float) -> str:
         """The code of a new sign-in link for this key; it opens one session."""
         code = _new_token()
+        who = actor()
 
         async def body(transaction: Transaction) -> None:
             await transaction.execute(DELETE_EXPIRED_LINKS)
             await transaction.execute(INSERT_LINK, hash=_hash(code), key_id=key_id, lifetime_ms=int(lifetime_s * 1000))
+            key = await fetch_one(transaction, ACCOUNT_OF_KEY, id=key_id)
+            account_id = None if key is None else key["account_id"]
+            await record(transaction, who, "sign_in_link.create", key_id, account_id=account_id)
 
         await self._database.write(body)
         return code

@@ -41,6 +41,7 @@ from rushes.api.native import (
     admin_jobs,
     admin_keys,
     analytics,
+    audit,
     events,
     generations,
     health,
@@ -121,6 +122,7 @@ def build_http(
     api.include_router(admin_jobs.router, prefix="/api/v1", tags=["admin"])
     api.include_router(admin_keys.router, prefix="/api/v1", tags=["admin"])
     api.include_router(account_settings.router, prefix="/api/v1", tags=["admin"])
+    api.include_router(audit.router, prefix="/api/v1", tags=["admin"])
     # Before OpenAI's: a model's name there may have slashes, and so look like an operation.
     for prefix, routers in (
         (gemini.GEMINI, (gemini_veo, gemini_files, gemini_models, gemini_interactions)),

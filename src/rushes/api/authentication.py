@@ -13,6 +13,7 @@ from rushes.accounts.tokens import PREFIX
 from rushes.api.http.response_headers import add_response_headers
 from rushes.api.services import Services, services_of
 from rushes.errors import FieldError, KeyRestricted, NotAuthenticated, ScopeMissing
+from rushes.intake.acting import act_as_caller
 from rushes.intake.body import invalid_fields
 
 _scheme = HTTPBearer(
@@ -130,7 +131,7 @@ async def authenticate_link(request: Request, key_id: str, scope: Scope) -> Call
     Raises NotAuthenticated once the key is revoked, and what `authenticate` raises.
     """
     caller = await services_of(request).keys.authenticate_by_id(key_id)
-    request.state.caller = caller
+    act_as_caller(request, caller)
     await _admitted(request, caller)
     require(caller, scope)
     return caller
@@ -194,7 +195,7 @@ async def _caller_of(request: Request, services: Services, secret: str) -> Calle
         # What counts bad keys need not know with which status a surface answers them.
         request.state.key_is_bad = True
         raise
-    request.state.caller = caller
+    act_as_caller(request, caller)
     return caller
 
 

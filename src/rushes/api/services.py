@@ -14,6 +14,7 @@ from rushes.accounts.limits import Limits, LimitStore
 from rushes.accounts.rate import RateLimiter
 from rushes.accounts.revocations import Revocations
 from rushes.accounts.tokens import TokenSigner
+from rushes.audit.store import AuditStore
 from rushes.catalogue.load import Catalogue
 from rushes.clock import Clock
 from rushes.jobs.admission import Allowances
@@ -48,6 +49,7 @@ class Services:
     accounts: AccountStore
     limits: LimitStore
     settings: AccountSettingStore
+    audit: AuditStore
     default_limits: Limits
     allowances: Allowances
     spending: SpendingStore

@@ -12,6 +12,7 @@ from rushes.accounts.key_store import KeyStore
 from rushes.accounts.limits import LimitStore
 from rushes.accounts.sessions import SessionStore
 from rushes.app.databases import has_database, opened_for_command
+from rushes.audit.store import AuditStore
 from rushes.catalogue.load import Catalogue
 from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
@@ -68,6 +69,13 @@ def _catalogue(settings: Settings) -> Catalogue:
     from rushes.app.providers import configured_providers
 
     return configured_providers(settings, SystemClock()).catalogue
+
+
+@asynccontextmanager
+async def opened_audit(settings: Settings) -> AsyncIterator[AuditStore]:
+    """The audit log, also beside a running service. Raises StartupError."""
+    async with opened_for_command(settings, DataDirectory(settings.data_dir), SystemClock()) as database:
+        yield AuditStore(database)
 
 
 @asynccontextmanager

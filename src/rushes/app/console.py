@@ -31,6 +31,7 @@ def console_of(
             accounts=services.accounts,
             limits=services.limits,
             settings=services.settings,
+            audit=services.audit,
             default_limits=services.default_limits,
             allowances=services.allowances,
             spending=services.spending,

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
+from rushes.audit.actor import act_as_operator
 from rushes.clock import Clock
 from rushes.data_directory import DataDirectory
 from rushes.db.database import Database
@@ -98,6 +99,7 @@ async def opened_for_command(settings: Settings, directory: DataDirectory, clock
         database = SqliteDatabase(directory.database, clock)
     try:
         await _check_whole(database)
+        act_as_operator()
         yield database
     finally:
         await database.close()

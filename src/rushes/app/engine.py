@@ -9,6 +9,8 @@ from typing import Any
 from rushes.app.credentials import credential_of
 from rushes.app.foundation import Foundation
 from rushes.app.own_servers import assumed
+from rushes.audit.cleaner import AuditCleaner
+from rushes.audit.store import AuditStore
 from rushes.domain.job import Job
 from rushes.engine.breaker import Breakers, Circuit, CircuitHealth
 from rushes.engine.claims import ClaimStore
@@ -105,6 +107,7 @@ class Engine:
             InputCleaner(base.input_store, base.storage, base.clock, grace_s=grace_s).run(),
             self._dispatcher.run(),
             DeliveryCleaner(Outbox(base.database), base.clock).run(),
+            AuditCleaner(AuditStore(base.database), base.clock, keep_s=base.settings.audit_keep_s).run(),
         )
 
     async def _resources_for(self, job: Job) -> JobResources:

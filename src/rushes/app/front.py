@@ -26,6 +26,7 @@ from rushes.app.discovery import Discovery
 from rushes.app.foundation import Foundation
 from rushes.app.live_models import ListReading
 from rushes.app.own_servers import discovering
+from rushes.audit.store import AuditStore
 from rushes.jobs.admission import Allowances
 from rushes.jobs.events.waiters import Watching
 from rushes.jobs.routing import OnRetired, Router
@@ -122,6 +123,7 @@ class Front:
             accounts=AccountStore(base.database),
             limits=LimitStore(base.database),
             settings=account_settings,
+            audit=AuditStore(base.database),
             default_limits=base.default_limits,
             allowances=Allowances(base.database, base.default_limits),
             spending=spending,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rushes.cli import accounts, jobs, keys, limits, models, needs_operator, recovery, settling, webhooks
+from rushes.cli import accounts, audit, jobs, keys, limits, models, needs_operator, recovery, settling, webhooks
 from rushes.cli.backup import backup
 from rushes.cli.console import console
 from rushes.cli.demo import demo
@@ -43,6 +43,7 @@ app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(limits.app, name="limits")
+app.add_typer(audit.app, name="audit")
 app.command()(usage)
 app.command()(backup)
 app.command()(move)

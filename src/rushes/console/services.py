@@ -12,6 +12,7 @@ from rushes.accounts.limits import Limits, LimitStore
 from rushes.accounts.rate import RateLimiter
 from rushes.accounts.revocations import Revocations
 from rushes.accounts.sessions import SessionStore
+from rushes.audit.store import AuditStore
 from rushes.catalogue.load import Catalogue
 from rushes.clock import Clock
 from rushes.engine.breaker import Circuit, CircuitHealth
@@ -43,6 +44,7 @@ class ConsoleServices:
     accounts: AccountStore
     limits: LimitStore
     settings: AccountSettingStore
+    audit: AuditStore
     default_limits: Limits
     allowances: Allowances
     spending: SpendingStore

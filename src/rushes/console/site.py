@@ -23,6 +23,7 @@ from rushes.console.sign_in.resume import form_to_send_again, sign_in_first
 from rushes.console.statics import Statics
 from rushes.console.visit import BOTH_MODES, HOME, Visit, read_form
 from rushes.errors import AccountDisabled, FieldError, InvalidRequest, NotAuthenticated, RushesError, ScopeMissing
+from rushes.intake.acting import act_as_caller
 
 log = structlog.get_logger(__name__)
 
@@ -120,7 +121,7 @@ class Site:
                 pass
             else:
                 visit.token = visit.form_secret = token
-                visit.request.state.caller = visit.caller
+                act_as_caller(visit.request, visit.caller)
                 return
         visit.form_secret = cookies.get(FORM_COOKIE)
         if visit.form_secret is None:

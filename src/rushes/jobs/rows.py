@@ -52,6 +52,11 @@ LONGEST_KEPT_CHARS = 4_096
 """Of a request; longer ones are few, and a thousand of them would be many megabytes."""
 
 
+def job_facts(row: Row) -> dict[str, str | None]:
+    """What the audit log says of a job that an operator acts on; nothing that its caller has written."""
+    return {"state": row["state"], "error_code": row["error_code"], "provider_video_id": row["provider_video_id"]}
+
+
 def job_from(row: Row) -> Job:
     """The job that a row of `jobs` holds."""
     return Job(

@@ -6,11 +6,13 @@ seconds, and a job without a worker is claimed with it. Only the worker acts on 
 
 from __future__ import annotations
 
+from rushes.audit.actor import actor
+from rushes.audit.log import record
 from rushes.db.database import Database, Transaction, fetch_one
 from rushes.domain.job import Job, State
 from rushes.engine.stopping import NOT_SUBMITTED
 from rushes.errors import Aborted, JobNotFound, NotAbortable
-from rushes.jobs.rows import GET_ANY_JOB, LOCK_ANY_JOB, job_from
+from rushes.jobs.rows import GET_ANY_JOB, LOCK_ANY_JOB, job_facts, job_from
 from rushes.jobs.transitions import move, record_event
 
 ANY_WORKER = "SELECT id FROM workers WHERE alive_until >= :now LIMIT 1"
@@ -41,6 +43,7 @@ class AbortStore:
         A job in the queue races with its worker's intent as a caller's cancel does: one of the two finds it there.
         Raises JobNotFound, or NotAbortable if it has ended.
         """
+        who = actor()
 
         async def body(transaction: Transaction) -> Job:
             row = await fetch_one(transaction, LOCK_ANY_JOB, id=job_id)
@@ -61,6 +64,15 @@ class AbortStore:
                 await record_event(transaction, row, state, "the operator asks to abort it")
             changed = await fetch_one(transaction, GET_ANY_JOB, id=job_id)
             assert changed is not None
+            await record(
+                transaction,
+                who,
+                "job.abort",
+                job_id,
+                account_id=row["account_id"],
+                before=job_facts(row),
+                after={**job_facts(changed), "abort_requested": True},
+            )
             return job_from(changed)
 
         return await self._database.write(body)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from rushes.audit.actor import Actor, actor
+from rushes.audit.log import record
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.domain.job import Job, State
 from rushes.domain.progress import Handle
 from rushes.engine.job_record import LATE_ANSWER
 from rushes.errors import JobNotFound, NotRecoverable
-from rushes.jobs.rows import GET_ANY_JOB, LOCK_ANY_JOB, job_from
+from rushes.jobs.rows import GET_ANY_JOB, LOCK_ANY_JOB, job_facts, job_from
 from rushes.jobs.transitions import move, record_event
 from rushes.money.ledger import unlist, write_off
 from rushes.providers.base import Provider
@@ -82,6 +84,7 @@ class RecoveryStore:
 
     async def reconcile(self, job_id: str, handle: Handle, provider_video_id: str) -> None:
         """Go on with the generation behind `handle` for the first attempt whose fate is not known."""
+        who = actor()
 
         async def body(transaction: Transaction) -> None:
             row = await _lock(transaction, job_id)
@@ -90,11 +93,14 @@ class RecoveryStore:
                 raise NotRecoverable(f"Job '{job_id}' has no submission whose fate is unknown")
             await transaction.execute(REVIVE_ATTEMPT, id=attempts[0]["id"], handle=json.dumps(handle))
             await _revive(transaction, row, f"{RECONCILED}'{provider_video_id}' by the operator", provider_video_id)
+            found = {"provider_video_id": provider_video_id}
+            await _record(transaction, who, "job.reconcile", row, found)
 
         await self._database.write(body)
 
     async def recover(self, job_id: str) -> None:
         """Try once more to fetch and store the videos that were lost."""
+        who = actor()
 
         async def body(transaction: Transaction) -> None:
             row = await _lock(transaction, job_id)
@@ -104,11 +110,13 @@ class RecoveryStore:
             for attempt in attempts:
                 await transaction.execute(REVIVE_ATTEMPT, id=attempt["id"], handle=attempt["handle"])
             await _revive(transaction, row, "to be stored once more, by the operator", None)
+            await _record(transaction, who, "job.recover", row)
 
         await self._database.write(body)
 
     async def write_off(self, job_id: str) -> None:
         """Record that nothing of the job is to be had at the provider; what was finished and lost counts as paid."""
+        who = actor()
 
         async def body(transaction: Transaction) -> None:
             row = await _lock(transaction, job_id)
@@ -117,6 +125,7 @@ class RecoveryStore:
                 raise NotRecoverable(f"Job '{job_id}' has nothing that could be written off")
             await unlist(transaction, job_id)
             await record_event(transaction, row, State(row["state"]), "written off by the operator")
+            await _record(transaction, who, "job.write_off", row)
 
         await self._database.write(body)
 
@@ -154,6 +163,22 @@ async def _lock(transaction: Transaction, job_id: str) -> Row:
             f"Job '{job_id}' is {row['state']}; only a job that has failed or expired can be taken up again"
         )
     return row
+
+
+async def _record(
+    transaction: Transaction, who: Actor, action: str, before: Row, found: Mapping[str, str] | None = None
+) -> None:
+    after = await fetch_one(transaction, GET_ANY_JOB, id=before["id"])
+    assert after is not None, "a job that is locked stays"
+    await record(
+        transaction,
+        who,
+        action,
+        before["id"],
+        account_id=before["account_id"],
+        before=job_facts(before),
+        after={**job_facts(after), **(found or {})},
+    )
 
 
 async def _revive(transaction: Transaction, row: Row, cause: str, provider_video_id: str | None) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from rushes.audit.actor import Actor, actor
+from rushes.audit.log import record
 from rushes.catalogue.price import to_microusd, to_usd
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.domain.job import State, Status
@@ -49,11 +51,12 @@ class SettlementStore:
         """
         after = Costs(0, to_microusd(cost_usd))
         cause = f"settled at {cost_usd:f} USD by the operator"
+        who = actor()
 
         async def body(transaction: Transaction) -> None:
             job = await fetch_one(transaction, LOCK_ANY_JOB, id=job_id)
             if job is None:
-                await self._settle_deleted(transaction, job_id, after, cause)
+                await self._settle_deleted(transaction, who, job_id, after, cause)
                 return
             state = State(job["state"])
             if not state.is_final:
@@ -62,14 +65,38 @@ class SettlementStore:
             was_counted = state.status is Status.COMPLETED and before.spent_microusd is None and _is_unpriced(job)
             await book(transaction, Owner.of(job), before, after, cause, unpriced=-int(was_counted))
             await record_event(transaction, job, state, cause)
+            await _record(transaction, who, Owner.of(job), before, after)
 
         await self._database.write(body)
 
-    async def _settle_deleted(self, transaction: Transaction, job_id: str, after: Costs, cause: str) -> None:
+    async def _settle_deleted(
+        self, transaction: Transaction, who: Actor, job_id: str, after: Costs, cause: str
+    ) -> None:
         row = await fetch_one(transaction, LOCK_UNSETTLED, job_id=job_id)
         if row is None:
             raise JobNotFound(f"Job '{job_id}' not found")
         await book(transaction, _owner_of(row), costs_of(row), after, cause)
+        await _record(transaction, who, _owner_of(row), costs_of(row), after)
+
+
+async def _record(transaction: Transaction, who: Actor, owner: Owner, before: Costs, after: Costs) -> None:
+    await record(
+        transaction,
+        who,
+        "job.settle",
+        owner.job_id,
+        account_id=owner.account_id,
+        before=_facts(before),
+        after=_facts(after),
+    )
+
+
+def _facts(costs: Costs) -> dict[str, float | None]:
+    spent = costs.spent_microusd
+    return {
+        "reserved_usd": float(to_usd(costs.reserved_microusd)),
+        "spent_usd": None if spent is None else float(to_usd(spent)),
+    }
 
 
 def _is_unpriced(job: Row) -> bool:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from rushes.audit.actor import actor
+from rushes.audit.log import record
 from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.domain.tenant import Tenant, account_of
 from rushes.errors import DeliveryNotFound, NotRedeliverable, WebhookLimitReached, WebhookNotFound
-from rushes.webhooks.endpoint import Delivery, DeliveryState, Endpoint, SealedSecret
+from rushes.webhooks.endpoint import Delivery, DeliveryState, Endpoint, SealedSecret, shown_url
 
 MOST_ENDPOINTS = 10
 """The most endpoints of one account in each mode: each change of each job is sent to all of them."""
@@ -23,6 +26,8 @@ LOCK_ACCOUNT = "SELECT id FROM accounts WHERE id = :account_id FOR UPDATE"
 LIST_ENDPOINTS = "SELECT * FROM webhook_endpoints WHERE tenant = :tenant ORDER BY created_at, id"
 
 GET_ENDPOINT = "SELECT * FROM webhook_endpoints WHERE id = :id AND tenant = :tenant"
+
+LOCK_ENDPOINT = GET_ENDPOINT + " FOR UPDATE"
 
 FIND_ENDPOINT = "SELECT * FROM webhook_endpoints WHERE id = :id"
 
@@ -114,6 +119,7 @@ class WebhookStore:
 
     async def create(self, endpoint_id: str, tenant: Tenant, change: Change, sealed: str) -> Endpoint:
         """Register a receiver. Raises WebhookLimitReached."""
+        who = actor()
 
         async def body(transaction: Transaction) -> Endpoint:
             # Locked, so that two requests at once cannot both create the last allowed endpoint.
@@ -134,7 +140,16 @@ class WebhookStore:
                 sealed=sealed,
             )
             assert row is not None
-            return _endpoint(row)
+            endpoint = _endpoint(row)
+            await record(
+                transaction,
+                who,
+                "webhook.create",
+                endpoint_id,
+                account_id=account_of(tenant),
+                after=endpoint_facts(endpoint),
+            )
+            return endpoint
 
         return await self._database.write(body)
 
@@ -154,9 +169,11 @@ class WebhookStore:
 
     async def change(self, tenant: Tenant, endpoint_id: str, change: Change) -> Endpoint:
         """Set the values of an endpoint. Raises WebhookNotFound."""
+        who = actor()
 
-        async def body(transaction: Transaction) -> Row | None:
-            return await fetch_one(
+        async def body(transaction: Transaction) -> Endpoint:
+            before = await _lock(transaction, tenant, endpoint_id)
+            row = await fetch_one(
                 transaction,
                 CHANGE_ENDPOINT,
                 id=endpoint_id,
@@ -167,27 +184,51 @@ class WebhookStore:
                 enabled=int(change.enabled),
                 disabled_reason=None if change.enabled else "disabled by its owner",
             )
+            after = _endpoint(_existing(row, endpoint_id))
+            await record(
+                transaction,
+                who,
+                "webhook.change",
+                endpoint_id,
+                account_id=account_of(tenant),
+                before=endpoint_facts(before),
+                after=endpoint_facts(after),
+            )
+            return after
 
-        return _endpoint(_existing(await self._database.write(body), endpoint_id))
+        return await self._database.write(body)
 
     async def rotate(self, tenant: Tenant, endpoint_id: str, sealed: str) -> Endpoint:
         """Sign with a new secret, and for a day with the present one too. Raises WebhookNotFound."""
+        who = actor()
 
-        async def body(transaction: Transaction) -> Row | None:
-            return await fetch_one(
+        async def body(transaction: Transaction) -> Endpoint:
+            row = await fetch_one(
                 transaction, ROTATE_ENDPOINT, id=endpoint_id, tenant=tenant, sealed=sealed, old_ms=OLD_SECRET_MS
             )
+            endpoint = _endpoint(_existing(row, endpoint_id))
+            await record(transaction, who, "webhook.rotate_secret", endpoint_id, account_id=account_of(tenant))
+            return endpoint
 
-        return _endpoint(_existing(await self._database.write(body), endpoint_id))
+        return await self._database.write(body)
 
     async def delete(self, tenant: Tenant, endpoint_id: str) -> None:
         """Delete an endpoint and its secrets. Raises WebhookNotFound."""
+        who = actor()
 
-        async def body(transaction: Transaction) -> int:
-            return await transaction.execute(DELETE_ENDPOINT, id=endpoint_id, tenant=tenant)
+        async def body(transaction: Transaction) -> None:
+            before = await _lock(transaction, tenant, endpoint_id)
+            await transaction.execute(DELETE_ENDPOINT, id=endpoint_id, tenant=tenant)
+            await record(
+                transaction,
+                who,
+                "webhook.delete",
+                endpoint_id,
+                account_id=account_of(tenant),
+                before=endpoint_facts(before),
+            )
 
-        if not await self._database.write(body):
-            raise _no_such_webhook(endpoint_id)
+        await self._database.write(body)
 
     async def find_secret(self, tenant: Tenant) -> SealedSecret | None:
         """The signing secret of the tenant itself, if it has one yet."""
@@ -207,6 +248,7 @@ class WebhookStore:
 
     async def rotate_secret(self, tenant: Tenant, sealed: str) -> SealedSecret:
         """Sign with a new secret, and for a day with the present one too, if there is one."""
+        who = actor()
 
         async def body(transaction: Transaction) -> Row | None:
             row = await fetch_one(
@@ -215,6 +257,8 @@ class WebhookStore:
             if row is None:
                 await transaction.execute(KEEP_ACCOUNTS_SIGNING, tenant=tenant, sealed=sealed)
                 row = await fetch_one(transaction, FIND_ACCOUNTS_SIGNING, tenant=tenant)
+            account_id = account_of(tenant)
+            await record(transaction, who, "signing_secret.rotate", account_id, account_id=account_id)
             return row
 
         row = await self._database.write(body)
@@ -243,6 +287,7 @@ class WebhookStore:
 
     async def redeliver(self, tenant: Tenant, delivery_id: str) -> Delivery:
         """Have a message sent again, or sent now. Raises DeliveryNotFound or NotRedeliverable."""
+        who = actor()
 
         async def body(transaction: Transaction) -> Row:
             job = await fetch_one(transaction, LOCK_JOB_OF_DELIVERY, id=delivery_id, tenant=tenant)
@@ -261,9 +306,33 @@ class WebhookStore:
                 return row
             await transaction.execute(WAKE_LANE, lane=row["lane"], account_id=account_of(tenant), wait_ms=0)
             transaction.notify(DELIVERIES_CHANNEL, "")
+            await record(
+                transaction,
+                who,
+                "delivery.redeliver",
+                delivery_id,
+                account_id=account_of(tenant),
+                before={"state": row["state"], "attempts": row["attempts"]},
+                after={"state": again["state"], "attempts": again["attempts"]},
+            )
             return again
 
         return delivery_from(await self._database.write(body))
+
+
+async def _lock(transaction: Transaction, tenant: Tenant, endpoint_id: str) -> Endpoint:
+    row = await fetch_one(transaction, LOCK_ENDPOINT, id=endpoint_id, tenant=tenant)
+    return _endpoint(_existing(row, endpoint_id))
+
+
+def endpoint_facts(endpoint: Endpoint) -> dict[str, Any]:
+    """What the audit log says of an endpoint; its URL without the parts that may hold a token."""
+    return {
+        "url": shown_url(endpoint.url),
+        "events": endpoint.events,
+        "description": endpoint.description,
+        "enabled": endpoint.enabled,
+    }
 
 
 def _existing(row: Row | None, endpoint_id: str) -> Row:

@@ -369,5 +369,34 @@ CREATE TABLE account_settings (
 	value TEXT NOT NULL, 
 	PRIMARY KEY (account_id, key_id, name)
 );
+CREATE TABLE audit_log (
+	seq BIGINT NOT NULL, 
+	at BIGINT NOT NULL, 
+	action TEXT NOT NULL, 
+	actor_kind TEXT NOT NULL, 
+	actor_id TEXT NOT NULL, 
+	actor_name TEXT, 
+	actor_account_id TEXT, 
+	account_id TEXT, 
+	subject_id TEXT NOT NULL, 
+	before_json TEXT, 
+	after_json TEXT, 
+	request_id TEXT, 
+	address TEXT, 
+	is_test INTEGER NOT NULL, 
+	hash TEXT NOT NULL, 
+	PRIMARY KEY (seq)
+);
+CREATE INDEX audit_log_by_account ON audit_log (account_id, seq);
+CREATE INDEX audit_log_by_actor ON audit_log (actor_id, seq);
+CREATE INDEX audit_log_by_subject ON audit_log (subject_id, seq);
+CREATE INDEX audit_log_by_time ON audit_log (at, seq);
+CREATE TABLE audit_head (
+	name TEXT NOT NULL, 
+	seq BIGINT NOT NULL, 
+	at BIGINT NOT NULL, 
+	hash TEXT NOT NULL, 
+	PRIMARY KEY (name)
+);
 INSERT INTO schema_floor (version) VALUES ('0020');
-INSERT INTO alembic_version (version_num) VALUES ('0022');
+INSERT INTO alembic_version (version_num) VALUES ('0023');
