@@ -14,6 +14,7 @@ from rushes.db.migrate import (
     Migrated,
     Schema,
     check_current,
+    check_of_this_release,
     is_current,
     migrate_postgres,
     migrate_sqlite,
@@ -125,7 +126,7 @@ async def opened_as_source(settings: Settings, directory: DataDirectory, clock: 
         from rushes.db.sqlite import SqliteDatabase
 
         with directory.lock(wait_s=LOCK_WAIT_S):
-            _check_sqlite(directory)
+            check_of_this_release(read_sqlite(directory.database), f"the source, '{directory.database}',")
             database: Database = SqliteDatabase(directory.database, clock)
             try:
                 await _check_whole(database)
@@ -133,7 +134,7 @@ async def opened_as_source(settings: Settings, directory: DataDirectory, clock: 
             finally:
                 await database.close()
         return
-    await _check_postgres(url)
+    check_of_this_release(await _read_postgres(url), "the source")
     database = _postgres_for_transfer(url)
     try:
         await _check_unused(database, url)
@@ -156,6 +157,7 @@ async def opened_as_target(settings: Settings, directory: DataDirectory, clock: 
         directory.create()
         with directory.lock(wait_s=LOCK_WAIT_S):
             migrate_sqlite(directory.database)
+            check_of_this_release(read_sqlite(directory.database), f"the target, '{directory.database}',")
             database: Database = SqliteDatabase(directory.database, clock)
             try:
                 yield database
@@ -163,12 +165,20 @@ async def opened_as_target(settings: Settings, directory: DataDirectory, clock: 
                 await database.close()
         return
     await _migrate_postgres(url)
+    check_of_this_release(await _read_postgres(url), "the target")
     database = _postgres_for_transfer(url)
     try:
         await _check_unused(database, url)
         yield database
     finally:
         await database.close()
+
+
+async def check_as_target(settings: Settings, directory: DataDirectory) -> None:
+    """Raise StartupError if a move could not fill this database. Nothing is changed."""
+    schema = await schema_found(settings, directory)
+    if not schema.due:
+        check_of_this_release(schema, "the target")
 
 
 def place_of_database(settings: Settings, directory: DataDirectory) -> str:

@@ -15,6 +15,7 @@ from rushes.media.bucket import Bucket, Place
 from rushes.media.local import LocalStorage
 from rushes.media.s3 import S3Storage
 from rushes.media.storage import Storage
+from rushes.media.transfer import ListedStorage
 from rushes.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -44,6 +45,30 @@ async def opened_storage(settings: Settings, directory: Path, scratch: Path, clo
     else:
         await _sweep(in_s3, clock, settings.storage_url)
     try:
+        yield in_s3
+    finally:
+        in_s3.close()
+
+
+@asynccontextmanager
+async def opened_for_move(
+    settings: Settings, directory: Path, scratch: Path, *, side: str, written: bool
+) -> AsyncIterator[ListedStorage]:
+    """One side of a move. Unless it is to be `written`, nothing in it is changed.
+
+    Raises StartupError, also if it does not answer now.
+    """
+    if settings.storage_url is None:
+        yield LocalStorage(directory)
+        return
+    in_s3 = S3Storage(Bucket(_place(settings, settings.storage_url)), scratch, gives_links=False)
+    try:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await (in_s3.prove() if written else in_s3.check())
+        except (StorageUnavailable, TimeoutError) as exc:
+            detail = exc.message if isinstance(exc, StorageUnavailable) else f"no answer within {PATIENCE_S:.0f} s"
+            raise StartupError(f"the {side}'s storage '{settings.storage_url}' cannot be used: {detail}") from exc
         yield in_s3
     finally:
         in_s3.close()

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
-from typing import cast
 
 from rushes import secret_keys
-from rushes.app.databases import opened_as_source, opened_as_target, place_of_database
-from rushes.app.storage import opened_storage
+from rushes.app.databases import check_as_target, opened_as_source, opened_as_target, place_of_database
+from rushes.app.storage import opened_for_move
 from rushes.clock import Clock
 from rushes.data_directory import DataDirectory
 from rushes.db import transfer as rows
 from rushes.db.database import Database
 from rushes.errors import StartupError
 from rushes.jobs.stored_files import expected_digests
-from rushes.media.transfer import Carried, ListedStorage, carry_files
+from rushes.media.transfer import Carried, Listed, ListedStorage, carry_files
 from rushes.settings import Settings
 
 
@@ -35,7 +34,10 @@ class Side:
     @property
     def place_of_files(self) -> str:
         """Where the files are, for people."""
-        return self.settings.storage_url or f"'{self.directory.storage}'"
+        if self.settings.storage_url is None:
+            return f"'{self.directory.storage}'"
+        endpoint = self.settings.storage_endpoint_url
+        return self.settings.storage_url + ("" if endpoint is None else f" at {endpoint}")
 
 
 @dataclass(slots=True)
@@ -55,6 +57,8 @@ class Plan:
     """Keys of videos and inputs that the database names and the source does not have."""
     differing: list[str] = field(default_factory=list)
     """Keys of files whose SHA-256 was already another than the database says."""
+    foreign: list[str] = field(default_factory=list)
+    """Names in the source's storage that no file of a service has; those files are left where they are."""
 
 
 Note = Callable[[str, int], None]
@@ -62,16 +66,23 @@ Note = Callable[[str, int], None]
 
 
 async def plan_move(source: Side, target: Side, clock: Clock) -> Plan:
-    """What `move` would do. Nothing is changed. Raises StartupError."""
+    """What `move` would do. Nothing is changed. Raises StartupError, also if the target cannot be reached."""
     plan = _begun(source, target)
     async with opened_as_source(source.settings, source.directory, clock) as database:
         if plan.database is not None:
             plan.rows = await rows.count_rows(database)
         if plan.files is not None:
-            async with _opened_files(source, clock) as files:
-                async for _, size_bytes in files.files():
+            listed = Listed()
+            async with _opened_files(source, "source") as files:
+                async for _, size_bytes in listed.files(files):
                     plan.count += 1
                     plan.size_bytes += size_bytes
+            plan.foreign = sorted(listed.foreign)
+    if plan.database is not None:
+        await check_as_target(target.settings, target.directory)
+    if plan.files is not None:
+        async with _opened_files(target, "target"):
+            pass
     return plan
 
 
@@ -85,7 +96,7 @@ async def move(source: Side, target: Side, clock: Clock, note: Note, *, start_ov
     async with AsyncExitStack() as stack:
         old = await stack.enter_async_context(opened_as_source(source.settings, source.directory, clock))
         if plan.files is not None:
-            await _move_files(source, target, old, plan, clock, note)
+            await _move_files(source, target, old, plan, note)
         if plan.database is not None:
             # The files first: a database that is whole names only files that are there.
             new = await stack.enter_async_context(opened_as_target(target.settings, target.directory, clock))
@@ -102,10 +113,7 @@ def _begun(source: Side, target: Side) -> Plan:
     old, new = (place_of_database(side.settings, side.directory) for side in (source, target))
     if _url(source) != _url(target) or (_url(source) is None and old != new):
         plan.database = f"{old} to {new}"
-    if source.place_of_files != target.place_of_files or (
-        source.settings.storage_url is not None
-        and source.settings.storage_endpoint_url != target.settings.storage_endpoint_url
-    ):
+    if source.place_of_files != target.place_of_files:
         plan.files = f"{source.place_of_files} to {target.place_of_files}"
     if plan.database is None and plan.files is None:
         raise StartupError("both settings name the same database and the same storage, so there is nothing to move")
@@ -185,7 +193,7 @@ def _said(content: rows.Content) -> str:
     return f"{content.rows} rows{sums}"
 
 
-async def _move_files(source: Side, target: Side, database: Database, plan: Plan, clock: Clock, note: Note) -> None:
+async def _move_files(source: Side, target: Side, database: Database, plan: Plan, note: Note) -> None:
     expected = await expected_digests(database)
     seen: set[str] = set()
 
@@ -198,14 +206,11 @@ async def _move_files(source: Side, target: Side, database: Database, plan: Plan
         note("files", file.size_bytes)
 
     target.directory.create()
-    async with _opened_files(source, clock) as old, _opened_files(target, clock) as new:
-        await carry_files(old, new, carried)
+    async with _opened_files(source, "source") as old, _opened_files(target, "target", written=True) as new:
+        plan.foreign = sorted(await carry_files(old, new, carried))
     plan.missing = sorted(set(expected) - seen)
 
 
-@asynccontextmanager
-async def _opened_files(side: Side, clock: Clock) -> AsyncIterator[ListedStorage]:
+def _opened_files(side: Side, name: str, *, written: bool = False) -> AbstractAsyncContextManager[ListedStorage]:
     directory = side.directory
-    async with opened_storage(side.settings, directory.storage, directory.scratch, clock) as storage:
-        # Both kinds list what they hold; only a move needs that.
-        yield cast("ListedStorage", storage)
+    return opened_for_move(side.settings, directory.storage, directory.scratch, side=name, written=written)

@@ -21,12 +21,16 @@ def doctor(
     It changes nothing: a file is written to the storage and deleted again. Run it with the service's own settings,
     before its first start or beside it.
     """
+    from rushes import logs
     from rushes.app.doctor import State, examine
     from rushes.cli.screen import print_json
     from rushes.cli.tables import print_table
     from rushes.settings import load_settings
 
-    findings = asyncio.run(examine(load_settings(data_dir=data_dir)))
+    settings = load_settings(data_dir=data_dir)
+    # Warnings go to standard error, where no script reads its JSON.
+    logs.configure("warning", settings.log_format)
+    findings = asyncio.run(examine(settings))
     if as_json:
         print_json({"findings": [asdict(finding) for finding in findings]})
     else:

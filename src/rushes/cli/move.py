@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rushes.cli.exits import Exit
 from rushes.cli.options import AsJson, DataDir
 
 if TYPE_CHECKING:
-    from rushes.app.transfer import Plan, Side
+    from rushes.app.transfer import Plan
 
 ROWS_A_SECOND = 5_000
 BYTES_A_SECOND = 25_000_000
 """Cautious, for the estimate: what a small machine does with a database and a bucket near to it."""
+
+AGAIN = "run the same command again, and the move goes on"
 
 
 def move(
@@ -41,21 +44,32 @@ def move(
 
     A move that was cut off goes on when you run it again. Nothing is removed or changed where the data was.
     """
+    from rushes import logs
     from rushes.app.transfer import Side, move, plan_move
     from rushes.cli.screen import note
     from rushes.clock import SystemClock
     from rushes.data_directory import DataDirectory
+    from rushes.errors import DatabaseUnavailable, StartupError, StorageUnavailable
     from rushes.settings import load_settings, load_settings_file
 
     source = load_settings(data_dir=data_dir)
     target = load_settings_file(to, data_dir=source.data_dir)
+    # Warnings go to standard error, where no script reads its JSON.
+    logs.configure("warning", source.log_format)
     old, new = Side(source, DataDirectory(source.data_dir)), Side(target, DataDirectory(target.data_dir))
     clock = SystemClock()
     if dry_run:
         _print_plan(asyncio.run(plan_move(old, new, clock)), as_json)
         return
     progress = _Progress(note)
-    _print_done(asyncio.run(move(old, new, clock, progress.count, start_over=start_over)), to, new, as_json)
+    try:
+        plan = asyncio.run(move(old, new, clock, progress.count, start_over=start_over))
+    except (DatabaseUnavailable, StorageUnavailable) as exc:
+        raise StartupError(f"{exc.message}. What was copied stays: {AGAIN}") from exc
+    except KeyboardInterrupt:
+        note(f"Interrupted. What was copied stays: {AGAIN}")
+        raise typer.Exit(Exit.INTERRUPTED) from None
+    _print_done(plan, to, as_json)
 
 
 class _Progress:
@@ -76,6 +90,7 @@ class _Progress:
 def _print_plan(plan: Plan, as_json: bool) -> None:
     rows = sum(plan.rows.values())
     seconds = rows / ROWS_A_SECOND + plan.size_bytes / BYTES_A_SECOND
+    _note_foreign(plan)
     if as_json:
         _print_json(plan, {"estimated_s": round(seconds)})
         return
@@ -89,9 +104,10 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
     print(f"About {_spelled(seconds)}. Nothing was changed.")
 
 
-def _print_done(plan: Plan, to: Path, target: Side, as_json: bool) -> None:
+def _print_done(plan: Plan, to: Path, as_json: bool) -> None:
     from rushes.cli.screen import note
 
+    _note_foreign(plan)
     for key in plan.missing:
         note(f"the database names '{key}', which was not in the old storage")
     for key in plan.differing:
@@ -104,12 +120,21 @@ def _print_done(plan: Plan, to: Path, target: Side, as_json: bool) -> None:
             f"Moved the database: {plan.database}\n"
             f"  {sum(plan.rows.values()):,} rows in {len(plan.rows)} tables, compared"
         )
-        for name, total in plan.microusd.items():
-            if total:
-                print(f"  {name}: {total / 1_000_000:,.6f} USD on both sides")
+        sums = {name: total for name, total in plan.microusd.items() if total}
+        for name, total in sums.items():
+            print(f"  {name}: {total / 1_000_000:,.6f} USD on both sides")
+        if not sums:
+            print("  no money on either side")
     if plan.files is not None:
         print(f"Moved the files: {plan.files}\n  {plan.count:,} files, {plan.size_bytes:,} bytes, compared by SHA-256")
     print(f"The data that was moved is still where it was. Start the service with RUSHES_CONFIG={to}.")
+
+
+def _note_foreign(plan: Plan) -> None:
+    from rushes.cli.screen import note
+
+    for name in plan.foreign:
+        note(f"'{name}' is no file of a service, by its name; it stays where it is")
 
 
 def _print_json(plan: Plan, more: dict[str, object]) -> None:

@@ -97,6 +97,16 @@ def check_current(schema: Schema, what: str) -> None:
     raise StartupError(f"{what} {found}; run `rushes migrate` of this release first")
 
 
+def check_of_this_release(schema: Schema, what: str) -> None:
+    """Raises StartupError if `what` is older or newer than this release, which knows all of its columns only then."""
+    check_current(schema, what)
+    if schema.is_from_the_future:
+        raise StartupError(
+            f"{what} has the schema of a newer rushes ({schema.version}, this one knows up to {known_versions()[-1]}); "
+            "run the command of that release"
+        )
+
+
 async def outgrown(database: Database) -> str | None:
     """Why this release may work on the database no more, if a newer one has moved on while we ran; else None.
 

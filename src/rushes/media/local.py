@@ -106,7 +106,7 @@ class LocalStorage:
             raise StorageUnavailable("the directory of the media storage cannot be written")
 
     async def files(self) -> AsyncIterator[tuple[str, int]]:
-        """The key and the size of every file, in no order. Raises StorageUnavailable."""
+        """The key and the size of every file, in no order; no pipes, no links to nowhere. Raises StorageUnavailable."""
         walk = stored_files(self._root)
         try:
             while page := await asyncio.to_thread(_measured, walk):
@@ -248,7 +248,7 @@ async def _surely(close: Callable[[], None]) -> None:
 
 
 def _measured(files: Iterator[Path]) -> list[tuple[Path, int]]:
-    return [(path, path.stat().st_size) for path in itertools.islice(files, LISTED_AT_ONCE)]
+    return [(path, path.stat().st_size) for path in itertools.islice(filter(Path.is_file, files), LISTED_AT_ONCE)]
 
 
 def _refuse(error: OSError) -> None:

@@ -84,10 +84,14 @@ class Storage(Protocol):
 
 def segments_of(key: str) -> list[str]:
     """The parts of a key between its slashes. Raises ValueError for a key that could lead elsewhere."""
-    segments = key.split("/")
-    if len(key) > _LONGEST_KEY or not all(_SEGMENT.fullmatch(segment) for segment in segments):
+    if not is_key(key):
         raise ValueError(f"The storage key {key[:200]!r} must be a relative path of letters, digits, '.', '_' and '-'.")
-    return segments
+    return key.split("/")
+
+
+def is_key(text: str) -> bool:
+    """Whether a file could be kept under this key. What lies in a storage under another name is not ours."""
+    return len(text) <= _LONGEST_KEY and all(_SEGMENT.fullmatch(segment) for segment in text.split("/"))
 
 
 def assert_range(start: int, end: int | None) -> None:
