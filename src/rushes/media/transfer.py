@@ -38,7 +38,7 @@ class Listed:
     """What a storage holds."""
 
     foreign: list[str] = field(default_factory=list)
-    """Names that no file of a service has. Somebody else put these files there, and they are not carried."""
+    """Names that no file of a service has. These files came another way, and they are not carried."""
 
     async def files(self, storage: ListedStorage) -> AsyncIterator[tuple[str, int]]:
         """The key and the size in bytes of each file that a service may have stored. Raises StorageUnavailable."""
