@@ -16,8 +16,19 @@ import pytest
 
 from tests.e2e.conftest import Start
 from tests.fixtures.google import OMNI, google_settings, prompt_of
-from tests.fixtures.postgres import PostgresServer, run_sql, shared_server
+from tests.fixtures.pgbouncer import needs_pgbouncer, pgbouncer
+from tests.fixtures.postgres import (
+    PostgresServer,
+    Replica,
+    has_pg_basebackup,
+    host_of,
+    run_sql,
+    shared_server,
+    with_hosts,
+)
+from tests.fixtures.receiver import ALLOWED, receiving
 from tests.fixtures.service import Client, Service, until
+from tests.fixtures.time_limits import GENEROUS_S
 from tests.fixtures.upstreams.gemini import Gemini
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -144,32 +155,111 @@ async def test_a_job_is_begun_by_the_other_service_as_soon_as_it_is_made(
         assert time.monotonic() - began < 15
 
 
-async def test_a_database_killed_under_load_loses_nothing_that_was_answered(start: Start) -> None:
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[PostgresServer]:
+    """A server that may be killed; the last test that has it does not start it again."""
     server = PostgresServer(fsync="on", full_page_writes="on")
-    try:
-        service = start(**on(server.fresh(), RUSHES_TEST_HOLD_S=0))
-        answered: set[str] = set()
-        async with Client(service, service.key().text) as client:
-            loads = [asyncio.create_task(keep_creating(client, answered)) for _ in range(8)]
-            for _ in range(2):
-                await until(lambda before=len(answered): len(answered) > before + 20)  # type: ignore[misc]
-                server.kill()
-                answer = await client.get("/readyz")
-                assert answer.status == 503
-                assert "database" in answer.json()["detail"]
-                server.start()
+    yield server
+    server.remove()
+
+
+async def test_a_database_killed_under_load_loses_nothing_that_was_answered(
+    start: Start, mortal: PostgresServer
+) -> None:
+    service = start(**on(mortal.fresh(), RUSHES_TEST_HOLD_S=0))
+    answered: set[str] = set()
+    async with Client(service, service.key().text) as client:
+        loads = [asyncio.create_task(keep_creating(client, answered)) for _ in range(8)]
+        for _ in range(2):
             await until(lambda before=len(answered): len(answered) > before + 20)  # type: ignore[misc]
-            for load in loads:
-                load.cancel()
-            await asyncio.gather(*loads, return_exceptions=True)
-            assert (await client.get("/readyz")).status == 200
-            listed = {job["job_id"] for job in (await client.jobs(limit=1000))["jobs"]}
-            assert answered <= listed
-            few = random.Random(1).sample(sorted(answered), 5)
-            for job_id in few:
-                assert (await client.reached(job_id))["error_code"] == "provider_rejected"
+            mortal.kill()
+            answer = await client.get("/readyz")
+            assert answer.status == 503
+            assert "database" in answer.json()["detail"]
+            mortal.start()
+        await until(lambda before=len(answered): len(answered) > before + 20)  # type: ignore[misc]
+        for load in loads:
+            load.cancel()
+        await asyncio.gather(*loads, return_exceptions=True)
+        assert (await client.get("/readyz")).status == 200
+        listed = {job["job_id"] for job in (await client.jobs(limit=1000))["jobs"]}
+        assert answered <= listed
+        few = random.Random(1).sample(sorted(answered), 5)
+        for job_id in few:
+            assert (await client.reached(job_id))["error_code"] == "provider_rejected"
+
+
+@pytest.mark.skipif(not has_pg_basebackup(), reason="pg_basebackup is not installed")
+async def test_a_promoted_replica_has_every_job_and_none_is_paid_twice(
+    start: Start, fake: Gemini, mortal: PostgresServer
+) -> None:
+    url = mortal.fresh()
+    standby = Replica(mortal)
+    try:
+        # From here on a commit waits for the replica, as docs/operating/database.md asks for.
+        mortal.run("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'")
+        mortal.run("postgres", "SELECT pg_reload_conf()")
+        both = with_hosts(url, host_of(url), host_of(standby.url()), query="target_session_attrs=read-write")
+        service = start(**on(both, **google_settings(fake)))
+        fake.requests.clear()
+        jobs: dict[str, str] = {}
+        async with Client(service, service.key(test=False).text) as client:
+
+            async def make(number: int) -> None:
+                answer = await client.generate(prompt=f"film {number}.", model=OMNI)
+                if answer.status == 200:
+                    jobs[f"film {number}."] = answer.json()["job_id"]
+                else:
+                    assert answer.problem(503)["code"] in {"database_unavailable", "outcome_unknown"}
+
+            await asyncio.gather(*(make(number) for number in range(JOBS)))
+            assert len(jobs) == JOBS
+            mortal.kill()
+            await make(JOBS)
+            assert len(jobs) == JOBS
+            # Before anyone promotes it, a replica takes no changes and is not used.
+            answer = await client.get("/readyz")
+            assert answer.status == 503
+            standby.run("postgres", "SELECT pg_promote()")
+            give_up = time.monotonic() + GENEROUS_S
+            while (answer := await client.get("/readyz")).status != 200:
+                assert time.monotonic() < give_up, answer.body
+                await asyncio.sleep(0.1)
+            await asyncio.gather(*(make(JOBS + number) for number in range(1, 5)))
+            assert len(jobs) == JOBS + 4
+            ended = {prompt: await client.reached(job_id) for prompt, job_id in jobs.items()}
+        assert_paid_once(ended, fake)
+        assert run_sql(standby.url(url.rpartition("/")[2]), "SELECT lane FROM lanes WHERE ready + in_use <> 0") == []
     finally:
-        server.remove()
+        standby.remove()
+
+
+@needs_pgbouncer
+async def test_a_pooler_in_session_mode_carries_a_front_and_a_worker(start: Start, url: str, tmp_path: Path) -> None:
+    """A front hears by a note that its worker is done, and the worker that a webhook has something to tell."""
+    with pgbouncer(url, "session") as pooled, receiving() as receiver:
+        settings = on(pooled, RUSHES_PUBLIC_URL="https://films.example", **ALLOWED)
+        front = start(data_dir=tmp_path / "shared", command=("serve", "--no-worker"), **settings)
+        start(data_dir=tmp_path / "shared", command=("worker",), **settings)
+        async with Client(front, front.key().text) as client:
+            hook = await client.post("/api/v1/webhooks", json={"url": receiver.url + "/ok"})
+            assert hook.status in (200, 201), hook.body
+            began = time.monotonic()
+            for _ in range(4):
+                job_id = (await client.create(model="animatic/fail"))["job_id"]
+                assert (await client.reached(job_id))["error_code"] == "provider_rejected"
+                await until(lambda job_id=job_id: job_id in str(receiver.received))  # type: ignore[misc]
+            # Without notes the worker would look by itself every five seconds.
+            assert time.monotonic() - began < 15
+
+
+@needs_pgbouncer
+def test_a_pooler_that_shares_sessions_stops_the_start_in_one_line(start: Start, url: str) -> None:
+    with pgbouncer(url, "transaction") as pooled:
+        ended = start(running=False, **on(pooled)).run("serve", "--port", "0")
+    assert ended.returncode == 1
+    assert "so set pool_mode = session or connect to Postgres itself" in ended.stderr
+    assert ended.stderr.count("\n") == 1
 
 
 async def keep_creating(client: Client, answered: set[str]) -> None:

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import socket
-import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -21,11 +15,10 @@ from rushes.db.migrate import read_postgres
 from rushes.db.postgres import PostgresDatabase
 from rushes.db.postgres_connect import POOLED, UNSUPPORTED, Address, Connector, check_sessions, is_pooled_away, place_of
 from rushes.errors import DatabaseUnavailable, StartupError
+from tests.fixtures.pgbouncer import needs_pgbouncer, pgbouncer
 from tests.fixtures.ports import free_port
-from tests.fixtures.postgres import run_sql, shared_server
+from tests.fixtures.postgres import host_of, run_sql, shared_server, with_hosts
 from tests.fixtures.time_limits import GENEROUS_S
-
-PGBOUNCER = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
 
 
 @pytest.fixture
@@ -42,16 +35,6 @@ def silent() -> Iterator[str]:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
         yield f"127.0.0.1:{listener.getsockname()[1]}"
-
-
-def with_hosts(url: str, *hosts: str, query: str = "connect_timeout=1") -> str:
-    parts = urlsplit(url)
-    user, at, _ = parts.netloc.rpartition("@")
-    return f"{parts.scheme}://{user}{at}{','.join(hosts)}{parts.path}?{query}"
-
-
-def host_of(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 @pytest.mark.parametrize("first", ["silent", "refused", "nowhere"])
@@ -169,43 +152,7 @@ def test_a_connect_timeout_that_is_no_number_is_refused(text: str) -> None:
         Address.parse(f"postgresql://a/d?connect_timeout={text}")
 
 
-@contextmanager
-def pgbouncer(url: str, mode: str) -> Iterator[str]:
-    """A real pooler before the database of `url`."""
-    assert PGBOUNCER is not None
-    port = free_port()
-    host, _, database_port = host_of(url).rpartition(":")
-    # It does not run as root, and another user may not read pytest's folders.
-    with tempfile.TemporaryDirectory(dir="/tmp", prefix="rushes-pgbouncer-") as name:
-        folder = Path(name)
-        settings, users = folder / "pgbouncer.ini", folder / "users"
-        users.write_text('"postgres" ""\n')
-        settings.write_text(
-            f"[databases]\n* = host={host} port={database_port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-            f"listen_port = {port}\nauth_type = trust\nauth_file = {users}\npool_mode = {mode}\nunix_socket_dir =\n"
-        )
-        folder.chmod(0o755)
-        user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        process = subprocess.Popen([PGBOUNCER, "-q", *user, str(settings)], cwd="/")
-        try:
-            wait_for_port(process, port)
-            yield with_hosts(url, f"127.0.0.1:{port}", query="")
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
-    give_up = time.monotonic() + GENEROUS_S
-    while time.monotonic() < give_up:
-        assert process.poll() is None, "pgbouncer did not start"
-        with closing(socket.socket()) as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-
-
-@pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed")
+@needs_pgbouncer
 async def test_a_pooler_in_session_mode_serves_reads_writes_and_notes(url: str) -> None:
     with pgbouncer(url, "session") as pooled:
         await check_sessions(pooled)
@@ -225,7 +172,7 @@ async def test_a_pooler_in_session_mode_serves_reads_writes_and_notes(url: str) 
             await beside.close()
 
 
-@pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed")
+@needs_pgbouncer
 @pytest.mark.parametrize("mode", ["transaction", "statement"])
 async def test_a_pooler_that_shares_sessions_is_refused_in_one_line(url: str, mode: str) -> None:
     with pgbouncer(url, mode) as pooled, pytest.raises(StartupError) as refused:
