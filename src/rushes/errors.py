@@ -29,6 +29,7 @@
     │   ├── PriceUnknown                a spend limit is set, and the price of the job is unknown
     │   ├── BudgetExceeded              the job would cost more than its caller has agreed to
     │   ├── AccountNameTaken
+    │   ├── GuardrailBlocked            the operator's guardrail does not let the request through
     │   ├── NotCancellable
     │   ├── JobNotFinished
     │   ├── NotRecoverable
@@ -65,6 +66,7 @@
     │   ├── OutputLost                  the provider's copy is gone, and ours was not stored
     │   └── StorageUnavailable          retryable
     │       └── StorageRefused          waiting does not help: a wrong key, bucket or right
+    ├── GuardrailFailed                 the guardrail gave no answer, and the operator blocks then
     ├── Overloaded                      retryable: a bounded queue of this service is full
     ├── DatabaseUnavailable             retryable: the disk is full or read-only, or the server is away
     │   ├── WritesRefused               it can be read, and takes no changes
@@ -323,6 +325,12 @@ class AccountNameTaken(CallerError):
     code = "account_name_taken"
 
 
+class GuardrailBlocked(CallerError):
+    """The operator's guardrail does not let the request through."""
+
+    code = "guardrail_blocked"
+
+
 class NotCancellable(CallerError):
     """The job has left `pending`, so it can no longer be cancelled."""
 
@@ -567,6 +575,12 @@ class StorageRefused(StorageUnavailable):
 
 
 # --- ourselves
+
+
+class GuardrailFailed(RushesError):
+    """The operator's guardrail has given no answer that can be used."""
+
+    code = "guardrail_failed"
 
 
 class Overloaded(RushesError):

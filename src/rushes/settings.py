@@ -289,6 +289,35 @@ class Settings(BaseSettings):
         15, ge=0.1, le=30, description="How long a webhook's receiver may take to answer, in seconds."
     )
     webhook_https_only: bool = Field(False, description="Whether webhooks are refused whose URL is not https.")
+    guardrail_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s#]*)?$",
+        description="Where each request is judged before it is accepted (docs/operating/guardrail.md).",
+    )
+    guardrail_preset: Literal["rushes", "openai"] = Field(
+        "rushes", description="What is spoken there: our own protocol, or that of OpenAI's `/v1/moderations`."
+    )
+    guardrail_secrets: SecretStr | None = Field(
+        None,
+        description="What questions in our own protocol are signed with: `whsec_` and 24 to 64 bytes in base64; several"
+        " separated by commas all sign.",
+    )
+    guardrail_api_key: SecretStr | None = Field(None, description="The key for a moderation endpoint.")
+    guardrail_model: str = Field(
+        "omni-moderation-latest", min_length=1, max_length=200, description="The model that moderates there."
+    )
+    guardrail_timeout_s: float = Field(
+        5, ge=0.1, le=60, description="How long the guardrail may take to answer, in seconds."
+    )
+    guardrail_on_error: Literal["block", "allow"] | None = Field(
+        None,
+        description="What happens to requests that the guardrail has not judged; there is no default, so it is to be"
+        " set with the URL.",
+    )
+    guardrail_keep_prompts: bool = Field(False, description="Whether the record of a blocked request has its prompt.")
+    guardrail_records_s: float = Field(
+        30 * 86_400, gt=0, le=100 * YEAR_S, description="How long these records are kept, in seconds."
+    )
     console: bool = Field(True, description="Whether the console is served at `/console`.")
     console_session_s: int = Field(
         43_200, ge=60, le=2_592_000, description="How long a session of the console lasts, in seconds."

@@ -101,6 +101,16 @@ WEBHOOK_TESTS = Declaration(
     kept=8,
     retry_after_s=5,
 )
+GUARDRAIL = Declaration(
+    "guardrail",
+    "Questions to the guardrail that wait for its answer",
+    "questions",
+    most=64,
+    share=32,
+    kept=16,
+    queue=64,
+    retry_after_s=2,
+)
 PROVIDER_CONNECTIONS = Declaration(
     "provider_connections",
     "Polls and downloads at one provider",
@@ -134,6 +144,7 @@ DECLARED = (
     INPUT_CONNECTIONS,
     WEBHOOK_ATTEMPTS,
     WEBHOOK_TESTS,
+    GUARDRAIL,
     PROVIDER_CONNECTIONS,
     LOOKUPS,
 )

@@ -44,6 +44,7 @@ from rushes.api.native import (
     audit,
     events,
     generations,
+    guardrail,
     health,
     jobs,
     metrics,
@@ -123,6 +124,7 @@ def build_http(
     api.include_router(admin_keys.router, prefix="/api/v1", tags=["admin"])
     api.include_router(account_settings.router, prefix="/api/v1", tags=["admin"])
     api.include_router(audit.router, prefix="/api/v1", tags=["admin"])
+    api.include_router(guardrail.router, prefix="/api/v1", tags=["admin"])
     # Before OpenAI's: a model's name there may have slashes, and so look like an operation.
     for prefix, routers in (
         (gemini.GEMINI, (gemini_veo, gemini_files, gemini_models, gemini_interactions)),

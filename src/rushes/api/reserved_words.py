@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 
-from rushes.errors import JobNotFound, ModelNotFound, RushesError, UnknownField, UnsupportedOption
+from rushes.errors import GuardrailBlocked, JobNotFound, ModelNotFound, RushesError, UnknownField, UnsupportedOption
 
 _TAKEN_FOR_ANOTHER_REFUSAL: dict[type[RushesError], re.Pattern[str]] = {
     ModelNotFound: re.compile("provider|not supported|disabled|unavailable", re.IGNORECASE),
     JobNotFound: re.compile("model|provider", re.IGNORECASE),
     UnsupportedOption: re.compile("validation|invalid format", re.IGNORECASE),
+    GuardrailBlocked: re.compile("validation|invalid format", re.IGNORECASE),
     UnknownField: re.compile("validation|invalid format", re.IGNORECASE),
 }
 

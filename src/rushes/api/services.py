@@ -20,6 +20,7 @@ from rushes.clock import Clock
 from rushes.jobs.admission import Allowances
 from rushes.jobs.events.store import HistoryStore
 from rushes.jobs.events.waiters import Watching
+from rushes.jobs.guard_store import GuardStore
 from rushes.jobs.service import JobService
 from rushes.media.inputs import Inputs
 from rushes.media.poster import Posters
@@ -50,6 +51,7 @@ class Services:
     limits: LimitStore
     settings: AccountSettingStore
     audit: AuditStore
+    guardrail_records: GuardStore
     default_limits: Limits
     allowances: Allowances
     spending: SpendingStore

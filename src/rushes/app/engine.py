@@ -103,7 +103,12 @@ class Engine:
         base = self._base
         grace_s = base.settings.input_grace_s
         return (
-            Cleaner(RetentionStore(base.database), base.storage, base.clock).run(),
+            Cleaner(
+                RetentionStore(base.database),
+                base.storage,
+                base.clock,
+                records_s=base.settings.guardrail_records_s,
+            ).run(),
             InputCleaner(base.input_store, base.storage, base.clock, grace_s=grace_s).run(),
             self._dispatcher.run(),
             DeliveryCleaner(Outbox(base.database), base.clock).run(),

@@ -24,11 +24,13 @@ from rushes.app.bootstrap import ensure_bootstrap_key
 from rushes.app.console import console_of, media_origin_of
 from rushes.app.discovery import Discovery
 from rushes.app.foundation import Foundation
+from rushes.app.guardrail import gate_of
 from rushes.app.live_models import ListReading
 from rushes.app.own_servers import discovering
 from rushes.audit.store import AuditStore
 from rushes.jobs.admission import Allowances
 from rushes.jobs.events.waiters import Watching
+from rushes.jobs.guard_store import GuardStore
 from rushes.jobs.routing import OnRetired, Router
 from rushes.jobs.service import JobService, Policy
 from rushes.media.links import LinkSigner
@@ -124,6 +126,7 @@ class Front:
             limits=LimitStore(base.database),
             settings=account_settings,
             audit=AuditStore(base.database),
+            guardrail_records=GuardStore(base.database),
             default_limits=base.default_limits,
             allowances=Allowances(base.database, base.default_limits),
             spending=spending,
@@ -145,6 +148,7 @@ class Front:
                     retention_s=settings.retention_s,
                 ),
                 tracing=base.spans.accepting,
+                gate=gate_of(base),
             ),
             history=base.history,
             watching=self.watching,

@@ -17,6 +17,7 @@ from rushes.api.process_status import ProcessStatus
 from rushes.app.engine import Engine
 from rushes.app.foundation import Foundation, opened_foundation
 from rushes.app.front import Front
+from rushes.app.guardrail import check_guardrail
 from rushes.app.key_rotation import KeyRotation
 from rushes.app.readiness import Readiness
 from rushes.app.role import Role, check_role
@@ -70,6 +71,7 @@ async def running_service(settings: Settings, role: Role = Role.ALL, *, own_url:
     Raises StartupError if it cannot start. On leaving, unfinished jobs stay resumable.
     """
     check_role(settings, role)
+    check_guardrail(settings)
     async with opened_foundation(settings, role) as base, AsyncExitStack() as closing:
         links = Links(
             LinkSigner(base.keys.derive("links")),

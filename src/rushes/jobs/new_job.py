@@ -11,6 +11,7 @@ from rushes.domain.fallbacks import NO_FALLBACKS, Fallback, Fallbacks
 from rushes.domain.job_webhook import JobWebhook
 from rushes.domain.request import VideoRequest
 from rushes.domain.tenant import Tenant, tenant_of
+from rushes.jobs.guard_store import Rewrite
 from rushes.jobs.routing import OnRetired
 from rushes.media.inputs import GivenMedia
 from rushes.money.costs import Reservation, reservation_for
@@ -89,6 +90,8 @@ class NewJob:
     traceparent: str | None = None
     is_test: bool = False
     """Whether a test key asks."""
+    rewrite: Rewrite | None = None
+    """What the guardrail has made of its prompt."""
     retention_ms: int | None = None
     """How long its videos are kept once they are finished; None for as long as the service keeps them."""
     unpriced_allowed: bool = False

@@ -17,6 +17,7 @@ from rushes.media.storage import Storage
 log = structlog.get_logger(__name__)
 
 BATCH = 100
+RECORDS_S = 30 * 86_400
 PAUSE_S = 30.0
 
 DELETE_FILE = "INSERT INTO doomed_files (key) VALUES (:key) ON CONFLICT (key) DO NOTHING"
@@ -47,6 +48,20 @@ OLD_PLACES = """
 DELETE FROM deleted_jobs WHERE id IN (
     SELECT id FROM deleted_jobs WHERE deleted_at <= :now - :kept_ms ORDER BY deleted_at LIMIT :most
     FOR UPDATE SKIP LOCKED
+)
+"""
+
+OLD_GUARDRAIL_ANSWERS = """
+DELETE FROM guardrail_answers WHERE created_at <= :now - :kept_ms AND (account_id, route, key) IN (
+    SELECT account_id, route, key FROM guardrail_answers WHERE created_at <= :now - :kept_ms
+    ORDER BY created_at LIMIT :most FOR UPDATE SKIP LOCKED
+)
+"""
+
+OLD_GUARDRAIL_RECORDS = """
+DELETE FROM guardrail_records WHERE id IN (
+    SELECT id FROM guardrail_records WHERE created_at <= :now - :kept_ms
+    ORDER BY created_at, id LIMIT :most FOR UPDATE SKIP LOCKED
 )
 """
 
@@ -126,11 +141,23 @@ class RetentionStore:
 
         return await self._database.write(body)
 
+    async def forget_guardrail(self, most: int, records_kept_ms: int) -> int:
+        """Drop up to `most` answers of the guardrail whose day is over, and as many old records; how many at most."""
+
+        async def body(transaction: Transaction) -> int:
+            answers = await transaction.execute(OLD_GUARDRAIL_ANSWERS, kept_ms=KEPT_MS, most=most)
+            records = await transaction.execute(OLD_GUARDRAIL_RECORDS, kept_ms=records_kept_ms, most=most)
+            return max(answers, records)
+
+        return await self._database.write(body)
+
 
 class Cleaner:
     """Removes what is due, a batch at a time, for as long as the service runs."""
 
-    def __init__(self, store: RetentionStore, storage: Storage, clock: Clock) -> None:
+    def __init__(self, store: RetentionStore, storage: Storage, clock: Clock, *, records_s: float = RECORDS_S) -> None:
+        """`records_s` is how long records of the guardrail are kept."""
+        self._records_ms = int(records_s * 1000)
         self._store = store
         self._storage = storage
         self._clock = clock
@@ -150,10 +177,11 @@ class Cleaner:
         expired = await self._store.expire(BATCH)
         forgotten = await self._store.forget_answers(BATCH)
         places = await self._store.forget_places(BATCH)
+        judged = await self._store.forget_guardrail(BATCH, self._records_ms)
         keys = await self._store.files_to_delete(BATCH)
         for key in keys:
             await self._storage.delete(key)
         if keys:
             await self._store.forget(keys)
             log.info("files_removed", files=len(keys))
-        return BATCH in (expired, forgotten, places, len(keys))
+        return BATCH in (expired, forgotten, places, judged, len(keys))

@@ -22,6 +22,8 @@ from rushes.domain.request import InputMedia, Role, VideoRequest
 from rushes.errors import CallerError, FieldError, InvalidRequest
 from rushes.ids import new_id
 from rushes.jobs.account_rules import on_retired_for, retention_ms_for, with_default_model
+from rushes.jobs.guard_store import Rewrite
+from rushes.jobs.guarding import AskedMedia, Gate, Question
 from rushes.jobs.idempotency import Once, Replay
 from rushes.jobs.new_job import Asked, NewJob
 from rushes.jobs.previous import Source, source_of
@@ -84,7 +86,9 @@ class JobService:
         clock: Clock,
         policy: Policy,
         tracing: Tracing = pass_on,
+        gate: Gate | None = None,
     ) -> None:
+        """`gate` judges requests; None where the operator has no guardrail."""
         self._store = store
         self._catalogue = catalogue
         self._router = router
@@ -95,6 +99,7 @@ class JobService:
         self._clock = clock
         self._policy = policy
         self._tracing = tracing
+        self._gate = gate
 
     async def find_answer(self, caller: Caller, once: Once) -> Replay | None:
         """What an earlier request of the same idempotency key was answered, if there was one."""
@@ -114,8 +119,8 @@ class JobService:
 
         Media are taken in last: nothing is decoded or fetched for a request that is refused anyway. Raises
         ModelNotFound, ProviderNotFound, ModelNotAllowed, UnsupportedOption, InvalidRequest, ModelRetired,
-        NoCredentials, BudgetExceeded, SpendLimitReached, PriceUnknown, QueueFull, IdempotencyMismatch, what
-        `source_of` raises for the job that it goes on from, or what `Inputs.take` raises; no job is stored then.
+        NoCredentials, BudgetExceeded, SpendLimitReached, PriceUnknown, QueueFull, IdempotencyMismatch, what `Gate.rule`
+        and `source_of` raise for the job that it goes on from, or what `Inputs.take` raises; no job is stored then.
         """
         job_id = new_id("job")
         with self._tracing(job_id) as traceparent:
@@ -146,6 +151,7 @@ class JobService:
             # Now that lengths are known, they are checked and priced.
             plan = self._plan(caller, asked, media, rules)
             refuse_beyond_budget(asked.budget, plan.quoted)
+        asked, plan, rewrite = await self._judged(caller, asked, plan, rules, once)
         request_of = origin.current.get()
         new = NewJob(
             id=job_id,
@@ -162,10 +168,34 @@ class JobService:
             request_id=None if request_of is None else request_of.request_id,
             traceparent=traceparent,
             is_test=caller.mode is Mode.TEST,
+            rewrite=rewrite,
             retention_ms=retention_ms,
             unpriced_allowed=self._policy.unpriced_allowed,
         )
         return await self._store.create(new) if once is None else await self._store.create_once(new, once)
+
+    async def _judged(
+        self, caller: Caller, asked: Asked, plan: _Plan, rules: InForce, once: Once | None
+    ) -> tuple[Asked, _Plan, Rewrite | None]:
+        """What the guardrail lets through: the request and its plan, with another prompt where it is rewritten."""
+        if self._gate is None:
+            return asked, plan, None
+        ruling = await self._gate.rule(caller, _question(caller, asked, plan), once)
+        rewrite, plan_then = None, plan
+        if ruling.prompt is not None:
+            request = replace(asked.request, prompt=ruling.prompt)
+            try:
+                plan_then = self._plan(caller, replace(asked, request=request), plan.route.request.media, rules)
+            except CallerError as error:
+                # The caller's own prompt was fine, so this is no fault of theirs.
+                why = f"its rewrite does not suit the model: {error.message}"
+                ruling = self._gate.failed(why, is_kept=once is not None)
+            else:
+                rewrite = Rewrite(ruling.reason, asked.request.prompt)
+                asked = replace(asked, request=request)
+        if ruling.warning is not None:
+            asked = replace(asked, warnings=(*asked.warnings, ruling.warning))
+        return asked, plan_then, rewrite
 
     async def quote(self, caller: Caller, asked: Asked) -> Quote:
         """What `create` would answer about money. Nothing is stored, and no media are fetched or decoded.
@@ -300,6 +330,27 @@ class JobService:
         if not route.byok or route.pinned is None:
             return None
         return self._sealer.seal(route.pinned.credential.secret, job_id)
+
+
+def _question(caller: Caller, asked: Asked, plan: _Plan) -> Question:
+    request_of = origin.current.get()
+    urls = [item.value if item.value.startswith(("http://", "https://")) else None for item in asked.media]
+    media = plan.route.request.media
+    # What comes behind the files that were given is the video of an earlier job.
+    urls += [None] * (len(media) - len(urls))
+    return Question(
+        request_id=None if request_of is None else request_of.request_id,
+        account_id=caller.account_id,
+        key_id=caller.key_id,
+        model=f"{plan.model.provider}/{plan.model.id}",
+        prompt=asked.request.prompt,
+        negative_prompt=asked.request.negative_prompt,
+        media=tuple(
+            AskedMedia(one.role.value, one.sha256, one.content_type, url) for one, url in zip(media, urls, strict=True)
+        ),
+        user=asked.user,
+        metadata=asked.metadata,
+    )
 
 
 class _How(TypedDict):

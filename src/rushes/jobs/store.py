@@ -15,11 +15,12 @@ from rushes.domain.job import Job, State, Status
 from rushes.domain.tenant import Tenant
 from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableInput
 from rushes.jobs.admission import Allowances, check_queue, queue_full
+from rushes.jobs.guard_store import DELETE_RECORDS_OF_JOB, record_rewrite
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay, replayed
 from rushes.jobs.new_job import NewJob
 from rushes.jobs.retention import delete_files
 from rushes.jobs.rows import GET_ANY_JOB, SELECT_JOB, RecentJobs, job_from
-from rushes.jobs.transitions import accept, can_move, move, record_deletion
+from rushes.jobs.transitions import accept, can_move, move, record_deletion, record_event
 
 KEEP_SEALED = "INSERT INTO byok_secrets (job_id, sealed) VALUES (:job_id, :sealed)"
 
@@ -367,6 +368,7 @@ class JobStore:
             await delete_files(transaction, job)
             for statement in (DELETE_EVENTS, DELETE_ATTEMPTS, DELETE_JOB):
                 await transaction.execute(statement, id=job_id)
+            await transaction.execute(DELETE_RECORDS_OF_JOB, job_id=job_id)
             await transaction.execute(
                 KEEP_PLACE, id=job_id, account_id=row["account_id"], tenant=tenant, seq=row["seq"]
             )
@@ -397,6 +399,9 @@ async def _insert(transaction: Transaction, new: NewJob, defaults: Limits) -> Jo
         deadline_ms=int(new.route.deadline_s * 1000),
         unpriced_allowed=new.unpriced_allowed,
     )
+    if new.rewrite is not None:
+        await record_event(transaction, row, State.QUEUED, new.rewrite.cause)
+        await record_rewrite(transaction, row, new.rewrite)
     of_account = limits_among(limits, WHOLE_ACCOUNT).over(defaults)
     await check_queue(transaction, new.tenant, new.key_id, of_account, limits_among(limits, new.key_id))
     return job_from(row)

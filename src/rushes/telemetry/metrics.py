@@ -108,6 +108,13 @@ class Metrics:
             buckets=CALL_S,
             registry=registry,
         )
+        self._guardrail = Histogram(
+            "rushes_guardrail_duration_seconds",
+            "Questions to the guardrail, by what it said: allow, block, rewrite, or failed",
+            ("answer",),
+            buckets=CALL_S,
+            registry=registry,
+        )
         self.dropped = Counter(
             "rushes_telemetry_dropped_total",
             "Jobs whose stages and trace were not recorded, because too many ended at once",
@@ -144,6 +151,10 @@ class Metrics:
             for verb in VERBS:
                 for code in KEY_CODES:
                     self.call_errors.labels(provider, verb, code)
+
+    def judged(self, answer: str, duration_s: float) -> None:
+        """Count an answer of the guardrail."""
+        self._guardrail.labels(answer).observe(duration_s)
 
     def answered(self, method: str, route: str, status: int, duration_s: float) -> None:
         """Count a request that has ended."""

@@ -64,6 +64,7 @@ class AccountUsage(BaseModel):
     currency: str = "USD"
     total: UsageView
     current_period: PeriodView
+    blocked_requests: int = Field(default=0, description="Requests of this period that the guardrail blocked.")
     by_provider: dict[str, UsageView]
     by_model: dict[str, UsageView]
     remaining: Remaining | None = None
@@ -107,7 +108,10 @@ async def usage_of(services: Services, *tenants: Tenant) -> AccountUsage:
     start_ms, end_ms = month_of(services.clock.now_ms())
     everything = [one for tenant in tenants for one in await services.usage.read(tenant)]
     month = [one for tenant in tenants for one in await services.usage.read(tenant, since_ms=start_ms)]
-    return account_usage(everything, month, start_ms, end_ms)
+    answer = account_usage(everything, month, start_ms, end_ms)
+    blocked = [await services.guardrail_records.blocked_since(tenant, start_ms) for tenant in tenants]
+    answer.blocked_requests = sum(blocked)
+    return answer
 
 
 def account_usage(

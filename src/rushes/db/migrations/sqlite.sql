@@ -398,5 +398,42 @@ CREATE TABLE audit_head (
 	hash TEXT NOT NULL, 
 	PRIMARY KEY (name)
 );
+CREATE TABLE guardrail_answers (
+	account_id TEXT NOT NULL, 
+	route TEXT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	body_hash TEXT NOT NULL, 
+	action TEXT, 
+	reason TEXT, 
+	prompt TEXT, 
+	created_at BIGINT NOT NULL, 
+	PRIMARY KEY (account_id, route, "key")
+);
+CREATE INDEX guardrail_answers_by_time ON guardrail_answers (created_at);
+CREATE TABLE guardrail_records (
+	id TEXT NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	account_id TEXT NOT NULL, 
+	tenant TEXT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	request_id TEXT, 
+	job_id TEXT, 
+	action TEXT NOT NULL, 
+	reason TEXT, 
+	model TEXT NOT NULL, 
+	user_tag TEXT, 
+	prompt TEXT, 
+	PRIMARY KEY (id)
+);
+CREATE INDEX guardrail_records_by_time ON guardrail_records (created_at, id);
+CREATE INDEX guardrail_records_by_account ON guardrail_records (account_id, created_at, id);
+CREATE INDEX guardrail_records_by_job ON guardrail_records (job_id);
+CREATE TABLE guardrail_counts (
+	account_id TEXT NOT NULL, 
+	day BIGINT NOT NULL, 
+	blocked BIGINT NOT NULL, 
+	rewritten BIGINT NOT NULL, 
+	PRIMARY KEY (account_id, day)
+);
 INSERT INTO schema_floor (version) VALUES ('0020');
-INSERT INTO alembic_version (version_num) VALUES ('0023');
+INSERT INTO alembic_version (version_num) VALUES ('0024');
