@@ -525,6 +525,10 @@ class ProviderUnavailable(ProviderError):
         self.accepted = accepted
 
 
+class LookRefused(ProviderUnavailable):
+    """The provider refused the credential while a generation was looked at, which itself may be well."""
+
+
 class UnexpectedResponse(ProviderError):
     """The provider's answer is not in its documentation; polling continues until the deadline of the job."""
 

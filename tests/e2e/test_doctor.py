@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fixtures.service import Service
+from tests.fixtures.upstreams.beside import beside
+from tests.fixtures.upstreams.fal import FakeFal
+from tests.fixtures.upstreams.gemini import Gemini
+from tests.fixtures.upstreams.luma import FakeLuma
+from tests.fixtures.upstreams.openrouter import FakeOpenrouter
+from tests.fixtures.upstreams.replicate import FakeReplicate
+from tests.fixtures.upstreams.runway import FakeRunway
 
 GOOGLE_KEY = "AIza" + "S" * 35
+FAL_KEY = "operators-id:0123456789abcdef"
+REPLICATE_KEY = "r8_operators0123456789abcdef"
+RUNWAY_KEY = f"key_{'0123456789abcdef' * 8}"
+LUMA_KEY = "luma-api-0123456789abcdef"
+OPENROUTER_KEY = "sk-or-v1-0123456789abcdef"
 
 
 def findings(service: Service, *, code: int = 0, **settings: object) -> dict[str, dict[str, Any]]:
@@ -78,10 +91,62 @@ def test_a_database_that_cannot_be_reached_is_named_without_its_password(service
     assert states["disk"] != "failed"
 
 
-def test_no_credential_is_shown(service: Service) -> None:
-    done = service.run("doctor", GEMINI_API_KEY=GOOGLE_KEY)
-    assert "provider google" in done.stdout
-    assert GOOGLE_KEY not in done.stdout + done.stderr
+@pytest.fixture(scope="module")
+def upstreams() -> Iterator[dict[str, tuple[str, str, str]]]:
+    """Fakes that know one key each: by provider, the variable of its key, the key and the base URL."""
+    with (
+        beside(FakeFal(FAL_KEY)) as fal,
+        beside(FakeReplicate(REPLICATE_KEY)) as replicate,
+        beside(FakeRunway(RUNWAY_KEY)) as runway,
+        beside(FakeLuma(LUMA_KEY)) as luma,
+        beside(FakeOpenrouter(OPENROUTER_KEY)) as openrouter,
+        beside(Gemini()) as gemini,
+    ):
+        yield {
+            "fal": ("FAL_KEY", FAL_KEY, fal.base_url),
+            "replicate": ("REPLICATE_API_TOKEN", REPLICATE_KEY, f"{replicate.base_url}/v1"),
+            "runway": ("RUNWAYML_API_SECRET", RUNWAY_KEY, runway.base_url),
+            "luma": ("RUSHES_PROVIDERS__LUMA__API_KEY", LUMA_KEY, f"{luma.base_url}/v1"),
+            "openrouter": ("OPENROUTER_API_KEY", OPENROUTER_KEY, f"{openrouter.base_url}/api/v1"),
+            "google": ("GEMINI_API_KEY", GOOGLE_KEY, gemini.base_url),
+        }
+
+
+@pytest.mark.parametrize("is_wrong", [False, True])
+def test_each_provider_is_asked_whether_it_takes_its_credential_and_none_is_shown(
+    tmp_path: Path, upstreams: dict[str, tuple[str, str, str]], is_wrong: bool
+) -> None:
+    settings = {}
+    for name, (variable, key, url) in upstreams.items():
+        settings[variable] = key[:-1] + "0" if is_wrong and name != "google" else key
+        settings[f"RUSHES_PROVIDERS__{name.upper()}__BASE_URL"] = url
+    done = Service(tmp_path).run("doctor", "--json", **settings)
+    assert done.returncode == int(is_wrong), done.stdout + done.stderr
+    found = {one["part"]: one for one in json.loads(done.stdout)["findings"]}
+    for name, (variable, _, _) in upstreams.items():
+        one = found[f"provider {name}"]
+        if is_wrong and name != "google":
+            assert one["state"] == "failed", one
+            assert "refuses the credential" in one["message"]
+            assert f"RUSHES_PROVIDERS__{name.upper()}__API_KEY" in one["advice"]
+        else:
+            assert (one["state"], one["message"]) == ("ok", "it takes the credential"), one
+        assert settings[variable] not in done.stdout + done.stderr
+
+
+def test_a_provider_that_is_away_and_one_without_a_free_call_are_told_apart(tmp_path: Path) -> None:
+    found = findings(
+        Service(tmp_path),
+        GEMINI_API_KEY=GOOGLE_KEY,
+        RUSHES_PROVIDERS__GOOGLE__BASE_URL="http://127.0.0.1:9",
+        AWS_ACCESS_KEY_ID="AKIA" + "Q" * 16,
+        AWS_SECRET_ACCESS_KEY="q" * 40,
+        AWS_REGION="us-east-1",
+        RUSHES_PROVIDERS__BEDROCK__BUCKET="films-of-ours",
+    )
+    assert found["provider google"]["state"] == "warning"
+    assert "cannot be reached" in found["provider google"]["message"]
+    assert "no call that costs nothing proves it" in found["provider bedrock"]["message"]
 
 
 def test_the_table_names_what_to_do(service: Service) -> None:

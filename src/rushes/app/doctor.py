@@ -11,14 +11,14 @@ import stat
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 
 import aiohttp
 
 from rushes import secret_keys
 from rushes.app.databases import has_database, opened_for_command, schema_found
+from rushes.app.doctor_providers import provider_findings
+from rushes.app.findings import Finding, State
 from rushes.app.providers import configured_providers
 from rushes.app.storage import opened_storage
 from rushes.catalogue.lifecycle import endings
@@ -38,25 +38,6 @@ ENDS_WITHIN_DAYS = 60
 USED_DAYS = 30
 PROBE_BYTES = 64 * 1024
 PROBE_JOB = "job_doctor"
-
-
-class State(StrEnum):
-    """How one part is."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found of one part. `advice` says what to do, for everything that is not ok."""
-
-    part: str
-    state: State
-    message: str
-    advice: str | None = None
 
 
 Check = Callable[[Settings], Awaitable[list[Finding]]]
@@ -222,19 +203,6 @@ async def _proxied_paths(settings: Settings, session: aiohttp.ClientSession, bas
     return found
 
 
-async def _providers(settings: Settings) -> list[Finding]:
-    providers = configured_providers(settings, SystemClock())
-    found = [
-        Finding(f"provider {name}", State.OK, "a credential of the right shape is set")
-        for name in providers.catalogue.providers
-        if providers.keyring.of(name)
-    ]
-    if not found:
-        advice = "set a provider's key, such as GEMINI_API_KEY; test keys work without"
-        return [Finding("providers", State.WARNING, "no provider has a credential", advice)]
-    return found
-
-
 async def _models(settings: Settings) -> list[Finding]:
     directory = DataDirectory(settings.data_dir)
     if not has_database(settings, directory):
@@ -270,7 +238,7 @@ CHECKS: dict[str, Check] = {
     "disk": _disk,
     "open files": _open_files,
     "public URL": _public_url,
-    "providers": _providers,
+    "providers": provider_findings,
     "models": _models,
 }
 

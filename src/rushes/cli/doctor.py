@@ -22,7 +22,8 @@ def doctor(
     before its first start or beside it.
     """
     from rushes import logs
-    from rushes.app.doctor import State, examine
+    from rushes.app.doctor import examine
+    from rushes.app.findings import State
     from rushes.cli.screen import print_json
     from rushes.cli.tables import print_table
     from rushes.settings import load_settings

@@ -39,6 +39,8 @@ class Provider(ABC):
     """One upstream API. Stateless but for its HTTP client: everything a job needs is in its handle."""
 
     name: str
+    no_generation: str | None = "00000000-0000-4000-8000-000000000000"
+    """The id of a generation that does not exist; None if asking for one says nothing of the credential."""
 
     @abstractmethod
     async def submit(
@@ -80,6 +82,17 @@ class Provider(ABC):
         Raises UnsupportedOption where that id is not enough, which is the default.
         """
         raise UnsupportedOption(f"'{self.name}' cannot take up a generation by its id", field="provider_id")
+
+    async def try_credential(self, *, credential: Credential) -> None:
+        """Ask something that costs nothing, to see whether the provider refuses the credential.
+
+        The default looks for a generation that does not exist. Raises UnsupportedOption where nothing free is known to
+        tell; LookRefused, ProviderAuth or ProviderRejected if it is refused; ProviderUnavailable, ProviderQuota or
+        UnexpectedResponse if the provider cannot be asked now.
+        """
+        if self.no_generation is None:
+            raise UnsupportedOption(f"'{self.name}' has no call that costs nothing", field="credential")
+        await self.poll(self.handle_for(self.no_generation), credential=credential)
 
     async def list_models(self, *, credential: Credential) -> tuple[str, ...]:
         """The ids of the video models that the provider offers now, as it knows them (`Model.upstream_id`).

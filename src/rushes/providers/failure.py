@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rushes.errors import (
+    LookRefused,
     ProviderAuth,
     ProviderCreditEmpty,
     ProviderError,
@@ -108,7 +109,8 @@ def poll_error(reply: Reply, complaint: Complaint, *, provider: str) -> Provider
     if reply.status == 429:
         return ProviderQuota(f"{provider} limits how often we may ask", provider_error=code, retry_after_s=wait_s)
     if reply.status >= 400:
-        return ProviderUnavailable(
+        kind = LookRefused if reply.status in (401, 403) else ProviderUnavailable
+        return kind(
             f"{provider} failed with HTTP {reply.status} while the generation was polled{words}",
             provider_error=code,
             retry_after_s=wait_s,

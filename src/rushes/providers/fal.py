@@ -62,6 +62,7 @@ class Fal(Provider):
     """The queue behind one base URL."""
 
     name = "fal"
+    no_generation = "fal-ai/veo3/requests/00000000-0000-4000-8000-000000000000"
 
     def __init__(
         self, client: HttpClient, base_url: str, *, limits: CallLimits | None = None, clock: Clock | None = None

@@ -46,6 +46,8 @@ class Bedrock(Provider):
     """
 
     name = "bedrock"
+    # Another account's invocation is denied to a good key too.
+    no_generation = None
 
     def __init__(
         self,

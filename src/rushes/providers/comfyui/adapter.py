@@ -170,6 +170,10 @@ class Comfyui(Provider):
         """The handle of a job whose prompt id an operator found. Every video that it has saved is its result."""
         return {"version": HANDLE_VERSION, "id": provider_video_id}
 
+    async def try_credential(self, *, credential: Credential) -> None:
+        """Reads the server's version."""
+        await self._asked("/api/system_stats", self._headers(credential), credential)
+
     async def misfits(self, models: Sequence[Model], *, credential: Credential) -> tuple[str, ...]:
         """What of these workflows the server cannot run: too old a release, nodes, inputs or files that it lacks."""
         headers = self._headers(credential)

@@ -139,6 +139,10 @@ class Gemini(Provider):
         """The handle of an interaction whose id an operator found, for a submission whose answer was lost."""
         return {"version": HANDLE_VERSION, "id": provider_video_id}
 
+    async def try_credential(self, *, credential: Credential) -> None:
+        """Reads the list of models."""
+        await self.list_models(credential=credential)
+
     async def list_models(self, *, credential: Credential) -> tuple[str, ...]:
         """The video models on the list of all models; there are fewer than one page of all."""
         reply = await self._origin.call("GET", MODELS_PATH, headers=_headers(credential))

@@ -146,6 +146,10 @@ class OpenaiShape(Provider):
         """The handle of a video whose id an operator found, for a submission whose answer was lost."""
         return {"version": HANDLE_VERSION, "id": provider_video_id}
 
+    async def try_credential(self, *, credential: Credential) -> None:
+        """Reads the list of models."""
+        await self.list_models(credential=credential)
+
     async def list_models(self, *, credential: Credential) -> tuple[str, ...]:
         """The models that the server says it has.
 
