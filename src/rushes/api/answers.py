@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from rushes.jobs.idempotency import Replay
 from rushes.json_text import json_bytes
 
 if TYPE_CHECKING:
@@ -18,3 +20,13 @@ def json_response(
 ) -> Response:
     """The shape as JSON."""
     return Response(json_bytes(shape), status, headers, "application/json")
+
+
+def json_of(content: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """The content as JSON."""
+    return Response(json_bytes(content), status, headers, "application/json")
+
+
+def replayed(replay: Replay, *, status: int = 200) -> Response:
+    """The answer that the same request got before."""
+    return Response(replay.answer, status, {"Idempotent-Replayed": "true"}, "application/json")

@@ -188,9 +188,9 @@ class Job:
     cost, None until that is known, and `reserved_microusd` what is still set aside for it.
 
     `api` is which of the provider's APIs runs it, `credential` a fingerprint of the key it runs on, `byok` whether
-    that key is the caller's own. `asked_model` is the model's name as a caller of OpenAI's API wrote it, an alias
-    perhaps; `source_job_id` the job whose video this one was made from. `request_id` is the request that made it, and
-    `traceparent` the trace that it belongs to (W3C Trace Context).
+    that key is the caller's own. `asked_model` is the model's name as a caller of another service's API wrote it, an
+    alias perhaps; `source_job_id` the job whose video this one was made from. `request_id` is the request that made it,
+    and `traceparent` the trace that it belongs to (W3C Trace Context).
     """
 
     seq: int
@@ -252,6 +252,11 @@ class Job:
         if self.served_provider == self.provider:
             return self.served_model
         return f"{self.served_provider}/{self.served_model}"
+
+    @property
+    def asked_name(self) -> str:
+        """The model's name as it was asked for: an alias perhaps, else with its provider."""
+        return f"{self.provider}/{self.model}" if self.asked_model is None else self.asked_model
 
     def has_files(self, now_ms: int) -> bool:
         """Whether its videos can still be had."""

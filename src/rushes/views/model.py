@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from rushes.catalogue.load import Catalogue
 from rushes.catalogue.model import Audio, InputLimit, Model, OptionRule
 from rushes.domain.options import DEFAULTED
 from rushes.domain.request import InputMedia, Role, VideoRequest, VideoTask
+from rushes.views.times import day_s
 
 ServedApis = Mapping[str, str | None]
 """The providers that there are credentials for, each with which of its APIs is in use; None where it has one only."""
@@ -143,7 +144,7 @@ def model_view(catalogue: Catalogue, served_apis: ServedApis, model: Model, toda
         name=model.name,
         description=model.description,
         owned_by=model.maker or model.provider,
-        created=0 if model.released is None else _seconds(model.released),
+        created=day_s(model.released),
         capabilities=capabilities(model),
         status="retired" if retired else "available",
         has_credentials=model.provider in served_apis,
@@ -301,7 +302,3 @@ def _task_view(model: Model, task: VideoTask) -> TaskView:
         least_seconds=entry.least_s,
         most_seconds=entry.most_s,
     )
-
-
-def _seconds(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())

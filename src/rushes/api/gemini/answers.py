@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 from starlette.requests import Request
-from starlette.responses import Response
 
 from rushes.accounts.keys import Caller
 from rushes.api.authentication import LIMIT_HEADERS
@@ -51,16 +50,6 @@ def refusals(*statuses: int) -> Documented:
         }
         for status in sorted({400, 401, 403, 429, 503, *statuses})
     }
-
-
-def json_of(content: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
-    """The content as an answer."""
-    return Response(json_bytes(content), headers=headers, media_type="application/json")
-
-
-def replayed(replay: Replay) -> Response:
-    """The answer that the same request got before."""
-    return Response(replay.answer, headers={"Idempotent-Replayed": "true"}, media_type="application/json")
 
 
 async def once_in(

@@ -7,8 +7,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from rushes.accounts.keys import Caller
+from rushes.api.answers import json_of
 from rushes.api.content import finished_video, video_response
-from rushes.api.gemini.answers import json_of, refusals
+from rushes.api.gemini.answers import refusals
 from rushes.api.gemini.authentication import Authenticated
 from rushes.api.gemini.names import FileName, file_named
 from rushes.api.gemini.operations import file_uri

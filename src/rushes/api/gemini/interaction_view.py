@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from rushes.api.gemini.names import FileName, asked_name
+from rushes.api.gemini.names import FileName
 from rushes.api.gemini.operations import file_uri
 from rushes.api.gemini.rpc import rpc_status
 from rushes.api.gemini.shapes import Block, InteractionView
@@ -36,7 +36,7 @@ def interaction_view(
         "id": job.id,
         "object": "interaction",
         "status": CANCELLED if job.state is State.CANCELLED else _STATUS[job.status],
-        "model": asked_name(job),
+        "model": job.asked_name,
         "created": rfc3339(job.created_at),
         "updated": rfc3339(job.completed_at or job.started_at or job.created_at),
         "steps": [],

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from rushes.accounts.keys import Caller
+from rushes.api.answers import json_of, replayed
 from rushes.api.document import leads_to
-from rushes.api.gemini.answers import json_of, once_in, refusals, replayed, start
+from rushes.api.gemini.answers import once_in, refusals, start
 from rushes.api.gemini.authentication import Authenticated
 from rushes.api.gemini.bodies import INTERACTION
 from rushes.api.gemini.interaction_fields import Order, order_of

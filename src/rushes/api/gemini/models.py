@@ -8,8 +8,9 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from rushes.api.answers import json_of
 from rushes.api.document import leads_to
-from rushes.api.gemini.answers import json_of, refusals
+from rushes.api.gemini.answers import refusals
 from rushes.api.gemini.authentication import Authenticated
 from rushes.api.gemini.shapes import GoogleModel, GoogleModelPage
 from rushes.api.named_models import named_models

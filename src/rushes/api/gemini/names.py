@@ -52,14 +52,9 @@ def file_at(address: str) -> FileName | None:
     return None if found is None else file_named(found[1])
 
 
-def asked_name(job: Job) -> str:
-    """The job's model under the name that it was asked for."""
-    return job.asked_model if job.asked_model is not None else f"{job.provider}/{job.model}"
-
-
 def operation_name(job: Job) -> str:
     """The name of the job's long-running operation."""
-    return f"models/{asked_name(job)}/operations/{job.id}"
+    return f"models/{job.asked_name}/operations/{job.id}"
 
 
 def vertex_operation_name(job: Job, parent: str) -> str:

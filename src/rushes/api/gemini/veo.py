@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from rushes.api.gemini.answers import json_of, once_in, refusals, replayed, start
+from rushes.api.answers import json_of, replayed
+from rushes.api.gemini.answers import once_in, refusals, start
 from rushes.api.gemini.authentication import Authenticated
 from rushes.api.gemini.bodies import VEO
 from rushes.api.gemini.operations import gemini_operation

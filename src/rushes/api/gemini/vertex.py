@@ -7,7 +7,8 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from rushes.api.gemini.answers import json_of, once_in, refusals, replayed, start
+from rushes.api.answers import json_of, replayed
+from rushes.api.gemini.answers import once_in, refusals, start
 from rushes.api.gemini.authentication import Authenticated, Reader
 from rushes.api.gemini.bodies import OPERATION_NAME, VEO, path_parameters
 from rushes.api.gemini.names import operation_id, published_model, vertex_operation_name

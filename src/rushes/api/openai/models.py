@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -17,6 +15,7 @@ from rushes.api.openai.schemas import ModelList, ModelView
 from rushes.api.services import services_of
 from rushes.catalogue.choose import choose
 from rushes.catalogue.model import Model
+from rushes.views.times import day_s
 
 router = APIRouter()
 
@@ -48,11 +47,7 @@ def model_view(name: str, model: Model) -> ModelView:
     """The model under the name it was asked for."""
     return ModelView(
         id=name,
-        created=0 if model.released is None else _seconds(model.released),
+        created=day_s(model.released),
         owned_by=model.maker or model.provider,
         shutdown_date=None if model.retired is None else model.retired.isoformat(),
     )
-
-
-def _seconds(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())

@@ -115,7 +115,7 @@ def video_view(job: Job, now_ms: int) -> VideoView:
         id=job.id,
         status=_STATUS[job.status],
         progress=job.percent(now_ms),
-        model=job.asked_model if job.asked_model is not None else f"{job.provider}/{job.model}",
+        model=job.asked_name,
         prompt=job.request.prompt,
         seconds=_seconds(job),
         size=_size(job),
