@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rushes.domain.job import Job
-from rushes.domain.job_webhook import JobWebhook
+from rushes.domain.job_webhook import JobWebhook, WebhookFormat
 from rushes.domain.tenant import Tenant
 from rushes.jobs.store import JobStore
 from rushes.net.client import HttpClient
@@ -21,6 +21,7 @@ from rushes.webhooks.dispatch import Dispatcher
 from rushes.webhooks.endpoint import shown_url
 from rushes.webhooks.outbox import before_deletion
 from rushes.webhooks.room import RoomLimits
+from rushes.webhooks.signing import SignedHeaders, signed_headers
 from rushes.webhooks.signing_secrets import SigningSecrets
 from rushes.webhooks.store import WebhookStore
 from tests.contract.database_harness import Desk
@@ -62,6 +63,7 @@ class HangingSender(Sender):
         *,
         account_id: str,
         traceparent: str | None = None,
+        signed: SignedHeaders = signed_headers,
     ) -> SendResult:
         if "hang" not in url:
             self.delivered[account_id] += 1
@@ -89,7 +91,7 @@ class Bench:
                     self.jobs,
                     sender,
                     SigningSecrets(WebhookStore(database), self._sealer, self.clock),
-                    _view,
+                    {WebhookFormat.STANDARD: _view},
                     self.clock,
                     drain_s=0,
                 ).run()

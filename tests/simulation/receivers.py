@@ -9,7 +9,7 @@ from typing import Any
 
 from rushes.db.database import Database
 from rushes.domain.job import Job
-from rushes.domain.job_webhook import JobWebhook
+from rushes.domain.job_webhook import JobWebhook, WebhookFormat
 from rushes.domain.tenant import Tenant
 from rushes.jobs.store import JobStore
 from rushes.net.client import HttpClient
@@ -19,6 +19,7 @@ from rushes.webhooks.dispatch import Dispatcher
 from rushes.webhooks.endpoint import shown_url
 from rushes.webhooks.message import TYPE_OF_STATE
 from rushes.webhooks.outbox import OWED, UNNOTIFIED
+from rushes.webhooks.signing import SignedHeaders, signed_headers
 from rushes.webhooks.signing_secrets import SigningSecrets
 from rushes.webhooks.store import Change, WebhookStore
 from tests.simulation.database import SimulatedDatabase
@@ -111,6 +112,7 @@ class SimulatedSender(Sender):
         *,
         account_id: str,
         traceparent: str | None = None,
+        signed: SignedHeaders = signed_headers,
     ) -> SendResult:
         if not signing_secrets:
             self._receivers.ledger.breaks(f"{message_id} was sent without a signature")
@@ -147,7 +149,7 @@ def dispatcher(
         jobs,
         SimulatedSender(receivers, process, chance),
         SigningSecrets(WebhookStore(database), SEALER, process),
-        _view,
+        {WebhookFormat.STANDARD: _view},
         process,
         retries_s=RETRIES_S,
         alone=alone,

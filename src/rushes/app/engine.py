@@ -12,6 +12,7 @@ from rushes.app.own_servers import assumed
 from rushes.audit.cleaner import AuditCleaner
 from rushes.audit.store import AuditStore
 from rushes.domain.job import Job
+from rushes.domain.job_webhook import WebhookFormat
 from rushes.engine.breaker import Breakers, Circuit, CircuitHealth
 from rushes.engine.claims import ClaimStore
 from rushes.engine.job_resources import JobResources
@@ -26,6 +27,7 @@ from rushes.media.output_store import OutputStore
 from rushes.shared_places import PROVIDER_CONNECTIONS, WEBHOOK_ATTEMPTS
 from rushes.telemetry.providers import ObservedClock, ObservedProvider
 from rushes.views.job import view_of
+from rushes.views.openrouter import openrouter_video
 from rushes.views.signed_links import Links
 from rushes.webhooks.cleaner import DeliveryCleaner
 from rushes.webhooks.dispatch import Dispatcher
@@ -74,7 +76,14 @@ class Engine:
             base.jobs,
             base.sender,
             base.signing_secrets,
-            lambda job, kept: asdict(view_of(job, links, None, base.clock.now_ms(), deleted=not kept)),
+            {
+                WebhookFormat.STANDARD: lambda job, kept: asdict(
+                    view_of(job, links, None, base.clock.now_ms(), deleted=not kept)
+                ),
+                WebhookFormat.OPENROUTER: lambda job, kept: openrouter_video(
+                    job, links, None, base.clock.now_ms(), deleted=not kept
+                ),
+            },
             base.clock,
             retries_s=settings.webhook_retries_s,
             alone=not base.shared,

@@ -10,6 +10,7 @@ from rushes.net.client import HttpClient
 from rushes.telemetry.metrics import Metrics
 from rushes.telemetry.spans import Spans, Step
 from rushes.webhooks.delivery import ATTEMPT_S, Sender, SendResult
+from rushes.webhooks.signing import SignedHeaders, signed_headers
 
 
 class ObservedSender(Sender):
@@ -31,11 +32,12 @@ class ObservedSender(Sender):
         *,
         account_id: str,
         traceparent: str | None = None,
+        signed: SignedHeaders = signed_headers,
     ) -> SendResult:
         """Send once, as part of the given trace, if any."""
         began_ns = time.time_ns()
         sent = await super().send(
-            url, message_id, body, signing_secrets, account_id=account_id, traceparent=traceparent
+            url, message_id, body, signing_secrets, account_id=account_id, traceparent=traceparent, signed=signed
         )
         result = "delivered" if sent.is_success else "refused" if sent.refused else "failed"
         self._metrics.deliveries.labels(result).observe(sent.duration_ms / 1000)

@@ -14,7 +14,7 @@ from rushes.errors import NameRefused, RefusedAddress
 from rushes.net.client import HttpClient, Sink, TimeLimits
 from rushes.net.retry_after import retry_after_s as wait_asked_for
 from rushes.webhooks.schedule import LONGEST_RETRY_AFTER_S
-from rushes.webhooks.signing import signed_headers
+from rushes.webhooks.signing import SignedHeaders, signed_headers
 
 ATTEMPT_S = 15.0
 """The longest time for an answer. Standard Webhooks asks for 15 to 30 seconds (checked 2026-11-22)."""
@@ -57,6 +57,7 @@ class Sender:
         *,
         account_id: str,
         traceparent: str | None = None,
+        signed: SignedHeaders = signed_headers,
     ) -> SendResult:
         """Send once, as part of the given trace, if any. The caller bounds how many run at once.
 
@@ -65,7 +66,7 @@ class Sender:
         """
         headers = {
             "Content-Type": "application/json",
-            **signed_headers(message_id, self._clock.now_ms() // 1000, body, signing_secrets),
+            **signed(message_id, self._clock.now_ms() // 1000, body, signing_secrets),
         }
         if traceparent is not None:
             headers["traceparent"] = traceparent

@@ -14,6 +14,7 @@ import structlog
 from rushes.clock import Clock
 from rushes.db.database import Database
 from rushes.domain.job import Job
+from rushes.domain.job_webhook import WebhookFormat
 from rushes.errors import JobNotFound, RushesError
 from rushes.jobs.rows import job_from
 from rushes.jobs.store import JobStore
@@ -21,10 +22,11 @@ from rushes.jobs.transitions import ANNOUNCEMENTS_CHANNEL
 from rushes.shared_places import WEBHOOK_ATTEMPTS, Holding, SharedPlace
 from rushes.webhooks.delivery import Sender, SendResult
 from rushes.webhooks.endpoint import Delivery, Endpoint
-from rushes.webhooks.message import message
+from rushes.webhooks.message import message, openrouter_message
 from rushes.webhooks.outbox import DeliveryOutcome, Outbox
 from rushes.webhooks.room import Failures, Room, RoomLimits
 from rushes.webhooks.schedule import RETRIES_S, next_wait_s
+from rushes.webhooks.signing import SignedHeaders, openrouter_headers, signed_headers
 from rushes.webhooks.signing_secrets import SigningSecrets
 from rushes.webhooks.store import DELIVERIES_CHANNEL, WebhookStore
 
@@ -56,7 +58,7 @@ class Dispatcher:
         jobs: JobStore,
         sender: Sender,
         signing_secrets: SigningSecrets,
-        view: View,
+        views: Mapping[WebhookFormat, View],
         clock: Clock,
         *,
         retries_s: Sequence[float] = RETRIES_S,
@@ -72,7 +74,7 @@ class Dispatcher:
         self._jobs = jobs
         self._sender = sender
         self._secrets = signing_secrets
-        self._view = view
+        self._views = views
         self._clock = clock
         self._retries_s = tuple(retries_s)
         self._alone = alone
@@ -200,13 +202,28 @@ class Dispatcher:
             url, signing_secrets = endpoint.url, self._secrets.of_endpoint(endpoint)
         else:
             url, signing_secrets = await self._secrets.of_job_url(delivery)
-        body = message(delivery.type, delivery.event_at, self._view(job, kept))
+        message_id, body, signed = self._written(delivery, job, kept)
         sent = await self._sender.send(
-            url, delivery.id, body, signing_secrets, account_id=delivery.account_id, traceparent=job.traceparent
+            url,
+            message_id,
+            body,
+            signing_secrets,
+            account_id=delivery.account_id,
+            traceparent=job.traceparent,
+            signed=signed,
         )
         for name in (delivery.lane, delivery.account_id):
             self._failures.note(name, has_failed=not sent.is_success)
         return self._outcome_of(delivery, sent)
+
+    def _written(self, delivery: Delivery, job: Job, kept: bool) -> tuple[str, bytes, SignedHeaders]:
+        """The message's id, its body, and what signs it."""
+        own = None if delivery.endpoint_id is not None or job.webhook is None else job.webhook.format
+        if own is WebhookFormat.OPENROUTER:
+            data = self._views[own](job, kept)
+            return f"{job.id}-{data['status']}", openrouter_message(delivery.event_at, data), openrouter_headers
+        view = self._views[WebhookFormat.STANDARD]
+        return delivery.id, message(delivery.type, delivery.event_at, view(job, kept)), signed_headers
 
     async def _subject(self, delivery: Delivery) -> tuple[Job, bool] | None:
         """The job of the message, and whether it still exists."""

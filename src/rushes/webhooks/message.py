@@ -1,4 +1,4 @@
-"""The types of webhook messages, and their JSON."""
+"""The types of webhook messages, and their JSON in each format."""
 
 from __future__ import annotations
 
@@ -43,7 +43,17 @@ def message(kind: str, at_ms: int, data: Mapping[str, Any]) -> bytes:
     return body
 
 
+def openrouter_message(at_ms: int, data: Mapping[str, Any]) -> bytes:
+    """The message in OpenRouter's format, about a job that has ended.
+
+    OpenRouterTeam/docs, `cookbook/video-generation/video-generation-webhooks.mdx` (checked 2026-11-30).
+    """
+    return json_bytes({"type": f"video.generation.{data['status']}", "created_at": _timestamp(at_ms), "data": data})
+
+
 def _written(kind: str, at_ms: int, data: Mapping[str, Any]) -> bytes:
-    timestamp = datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    content = {"type": kind, "timestamp": timestamp, "data": data}
-    return json_bytes(content)
+    return json_bytes({"type": kind, "timestamp": _timestamp(at_ms), "data": data})
+
+
+def _timestamp(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

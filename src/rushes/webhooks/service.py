@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from rushes.accounts.keys import Caller
 from rushes.clock import Clock
-from rushes.domain.job_webhook import JobWebhook
+from rushes.domain.job_webhook import JobWebhook, WebhookFormat
 from rushes.errors import RefusedAddress, RefusedInput
 from rushes.ids import new_id
 from rushes.net.client import HttpClient, Sink
@@ -54,11 +54,18 @@ class WebhookService:
         self._https_only = https_only
         self._tests = tests or SharedPlace(WEBHOOK_TESTS)
 
-    def job_webhook(self, caller: Caller, url: str, events: Sequence[str] | None) -> JobWebhook:
+    def job_webhook(
+        self,
+        caller: Caller,
+        url: str,
+        events: Sequence[str] | None,
+        *,
+        message_format: WebhookFormat = WebhookFormat.STANDARD,
+    ) -> JobWebhook:
         """The webhook of one job, in the form that the job stores. Raises RefusedInput."""
         self._check(url, "webhook_url")
         sealed_url = self._secrets.seal(url, caller.account_id)
-        return JobWebhook(sealed_url, shown_url(url), None if events is None else tuple(events))
+        return JobWebhook(sealed_url, shown_url(url), None if events is None else tuple(events), message_format)
 
     async def create(
         self, caller: Caller, url: str, events: tuple[str, ...] | None, description: str | None

@@ -12,6 +12,7 @@ import pytest
 
 from rushes.clock import Clock
 from rushes.domain.job import Job
+from rushes.domain.job_webhook import WebhookFormat
 from rushes.jobs.store import JobStore
 from rushes.net.client import HttpClient
 from rushes.sealing import Sealer
@@ -21,6 +22,7 @@ from rushes.webhooks.endpoint import DeliveryState
 from rushes.webhooks.outbox import Outbox, before_deletion
 from rushes.webhooks.room import Room, RoomLimits
 from rushes.webhooks.schedule import RETRIES_S
+from rushes.webhooks.signing import SignedHeaders, signed_headers
 from rushes.webhooks.signing_secrets import SigningSecrets
 from rushes.webhooks.store import Change, DeliveryListing, WebhookStore
 from tests.fixtures.clocks import START_MS, ManualClock
@@ -48,6 +50,7 @@ class PlayedSender(Sender):
         *,
         account_id: str,
         traceparent: str | None = None,
+        signed: SignedHeaders = signed_headers,
     ) -> SendResult:
         assert signing_secrets
         self.tries.append(((self._clock.now_ms() - START_MS) / 1000, url, message_id))
@@ -87,7 +90,14 @@ class Bench:
     def dispatcher(self, *, clock: Clock | None = None, **given: Any) -> Dispatcher:
         clock = clock or self.clock
         return Dispatcher(
-            self.database, self.jobs, self.sender, self.secrets, self._view, clock, chance=lambda: 0.5, **given
+            self.database,
+            self.jobs,
+            self.sender,
+            self.secrets,
+            {WebhookFormat.STANDARD: self._view},
+            clock,
+            chance=lambda: 0.5,
+            **given,
         )
 
     def start(self, **given: Any) -> asyncio.Task[None]:
