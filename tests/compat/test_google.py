@@ -18,9 +18,10 @@ import pytest
 import pytest_asyncio
 
 from tests.fixtures.media import image
+from tests.fixtures.sdk_callers import Caller, started
 from tests.fixtures.service import Client, Key, Service
 from tests.fixtures.time_limits import GENEROUS_S
-from tests.oracles.sdk_process import ENVIRONMENT, PYTHON, ROOT, Sdk, SdkError, missing, start_sdk
+from tests.oracles.sdk_process import ENVIRONMENT, PYTHON, ROOT, Sdk, SdkError, missing
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,15 +50,8 @@ def key(service: Service) -> Key:
     return service.key()
 
 
-class Caller:
+class GoogleCaller(Caller):
     """One client of the service."""
-
-    def __init__(self, sdk: Sdk, url: str, key: str, **always: Any) -> None:
-        self._sdk = sdk
-        self._given = {"url": url, "key": key, **always}
-
-    async def call(self, function: str, **arguments: Any) -> Any:
-        return await self._sdk.call(function, **{**self._given, **arguments})
 
     async def finished(self, **source: Any) -> dict[str, Any]:
         """The operation of a new video, once it is done."""
@@ -71,53 +65,44 @@ class Caller:
         return operation
 
     async def refusal(self, function: str, **arguments: Any) -> SdkError:
-        with pytest.raises(SdkError) as caught:
-            await self.call(function, **{"model": STORYBOARD, "prompt": "a mole", **arguments})
-        return caught.value
-
-
-async def started(folder: Path, name: str = "google", *, apart: bool = False) -> Sdk:
-    what_is_missing = missing(name)
-    if what_is_missing is not None:
-        pytest.skip(what_is_missing)
-    return await start_sdk(name, folder, apart=apart)
+        return await self.refused(function, **{"model": STORYBOARD, "prompt": "a mole", **arguments})
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def gemini(service: Service, key: Key, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Caller]:
+async def gemini(service: Service, key: Key, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GoogleCaller]:
     """The last client that asks the Gemini API for Veo with an API key."""
-    sdk = await started(tmp_path_factory.mktemp("gemini"), apart=True)
+    sdk = await started("google", tmp_path_factory.mktemp("gemini"), apart=True)
     assert await sdk.call("version") == "2.34.0"
-    yield Caller(sdk, service.url, key.text)
+    yield GoogleCaller(sdk, service.url, key.text)
     await sdk.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def newest(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sdk]:
     """The client of today."""
-    sdk = await started(tmp_path_factory.mktemp("newest"))
+    sdk = await started("google", tmp_path_factory.mktemp("newest"))
     assert (await sdk.call("version")).startswith("3.")
     yield sdk
     await sdk.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def vertex(service: Service, key: Key, newest: Sdk) -> Caller:
+async def vertex(service: Service, key: Key, newest: Sdk) -> GoogleCaller:
     """The same on Vertex AI, with static credentials."""
-    return Caller(newest, service.url, key.text, vertex=True)
+    return GoogleCaller(newest, service.url, key.text, vertex=True)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def today(service: Service, key: Key, newest: Sdk) -> Caller:
+async def today(service: Service, key: Key, newest: Sdk) -> GoogleCaller:
     """The client of today by API key: it asks for videos by interactions."""
-    return Caller(newest, service.url, key.text)
+    return GoogleCaller(newest, service.url, key.text)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def vercel(service: Service, key: Key, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Caller]:
+async def vercel(service: Service, key: Key, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GoogleCaller]:
     """Vercel's client of the Gemini API."""
-    sdk = await started(tmp_path_factory.mktemp("vercel"), "google.mjs")
-    yield Caller(sdk, service.url, key.text, id=STORYBOARD)
+    sdk = await started("google.mjs", tmp_path_factory.mktemp("vercel"))
+    yield GoogleCaller(sdk, service.url, key.text, id=STORYBOARD)
     await sdk.close()
 
 
@@ -136,7 +121,7 @@ def film(content: bytes) -> tuple[float, tuple[int, int, int]]:
 
 
 class TestGemini:
-    async def test_code_written_for_veo_gets_its_film(self, service: Service, key: Key, gemini: Caller) -> None:
+    async def test_code_written_for_veo_gets_its_film(self, service: Service, key: Key, gemini: GoogleCaller) -> None:
         operation = await gemini.finished(image=RED, prompt="a red wall")
         assert operation["error"] is None
         assert operation["name"].startswith(f"models/{STORYBOARD}/operations/job_")
@@ -153,7 +138,9 @@ class TestGemini:
         assert red > 150 > 100 > max(green, blue)
         assert (job["model"], job["request"]["resolution"], job["request"]["duration"]) == ("storyboard", "360p", 1)
 
-    async def test_a_film_goes_on_from_another_by_its_address(self, service: Service, key: Key, gemini: Caller) -> None:
+    async def test_a_film_goes_on_from_another_by_its_address(
+        self, service: Service, key: Key, gemini: GoogleCaller
+    ) -> None:
         first = await gemini.finished()
         [video] = videos_of(first)
         further = await gemini.finished(video={"uri": video["uri"], "mime_type": "video/mp4"})
@@ -162,13 +149,15 @@ class TestGemini:
         assert job["request"]["previous_job_id"] == first["name"].rpartition("/")[2]
         assert job["request"]["video_task"] == "extend"
 
-    async def test_several_videos_are_several_samples(self, gemini: Caller) -> None:
+    async def test_several_videos_are_several_samples(self, gemini: GoogleCaller) -> None:
         operation = await gemini.finished(config={**QUICK, "number_of_videos": 2})
         first, second = (video["uri"] for video in videos_of(operation))
         assert first != second
         assert (await gemini.call("download", uri=second))["bytes"] > 1000
 
-    async def test_every_option_of_the_client_reaches_the_job(self, service: Service, key: Key, gemini: Caller) -> None:
+    async def test_every_option_of_the_client_reaches_the_job(
+        self, service: Service, key: Key, gemini: GoogleCaller
+    ) -> None:
         operation = await gemini.call(
             "start",
             model="veo-3.1-generate-001",
@@ -196,20 +185,20 @@ class TestGemini:
         assert request["additional_params"] == {"enhancePrompt": True}
         assert job["metadata"] == {"order": "7"}
 
-    async def test_a_filtered_video_is_a_count_and_a_reason(self, gemini: Caller) -> None:
+    async def test_a_filtered_video_is_a_count_and_a_reason(self, gemini: GoogleCaller) -> None:
         operation = await gemini.finished(model="animatic/filtered", config={"resolution": "720p"})
         assert operation["error"] is None
         assert operation["response"]["generatedVideos"] is None
         assert operation["response"]["raiMediaFilteredCount"] == 1
         assert operation["response"]["raiMediaFilteredReasons"][0]
 
-    async def test_a_video_that_failed_says_why(self, gemini: Caller) -> None:
+    async def test_a_video_that_failed_says_why(self, gemini: GoogleCaller) -> None:
         operation = await gemini.finished(model="animatic/fail", config={"resolution": "720p"})
         assert operation["response"] is None
         assert operation["error"]["code"] == 3
         assert operation["error"]["details"][0]["reason"] == "PROVIDER_REJECTED"
 
-    async def test_models_are_listed_page_by_page_and_found_by_name(self, gemini: Caller) -> None:
+    async def test_models_are_listed_page_by_page_and_found_by_name(self, gemini: GoogleCaller) -> None:
         names = await gemini.call("models", page_size=7)
         assert names[0] == f"models/{STORYBOARD}"
         assert len(names) == len(set(names)) > 30
@@ -217,13 +206,13 @@ class TestGemini:
         assert found["supportedActions"] == ["predictLongRunning"]
         assert (await gemini.call("model", name=STORYBOARD))["name"] == f"models/{STORYBOARD}"
 
-    async def test_a_file_says_what_it_is(self, gemini: Caller) -> None:
+    async def test_a_file_says_what_it_is(self, gemini: GoogleCaller) -> None:
         [video] = videos_of(await gemini.finished())
         found = await gemini.call("file", name=f"files/{video['uri'].rpartition('files/')[2].partition(':')[0]}")
         assert (found["mimeType"], found["state"], found["source"]) == ("video/mp4", "ACTIVE", "GENERATED")
         assert found["downloadUri"] == video["uri"]
 
-    async def test_each_refusal_is_the_clients_own_exception(self, gemini: Caller) -> None:
+    async def test_each_refusal_is_the_clients_own_exception(self, gemini: GoogleCaller) -> None:
         cases: list[tuple[str, dict[str, Any], str]] = [
             ("start", {"key": "not-a-key"}, "400 INVALID_ARGUMENT.*API_KEY_INVALID"),
             ("start", {"model": "veo-9"}, "404 NOT_FOUND.*MODEL_NOT_FOUND"),
@@ -240,7 +229,7 @@ class TestGemini:
 
 
 class TestVertex:
-    async def test_the_film_comes_inside_the_operation(self, service: Service, key: Key, vertex: Caller) -> None:
+    async def test_the_film_comes_inside_the_operation(self, service: Service, key: Key, vertex: GoogleCaller) -> None:
         operation = await vertex.finished(image=RED)
         assert operation["name"].startswith("projects/a-project/locations/us-central1/publishers/animatic/models/")
         [video] = videos_of(operation)
@@ -250,7 +239,7 @@ class TestVertex:
         assert content == kept.body
         assert video["mimeType"] == "video/mp4"
 
-    async def test_veos_own_options_reach_the_job(self, service: Service, key: Key, vertex: Caller) -> None:
+    async def test_veos_own_options_reach_the_job(self, service: Service, key: Key, vertex: GoogleCaller) -> None:
         operation = await vertex.call(
             "start",
             model="veo-3.1-generate-001",
@@ -271,7 +260,7 @@ class TestVertex:
         assert job["request"]["additional_params"] == {"compressionQuality": "LOSSLESS"}
         assert job["metadata"] == {"team": "a"}
 
-    async def test_each_refusal_is_the_clients_own_exception(self, vertex: Caller) -> None:
+    async def test_each_refusal_is_the_clients_own_exception(self, vertex: GoogleCaller) -> None:
         cases: list[tuple[dict[str, Any], str]] = [
             ({"key": "not-a-key"}, "401 UNAUTHENTICATED"),
             ({"model": "veo-9"}, "404 NOT_FOUND"),
@@ -292,7 +281,7 @@ class TestInteractions:
         "type": "video", "duration": "1s", "resolution": "360p", "delivery": "uri"
     }  # fmt: skip
 
-    async def ended(self, caller: Caller, **fields: Any) -> dict[str, Any]:
+    async def ended(self, caller: GoogleCaller, **fields: Any) -> dict[str, Any]:
         """A new interaction in the background, once it has ended."""
         given = {"model": STORYBOARD, "input": "a mole", "response_format": self.LINKED, "background": True, **fields}
         found = await caller.call("interact", **given)
@@ -304,7 +293,7 @@ class TestInteractions:
         assert isinstance(found, dict)
         return found
 
-    async def test_one_in_the_background_is_polled_downloaded_and_deleted(self, today: Caller) -> None:
+    async def test_one_in_the_background_is_polled_downloaded_and_deleted(self, today: GoogleCaller) -> None:
         found = await self.ended(today)
         assert (found["status"], found["model"], found["progress"]) == ("completed", STORYBOARD, 100)
         video = found["output_video"]
@@ -316,7 +305,7 @@ class TestInteractions:
                 await today.call(function, name=found["id"])
             assert (caught.value.name, caught.value.status) == ("NotFoundError", 404)
 
-    async def test_without_background_the_answer_has_the_film(self, today: Caller) -> None:
+    async def test_without_background_the_answer_has_the_film(self, today: GoogleCaller) -> None:
         shape = {"type": "video", "duration": "1s", "resolution": "360p"}
         found = await today.call("interact", model=STORYBOARD, input="a mole", response_format=shape)
         assert found["status"] == "completed"
@@ -326,7 +315,7 @@ class TestInteractions:
         assert linked["bytes"] == len(content)
 
     async def test_pictures_take_their_roles_and_a_video_goes_on(
-        self, service: Service, key: Key, today: Caller
+        self, service: Service, key: Key, today: GoogleCaller
     ) -> None:
         blocks = [
             {"type": "image", "data": RED, "mime_type": "image/png"},
@@ -343,7 +332,7 @@ class TestInteractions:
         assert (job["prompt"], job["request"]["seed"], job["metadata"]) == ("a red wall", 7, {"team": "a"})
         assert further["request"]["video_task"] == "extend"
 
-    async def test_what_is_to_be_done_to_a_video_may_be_left_open(self, today: Caller) -> None:
+    async def test_what_is_to_be_done_to_a_video_may_be_left_open(self, today: GoogleCaller) -> None:
         first = await self.ended(today)
         linked = {**self.LINKED, "duration": None}
         edited = await self.ended(
@@ -354,16 +343,16 @@ class TestInteractions:
         longer = await self.ended(today, input="and on", previous_interaction_id=first["id"])
         assert "to extend" in longer["warnings"][0]
 
-    async def test_a_refused_or_failed_video_says_why(self, today: Caller) -> None:
+    async def test_a_refused_or_failed_video_says_why(self, today: GoogleCaller) -> None:
         for model, code in (("animatic/filtered", "content_filtered"), ("animatic/fail", "provider_rejected")):
             found = await self.ended(today, model=model, response_format={"type": "video", "resolution": "720p"})
             assert (found["status"], found["errors"][0]["code"]) == ("failed", code)
             assert found["output_text"] == found["errors"][0]["message"]
 
     async def test_one_that_waits_is_cancelled_and_one_that_has_ended_is_not(
-        self, held: Service, newest: Sdk, today: Caller
+        self, held: Service, newest: Sdk, today: GoogleCaller
     ) -> None:
-        holding = Caller(newest, held.url, held.key().text)
+        holding = GoogleCaller(newest, held.url, held.key().text)
         fields = {"model": STORYBOARD, "input": "x", "response_format": self.LINKED, "background": True}
         waiting = await holding.call("interact", **fields)
         for _ in range(2):
@@ -375,7 +364,7 @@ class TestInteractions:
             await today.call("cancel", name=ended["id"])
         assert (caught.value.name, caught.value.status) == ("BadRequestError", 400)
 
-    async def test_each_refusal_is_the_clients_own_exception(self, today: Caller) -> None:
+    async def test_each_refusal_is_the_clients_own_exception(self, today: GoogleCaller) -> None:
         cases: list[tuple[dict[str, Any], str, str]] = [
             ({"key": "not-a-key"}, "BadRequestError", "API_KEY_INVALID"),
             ({"model": "veo-9"}, "NotFoundError", "MODEL_NOT_FOUND"),
@@ -391,12 +380,12 @@ class TestInteractions:
             assert caught.value.name == name
 
     async def test_on_vertex_ai_it_is_the_same(self, service: Service, key: Key, newest: Sdk) -> None:
-        found = await self.ended(Caller(newest, service.url, key.text, vertex=True))
+        found = await self.ended(GoogleCaller(newest, service.url, key.text, vertex=True))
         assert found["status"] == "completed"
 
 
 class TestVercel:
-    async def test_it_makes_a_film_and_downloads_it(self, vercel: Caller) -> None:
+    async def test_it_makes_a_film_and_downloads_it(self, vercel: GoogleCaller) -> None:
         operation = await vercel.call("start", prompt="a mole", resolution="360p", duration=1, image=RED)
         give_up = time.monotonic() + GENEROUS_S
         while (found := await vercel.call("status", operation=operation))["status"] == "pending":
@@ -408,7 +397,7 @@ class TestVercel:
         assert downloaded["status"] == 200
         assert bytes.fromhex(downloaded["content"]["hex"])[4:8] == b"ftyp"
 
-    async def test_a_refusal_is_its_own_error(self, vercel: Caller) -> None:
+    async def test_a_refusal_is_its_own_error(self, vercel: GoogleCaller) -> None:
         with pytest.raises(SdkError, match=r"parameters\.durationSeconds") as caught:
             await vercel.call("start", prompt="a mole", duration=99)
         assert (caught.value.name, caught.value.status) == ("APICallError", 400)

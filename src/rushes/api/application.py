@@ -63,6 +63,10 @@ from rushes.api.openai import models as openai_models
 from rushes.api.openai import remakes as openai_remakes
 from rushes.api.openai import videos as openai_videos
 from rushes.api.openai.errors import PREFIX, envelope_of, is_ours
+from rushes.api.openrouter import errors as openrouter_errors
+from rushes.api.openrouter import models as openrouter_models
+from rushes.api.openrouter import surface as openrouter
+from rushes.api.openrouter import videos as openrouter_videos
 from rushes.api.process_status import ProcessStatus
 from rushes.api.services import Services
 from rushes.errors import RushesError
@@ -125,6 +129,8 @@ def build_http(
     api.include_router(account_settings.router, prefix="/api/v1", tags=["admin"])
     api.include_router(audit.router, prefix="/api/v1", tags=["admin"])
     api.include_router(guardrail.router, prefix="/api/v1", tags=["admin"])
+    for surface in (openrouter_models, openrouter_videos):
+        api.include_router(surface.router, prefix="/api/v1", tags=["OpenRouter"])
     # Before OpenAI's: a model's name there may have slashes, and so look like an operation.
     for prefix, routers in (
         (gemini.GEMINI, (gemini_veo, gemini_files, gemini_models, gemini_interactions)),
@@ -180,6 +186,8 @@ def refusal_of(request: Request, error: Exception) -> Response:
     path = request.url.path
     if is_mcp(path):
         return mcp_error_of(request, error)
+    if openrouter.is_ours(path):
+        return openrouter_errors.envelope_of(request, error)
     if gemini.is_ours(path):
         return gemini_errors.envelope_of(request, error)
     return envelope_of(request, error) if is_ours(path) else problem_of(request, error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from rushes.clock import Clock
 from rushes.domain.job import Job
-from rushes.domain.job_webhook import WebhookFormat
+from rushes.domain.job_webhook import JobWebhook, WebhookFormat
 from rushes.jobs.store import JobStore
 from rushes.net.client import HttpClient
 from rushes.sealing import Sealer
@@ -22,7 +23,7 @@ from rushes.webhooks.endpoint import DeliveryState
 from rushes.webhooks.outbox import Outbox, before_deletion
 from rushes.webhooks.room import Room, RoomLimits
 from rushes.webhooks.schedule import RETRIES_S
-from rushes.webhooks.signing import SignedHeaders, signed_headers
+from rushes.webhooks.signing import SignedHeaders, openrouter_headers, signed_headers
 from rushes.webhooks.signing_secrets import SigningSecrets
 from rushes.webhooks.store import Change, DeliveryListing, WebhookStore
 from tests.fixtures.clocks import START_MS, ManualClock
@@ -39,6 +40,7 @@ class PlayedSender(Sender):
         super().__init__(HttpClient(), clock)
         self.says: Callable[[str], SendResult] = lambda _: OK
         self.tries: list[tuple[float, str, str]] = []
+        self.bodies: dict[str, tuple[str, Any, SignedHeaders]] = {}
         self.hanging = 0
 
     async def send(
@@ -53,6 +55,7 @@ class PlayedSender(Sender):
         signed: SignedHeaders = signed_headers,
     ) -> SendResult:
         assert signing_secrets
+        self.bodies[url] = message_id, json.loads(body), signed
         self.tries.append(((self._clock.now_ms() - START_MS) / 1000, url, message_id))
         if "hang" in url:
             self.hanging += 1
@@ -94,7 +97,7 @@ class Bench:
             self.jobs,
             self.sender,
             self.secrets,
-            {WebhookFormat.STANDARD: self._view},
+            {WebhookFormat.STANDARD: self._view, WebhookFormat.OPENROUTER: self._openrouter_view},
             clock,
             chance=lambda: 0.5,
             **given,
@@ -120,6 +123,10 @@ class Bench:
     @staticmethod
     def _view(job: Job, kept: bool) -> dict[str, Any]:
         return {"job_id": job.id, "status": job.status, "kept": kept}
+
+    @staticmethod
+    def _openrouter_view(job: Job, _kept: bool) -> dict[str, Any]:
+        return {"id": job.id, "status": job.state}
 
 
 @pytest.fixture
@@ -269,3 +276,22 @@ async def test_a_webhook_that_is_disabled_or_deleted_gives_up_what_was_waiting(b
     assert {one.last_error for one in found} == {"the webhook was deleted", "the webhook is disabled"}
     assert await bench.states() == [(DeliveryState.DEAD, 0)] * 2
     assert bench.sender.tries == []
+
+
+async def test_a_webhook_of_openrouters_format_is_told_of_the_end_as_its_receivers_know_it(bench: Bench) -> None:
+    url = "https://receiver.example/hook"
+    sealed = bench.secrets.seal(url, ACCOUNT)
+    webhook = JobWebhook(sealed, url, ("video.cancelled",), WebhookFormat.OPENROUTER)
+    bench.start()
+    await bench.register("whe_1", "https://endpoint.example/hook")
+    await bench.jobs.create(new_job(1, webhook=webhook))
+    await bench.jobs.cancel(ACCOUNT, "job_1")
+    await bench.clock.run_until(lambda: len(bench.sender.bodies) == 2)
+    told = bench.sender.bodies
+    # The account's own endpoint keeps to our format.
+    assert told["https://endpoint.example/hook"][1]["type"] == "video.cancelled"
+    message_id, content, signed = told[url]
+    assert message_id == "job_1-cancelled"
+    assert content["type"] == "video.generation.cancelled"
+    assert content["data"] == {"id": "job_1", "status": "cancelled"}
+    assert signed is openrouter_headers

@@ -6,13 +6,23 @@ import json
 
 import pytest
 
-from rushes.domain.job_webhook import JobWebhook
+from rushes.domain.job_webhook import JobWebhook, WebhookFormat
 
 
 @pytest.mark.parametrize("events", [None, ("video.completed",), ("video.failed", "video.started")])
 def test_what_is_written_is_read_again(events: tuple[str, ...] | None) -> None:
     webhook = JobWebhook("sealed", "https://example.com/hook", events)
     assert JobWebhook.from_json(webhook.to_json()) == webhook
+
+
+def test_the_format_is_kept_and_without_one_it_is_our_own() -> None:
+    webhook = JobWebhook("sealed", "https://example.com/hook", format=WebhookFormat.OPENROUTER)
+    assert JobWebhook.from_json(webhook.to_json()) == webhook
+    ours = JobWebhook("sealed", "https://example.com/hook").to_json()
+    assert "format" not in ours
+    read = JobWebhook.from_json(ours)
+    assert read is not None
+    assert read.format is WebhookFormat.STANDARD
 
 
 def test_a_job_without_one_has_none() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from rushes.domain.job import State, Status
-from rushes.webhooks.message import LARGEST_BYTES, LEFT_OUT, TYPE_OF_STATE, message
+from rushes.webhooks.message import LARGEST_BYTES, LEFT_OUT, TYPE_OF_STATE, message, openrouter_message
 from tests.fixtures.clocks import START_MS
 
 
@@ -31,4 +31,13 @@ def test_every_state_that_begins_or_ends_a_job_for_its_caller_has_a_type() -> No
     assert {TYPE_OF_STATE[state] for state in told if state.status is Status.FAILED} == {
         "video.failed",
         "video.cancelled",
+    }
+
+
+def test_openrouters_message_is_named_for_how_the_video_ended() -> None:
+    body = openrouter_message(START_MS, {"id": "job_1", "status": "expired"})
+    assert json.loads(body) == {
+        "type": "video.generation.expired",
+        "created_at": "2026-04-07T12:00:00Z",
+        "data": {"id": "job_1", "status": "expired"},
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 from datetime import UTC, datetime
 
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from rushes.webhooks.signing import PREFIX, new_secret, signed_headers
+from rushes.webhooks.signing import PREFIX, new_secret, openrouter_headers, signed_headers
 
 BODIES = st.dictionaries(st.text(), st.text() | st.integers()).map(lambda content: json.dumps(content).encode())
 
@@ -55,3 +57,16 @@ def test_secrets_are_as_long_as_the_specification_asks_and_never_the_same() -> N
     made = {new_secret() for _ in range(100)}
     assert len(made) == 100
     assert {24 <= len(base64.b64decode(secret.removeprefix(PREFIX))) <= 64 for secret in made} == {True}
+
+
+def test_openrouters_receivers_verify_the_newest_secret_as_they_are_told_to() -> None:
+    secret, body = new_secret(), b'{"type": "video.generation.completed"}'
+    headers = openrouter_headers("job_1-completed", 1_781_080_794, body, [secret, new_secret()])
+    assert headers["X-OpenRouter-Idempotency-Key"] == "job_1-completed"
+    # As the page on its webhooks does it: the first `t=` and the first `v1=` of a list with commas.
+    parts = headers["X-OpenRouter-Signature"].split(",")
+    timestamp = next(part for part in parts if part.startswith("t=")).removeprefix("t=")
+    signature = next(part for part in parts if part.startswith("v1=")).removeprefix("v1=")
+    assert timestamp == "1781080794"
+    assert signature == hmac.new(secret.encode(), f"{timestamp},".encode() + body, hashlib.sha256).hexdigest()
+    assert len(parts) == 3
