@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-import os
 import re
 import time
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,10 +16,10 @@ import pytest
 import pytest_asyncio
 
 from tests.fixtures.media import image
-from tests.fixtures.sdk_callers import Caller, started
+from tests.fixtures.sdk_callers import Caller, run_example, started
 from tests.fixtures.service import Client, Key, Service
 from tests.fixtures.time_limits import GENEROUS_S
-from tests.oracles.sdk_process import ENVIRONMENT, PYTHON, ROOT, Sdk, SdkError, missing
+from tests.oracles.sdk_process import ENVIRONMENT, ROOT, Sdk, SdkError
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -409,15 +407,8 @@ GUIDE = (ROOT / "docs" / "guides" / "gemini.md").read_text("utf-8")
 
 @pytest.mark.parametrize(("major", "code"), BLOCK.findall(GUIDE))
 async def test_the_guides_examples_run(service: Service, key: Key, tmp_path: Path, major: str, code: str) -> None:
-    if missing("google") is not None:
-        pytest.skip(str(missing("google")))
     apart = {"PYTHONPATH": str(ENVIRONMENT / "apart")} if major == "2" else {}
-    process = await asyncio.create_subprocess_exec(
-        PYTHON, "-c", code.replace("http://127.0.0.1:8080", service.url).replace("time.sleep(1)", "time.sleep(0.05)"),
-        cwd=tmp_path, env={"PATH": os.defpath, "HOME": str(tmp_path), "KEY": key.text, **apart}, stderr=PIPE,
-    )  # fmt: skip
-    _, errors = await asyncio.wait_for(process.communicate(), GENEROUS_S)
-    assert process.returncode == 0, errors.decode()
+    await run_example(code, service, key, tmp_path, **apart)
     assert film((tmp_path / "lighthouse.mp4").read_bytes())[0] == pytest.approx(4, abs=0.1)
 
 

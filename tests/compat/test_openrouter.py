@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from tests.fixtures.media import image, sound
-from tests.fixtures.sdk_callers import Caller, started
+from tests.fixtures.sdk_callers import Caller, run_example, started
 from tests.fixtures.service import Client, Key, Service
 from tests.fixtures.time_limits import GENEROUS_S
+from tests.oracles.sdk_process import ROOT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -254,6 +257,16 @@ class TestVercel:
         assert "duration" in refusal.message
         failed = await javascript.refused("film", model="animatic/filtered", text="a mole", resolution="1280x720")
         assert (failed.name, failed.status) == ("APICallError", 500)
+
+
+BLOCK = re.compile(r"^```python openrouter\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+GUIDE = (ROOT / "docs" / "guides" / "openrouter.md").read_text("utf-8")
+
+
+async def test_the_guides_example_runs(service: Service, key: Key, tmp_path: Path) -> None:
+    (code,) = BLOCK.findall(GUIDE)
+    await run_example(code, service, key, tmp_path)
+    assert (tmp_path / "lighthouse.mp4").read_bytes()[4:8] == b"ftyp"
 
 
 def data_url(content: bytes, kind: str) -> str:
