@@ -95,7 +95,9 @@ def meaning_of(body: Mapping[str, Any], session_header: str | None = None) -> Me
             meaning.say(name, name, given[name])
     for name in UPSCALING:
         if name in given:
-            raise UnsupportedOption(f"{name} is for upscaling models, and no model here upscales by it; leave it out", name)
+            raise UnsupportedOption(
+                f"{name} is for upscaling models, and no model here upscales by it; leave it out", name
+            )
     resolution = given.get("resolution")
     if resolution is not None:
         # OpenRouter writes 2K and 4K in capitals.
