@@ -32,7 +32,7 @@ _MEANING: Final = {
     400: "A malformed field, an option that the model does not offer, or a video that cannot be gone on from",
     401: "No key, or an unknown, expired, disabled or revoked one",
     402: "A spend limit is reached, or cannot be kept because a price is not known",
-    403: "The key may not do this, or its account is disabled",
+    403: "The key may not do this, its account is disabled, or the guardrail refuses the request",
     404: "No such model or video",
     409: "The video is not finished, or has failed",
     410: "The video is no longer kept",

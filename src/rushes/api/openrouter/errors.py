@@ -17,6 +17,7 @@ from starlette.responses import Response
 from rushes.api.errors import CODE_OF_STATUS, detail_of, fields_of, headers_of, headers_of_http, status_of
 from rushes.errors import (
     FieldError,
+    GuardrailBlocked,
     InvalidRequest,
     NotFound,
     RushesError,
@@ -39,6 +40,9 @@ def envelope_of(request: Request, error: Exception) -> Response:
     match error:
         case RushesError():
             status = status_of(error)
+            if isinstance(error, GuardrailBlocked):
+                # There a prompt that moderation refuses is 403, with the reasons.
+                status = HTTPStatus.FORBIDDEN
             if status is not None:
                 return _envelope(request, status, error.message, _metadata(error), headers_of(request, error))
         case RequestValidationError():
@@ -67,6 +71,8 @@ def _metadata(error: RushesError) -> dict[str, Any]:
             fields = []
     if fields:
         metadata["errors"] = [{"field": field.field, "message": field.message} for field in fields]
+    if isinstance(error, GuardrailBlocked):
+        metadata["reasons"] = [error.message]
     if isinstance(error, NotFound) and error.suggestions:
         metadata["suggestions"] = list(error.suggestions)
     return metadata

@@ -62,7 +62,7 @@ class OpenrouterModels(TypedDict):
     f"/videos/{MODELS}", summary="List models that make videos", response_model=OpenrouterModels, responses=refusals()
 )
 async def list_video_models(request: Request, caller: Authenticated) -> Response:
-    """Aliases first, then all models that the caller may use as `provider/ID`; retired ones too: successors serve them."""
+    """Aliases first, then all models that the caller may use as `provider/ID`; retired ones too."""
     models = await named_models(services_of(request), caller)
     return json_of({"data": [openrouter_model(name, model) for name, model in models.items()]})
 
