@@ -22,7 +22,8 @@ class Declaration:
     `most` is how much of it all accounts may hold at once and `share` how much one account may. Accounts that hold
     more than `little` leave `kept` of it free, so that a few busy accounts cannot shut out the next one. Where `queue`
     is 0 a request beyond these is refused at once; else up to `queue` requests of one account wait for their turn.
-    With `for_each` there is one such place for each of these.
+    With `for_each` there is one such place for each of these. A `paced` place is given to one request in each pass of
+    the event loop: a request that never waits holds the place for no time at all, and its bound would mean nothing.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Declaration:
     queue: int = 0
     retry_after_s: float = 1.0
     for_each: str | None = None
+    paced: bool = False
 
 
 MIB = 1024**2
@@ -48,6 +50,35 @@ HEADS = Declaration(
     kept=8 * MIB,
     little=MIB,
 )
+CONNECTIONS = Declaration(
+    "connections",
+    "Connections of clients, by address; each connection of a trusted proxy is by itself",
+    "connections",
+    most=8000,
+    share=1000,
+    kept=2000,
+    little=50,
+)
+REQUESTS = Declaration(
+    "requests",
+    "Requests with a key that are not answered to the end",
+    "requests",
+    most=2000,
+    share=500,
+    kept=500,
+    little=20,
+)
+TURNS = Declaration(
+    "turns",
+    "Requests with a key that are being worked on, each until its answer begins or for 1 s",
+    "requests",
+    most=96,
+    share=32,
+    kept=32,
+    little=8,
+    queue=500,
+    paced=True,
+)
 BODIES = Declaration(
     "bodies",
     "Bytes of request bodies in memory",
@@ -60,6 +91,9 @@ BODIES = Declaration(
 )
 UPLOADS = Declaration(
     "uploads", "Uploads that are being received", "requests", most=256, share=64, kept=64, little=4, retry_after_s=2
+)
+DOWNLOADS = Declaration(
+    "downloads", "Videos that are being sent", "videos", most=400, share=100, kept=100, little=10, retry_after_s=2
 )
 STREAMS = Declaration(
     "streams",
@@ -133,9 +167,13 @@ LOOKUPS = Declaration(
 )
 
 DECLARED = (
+    CONNECTIONS,
     HEADS,
+    REQUESTS,
+    TURNS,
     BODIES,
     UPLOADS,
+    DOWNLOADS,
     STREAMS,
     DECODERS,
     MEASUREMENTS,
@@ -168,6 +206,8 @@ class SharedPlace:
         self.declaration = replace(declaration, most=most, share=share, kept=kept)
         self._held: Counter[str] = Counter()
         self._queues: dict[str, deque[_Waiting]] = {}
+        self._has_given = False
+        """Whether a paced place was given away in this pass of the event loop."""
         self.refused: Counter[str] = Counter()
         """How many requests were refused, by reason: `account` or `all`."""
 
@@ -204,7 +244,8 @@ class SharedPlace:
         """
         self._check_fits(account_id, amount)
         queue = self._queues.get(account_id)
-        if not queue and self._fits(account_id, amount):
+        if not queue and not self._has_given and self._fits(account_id, amount):
+            self._pace()
             return self._hold(account_id, amount)
         if len(queue or ()) >= self.declaration.queue:
             raise self._account_busy()
@@ -231,7 +272,7 @@ class SharedPlace:
     def _serve(self) -> None:
         """Grant what fits, one request an account in turn."""
         progress = True
-        while progress and self._queues:
+        while progress and self._queues and not self._has_given:
             progress = False
             for account_id in list(self._queues):
                 queue = self._queues[account_id]
@@ -246,8 +287,18 @@ class SharedPlace:
                 if not waiting.granted.done():
                     self._held[account_id] += waiting.amount
                     waiting.granted.set_result(None)
+                    self._pace()
                 progress = True
                 break
+
+    def _pace(self) -> None:
+        if self.declaration.paced:
+            self._has_given = True
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._has_given = False
+        self._serve()
 
     def _leave_queue(self, account_id: str, waiting: _Waiting) -> None:
         queue = self._queues.get(account_id)

@@ -10,6 +10,7 @@ from fastapi.security import HTTPBearer
 from rushes.accounts.keys import Caller, Mode, Scope
 from rushes.accounts.rate import WINDOW_MS, Rate, Standing
 from rushes.accounts.tokens import PREFIX
+from rushes.accounts.turns import take_turn
 from rushes.api.http.response_headers import add_response_headers
 from rushes.api.services import Services, services_of
 from rushes.errors import FieldError, KeyRestricted, NotAuthenticated, ScopeMissing
@@ -132,6 +133,7 @@ async def authenticate_link(request: Request, key_id: str, scope: Scope) -> Call
     """
     caller = await services_of(request).keys.authenticate_by_id(key_id)
     act_as_caller(request, caller)
+    await take_turn(request.scope["state"], caller.account_id)
     await _admitted(request, caller)
     require(caller, scope)
     return caller
@@ -196,6 +198,7 @@ async def _caller_of(request: Request, services: Services, secret: str) -> Calle
         request.state.key_is_bad = True
         raise
     act_as_caller(request, caller)
+    await take_turn(request.scope["state"], caller.account_id)
     return caller
 
 

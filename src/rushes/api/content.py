@@ -10,7 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rushes.api.http.ranges import ServedFile, is_unchanged, ranged_response
+from rushes.accounts.keys import Caller
+from rushes.api.http.ranges import Sending, ServedFile, is_unchanged, ranged_response
 from rushes.api.http.request_line import is_head
 from rushes.api.services import Services, services_of
 from rushes.domain.job import Job
@@ -18,6 +19,7 @@ from rushes.domain.output import StoredVideo
 from rushes.errors import FileExpired, JobNotFinished, OutputInvalid
 from rushes.jobs.retention import poster_key
 from rushes.media.sniff import extension_of
+from rushes.shared_places import DOWNLOADS
 
 CACHED = {"Cache-Control": "private, max-age=3600"}
 NOT_CACHED = {"Cache-Control": "no-store"}
@@ -54,9 +56,17 @@ async def linked_response(request: Request, job: Job, video: StoredVideo, index:
 
 
 async def video_response(request: Request, job: Job, video: StoredVideo, index: int) -> Response:
-    """The provider's original bytes. Supports Range, conditional requests and HEAD. Raises FileExpired."""
+    """The provider's original bytes. Supports Range, conditional requests and HEAD.
+
+    The connection is cut when the caller's key becomes invalid. Raises FileExpired, AccountBusy or Overloaded.
+    """
+    services = services_of(request)
+    caller: Caller | None = getattr(request.state, "caller", None)
+    # What a signed link has opened ends with the link, not with a key.
+    key = None if caller is None else services.revocations.watch(caller.key_id)
+    sending = Sending(services.places[DOWNLOADS], job.account_id, key)
     try:
-        return await ranged_response(request, services_of(request).storage, _served_file(job, video, index), CACHED)
+        return await ranged_response(request, services.storage, _served_file(job, video, index), CACHED, sending)
     except FileNotFoundError:
         raise video_gone(job.id) from None
 

@@ -105,7 +105,7 @@ STATUS_OF: dict[type[RushesError], HTTPStatus] = {
     StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
-_ID = re.compile(r"{[^}]*}")
+_ID = re.compile(r"{[^{}]*}")
 
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from rushes.providers.registry import ProviderApi
 from rushes.sealing import Sealer
 from rushes.secret_keys import SecretKeys
 from rushes.settings import Settings
-from rushes.shared_places import DRAWINGS, INPUT_CONNECTIONS, LOOKUPS, STREAMS, SharedPlaces
+from rushes.shared_places import CONNECTIONS, DRAWINGS, INPUT_CONNECTIONS, LOOKUPS, REQUESTS, STREAMS, SharedPlaces
 from rushes.telemetry.metrics import UNDELIVERED_CODES, Metrics
 from rushes.telemetry.moves import Moves
 from rushes.telemetry.spans import NoSpans, Spans
@@ -122,9 +123,19 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
         write_probe = WriteProbe(opened.pulse, clock, has_server=opened.shared)
         database = ObservedDatabase(opened.database, moves.moved, metrics.writes.observe, write_probe.ended)
         places = SharedPlaces(
-            # One drawing more than one account may have, so that another account's begins at once.
-            {STREAMS.name: settings.most_watchers, DRAWINGS.name: settings.child_processes + 1},
-            {STREAMS.name: settings.most_watchers_per_account, DRAWINGS.name: settings.child_processes},
+            # One drawing more than one account may have, so that another account's begins at once. What waits for a job
+            # is a request too, so more of these are more requests.
+            {
+                STREAMS.name: settings.most_watchers,
+                CONNECTIONS.name: _most_connections(),
+                REQUESTS.name: REQUESTS.most + max(0, settings.most_watchers - STREAMS.most),
+                DRAWINGS.name: settings.child_processes + 1,
+            },
+            {
+                STREAMS.name: settings.most_watchers_per_account,
+                REQUESTS.name: REQUESTS.share + max(0, settings.most_watchers_per_account - STREAMS.share),
+                DRAWINGS.name: settings.child_processes,
+            },
         )
         client = HttpClient(
             allow={sink: getattr(settings.net_allow, sink.value) for sink in Sink}, lookups=places[LOOKUPS]
@@ -203,3 +214,9 @@ def _usable(providers: Providers) -> Sequence[tuple[str, str]]:
         for model in providers.catalogue.models()
         if providers.keyring.of(model.provider) or not providers.keyring.needs_key(model.provider)
     ]
+
+
+def _most_connections() -> int:
+    """What is declared, or less where the system allows the process few open files: outgoing ones need some too."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return CONNECTIONS.most if soft == resource.RLIM_INFINITY else min(CONNECTIONS.most, soft * 3 // 4)

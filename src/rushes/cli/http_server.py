@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,11 +28,17 @@ still gets its answer, and learns there that the connection closes."""
 class HttpServer(uvicorn.Server):
     """Serves an application until `should_exit` is set."""
 
-    def __init__(self, http: ASGIApp, *, heads: SharedPlace, trusted_proxies: Sequence[str]) -> None:
+    def __init__(
+        self, http: ASGIApp, *, heads: SharedPlace, connections: SharedPlace, trusted_proxies: Sequence[str]
+    ) -> None:
         class Protocol(ServerProtocol):
             pass
 
         Protocol.heads = heads
+        Protocol.open_connections = connections
+        networks = [ipaddress.ip_network(one, strict=False) for one in trusted_proxies if one != "*"]
+        trusts_all = "*" in trusted_proxies
+        Protocol.is_proxy = staticmethod(lambda host: trusts_all or _is_in(host, networks))
         self._protocol = Protocol
         super().__init__(
             uvicorn.Config(
@@ -94,3 +101,11 @@ class HttpServer(uvicorn.Server):
 
     def _connected(self) -> asyncio.Protocol:
         return self._protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+
+def _is_in(host: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)

@@ -170,9 +170,14 @@ async def _probes_served(running: Running, settings: Settings, listener: socket.
 
 def _server(http: ASGIApp, running: Running, settings: Settings) -> HttpServer:
     from rushes.cli.http_server import HttpServer
-    from rushes.shared_places import HEADS
+    from rushes.shared_places import CONNECTIONS, HEADS
 
-    return HttpServer(http, heads=running.places[HEADS], trusted_proxies=settings.trusted_proxies)
+    return HttpServer(
+        http,
+        heads=running.places[HEADS],
+        connections=running.places[CONNECTIONS],
+        trusted_proxies=settings.trusted_proxies,
+    )
 
 
 def _lame_duck_s(settings: Settings, role: Role) -> float:

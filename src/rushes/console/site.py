@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rushes.accounts.keys import Mode
+from rushes.accounts.turns import take_turn
 from rushes.console.errors import answer_to
 from rushes.console.pages.index import all_pages
 from rushes.console.rendering import Templates
@@ -122,6 +123,7 @@ class Site:
             else:
                 visit.token = visit.form_secret = token
                 act_as_caller(visit.request, visit.caller)
+                await take_turn(visit.request.scope["state"], visit.caller.account_id)
                 return
         visit.form_secret = cookies.get(FORM_COOKIE)
         if visit.form_secret is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from rushes.catalogue.load import Catalogue
 from rushes.catalogue.model import Audio, InputLimit, Model, OptionRule
 from rushes.domain.options import DEFAULTED
 from rushes.domain.request import InputMedia, Role, VideoRequest, VideoTask
+from rushes.json_text import json_bytes
 from rushes.views.times import day_s
 
 ServedApis = Mapping[str, str | None]
@@ -131,6 +132,30 @@ class ModelView(BaseModel):
     limits: LimitsView
     source: str
     checked: date = Field(description="When the source was last read.")
+
+
+def model_texts(catalogue: Catalogue, served_apis: ServedApis, models: Sequence[Model], today: date) -> list[bytes]:
+    """These models as JSON. Each is written once a day, because all of them together take long."""
+    # Successors follow from other models, so a catalogue that has grown has other views.
+    situation = (catalogue.models(), dict(served_apis), today)
+    if _kept.situation is None or _kept.situation[0] is not situation[0] or _kept.situation[1:] != situation[1:]:
+        _kept.situation, _kept.texts = situation, {}
+    for model in models:
+        name = (model.provider, model.id)
+        if name not in _kept.texts:
+            _kept.texts[name] = json_bytes(model_view(catalogue, served_apis, model, today))
+    return [_kept.texts[model.provider, model.id] for model in models]
+
+
+class _Kept:
+    """The models of one catalogue on one day."""
+
+    def __init__(self) -> None:
+        self.situation: tuple[tuple[Model, ...], dict[str, str | None], date] | None = None
+        self.texts: dict[tuple[str, str], bytes] = {}
+
+
+_kept = _Kept()
 
 
 def model_view(catalogue: Catalogue, served_apis: ServedApis, model: Model, today: date) -> ModelView:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rushes.shared_places import BODIES, WEBHOOK_TESTS
+from rushes.shared_places import BODIES, REQUESTS, TURNS, WEBHOOK_TESTS
 from tests.fixtures.fronts import API, QUICK, Front, running_front
 from tests.fixtures.receiver import Receiver
 from tests.fixtures.service import until
@@ -156,3 +156,25 @@ async def test_shared_places_are_metrics(tmp_path: Path) -> None:
         for name in ("heads", "bodies", "uploads", "streams"):
             assert f'rushes_shared_place_held{{place="{name}"}} 0' in metrics
             assert f'rushes_shared_place_refusals_total{{place="{name}",reason="account"}} 0' in metrics
+
+
+@pytest.mark.parametrize("path", ["/videos/jobs?limit=100", "/models"])
+async def test_a_flood_of_one_account_is_answered_between_requests_of_others(tmp_path: Path, path: str) -> None:
+    async with running_front(tmp_path) as front:
+        hostile, other = await front.new_account("hostile"), await front.new_account("other")
+        answered = 0
+
+        async def flood() -> None:
+            nonlocal answered
+            assert (await front.ask("GET", f"{API}{path}", key=hostile)).status == 200
+            answered += 1
+
+        flooding = [asyncio.create_task(flood()) for _ in range(80)]
+        await until(lambda: answered > 0)
+        before = answered
+        assert (await front.ask("GET", f"{API}/videos/jobs", key=other)).status == 200
+        # The client opens at most 100 connections. First come, first served would answer all of them before.
+        assert answered - before < 40
+        await asyncio.gather(*flooding)
+        await until(lambda: not front.places[REQUESTS].held)
+        assert not front.places[TURNS].held

@@ -12,6 +12,7 @@ from structlog.contextvars import bind_contextvars
 
 from rushes import origin
 from rushes.accounts.keys import Caller
+from rushes.accounts.turns import end_turn
 from rushes.api.errors import Refusal, problem_of
 from rushes.api.http.response_headers import noted_response_headers
 from rushes.api.http.route_names import method_of, route_of
@@ -71,6 +72,7 @@ class Access:
             nonlocal status, whole
             if message["type"] == "http.response.start":
                 status = message["status"]
+                end_turn(state)
                 late = noted_response_headers(scope)
                 message["headers"] = [*message["headers"], *late, (b"x-request-id", request_id.encode())]
                 await send(message)
@@ -92,6 +94,7 @@ class Access:
             if not status:
                 await self._refusal(Request(scope), error)(scope, receive, send_with_id)
         finally:
+            end_turn(state)
             for holding in holdings:
                 holding.release()
             duration_s = time.perf_counter() - began

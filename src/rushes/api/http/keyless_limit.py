@@ -107,11 +107,15 @@ def has_key(scope: Scope) -> bool:
 
 def address_of(scope: Scope) -> str:
     """The client's address; of IPv6 its network of 64 bits."""
-    host = scope["client"][0] if scope.get("client") else ""
+    return network_of(scope["client"][0] if scope.get("client") else "")
+
+
+def network_of(host: str) -> str:
+    """An IPv4 address as it is; of an IPv6 address its network of 64 bits."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return str(host)
+        return host
     if address.version == 4:
         return host
     if address.ipv4_mapped is not None:

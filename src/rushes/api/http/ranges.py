@@ -6,7 +6,7 @@ import asyncio
 import enum
 import re
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
@@ -18,8 +18,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from rushes.accounts.revocations import KeyWatch
 from rushes.api.http.request_line import is_head
 from rushes.media.storage import Storage
+from rushes.shared_places import Holding, SharedPlace
 
 # A number of more digits than any size has makes the header malformed; Python refuses to read endless ones.
 _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,100})-([0-9]{0,100})[ \t]*", re.IGNORECASE)
@@ -58,6 +60,14 @@ class Part(NamedTuple):
     end: int
 
 
+class Sending(NamedTuple):
+    """Where one more answer has to find room, for whom, and the key without which it ends early."""
+
+    place: SharedPlace
+    account_id: str
+    key: KeyWatch | None
+
+
 class NoPart(enum.Enum):
     """Why a Range header names no part."""
 
@@ -86,12 +96,17 @@ def parse_range(header: str | None, size_bytes: int) -> Part | NoPart:
 
 
 async def ranged_response(
-    request: Request, storage: Storage, file: ServedFile, extra_headers: Mapping[str, str] | None = None
+    request: Request,
+    storage: Storage,
+    file: ServedFile,
+    extra_headers: Mapping[str, str] | None = None,
+    sending: Sending | None = None,
 ) -> Response:
     """The answer to a GET or HEAD of a stored file: 200, 206, 304 or 416.
 
     Several ranges are answered with the whole file. The file is opened before this returns: FileNotFoundError and
-    StorageUnavailable are raised here, where the route can still answer with an error.
+    StorageUnavailable are raised here, where the route can still answer with an error. So are AccountBusy and
+    Overloaded, where `sending` finds no room.
     """
     etag = file.etag
     headers = {
@@ -122,23 +137,47 @@ async def ranged_response(
     if is_head(request.scope):
         await _assert_stored(storage, file.key)
         return Response(status_code=status, headers=headers)
-    chunks = storage.open(file.key, start=part.start, end=part.end)
-    return _FileResponse(await anext(chunks, b""), chunks, status, headers)
+    holding = None if sending is None else sending.place.take(sending.account_id)
+    try:
+        chunks = storage.open(file.key, start=part.start, end=part.end)
+        first = await anext(chunks, b"")
+    except BaseException:
+        if holding is not None:
+            holding.release()
+        raise
+    return _FileResponse(first, chunks, status, headers, holding, None if sending is None else sending.key)
 
 
 class _FileResponse(Response):
     """Sends chunks as the client takes them, and closes their source however the answer ends."""
 
     def __init__(
-        self, first: bytes, chunks: AsyncGenerator[bytes, None], status_code: int, headers: Mapping[str, str]
+        self,
+        first: bytes,
+        chunks: AsyncGenerator[bytes, None],
+        status_code: int,
+        headers: Mapping[str, str],
+        holding: Holding | None,
+        key: KeyWatch | None,
     ) -> None:
         super().__init__(status_code=status_code, headers=headers)
         self._first = first
         self._chunks = chunks
+        self._holding = holding
+        self._key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            with nullcontext() if self._key is None else self._key:
+                await self._send_all(scope, receive, send)
+        finally:
+            if self._holding is not None:
+                self._holding.release()
+
+    async def _send_all(self, scope: Scope, receive: Receive, send: Send) -> None:
         # A server may take what we send after the client has left without a word, so we watch for that ourselves.
         gone = asyncio.create_task(_disconnected(receive))
+        revoked = None if self._key is None else asyncio.create_task(_cut(self._key, scope))
         try:
             async with aclosing(self._chunks):
                 await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -150,6 +189,14 @@ class _FileResponse(Response):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             gone.cancel()
+            if revoked is not None:
+                revoked.cancel()
+
+
+async def _cut(key: KeyWatch, scope: Scope) -> None:
+    """Cut the connection when the key becomes invalid: no other end would say that the file is not whole."""
+    await key.until_over()
+    scope["state"]["cut"]()
 
 
 async def _disconnected(receive: Receive) -> None:

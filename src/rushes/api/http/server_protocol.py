@@ -7,6 +7,7 @@ wait on one connection. It also loses the body of a request that offers an upgra
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import pydantic_core
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from rushes.api.http.keyless_limit import network_of
 from rushes.errors import AccountBusy, Overloaded
 from rushes.ids import new_id
 from rushes.shared_places import Holding, SharedPlace
@@ -26,6 +28,7 @@ MOST_PIPELINED: Final = 32
 LINGER_S: Final = 2.0
 """How long what a refused client still sends is thrown away before the connection closes."""
 CONNECT: Final = b"CONNECT"
+BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 OFFERS: Final = frozenset({b"upgrade", b"http2-settings"})
 """What a Connection header names when a client offers another protocol."""
 UNIX_PEER: Final = "unix"
@@ -47,6 +50,10 @@ class ServerProtocol(HttpToolsProtocol):
     write_s = 120.0
     heads: SharedPlace | None = None
     """What the unfinished heads of all connections may hold, and those of one address."""
+    open_connections: SharedPlace | None = None
+    """How many connections all clients may have, and those of one address."""
+    is_proxy: Callable[[str], bool] = staticmethod(lambda _: False)
+    """Whether a trusted proxy has this address: its connections are those of many clients."""
     is_closing = False
     """Whether answers say that their connection closes, because the server is about to stop."""
 
@@ -63,6 +70,7 @@ class ServerProtocol(HttpToolsProtocol):
         self._reading_what: str | None = None
         self._writing: asyncio.TimerHandle | None = None
         self._head: Holding | None = None
+        self._connection: Holding | None = None
 
     # The connection
 
@@ -70,7 +78,27 @@ class ServerProtocol(HttpToolsProtocol):
         """A client has connected."""
         super().connection_made(transport)
         self.client = _one_name(self.client)
-        self._watch_reading()
+        if self._is_admitted():
+            self._watch_reading()
+
+    def _is_admitted(self) -> bool:
+        if self.open_connections is None:
+            return True
+        host = UNIX_PEER if self.client is None else self.client[0]
+        # A place of its own for each connection of a proxy, so that the share of an address is not theirs.
+        name = f"{host} {id(self)}" if host == UNIX_PEER or self.is_proxy(host) else network_of(host)
+        try:
+            self._connection = self.open_connections.take(name)
+        except (AccountBusy, Overloaded) as error:
+            is_share = isinstance(error, AccountBusy)
+            self._refuse(
+                HTTPStatus.TOO_MANY_REQUESTS if is_share else HTTPStatus.SERVICE_UNAVAILABLE,
+                "too_many_connections" if is_share else "overloaded",
+                "Too many connections are open; close some, or try again shortly",
+            )
+            self.transport.close()
+            return False
+        return True
 
     def close_after_answer(self) -> None:
         """The server is about to stop: an answer that has not begun says that the connection closes."""
@@ -82,6 +110,8 @@ class ServerProtocol(HttpToolsProtocol):
         self._stop_reading_timer()
         self._stop_writing_timer()
         self._give_head_back()
+        if self._connection is not None:
+            self._connection.release()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -185,6 +215,7 @@ class ServerProtocol(HttpToolsProtocol):
         self._in_body = True
         self._undelivered_bytes = self._body_bytes = 0
         super().on_headers_complete()
+        self.scope["state"]["cut"] = self.transport.abort
         if self.is_closing:
             self.cycle.keep_alive = False
 
@@ -303,8 +334,9 @@ class ServerProtocol(HttpToolsProtocol):
                 "request_id": request_id,
             }
         )
+        later = "retry-after: 1\r\n" if status in BUSY else ""
         head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
+            f"HTTP/1.1 {status.value} {status.phrase}\r\n{later}content-type: application/problem+json\r\n"
             f"content-length: {len(content)}\r\nx-request-id: {request_id}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + content)

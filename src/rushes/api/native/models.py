@@ -10,7 +10,6 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, RootModel
 from starlette.responses import Response
 
-from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
 from rushes.api.document import leads_to
 from rushes.api.native.answers import problems
@@ -20,7 +19,8 @@ from rushes.catalogue.choose import get_model, get_provider
 from rushes.catalogue.load import ProviderEntry
 from rushes.catalogue.model import Model
 from rushes.intake.body import refuse_unknown
-from rushes.views.model import ModelView, model_view
+from rushes.json_text import json_bytes
+from rushes.views.model import ModelView, model_texts
 
 router = APIRouter()
 
@@ -92,7 +92,7 @@ async def list_models(
     wish = wish_of(written, catalogue)
     groups = wish.groups(catalogue, _today(services))
     views = [(_provider(services, get_provider(catalogue, name)), models) for name, models in groups]
-    return json_response(AllModels([_with_models(services, view, models) for view, models in views]))
+    return _answer(b"[%s]" % b",".join(_with_models(services, view, models) for view, models in views))
 
 
 @router.get(
@@ -113,7 +113,7 @@ async def list_provider_models(request: Request, provider: str, caller: Authenti
     services = services_of(request)
     catalogue = await services.jobs.catalogue_for(caller)
     view = _provider(services, get_provider(catalogue, provider))
-    return json_response(_with_models(services, view, catalogue.models(provider)))
+    return _answer(_with_models(services, view, catalogue.models(provider)))
 
 
 @router.get(
@@ -126,20 +126,25 @@ async def get_one_model(request: Request, provider: str, model_id: str, caller: 
     """One model; its id may contain slashes and colons."""
     services = services_of(request)
     catalogue = await services.jobs.catalogue_for(caller)
-    return json_response(_views(services, [get_model(catalogue, provider, model_id)])[0])
+    return _answer(_texts(services, [get_model(catalogue, provider, model_id)])[0])
 
 
-def _with_models(services: Services, view: ProviderView, models: Sequence[Model]) -> ProviderModels:
-    return ProviderModels(**view.model_dump(), models=_views(services, models), total=len(models))
+def _with_models(services: Services, view: ProviderView, models: Sequence[Model]) -> bytes:
+    """A `ProviderModels` as JSON, from the models' own texts: to write hundreds of models takes a tenth of a second."""
+    texts = b",".join(_texts(services, models))
+    return b'%s,"models":[%s],"total":%d}' % (json_bytes(view)[:-1], texts, len(models))
+
+
+def _answer(text: bytes) -> Response:
+    return Response(text, media_type="application/json")
 
 
 def _today(services: Services) -> date:
     return datetime.fromtimestamp(services.clock.now_ms() / 1000, UTC).date()
 
 
-def _views(services: Services, models: Sequence[Model]) -> list[ModelView]:
-    today = _today(services)
-    return [model_view(services.catalogue, services.served_apis, model, today) for model in models]
+def _texts(services: Services, models: Sequence[Model]) -> list[bytes]:
+    return model_texts(services.catalogue, services.served_apis, models, _today(services))
 
 
 def _provider(services: Services, entry: ProviderEntry) -> ProviderView:

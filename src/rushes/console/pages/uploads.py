@@ -8,6 +8,7 @@ from contextlib import aclosing
 from starlette.responses import JSONResponse, Response
 
 from rushes.accounts.keys import Scope
+from rushes.accounts.revocations import while_valid
 from rushes.catalogue.choose import choose
 from rushes.catalogue.model import Model
 from rushes.console.routes import Page
@@ -17,15 +18,18 @@ from rushes.domain.job import Job
 from rushes.domain.request import Role
 from rushes.errors import FileExpired
 from rushes.intake.generation import GenerationBody
+from rushes.shared_places import UPLOADS
 
 
 async def upload(visit: Visit) -> Response:
     """Store the body as a file; the answer is the reference that stands for it in a form."""
     (await visit.services.rates.admit(visit.signed_in)).check()
     announced = visit.request.headers.get("content-length", "")
-    stored = await visit.services.inputs.upload(
-        visit.signed_in.tenant, _body(visit), int(announced) if announced.isdecimal() else None
-    )
+    caller, places = visit.signed_in, visit.request.state.places
+    with places[UPLOADS].take(caller.account_id), visit.services.revocations.watch(caller.key_id) as key:
+        stored = await visit.services.inputs.upload(
+            caller.tenant, while_valid(_body(visit), key), int(announced) if announced.isdecimal() else None
+        )
     return JSONResponse(
         {"reference": stored.id, "content_type": stored.content_type, "width": stored.width, "height": stored.height}
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
+from typing import cast
 
 import aiohttp
 import pytest
@@ -23,9 +24,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from rushes.api.http.ranges import NoPart, Part, ServedFile, is_unchanged, parse_range, ranged_response
+from rushes.accounts.key_store import KeyStore
+from rushes.accounts.revocations import Revocations
+from rushes.api.http.ranges import NoPart, Part, Sending, ServedFile, is_unchanged, parse_range, ranged_response
+from rushes.api.http.server_protocol import ServerProtocol
+from rushes.clock import SystemClock
+from rushes.errors import AccountBusy
 from rushes.media.local import LocalStorage
 from rushes.media.storage import StoredFile
+from rushes.shared_places import DOWNLOADS, SharedPlace
+from tests.fixtures.service import until
 from tests.fixtures.time_limits import GENEROUS_S
 
 KEY = "videos/a.mp4"
@@ -80,6 +88,7 @@ class Site:
     client: aiohttp.ClientSession
     port: int
     file: ServedFile = FILE
+    sending: Sending | None = None
 
     async def store(self, data: bytes) -> None:
         async def whole() -> AsyncIterator[bytes]:
@@ -98,18 +107,21 @@ class Site:
 @asynccontextmanager
 async def serving(site_of: list[Site]) -> AsyncIterator[int]:
     async def file(request: Request) -> Response:
+        site, headers = site_of[0], {"Cache-Control": "private, max-age=60"}
         try:
-            return await ranged_response(
-                request, site_of[0].storage, site_of[0].file, {"Cache-Control": "private, max-age=60"}
-            )
+            return await ranged_response(request, site.storage, site.file, headers, site.sending)
         except FileNotFoundError:
             return PlainTextResponse("gone", 410)
+        except AccountBusy:
+            return PlainTextResponse("busy", 429)
 
     app = Starlette(routes=[Route("/file", file, methods=["GET", "HEAD"])])
     # The protocol is named, because asyncio turns off Nagle's delay (40 ms an answer) only where it is.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=5)
+        config = uvicorn.Config(
+            app, http=ServerProtocol, log_level="error", lifespan="off", timeout_graceful_shutdown=5
+        )
         config.load()
         server = uvicorn.Server(config)
         server.lifespan = config.lifespan_class(config)
@@ -382,3 +394,44 @@ def test_any_header_is_read_without_error_and_within_the_file(header: str, size_
 @pytest.mark.parametrize("header", [None, "bytes=" + "9" * 5000 + "-", "bytes=٣-٤"])
 def test_a_header_that_no_client_means_is_ignored(header: str | None) -> None:
     assert parse_range(header, 100) is NoPart.WHOLE
+
+
+class Keys:
+    """All keys are valid but those that are named here."""
+
+    def __init__(self) -> None:
+        self.revoked: set[str] = set()
+
+    async def readers_among(self, key_ids: Sequence[str]) -> set[str]:
+        return set(key_ids) - self.revoked
+
+
+async def test_a_download_ends_when_its_key_is_revoked(site: Site) -> None:
+    keys, place = Keys(), SharedPlace(DOWNLOADS)
+    revocations = Revocations(cast(KeyStore, keys), SystemClock())
+    site.sending = Sending(place, "a", revocations.watch("key_1"))
+    await site.store(bytes(64 * 1024**2))
+    async with site.client.get("/file") as answer:
+        assert await answer.content.read(1024) == bytes(1024)
+        assert place.held_by("a") == 1
+        await revocations.look()
+        keys.revoked.add("key_1")
+        await revocations.look()
+        # The reader is told that the file is not whole.
+        with pytest.raises(aiohttp.ClientError):
+            await answer.read()
+    await until(lambda: not place.held)
+    assert site.storage.closed.is_set()
+    assert site.storage.given_bytes < 64 * 1024**2
+
+
+async def test_an_account_has_a_share_of_the_downloads(site: Site) -> None:
+    place = SharedPlace(DOWNLOADS, share=1)
+    site.sending = Sending(place, "a", None)
+    held = place.take("a")
+    response, body = await site.get()
+    assert (response.status, body) == (429, b"busy")
+    held.release()
+    response, body = await site.get()
+    assert (response.status, body) == (200, DATA)
+    await until(lambda: not place.held)

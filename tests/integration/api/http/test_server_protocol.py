@@ -12,7 +12,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from rushes.api.http.server_protocol import LARGEST_HEAD_BYTES, MOST_PIPELINED, ServerProtocol
-from rushes.shared_places import HEADS, SharedPlace
+from rushes.shared_places import CONNECTIONS, HEADS, SharedPlace
 from tests.fixtures.service import until
 
 JAVA = (
@@ -348,3 +348,41 @@ async def test_unfinished_heads_share_a_bounded_memory() -> None:
         first.send(b"\r\n\r\n")
         assert (await first.answer())[0] == 200
         assert place.held == 0
+
+
+@pytest.mark.parametrize("is_proxy", [False, True])
+async def test_an_address_has_a_share_of_the_connections_unless_it_is_a_trusted_proxy(is_proxy: bool) -> None:
+    place = SharedPlace(CONNECTIONS, share=2)
+
+    class Bounded(ServerProtocol):
+        open_connections = place
+
+    Bounded.is_proxy = staticmethod(lambda _: is_proxy)
+    async with serving(App(), Bounded) as port, connected(port) as one, connected(port) as two:
+        for connection in (one, two):
+            connection.send(b"GET /at-once HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert (await connection.answer())[0] == 200
+        async with connected(port) as three:
+            three.send(b"GET /at-once HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert (await three.answer())[0] == (200 if is_proxy else 429)
+        one.writer.close()
+        await until(lambda: place.held == 1)
+        async with connected(port) as four:
+            four.send(b"GET /at-once HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert (await four.answer())[0] == 200
+    await until(lambda: not place.held)
+
+
+async def test_all_addresses_together_have_a_bound_of_connections() -> None:
+    place = SharedPlace(CONNECTIONS, most=1)
+
+    class Bounded(ServerProtocol):
+        open_connections = place
+        is_proxy = staticmethod(lambda _: True)
+
+    async with serving(App(), Bounded) as port, connected(port) as one:
+        one.send(b"GET /at-once HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert (await one.answer())[0] == 200
+        async with connected(port) as two:
+            status, problem = await two.answer()
+        assert (status, problem["code"]) == (503, "overloaded")
