@@ -13,6 +13,7 @@ from typing import Any
 import annotated_types
 from pydantic.fields import FieldInfo
 
+from docs.bounds import bounds_page
 from docs.choosing import choosing_page
 from docs.commands import commands_page
 from rushes import shared_places
@@ -37,6 +38,7 @@ COMMANDS = ROOT / "docs" / "reference" / "commands.md"
 CHOOSING = ROOT / "docs" / "reference" / "choosing.md"
 LAYOUT = ROOT / "docs" / "design" / "layout.md"
 SHARED_PLACES = ROOT / "docs" / "reference" / "shared-places.md"
+BOUNDS = ROOT / "docs" / "operating" / "bounds.md"
 EXAMPLE = ROOT / "rushes.example.toml"
 
 CHOICE = re.compile(r"\^\(([\w|]+)\)\$")
@@ -88,6 +90,7 @@ def generated() -> dict[Path, str]:
         COMMANDS: commands_page(),
         CHOOSING: choosing_page(configured_providers(Settings.model_construct(), SystemClock()).catalogue),
         LAYOUT: _filled(LAYOUT, "layout", layout()),
+        BOUNDS: bounds_page(),
         SHARED_PLACES: _filled(SHARED_PLACES, "shared places", shared_places_table()),
         ROOT / "src/rushes/db/migrations/sqlite.sql": schema(),
     }

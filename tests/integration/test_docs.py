@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from docs import generate
+from docs import bounds, generate
 from rushes.settings import Settings, load_settings
 from tests.fixtures.service import Service
 from tests.fixtures.time_limits import GENEROUS_S
@@ -102,3 +102,17 @@ def test_the_examples_run(service: Service, page: Path, tmp_path: Path) -> None:
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=GENEROUS_S, check=False
         )
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def test_a_queue_or_a_cache_without_a_row_is_found(tmp_path: Path) -> None:
+    (tmp_path / "hoard.py").write_text("waiting = asyncio.Queue()\n")
+    (tmp_path / "plain.py").write_text("waiting = []\n")
+    assert bounds.unlisted(tmp_path) == ["hoard.py"]
+
+
+def test_every_row_of_a_bound_is_of_a_module_that_is_there_and_names_a_metric_that_is_there() -> None:
+    for module in {row.module for row in bounds.BOUNDS} | bounds.NOT_OF_A_SERVICE.keys() | bounds.WITHIN_A_CALL.keys():
+        assert (bounds.SOURCE / module).is_file(), module
+    metrics = (generate.ROOT / "docs/reference/metrics.md").read_text()
+    for metric in re.findall(r"`(rushes_\w+)", bounds.bounds_page()):
+        assert f"| `{metric}` |" in metrics, metric
