@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from rushes.client_sign_in import find_token
+
 DEFAULT_BASE_URL = "http://127.0.0.1:8080"
 
 
@@ -22,11 +24,15 @@ class ClientSettings:
 
 
 def load_client_settings(base_url: str | None = None, api_key: str | None = None) -> ClientSettings:
-    """The given values, else those of the environment. An empty variable counts as not set."""
+    """The given values, else those of the environment. An empty variable counts as not set.
+
+    Without a key it is the access token that `rushes login` has kept for this address.
+    """
     given_url = base_url or os.environ.get("RUSHES_BASE_URL")  # noqa: TID251 - read in one place, as settings.py
     given_key = api_key or os.environ.get("RUSHES_API_KEY")  # noqa: TID251
+    url = (given_url or DEFAULT_BASE_URL).strip()
     return ClientSettings(
-        base_url=(given_url or DEFAULT_BASE_URL).strip(),
-        api_key=(given_key or "").strip() or None,
+        base_url=url,
+        api_key=(given_key or "").strip() or find_token(url),
         is_configured=bool(given_url or given_key),
     )

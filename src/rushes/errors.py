@@ -13,6 +13,7 @@
     │   │   ├── KeyRestricted
     │   │   ├── ModelNotAllowed         a model that the account or the key may not use
     │   │   ├── ForeignHost             called under a name or from a page that is not ours
+    │   │   ├── SignInRefused           an ID token that does not hold, or gives no account or role here
     │   │   └── LinkRefused             a one-time link that is forged, expired or used
     │   ├── LimitReached                the same request may succeed later
     │   │   ├── RateLimited
@@ -24,6 +25,7 @@
     │   │   ├── KeyNotFound
     │   │   ├── WebhookNotFound
     │   │   ├── DeliveryNotFound
+    │   │   ├── SignInNotOffered        this service has no identity provider
     │   │   └── AccountNotFound
     │   ├── SpendLimitReached           the job would cost more than a spend limit has left
     │   ├── PriceUnknown                a spend limit is set, and the price of the job is unknown
@@ -67,6 +69,7 @@
     │   └── StorageUnavailable          retryable
     │       └── StorageRefused          waiting does not help: a wrong key, bucket or right
     ├── GuardrailFailed                 the guardrail gave no answer, and the operator blocks then
+    ├── SignInUnavailable               retryable: the identity provider cannot be reached or used
     ├── Overloaded                      retryable: a bounded queue of this service is full
     ├── DatabaseUnavailable             retryable: the disk is full or read-only, or the server is away
     │   ├── WritesRefused               it can be read, and takes no changes
@@ -188,6 +191,12 @@ class ModelNotAllowed(NotAllowed):
     code = "model_not_allowed"
 
 
+class SignInRefused(NotAllowed):
+    """A sign-in through the identity provider that is not let in; the message says why."""
+
+    code = "sign_in_refused"
+
+
 class ForeignHost(NotAllowed):
     """The request names a host or comes from a web page that this service does not belong to."""
 
@@ -263,6 +272,12 @@ class DeliveryNotFound(NotFound):
     """The account has no such webhook delivery, or it was forgotten after its time."""
 
     code = "delivery_not_found"
+
+
+class SignInNotOffered(NotFound):
+    """This service has no identity provider."""
+
+    code = "sign_in_not_offered"
 
 
 class AccountNotFound(NotFound):
@@ -585,6 +600,13 @@ class GuardrailFailed(RushesError):
     """The operator's guardrail has given no answer that can be used."""
 
     code = "guardrail_failed"
+
+
+class SignInUnavailable(RushesError):
+    """The identity provider cannot be reached, or answers what cannot be used."""
+
+    code = "sign_in_unavailable"
+    retryable = True
 
 
 class Overloaded(RushesError):

@@ -75,6 +75,34 @@ class NetAllow(BaseModel):
     results: Networks = ()
 
 
+def _checked_issuer(issuer: str) -> str:
+    host = re.fullmatch(r"(https?)://(\[[0-9a-f:]+\]|[^\s/?#@:\[\]]+)(:[0-9]+)?(/[^\s?#]*)?", issuer)
+    if host is None:
+        raise ValueError("must be a URL such as https://login.example.com, without a query")
+    if host[1] == "http" and host[2] not in ("localhost", "127.0.0.1", "[::1]"):
+        raise ValueError("must be https; http is for an issuer on this machine only")
+    return issuer
+
+
+class OidcSettings(BaseModel):
+    """The identity provider that people sign in with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    issuer: Annotated[str, AfterValidator(_checked_issuer)]
+    client_id: str = Field(min_length=1)
+    client_secret: SecretStr | None = None
+    cli_client_id: str | None = Field(None, min_length=1)
+    """The public client of `rushes login`."""
+    account_claim: str = Field("account", min_length=1)
+    role_claim: str = Field("role", min_length=1)
+    roles: dict[str, Literal["viewer", "member", "admin"]] = {}
+    """What the provider's words mean here."""
+    scope: str = Field("openid profile email", pattern=r"(^|.* )openid( .*|$)")
+    name: str | None = Field(None, max_length=60)
+    """What the button of the sign-in page says; else the issuer's host."""
+
+
 LimitSetting = Annotated[int | None, Field(ge=1, le=1_000_000_000)]
 
 
@@ -321,6 +349,10 @@ class Settings(BaseSettings):
     console: bool = Field(True, description="Whether the console is served at `/console`.")
     console_session_s: int = Field(
         43_200, ge=60, le=2_592_000, description="How long a session of the console lasts, in seconds."
+    )
+    oidc: OidcSettings | None = Field(
+        None,
+        description="How people sign in by OpenID Connect: issuer, client and claims (docs/operating/sign-in.md).",
     )
     limits: LimitSettings = Field(
         LimitSettings(),

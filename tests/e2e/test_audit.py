@@ -24,6 +24,7 @@ NOT_AUDITED = {
     "quote_generation": "changes nothing",
     "upload": "a caller's own file",
     "exchange_header": "a token of the key itself, which expires",
+    "exchange_id_token": "recorded as person.sign_in (test_sign_in.py)",
     "exchange_form": "a token of the key itself, which expires",
     "test_webhook": "sends a message and changes nothing",
 }

@@ -25,7 +25,7 @@ COMMAND = re.compile(r"(?<![\w-])rushes (?!rushes|import)([a-z]+)(?: ([a-z][a-z-
 VARIABLE = re.compile(r"\bRUSHES_[A-Z0-9_]*[A-Z0-9]")
 OTHER_VARIABLES = {"RUSHES_BASE_URL", "RUSHES_API_KEY", "RUSHES_CONFIG", "RUSHES_KEY", "RUSHES_CHAOS"}
 """Read by clients, by the start of the service, by an example, by tests."""
-NESTED = ("RUSHES_PROVIDERS__", "RUSHES_LIMITS__", "RUSHES_NET_ALLOW__")
+NESTED = ("RUSHES_OIDC__", "RUSHES_PROVIDERS__", "RUSHES_LIMITS__", "RUSHES_NET_ALLOW__")
 MOST_WORDS = 25
 
 

@@ -148,7 +148,7 @@ class KeyStore:
 
         async def body(transaction: Transaction) -> KeyRecord:
             account_id, is_new = await _ensured(transaction, account)
-            await _check_count(transaction, account_id)
+            await check_count(transaction, account_id)
             made = await _insert(
                 transaction, account_id, key, name=name, lifetime_s=lifetime_s, scopes=scopes, models=models
             )
@@ -172,7 +172,7 @@ class KeyStore:
         who = actor()
 
         async def body(transaction: Transaction) -> KeyRecord:
-            await _check_count(transaction, account_id)
+            await check_count(transaction, account_id)
             made = await _insert(
                 transaction, account_id, key, name=name, lifetime_s=lifetime_s, scopes=scopes, models=models
             )
@@ -192,7 +192,7 @@ class KeyStore:
         async def body(transaction: Transaction) -> KeyRecord:
             known = await fetch_one(transaction, KEY_BY_HASH, hash=hash_key(key))
             if known is not None:
-                return _record(known)
+                return record_from(known)
             account_id, is_new = await _ensured(transaction, BOOTSTRAP_ACCOUNT)
             retired = await transaction.fetch(RETIRE_BOOTSTRAP_KEYS, hash=hash_key(key))
             made = await _insert(
@@ -208,7 +208,7 @@ class KeyStore:
 
     async def list_keys(self) -> Sequence[KeyRecord]:
         """Every key, oldest first."""
-        return [_record(row) for row in await self._database.read(LIST_KEYS)]
+        return [record_from(row) for row in await self._database.read(LIST_KEYS)]
 
     async def keys_of(
         self, account_id: str, *, after: tuple[int, str] = (0, ""), most: int, mode: Mode | None = None
@@ -222,14 +222,14 @@ class KeyStore:
         rows = await self._database.read(
             sql, account_id=account_id, after_at=after[0], after_id=after[1], most=most, **given
         )
-        return [_record(row) for row in rows]
+        return [record_from(row) for row in rows]
 
     async def get_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
         """The record of a key."""
         rows = await self._database.read(KEY_BY_ID, id=key_id)
         if not rows or account_id not in (None, rows[0]["account_id"]):
             raise no_such_key(key_id)
-        return _record(rows[0])
+        return record_from(rows[0])
 
     async def revoke_key(self, key_id: str, *, account_id: str | None = None) -> KeyRecord:
         """Refuse a key at once and permanently; a second revocation changes nothing."""
@@ -369,7 +369,8 @@ def key_facts(key: KeyRecord) -> dict[str, Any]:
     }
 
 
-async def _check_count(transaction: Transaction, account_id: str) -> None:
+async def check_count(transaction: Transaction, account_id: str) -> None:
+    """Raise KeyLimitReached if the account can have no further key."""
     # Locked, so that two requests at once cannot both create the last allowed key.
     await transaction.fetch(LOCK_ACCOUNT, account_id=account_id)
     counted = await fetch_one(transaction, COUNT_KEYS, account_id=account_id, most=MOST_KEYS)
@@ -408,14 +409,14 @@ async def _insert(
     # By its hash: another process may have made the same bootstrap key first.
     made = await fetch_one(transaction, KEY_BY_HASH, hash=hash_key(key))
     assert made is not None
-    return _record(made)
+    return record_from(made)
 
 
 async def _get(transaction: Transaction, key_id: str, account_id: str | None) -> KeyRecord:
     row = await fetch_one(transaction, KEY_BY_ID, id=key_id)
     if row is None or account_id not in (None, row["account_id"]):
         raise no_such_key(key_id)
-    return _record(row)
+    return record_from(row)
 
 
 def no_such_key(key_id: str) -> KeyNotFound:
@@ -436,7 +437,8 @@ def _caller(row: Row) -> Caller:
     )
 
 
-def _record(row: Row) -> KeyRecord:
+def record_from(row: Row) -> KeyRecord:
+    """The key in a row of SELECT_KEYS."""
     return KeyRecord(
         id=row["id"],
         account_id=row["account_id"],

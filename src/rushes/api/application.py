@@ -50,6 +50,7 @@ from rushes.api.native import (
     metrics,
     models,
     quotes,
+    sign_in,
     timelines,
     tokens,
     transactions,
@@ -123,6 +124,7 @@ def build_http(
     api.include_router(account_keys.router, prefix="/api/v1", tags=["account"])
     api.include_router(analytics.router, prefix="/api/v1", tags=["account"])
     api.include_router(tokens.router, prefix="/api/v1", tags=["account"])
+    api.include_router(sign_in.router, prefix="/api/v1", tags=["account"])
     api.include_router(admin.router, prefix="/api/v1", tags=["admin"])
     api.include_router(admin_jobs.router, prefix="/api/v1", tags=["admin"])
     api.include_router(admin_keys.router, prefix="/api/v1", tags=["admin"])

@@ -11,12 +11,14 @@ from rushes.accounts.account_settings import AccountSettingStore
 from rushes.accounts.account_store import AccountStore
 from rushes.accounts.key_store import KeyStore
 from rushes.accounts.limits import Limits, LimitStore
+from rushes.accounts.people import PeopleStore
 from rushes.accounts.rate import RateLimiter
 from rushes.accounts.revocations import Revocations
 from rushes.accounts.tokens import TokenSigner
 from rushes.audit.store import AuditStore
 from rushes.catalogue.load import Catalogue
 from rushes.clock import Clock
+from rushes.identity.provider import IdentityProvider
 from rushes.jobs.admission import Allowances
 from rushes.jobs.events.store import HistoryStore
 from rushes.jobs.events.waiters import Watching
@@ -52,6 +54,8 @@ class Services:
     settings: AccountSettingStore
     audit: AuditStore
     guardrail_records: GuardStore
+    people: PeopleStore
+    identity: IdentityProvider | None
     default_limits: Limits
     allowances: Allowances
     spending: SpendingStore

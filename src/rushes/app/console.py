@@ -12,6 +12,7 @@ from rushes.console.entry import LazyConsole
 from rushes.console.services import ConsoleServices
 from rushes.media.storage import Storage
 from rushes.operations.needs_operator import NeedsOperatorStore
+from rushes.sealing import Sealer
 from rushes.telemetry.store import TelemetryStore
 
 
@@ -32,6 +33,9 @@ def console_of(
             limits=services.limits,
             settings=services.settings,
             audit=services.audit,
+            people=services.people,
+            identity=services.identity,
+            sign_in_sealer=Sealer(base.keys.derive("sign-in")),
             default_limits=services.default_limits,
             allowances=services.allowances,
             spending=services.spending,

@@ -11,6 +11,7 @@ from rushes.accounts.account_settings import AccountSettingStore
 from rushes.accounts.account_store import AccountStore
 from rushes.accounts.key_store import KeyStore
 from rushes.accounts.limits import LimitStore
+from rushes.accounts.people import PeopleStore
 from rushes.accounts.rate import RateLimiter
 from rushes.accounts.revocations import Revocations
 from rushes.accounts.tokens import TokenSigner
@@ -25,6 +26,7 @@ from rushes.app.console import console_of, media_origin_of
 from rushes.app.discovery import Discovery
 from rushes.app.foundation import Foundation
 from rushes.app.guardrail import gate_of
+from rushes.app.identity import identity_of
 from rushes.app.live_models import ListReading
 from rushes.app.own_servers import discovering
 from rushes.audit.store import AuditStore
@@ -127,6 +129,8 @@ class Front:
             settings=account_settings,
             audit=AuditStore(base.database),
             guardrail_records=GuardStore(base.database),
+            people=PeopleStore(base.database),
+            identity=identity_of(base),
             default_limits=base.default_limits,
             allowances=Allowances(base.database, base.default_limits),
             spending=spending,

@@ -7,9 +7,10 @@ lock is held until the commit; call `record` last in a transaction, so that no w
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from rushes.audit.actor import Actor
+from rushes.audit.actor import Actor, ActorKind
 from rushes.audit.chain import FIRST, as_json, hash_of
 from rushes.db.database import Row, Transaction, fetch_one, fetch_row
 
@@ -28,7 +29,9 @@ VALUES (:seq, :at, :action, :actor_kind, :actor_id, :actor_name, :actor_account_
         :before_json, :after_json, :request_id, :address, :is_test, :hash)
 """
 
-NAME_OF_KEY = "SELECT name FROM api_keys WHERE id = :id"
+NAME_OF_KEY = """
+SELECT name, (SELECT subject FROM people WHERE people.key_id = api_keys.id) AS subject FROM api_keys WHERE id = :id
+"""
 
 
 async def record(
@@ -45,6 +48,7 @@ async def record(
 
     `before` and `after` are what can be shown of the thing; None where it did not exist. They hold no secret.
     """
+    who = await _named(transaction, who)
     head = await lock_head(transaction)
     row = {
         "seq": head["seq"] + 1,
@@ -53,7 +57,7 @@ async def record(
         "action": action,
         "actor_kind": who.kind.value,
         "actor_id": who.id,
-        "actor_name": who.name or await _name_of(transaction, who),
+        "actor_name": who.name,
         "actor_account_id": who.account_id,
         "account_id": account_id,
         "subject_id": subject_id,
@@ -78,8 +82,11 @@ async def lock_head(transaction: Transaction) -> Row:
     return head
 
 
-async def _name_of(transaction: Transaction, who: Actor) -> str | None:
-    if who.account_id is None:
-        return None
+async def _named(transaction: Transaction, who: Actor) -> Actor:
+    """The same with the name of the key, as a person if the key is a person's."""
+    if who.account_id is None or who.name is not None:
+        return who
     key = await fetch_one(transaction, NAME_OF_KEY, id=who.id)
-    return None if key is None else str(key["name"])
+    if key is None:
+        return who
+    return replace(who, name=key["name"], kind=who.kind if key["subject"] is None else ActorKind.PERSON)

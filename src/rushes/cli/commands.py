@@ -11,6 +11,7 @@ from rushes.cli.demo import demo
 from rushes.cli.doctor import doctor
 from rushes.cli.exits import EPILOG
 from rushes.cli.generate import generate
+from rushes.cli.login import login, logout
 from rushes.cli.mcp import mcp
 from rushes.cli.migrate import migrate
 from rushes.cli.move import move
@@ -29,6 +30,8 @@ app.command("worker")(work)
 app.command()(migrate)
 app.command()(demo)
 app.command()(console)
+app.command()(login)
+app.command()(logout)
 app.command()(mcp)
 app.command(epilog=EPILOG)(generate)
 jobs.app.command()(recovery.reconcile)

@@ -23,7 +23,10 @@ def service_settings(base_url: str | None, api_key: str | None) -> ClientSetting
 
     settings = load_client_settings(base_url, api_key)
     if settings.api_key is None:
-        print_failure("no API key: set RUSHES_API_KEY", ["`rushes keys create` creates one"])
+        print_failure(
+            "no API key: set RUSHES_API_KEY",
+            ["`rushes keys create` creates one, or `rushes login` signs you in"],
+        )
         raise typer.Exit(Exit.NOT_ALLOWED)
     return settings
 

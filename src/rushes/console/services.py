@@ -9,6 +9,7 @@ from rushes.accounts.account_settings import AccountSettingStore
 from rushes.accounts.account_store import AccountStore
 from rushes.accounts.key_store import KeyStore
 from rushes.accounts.limits import Limits, LimitStore
+from rushes.accounts.people import PeopleStore
 from rushes.accounts.rate import RateLimiter
 from rushes.accounts.revocations import Revocations
 from rushes.accounts.sessions import SessionStore
@@ -16,6 +17,7 @@ from rushes.audit.store import AuditStore
 from rushes.catalogue.load import Catalogue
 from rushes.clock import Clock
 from rushes.engine.breaker import Circuit, CircuitHealth
+from rushes.identity.provider import IdentityProvider
 from rushes.jobs.admission import Allowances
 from rushes.jobs.events.store import HistoryStore
 from rushes.jobs.events.waiters import Watching
@@ -26,6 +28,7 @@ from rushes.money.spend_limits import SpendingStore
 from rushes.money.usage import UsageStore
 from rushes.operations.decisions import Decisions
 from rushes.operations.needs_operator import NeedsOperatorStore
+from rushes.sealing import Sealer
 from rushes.telemetry.store import TelemetryStore
 from rushes.views.signed_links import Links
 from rushes.webhooks.service import WebhookService
@@ -45,6 +48,9 @@ class ConsoleServices:
     limits: LimitStore
     settings: AccountSettingStore
     audit: AuditStore
+    people: PeopleStore
+    identity: IdentityProvider | None
+    sign_in_sealer: Sealer
     default_limits: Limits
     allowances: Allowances
     spending: SpendingStore

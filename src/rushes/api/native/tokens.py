@@ -74,7 +74,7 @@ async def exchange_header(request: Request) -> Response:
 )
 async def exchange_form(request: Request) -> Response:
     """Takes the key as the form's `password`, whatever the `username`."""
-    form = parse_qs(await _read_form(request), errors="replace")
+    form = parse_qs(await read_form(request), errors="replace")
     if "password" not in form:
         message = "is required; it is the API key"
         raise InvalidRequest(f"password: {message}", [FieldError("password", message)])
@@ -102,7 +102,8 @@ async def _exchange(request: Request, key: str, how: str) -> Response:
     return response
 
 
-async def _read_form(request: Request) -> str:
+async def read_form(request: Request) -> str:
+    """The text of a small form. Raises WrongContentType or BodyTooLarge."""
     refuse_encoding(request)
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != FORM:
@@ -112,6 +113,6 @@ async def _read_form(request: Request) -> str:
         body += chunk
         if len(body) > LARGEST_FORM_BYTES:
             raise BodyTooLarge(
-                f"The form is larger than {LARGEST_FORM_BYTES // 1024} KiB; it need only hold the API key"
+                f"The form is larger than {LARGEST_FORM_BYTES // 1024} KiB; it need only hold a key or token"
             )
     return body.decode("utf-8", "replace")

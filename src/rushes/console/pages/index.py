@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rushes.console.pages import accounts, job, jobs, keys, models, operations, playground, uploads, usage, webhooks
 from rushes.console.routes import Page
+from rushes.console.sign_in import oidc
 from rushes.console.sign_in import pages as sign_in
 
 
@@ -13,6 +14,7 @@ def all_pages() -> Sequence[Page]:
     """In the order in which addresses are looked for."""
     groups = (
         sign_in.PAGES,
+        oidc.PAGES,
         playground.PAGES,
         uploads.PAGES,
         jobs.PAGES,

@@ -59,6 +59,7 @@ def sign_in_page(
         next_path=next_path,
         message=message,
         error=error,
+        identity=visit.services.identity,
     )
 
 

@@ -135,6 +135,24 @@ async function refreshList() {
 }
 setTimeout(refreshList, 4000);
 
+// What was typed before the session ended outlives the way to the identity provider and back.
+const KEPT = "rushes-kept-form";
+document.querySelector("[data-keeps-form]")?.addEventListener("click", () => {
+  const { keep_action: action, keep } = document.querySelector("form").elements;
+  if (action.value) sessionStorage.setItem(KEPT, JSON.stringify([action.value, keep.value]));
+  else sessionStorage.removeItem(KEPT);
+});
+const arrived = document.querySelector("[data-signed-in]");
+if (arrived) {
+  const kept = JSON.parse(sessionStorage.getItem(KEPT));
+  sessionStorage.removeItem(KEPT);
+  const { keep_action: action, keep } = arrived.elements;
+  if (kept) {
+    [action.value, keep.value] = kept;
+    arrived.submit();
+  } else location.replace(arrived.dataset.signedIn);
+}
+
 // Charts that are wider than a phone begin with their newest day.
 for (const chart of document.querySelectorAll("figure.scroll")) chart.scrollLeft = chart.scrollWidth;
 

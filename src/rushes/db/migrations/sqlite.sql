@@ -435,5 +435,14 @@ CREATE TABLE guardrail_counts (
 	rewritten BIGINT NOT NULL, 
 	PRIMARY KEY (account_id, day)
 );
+CREATE TABLE people (
+	issuer TEXT NOT NULL, 
+	subject TEXT NOT NULL, 
+	account_id TEXT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	signed_in_at BIGINT NOT NULL, 
+	PRIMARY KEY (issuer, subject)
+);
+CREATE INDEX people_by_key ON people (key_id);
 INSERT INTO schema_floor (version) VALUES ('0020');
-INSERT INTO alembic_version (version_num) VALUES ('0024');
+INSERT INTO alembic_version (version_num) VALUES ('0025');
