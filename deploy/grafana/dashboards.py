@@ -105,6 +105,63 @@ SERVICE = Dashboard(
             "Open files as a share of the limit.",
             {"{{instance}}": "process_open_fds / process_max_fds"},
         ),
+        Panel(
+            "What works",
+            "none",
+            "1 while the database takes changes and videos can be stored.",
+            {
+                "database {{instance}}": "rushes_database_writable",
+                "storage {{instance}}": "rushes_storage_up",
+            },
+        ),
+        Panel(
+            "Free disk",
+            "bytes",
+            "On the disk of each data directory.",
+            {"{{instance}}": "rushes_data_dir_free_bytes"},
+        ),
+        Panel(
+            "Clock",
+            "s",
+            "How far each worker's clock is ahead of the database's.",
+            {"{{instance}}": "rushes_clock_ahead_seconds"},
+        ),
+        Panel(
+            "Lacking secret keys",
+            "none",
+            "Secret keys that other processes sign with and this one lacks.",
+            {"{{instance}}": "rushes_secret_keys_missing"},
+        ),
+        Panel(
+            "Server errors",
+            "cpm",
+            "Requests a minute that were answered with 500 or more.",
+            {"{{instance}}": "60 * rate(rushes_http_server_errors_total[5m])"},
+        ),
+        Panel(
+            "Shared places",
+            "percentunit",
+            "How much of what accounts share is held.",
+            {"{{place}} {{instance}}": "rushes_shared_place_held / rushes_shared_place_most"},
+        ),
+        Panel(
+            "Waiting for a turn",
+            "none",
+            "Requests that wait for their account's turn at a shared place.",
+            {"{{place}}": "sum by (place) (rushes_shared_place_waiting)"},
+        ),
+        Panel(
+            "Refused at shared places",
+            "cpm",
+            "Requests a minute that got 429 (account) or 503 (all).",
+            {"{{place}} {{reason}}": "60 * sum by (place, reason) (rate(rushes_shared_place_refusals_total[5m]))"},
+        ),
+        Panel(
+            "Lost telemetry",
+            "none",
+            "Jobs of the last hour whose stages and trace are missing.",
+            {"{{instance}}": "increase(rushes_telemetry_dropped_total[1h])"},
+        ),
     ),
 )
 
@@ -112,6 +169,7 @@ JOBS = Dashboard(
     "jobs",
     "rushes: jobs and providers",
     (
+        Panel("Kept jobs", "none", "Jobs of all accounts, by status.", {"{{status}}": "max by (status) (rushes_jobs)"}),
         Panel(
             "Waiting jobs",
             "none",
@@ -167,6 +225,30 @@ JOBS = Dashboard(
             "none",
             "0 closed, 1 half open, 2 open.",
             {"{{provider}} {{credential}}": "max by (provider, credential) (rushes_breaker_state)"},
+        ),
+        Panel(
+            "Submissions that did not arrive",
+            "none",
+            "In a row; at the fifth the breaker opens.",
+            {"{{provider}} {{credential}}": "max by (provider, credential) (rushes_breaker_failures)"},
+        ),
+        Panel(
+            "Places taken",
+            "none",
+            "Jobs that take a place in the lane of their model.",
+            {"{{provider}}/{{model}}": "max by (provider, model) (rushes_lane_jobs)"},
+        ),
+        Panel(
+            "Jobs that need an operator",
+            "none",
+            "As `rushes jobs needs-operator` lists them.",
+            {"jobs": "max(rushes_jobs_needing_operator)"},
+        ),
+        Panel(
+            "Guardrail, p99",
+            "s",
+            "How long the guardrail's answers take.",
+            {"{{answer}}": p99("rushes_guardrail_duration_seconds", by="answer")},
         ),
         Panel(
             "Poll lag, p99",

@@ -21,6 +21,7 @@ from tests.fixtures.time_limits import GENEROUS_S
 PROMETHEUS = shutil.which("prometheus")
 METRIC = re.compile(r"\b((?:rushes|process)_[a-z_]+)\b")
 LABELS = re.compile(r"\{[^}]*\}|by \([^)]*\)")
+METRICS_PAGE = FOLDER.parent.parent / "docs" / "reference" / "metrics.md"
 PANELS = [panel for dashboard in DASHBOARDS for panel in dashboard.panels]
 
 
@@ -32,6 +33,12 @@ def test_a_dashboard_is_written_from_its_list(dashboard: Dashboard) -> None:
 
 def test_every_file_is_of_the_list() -> None:
     assert {file.stem for file in FOLDER.glob("*.json")} == {dashboard.name for dashboard in DASHBOARDS}
+
+
+def test_every_metric_is_on_a_panel() -> None:
+    documented = set(re.findall(r"^\| `(rushes_\w+)`", METRICS_PAGE.read_text(), re.MULTILINE))
+    shown = {re.sub("_(bucket|count|sum)$", "", metric) for panel in PANELS for metric in metrics_of(panel)}
+    assert documented - shown == set()
 
 
 @asynccontextmanager
