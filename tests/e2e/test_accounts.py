@@ -20,9 +20,10 @@ NEEDED = {
     ("get", "/api/v1/webhooks/signing-secret"): "manage",
 }
 """Where a route needs another scope than its method and path say."""
-NO_LIMITS = dict.fromkeys(
+NO_REMAINDER = dict.fromkeys(
     ("spend_day", "spend_month", "spend_ever", "requests_per_minute", "jobs_in_flight", "queued_jobs")
 )
+NO_LIMITS = NO_REMAINDER | dict.fromkeys(("user_requests_per_minute", "user_spend_day"))
 
 
 @pytest.fixture(scope="module")
@@ -331,7 +332,7 @@ async def test_an_administrator_sets_limits_that_hold_at_once(governed: Service)
             (await admin.call("PUT", f"{path}/keys/{key['id']}/limits", json=of_key)).ok()
             me = (await client.get("/api/v1/user/me")).ok()
             assert me["limits"] == {"account": NO_LIMITS | {"queued_jobs": 7}, "key": NO_LIMITS | of_key}
-            assert me["remaining"] == NO_LIMITS | of_key | {"queued_jobs": 7}
+            assert me["remaining"] == NO_REMAINDER | of_key | {"queued_jobs": 7}
         for wrong in (
             {"queued_jobs": 0},
             {"queued_jobs": True},

@@ -108,6 +108,8 @@ DELETE_LIMITS = "DELETE FROM limits WHERE account_id = :account_id AND key_id = 
 
 DELETE_SETTINGS = "DELETE FROM account_settings WHERE account_id = :account_id AND key_id = :key_id"
 
+DELETE_USER_WINDOWS = "DELETE FROM user_windows WHERE account_id = :account_id AND key_id = :key_id"
+
 DELETE_WINDOW = "DELETE FROM rate_windows WHERE account_id = :account_id AND key_id = :key_id"
 
 RETIRE_BOOTSTRAP_KEYS = """
@@ -254,7 +256,7 @@ class KeyStore:
         async def body(transaction: Transaction) -> KeyRecord:
             await transaction.fetch(LOCK_KEY, id=key_id)
             key = await _get(transaction, key_id, account_id)
-            for statement in (DELETE_LIMITS, DELETE_SETTINGS, DELETE_WINDOW):
+            for statement in (DELETE_LIMITS, DELETE_SETTINGS, DELETE_WINDOW, DELETE_USER_WINDOWS):
                 await transaction.execute(statement, account_id=key.account_id, key_id=key_id)
             await transaction.execute(DELETE_KEY, id=key_id)
             await record(transaction, who, "key.delete", key_id, account_id=key.account_id, before=key_facts(key))

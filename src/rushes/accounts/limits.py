@@ -64,11 +64,15 @@ class LimitName(StrEnum):
     """Jobs at a provider at one time, on the operator's credentials; more jobs wait in the queue."""
     QUEUED_JOBS = "queued_jobs"
     """Pending jobs at one time; more jobs are refused."""
+    USER_REQUESTS_PER_MINUTE = "user_requests_per_minute"
+    """Requests for a job that name the same user."""
+    USER_SPEND_DAY = "user_spend_day"
+    """What jobs of the same user may cost in a UTC day."""
 
     @property
     def is_money(self) -> bool:
         """Whether its values are millionths of a dollar."""
-        return self in (LimitName.SPEND_DAY, LimitName.SPEND_MONTH, LimitName.SPEND_EVER)
+        return self in (LimitName.SPEND_DAY, LimitName.SPEND_MONTH, LimitName.SPEND_EVER, LimitName.USER_SPEND_DAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ class Limits:
     requests_per_minute: int | None = None
     jobs_in_flight: int | None = None
     queued_jobs: int | None = None
+    user_requests_per_minute: int | None = None
+    user_spend_day: int | None = None
 
     def of(self, name: LimitName) -> int | None:
         """The limit of this name."""

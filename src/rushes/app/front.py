@@ -15,6 +15,7 @@ from rushes.accounts.people import PeopleStore
 from rushes.accounts.rate import RateLimiter
 from rushes.accounts.revocations import Revocations
 from rushes.accounts.tokens import TokenSigner
+from rushes.accounts.user_rate import UserRates
 from rushes.api.application import build_http
 from rushes.api.mcp.endpoint import Endpoint
 from rushes.api.mcp.hosts import KnownHosts
@@ -143,6 +144,7 @@ class Front:
                 base.inputs,
                 spending,
                 account_settings,
+                UserRates(base.database),
                 sealer=base.sealer,
                 clock=base.clock,
                 policy=Policy(

@@ -56,6 +56,13 @@ def set_limits(
             help="Pending jobs; more are refused.",
         ),
     ] = None,
+    user_requests_per_minute: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=LARGEST, help="Requests per minute for a job, of one user tag."),
+    ] = None,
+    user_spend_day: Annotated[
+        str | None, typer.Option(metavar="USD", help="The most per day (UTC) for jobs of one user tag.")
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Set limits, also in a running service. Limits that are not named stay as they are.
@@ -69,11 +76,13 @@ def set_limits(
         LimitName.SPEND_DAY: spend_day,
         LimitName.SPEND_MONTH: spend_month,
         LimitName.SPEND_EVER: spend_ever,
+        LimitName.USER_SPEND_DAY: user_spend_day,
     }
     counts = {
         LimitName.REQUESTS_PER_MINUTE: requests_per_minute,
         LimitName.JOBS_IN_FLIGHT: jobs_in_flight,
         LimitName.QUEUED_JOBS: queued_jobs,
+        LimitName.USER_REQUESTS_PER_MINUTE: user_requests_per_minute,
     }
     values = {
         name: to_microusd(dollars(text, f"--{_option(name)}", most=LARGEST))

@@ -15,10 +15,11 @@ from rushes.cli.options import DataDir
 from rushes.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from rushes.money.usage import DayUsage
+    from rushes.money.usage import DayUsage, UserDayUsage
     from rushes.settings import Settings
 
-HEADINGS = ("account", "day", "provider", "model", "jobs", "completed", "failed", "open", "unpriced", "cost_usd")
+SUMS = ("jobs", "completed", "failed", "open", "unpriced", "cost_usd")
+HEADINGS_BY = {"model": ("account", "day", "provider", "model", *SUMS), "user": ("account", "day", "user", *SUMS)}
 EPOCH = date(1970, 1, 1)
 
 
@@ -29,13 +30,16 @@ def usage(
         typer.Option(metavar="DAY", help="The first day (UTC), such as 2026-11-01; else that of this month."),
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="DAY", help="The last day (UTC); else today.")] = None,
+    by: Annotated[
+        str, typer.Option(metavar="WHAT", help="model, or user: the caller's own tag; jobs without one are left out.")
+    ] = "model",
     test: Annotated[bool, typer.Option("--test", help="The jobs of test keys; else those of live keys.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="As CSV, for spreadsheets and scripts.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Show jobs and costs of live keys per account, day and model. They count on the day the job was accepted.
+    """Show jobs and costs of live keys per account and day, by model or user tag.
 
-    Works on the data directory, also while the service runs.
+    They count on the day the job was accepted. Works on the data directory, also while the service runs.
     """
     from rushes.settings import load_settings
 
@@ -44,27 +48,30 @@ def usage(
     last = today if until is None else _day(until, "--until")
     if first > last:
         raise typer.BadParameter(f"the first day, {first}, is after the last, {last}", param_hint="--since")
-    found = asyncio.run(_read(load_settings(data_dir=data_dir), account, first, last, of_test_keys=test))
+    if by not in HEADINGS_BY:
+        raise typer.BadParameter(f"'{by}' is not one of {', '.join(HEADINGS_BY)}", param_hint="--by")
+    found = asyncio.run(_read(load_settings(data_dir=data_dir), account, first, last, by=by, of_test_keys=test))
+    headings = HEADINGS_BY[by]
     rows = [_row(one) for one in found]
     if as_csv:
-        csv.writer(sys.stdout, lineterminator="\n").writerows([HEADINGS, *rows])
+        csv.writer(sys.stdout, lineterminator="\n").writerows([headings, *rows])
     elif rows:
         total = sum((one.usage for one in found[1:]), found[0].usage)
-        print_table(HEADINGS, rows)
+        print_table(headings, rows)
         print(f"{total.jobs} jobs, {total.cost_usd:f} USD from {first} to {last}", file=sys.stderr)
     else:
         print(f"no jobs from {first} to {last}", file=sys.stderr)
 
 
 async def _read(
-    settings: Settings, account: str | None, first: date, last: date, *, of_test_keys: bool
-) -> Sequence[DayUsage]:
+    settings: Settings, account: str | None, first: date, last: date, *, by: str, of_test_keys: bool
+) -> Sequence[DayUsage | UserDayUsage]:
     from rushes.app.administration import opened_usage
 
     async with opened_usage(settings) as store:
         if store is None:
             return ()
-        return await store.read_days(
+        return await (store.read_user_days if by == "user" else store.read_days)(
             since_day=(first - EPOCH).days,
             until_day=(last - EPOCH).days,
             account=account,
@@ -72,11 +79,14 @@ async def _read(
         )
 
 
-def _row(one: DayUsage) -> tuple[str, ...]:
+def _row(one: DayUsage | UserDayUsage) -> tuple[str, ...]:
+    from rushes.money.usage import UserDayUsage
+
     used = one.usage
     counts = (used.jobs, used.completed, used.failed, used.open, used.unpriced)
     day = date.fromordinal(EPOCH.toordinal() + one.day).isoformat()
-    return (one.account, day, one.provider, one.model, *map(str, counts), f"{used.cost_usd:f}")
+    group = (one.user,) if isinstance(one, UserDayUsage) else (one.provider, one.model)
+    return (one.account, day, *group, *map(str, counts), f"{used.cost_usd:f}")
 
 
 def _day(text: str, option: str) -> date:

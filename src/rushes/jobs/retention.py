@@ -65,6 +65,13 @@ DELETE FROM guardrail_records WHERE id IN (
 )
 """
 
+OLD_USER_BALANCES = """
+DELETE FROM user_balances WHERE (account_id, key_id, day, user_tag) IN (
+    SELECT account_id, key_id, day, user_tag FROM user_balances WHERE day < :now / 86400000 - 2
+    ORDER BY day LIMIT :most FOR UPDATE SKIP LOCKED
+)
+"""
+
 PLACES_KEPT_MS = 30 * 86_400_000
 
 
@@ -141,6 +148,14 @@ class RetentionStore:
 
         return await self._database.write(body)
 
+    async def forget_users(self, most: int) -> int:
+        """Drop up to `most` balances of users whose day is over, and no longer limits anything."""
+
+        async def body(transaction: Transaction) -> int:
+            return await transaction.execute(OLD_USER_BALANCES, most=most)
+
+        return await self._database.write(body)
+
     async def forget_guardrail(self, most: int, records_kept_ms: int) -> int:
         """Drop up to `most` answers of the guardrail whose day is over, and as many old records; how many at most."""
 
@@ -177,6 +192,7 @@ class Cleaner:
         expired = await self._store.expire(BATCH)
         forgotten = await self._store.forget_answers(BATCH)
         places = await self._store.forget_places(BATCH)
+        users = await self._store.forget_users(BATCH)
         judged = await self._store.forget_guardrail(BATCH, self._records_ms)
         keys = await self._store.files_to_delete(BATCH)
         for key in keys:
@@ -184,4 +200,4 @@ class Cleaner:
         if keys:
             await self._store.forget(keys)
             log.info("files_removed", files=len(keys))
-        return BATCH in (expired, forgotten, places, judged, len(keys))
+        return BATCH in (expired, forgotten, places, users, judged, len(keys))

@@ -11,6 +11,7 @@ from typing import TypedDict
 from rushes import origin
 from rushes.accounts.account_settings import AccountSettingStore, InForce
 from rushes.accounts.keys import Caller, Mode
+from rushes.accounts.user_rate import UserRates
 from rushes.catalogue.choose import choose
 from rushes.catalogue.load import Catalogue
 from rushes.catalogue.model import Model
@@ -81,6 +82,7 @@ class JobService:
         inputs: Inputs,
         spending: SpendingStore,
         settings: AccountSettingStore,
+        users: UserRates,
         *,
         sealer: Sealer,
         clock: Clock,
@@ -95,6 +97,7 @@ class JobService:
         self._inputs = inputs
         self._spending = spending
         self._settings = settings
+        self._users = users
         self._sealer = sealer
         self._clock = clock
         self._policy = policy
@@ -129,6 +132,7 @@ class JobService:
     async def _create(
         self, caller: Caller, asked: Asked, once: Once | None, job_id: str, traceparent: str | None
     ) -> Job | Replay:
+        await self._users.admit(caller.account_id, caller.key_id, asked.user)
         rules = await self._settings.in_force(caller.account_id, caller.key_id)
         asked = with_default_model(asked, rules.defaults)
         retention_ms = retention_ms_for(asked, rules.defaults, self._policy.retention_s)
@@ -142,6 +146,7 @@ class JobService:
             quote_of(plan.quoted).reservation,
             self._clock.now_ms(),
             unpriced_allowed=self._policy.unpriced_allowed,
+            user=asked.user,
         )
         if asked.media or source is not None:
             await self._store.check_room(caller.tenant, caller.key_id)
@@ -204,7 +209,9 @@ class JobService:
         """
         now_ms = self._clock.now_ms()
         is_test = caller.mode is Mode.TEST
-        limits = await self._spending.limits_of(caller.account_id, caller.key_id, now_ms, is_test=is_test)
+        limits = await self._spending.limits_of(
+            caller.account_id, caller.key_id, now_ms, is_test=is_test, user=asked.user
+        )
         rules = await self._settings.in_force(caller.account_id, caller.key_id)
         asked = with_default_model(asked, rules.defaults)
         retention_ms_for(asked, rules.defaults, self._policy.retention_s)

@@ -14,14 +14,15 @@ from enum import StrEnum
 
 from pydantic_core import from_json
 
+from rushes.accounts.limits import LimitName
 from rushes.db.database import Row, Transaction
 from rushes.domain.job import MAYBE_CHARGED, RECOVERABLE, AttemptState, State, Status
 from rushes.domain.tenant import Tenant
-from rushes.errors import OutputLost, SubmissionUnknown
+from rushes.errors import OutputLost, RateLimited, SubmissionUnknown
 from rushes.ids import new_id
 from rushes.money.costs import Costs, Reservation, costs_at_end, share_microusd
 from rushes.money.spend_limits import EVER, Balance, day_of, month_of, refuse_beyond, spend_limits_among, standing
-from rushes.money.usage import add_cost
+from rushes.money.usage import DAY_MS, MOST_TAGS, add_cost, is_told_apart
 
 # In one fixed order, so that transactions which need the same rows wait for each other instead of locking up.
 ADD_TO_BALANCES = """
@@ -33,6 +34,15 @@ ON CONFLICT (account_id, key_id, period) DO UPDATE SET
     reserved_microusd = balances.reserved_microusd + excluded.reserved_microusd,
     spent_microusd = balances.spent_microusd + excluded.spent_microusd
 RETURNING key_id, period, reserved_microusd, spent_microusd
+"""
+
+ADD_TO_USER_BALANCES = """
+INSERT INTO user_balances (account_id, key_id, day, user_tag, reserved_microusd, spent_microusd) VALUES
+    (:account_id, '', :day, :user_tag, :reserved, :spent), (:account_id, :key_id, :day, :user_tag, :reserved, :spent)
+ON CONFLICT (account_id, key_id, day, user_tag) DO UPDATE SET
+    reserved_microusd = user_balances.reserved_microusd + excluded.reserved_microusd,
+    spent_microusd = user_balances.spent_microusd + excluded.spent_microusd
+RETURNING key_id, day, reserved_microusd, spent_microusd
 """
 
 INSERT_LINE = """
@@ -86,13 +96,22 @@ class Owner:
     accepted_at: int
     tenant: Tenant
     """Whose books its lines are in: test jobs cost nothing, unless an operator says so."""
+    user: str | None = None
+    """Who it is for, by the caller's own tag; None without one, and once the job is deleted."""
 
     @classmethod
     def of(cls, job: Row) -> Owner:
         """The owner of the job in this row of `jobs`."""
         tenant = Tenant(job["tenant"])
         return cls(
-            job["id"], job["account_id"], job["key_id"], job["provider"], job["model"], job["created_at"], tenant
+            job["id"],
+            job["account_id"],
+            job["key_id"],
+            job["provider"],
+            job["model"],
+            job["created_at"],
+            tenant,
+            job["user_tag"],
         )
 
 
@@ -116,12 +135,28 @@ async def reserve(
     if reservation.microusd:
         with_it = await _write_line(transaction, owner, Kind.RESERVE, reservation.microusd, 0, "accepted")
         before = [replace(one, reserved_microusd=one.reserved_microusd - reservation.microusd) for one in with_it]
+    spend_limits = spend_limits_among(limits, owner.user)
+    if reservation.microusd:
+        await _refuse_untold(transaction, owner, spend_limits)
     refuse_beyond(
-        standing(spend_limits_among(limits), before, owner.accepted_at),
+        standing(spend_limits, before, owner.accepted_at),
         reservation,
         owner.accepted_at,
         unpriced_allowed=unpriced_allowed,
     )
+
+
+async def _refuse_untold(transaction: Transaction, owner: Owner, limits: Sequence[Row]) -> None:
+    """Raise RateLimited for a user beyond those whose spending is kept apart, where that is limited."""
+    if owner.user is None or not any(row["name"] == LimitName.USER_SPEND_DAY for row in limits):
+        return
+    if not await is_told_apart(transaction, owner.tenant, owner.accepted_at, owner.user):
+        wait_s = (DAY_MS - owner.accepted_at % DAY_MS) / 1000
+        raise RateLimited(
+            f"Jobs of {MOST_TAGS} different users were accepted today, which is the most whose spending is kept apart "
+            "(user_spend_day)",
+            retry_after_s=wait_s,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +304,17 @@ async def _write_line(
         spent=spent,
     )
     balances = [Balance.of(row) for row in rows]
+    if owner.user is not None and await is_told_apart(transaction, owner.tenant, owner.accepted_at, owner.user):
+        of_user = await transaction.fetch(
+            ADD_TO_USER_BALANCES,
+            account_id=owner.tenant,
+            key_id=owner.key_id,
+            day=owner.accepted_at // DAY_MS,
+            user_tag=owner.user,
+            reserved=reserved,
+            spent=spent,
+        )
+        balances += [Balance.of_user(row) for row in of_user]
     total = next(one for one in balances if one.key_id == "" and one.period == EVER)
     await transaction.execute(
         INSERT_LINE,

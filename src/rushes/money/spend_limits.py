@@ -29,10 +29,23 @@ SELECT key_id, period, reserved_microusd, spent_microusd FROM balances
 WHERE account_id = :account_id AND period = :period AND key_id IN ({})
 """
 
-LONGEST_FIRST = (LimitName.SPEND_EVER, LimitName.SPEND_MONTH, LimitName.SPEND_DAY)
+LONGEST_FIRST = (LimitName.SPEND_EVER, LimitName.SPEND_MONTH, LimitName.SPEND_DAY, LimitName.USER_SPEND_DAY)
 """Of several limits that are reached, the one that will hold longest is the one to tell of."""
 
-PERIOD = {LimitName.SPEND_DAY: "day", LimitName.SPEND_MONTH: "month", LimitName.SPEND_EVER: EVER}
+PERIOD = {
+    LimitName.SPEND_DAY: "day",
+    LimitName.SPEND_MONTH: "month",
+    LimitName.SPEND_EVER: EVER,
+    LimitName.USER_SPEND_DAY: "day and user",
+}
+
+DAY_MS = 86_400_000
+USER_SPEND_DAY = LimitName.USER_SPEND_DAY.value
+
+USER_BALANCES = """
+SELECT key_id, day, reserved_microusd, spent_microusd FROM user_balances
+WHERE account_id = :account_id AND key_id IN ('', :key_id) AND day = :day AND user_tag = :user_tag
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,12 @@ class Balance:
     def of(cls, row: Row) -> Balance:
         """The balance in a row of `balances`."""
         return cls(row["key_id"], row["period"], row["reserved_microusd"], row["spent_microusd"])
+
+    @classmethod
+    def of_user(cls, row: Row) -> Balance:
+        """The balance in a row of `user_balances`."""
+        period = user_period(row["day"] * DAY_MS)
+        return cls(row["key_id"], period, row["reserved_microusd"], row["spent_microusd"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +93,16 @@ class SpendingStore:
         self._database = database
 
     async def limits_of(
-        self, account_id: str, key_id: str, now_ms: int, *, is_test: bool = False
+        self, account_id: str, key_id: str, now_ms: int, *, is_test: bool = False, user: str | None = None
     ) -> Sequence[SpendLimit]:
         """The limits that hold for this key, the account's first; for a test key, as if nothing had been spent.
+
+        Those of each user are among them where a `user` is named.
 
         Test jobs cost nothing, and what live keys have spent is not for test keys to know.
         """
         rows = await self._database.read(LIMITS_OF_BOTH, account_id=account_id, key_id=key_id)
-        limits = spend_limits_among(rows)
+        limits = spend_limits_among(rows, user)
         if not limits:
             return ()
         if is_test:
@@ -89,7 +110,13 @@ class SpendingStore:
         balances = await self._database.read(
             BALANCES, account_id=account_id, key_id=key_id, day=day_of(now_ms), month=month_of(now_ms)
         )
-        return standing(limits, [Balance.of(row) for row in balances], now_ms)
+        found = [Balance.of(row) for row in balances]
+        if any(row["name"] == LimitName.USER_SPEND_DAY for row in limits):
+            of_user = await self._database.read(
+                USER_BALANCES, account_id=account_id, key_id=key_id, day=now_ms // DAY_MS, user_tag=user
+            )
+            found += [Balance.of_user(row) for row in of_user]
+        return standing(limits, found, now_ms)
 
     async def of_keys(self, account_id: str, key_ids: Sequence[str], now_ms: int) -> Mapping[str, Balance]:
         """What each of these keys has spent and reserved in this calendar month (UTC); one without a job is left out.
@@ -106,17 +133,24 @@ class SpendingStore:
         return {row["key_id"]: Balance.of(row) for row in rows}
 
     async def check(
-        self, account_id: str, key_id: str, reservation: Reservation, now_ms: int, *, unpriced_allowed: bool
+        self,
+        account_id: str,
+        key_id: str,
+        reservation: Reservation,
+        now_ms: int,
+        *,
+        unpriced_allowed: bool,
+        user: str | None = None,
     ) -> None:
         """Raise what accepting such a job would raise now; nothing is held by it."""
         if reservation.microusd or reservation.unpriced is not None:
-            limits = await self.limits_of(account_id, key_id, now_ms)
+            limits = await self.limits_of(account_id, key_id, now_ms, user=user)
             refuse_beyond(limits, reservation, now_ms, unpriced_allowed=unpriced_allowed)
 
 
-def spend_limits_among(rows: Iterable[Row]) -> Sequence[Row]:
-    """Those of these rows of `limits` that limit spending."""
-    return [row for row in rows if row["name"] in PERIOD]
+def spend_limits_among(rows: Iterable[Row], user: str | None = None) -> Sequence[Row]:
+    """Those of these rows of `limits` that limit spending; of each user only where one is named."""
+    return [row for row in rows if row["name"] in PERIOD and (user is not None or row["name"] != USER_SPEND_DAY)]
 
 
 def standing(limits: Iterable[Row], balances: Iterable[Balance], now_ms: int) -> Sequence[SpendLimit]:
@@ -181,12 +215,19 @@ def month_of(moment_ms: int) -> str:
     return day_of(moment_ms)[:7]
 
 
+def user_period(moment_ms: int) -> str:
+    """The UTC day of a user, as balances are told apart here."""
+    return f"user {day_of(moment_ms)}"
+
+
 def _period_of(name: LimitName, now_ms: int) -> tuple[str, int | None]:
     """The period that a limit is about now, and when the next one begins."""
     midnight = datetime.fromtimestamp(now_ms / 1000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     match name:
         case LimitName.SPEND_DAY:
             return day_of(now_ms), _ms(midnight + timedelta(days=1))
+        case LimitName.USER_SPEND_DAY:
+            return user_period(now_ms), _ms(midnight + timedelta(days=1))
         case LimitName.SPEND_MONTH:
             return month_of(now_ms), _ms((midnight.replace(day=1) + timedelta(days=32)).replace(day=1))
         case _:

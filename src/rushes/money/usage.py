@@ -41,6 +41,28 @@ ON CONFLICT (account_id, day, user_tag) DO UPDATE SET
     cost_microusd = user_usage_rollups.cost_microusd + excluded.cost_microusd
 """
 
+CHANGE_USER_USAGE = """
+UPDATE user_usage_rollups SET jobs = jobs + :jobs, completed = completed + :completed, failed = failed + :failed,
+                              unpriced = unpriced + :unpriced, cost_microusd = cost_microusd + :cost_microusd
+WHERE account_id = :tenant AND day = :day AND user_tag = :user_tag
+"""
+
+COUNT_TAG = """
+INSERT INTO user_tag_counts (account_id, day, tags) VALUES (:tenant, :day, 1)
+ON CONFLICT (account_id, day) DO UPDATE SET tags = user_tag_counts.tags + 1 WHERE user_tag_counts.tags < :most
+RETURNING tags
+"""
+
+HAS_TAG = """
+SELECT 1 AS one FROM user_usage_rollups WHERE account_id = :tenant AND day = :day AND user_tag = :user_tag
+"""
+
+MOST_TAGS = 10_000
+"""How many tags of an account are told apart in a day; the jobs of further ones are summed together."""
+
+OTHER_TAGS = ""
+"""Stands for them; no tag is empty."""
+
 COUNTED_FOR = "SELECT tenant, user_tag FROM jobs WHERE id = :job_id"
 
 SUM_USAGE = """
@@ -82,6 +104,17 @@ _COLUMNS = {
     Grouping.USER: "user_tag",
 }
 
+
+OTHERS_SHOWN = "(other users)"
+
+USER_USAGE_BY_DAY = """
+SELECT accounts.name AS account, user_usage_rollups.day, user_usage_rollups.user_tag, user_usage_rollups.jobs,
+       user_usage_rollups.completed, user_usage_rollups.failed, user_usage_rollups.unpriced,
+       user_usage_rollups.cost_microusd
+FROM user_usage_rollups JOIN accounts ON user_usage_rollups.account_id = {tenant}
+WHERE user_usage_rollups.day >= :since_day AND user_usage_rollups.day <= :until_day
+ORDER BY accounts.name, user_usage_rollups.day, user_usage_rollups.user_tag
+"""
 
 USAGE_BY_DAY = """
 SELECT accounts.name AS account, usage_rollups.day, usage_rollups.provider, usage_rollups.model, usage_rollups.jobs,
@@ -137,6 +170,16 @@ class DayUsage:
     usage: Usage
 
 
+@dataclass(frozen=True, slots=True)
+class UserDayUsage:
+    """The usage of one user tag of an account on one UTC day (whole days since 1970)."""
+
+    account: str
+    day: int
+    user: str
+    usage: Usage
+
+
 class UsageStore:
     """Reads the sums; a read costs the same however many jobs they count."""
 
@@ -176,6 +219,18 @@ class UsageStore:
         rows = await self._database.read(sql, since_day=since_day, until_day=until_day)
         return [
             DayUsage(row["account"], row["day"], row["provider"], row["model"], _usage(row))
+            for row in rows
+            if account is None or row["account"] == account
+        ]
+
+    async def read_user_days(
+        self, *, since_day: int, until_day: int, account: str | None = None, of_test_keys: bool = False
+    ) -> Sequence[UserDayUsage]:
+        """The same per account, day and user tag; jobs without one are left out. For the operator."""
+        sql = USER_USAGE_BY_DAY.format(tenant="accounts.id || '/test'" if of_test_keys else "accounts.id")
+        rows = await self._database.read(sql, since_day=since_day, until_day=until_day)
+        return [
+            UserDayUsage(row["account"], row["day"], row["user_tag"] or OTHERS_SHOWN, _usage(row))
             for row in rows
             if account is None or row["account"] == account
         ]
@@ -256,10 +311,23 @@ async def _add(
         "unpriced": unpriced,
         "cost_microusd": cost_microusd,
     }
-    owner = {"tenant": counted.tenant, "day": counted.day}
+    owner: dict[str, object] = {"tenant": counted.tenant, "day": counted.day}
     await transaction.execute(ADD_USAGE, **owner, provider=counted.provider, model=counted.model, **changes)
     if counted.user is not None:
-        await transaction.execute(ADD_USER_USAGE, **owner, user_tag=counted.user, **changes)
+        await _add_for_user(transaction, owner, counted.user, changes)
+
+
+async def _add_for_user(transaction: Transaction, owner: dict[str, object], user: str, changes: dict[str, int]) -> None:
+    # A row is never taken away, so a job that counted for the others when it was accepted does so at its end too.
+    if await transaction.execute(CHANGE_USER_USAGE, **owner, user_tag=user, **changes):
+        return
+    is_new = changes["jobs"] > 0 and await transaction.fetch(COUNT_TAG, **owner, most=MOST_TAGS)
+    await transaction.execute(ADD_USER_USAGE, **owner, user_tag=user if is_new else OTHER_TAGS, **changes)
+
+
+async def is_told_apart(transaction: Transaction, tenant: Tenant, accepted_at: int, user: str) -> bool:
+    """Whether the jobs of this user are counted for themselves on the day of this one, which is accepted."""
+    return bool(await transaction.fetch(HAS_TAG, tenant=tenant, day=accepted_at // DAY_MS, user_tag=user))
 
 
 def _table_of(grouping: Grouping) -> str:
@@ -275,7 +343,7 @@ def _name_of(row: Row, grouping: Grouping) -> str:
         case Grouping.PROVIDER:
             return str(row["provider"])
         case Grouping.USER:
-            return str(row["user_tag"])
+            return str(row["user_tag"]) or OTHERS_SHOWN
 
 
 def _usage(row: Row) -> Usage:

@@ -25,4 +25,4 @@ def test_a_limit_of_nothing_at_all_is_a_limit(limits: Limits) -> None:
 
 
 def test_only_spending_is_counted_in_money() -> None:
-    assert [name for name in LimitName if name.is_money] == ["spend_day", "spend_month", "spend_ever"]
+    assert [name for name in LimitName if name.is_money] == ["spend_day", "spend_month", "spend_ever", "user_spend_day"]

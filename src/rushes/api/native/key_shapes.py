@@ -118,6 +118,8 @@ class LimitsView(BaseModel):
     requests_per_minute: Most = None
     jobs_in_flight: Most = Field(None, description="At a provider at one time; further jobs wait in the queue.")
     queued_jobs: Most = Field(None, description="Pending at one time; further jobs are refused.")
+    user_requests_per_minute: Most = Field(None, description="Requests for a job that name the same `user`.")
+    user_spend_day: Usd = Field(None, description="USD per day (UTC) for jobs of the same `user`.")
 
 
 def limits_view(limits: Limits) -> LimitsView:

@@ -20,6 +20,7 @@ from rushes.api.openai.schemas import DeletedVideo, VideoPage, VideoView, video_
 from rushes.api.removal import remove
 from rushes.api.services import services_of
 from rushes.catalogue.wording import shown
+from rushes.domain.options import LONGEST_USER
 from rushes.errors import FieldError, JobNotFound, UnsupportedOption
 from rushes.intake.body import invalid_fields, refuse_unknown
 from rushes.jobs.store import Listing
@@ -71,10 +72,13 @@ async def list_videos(
     caller: Viewer,
     limit: Annotated[int, Query(ge=1, le=100, description="Most videos to answer.")] = 20,
     after: Annotated[str | None, Query(description="The id of the last video of the page before.")] = None,
+    user: Annotated[
+        str | None, Query(min_length=1, max_length=LONGEST_USER, description="Only of this tag; ours.")
+    ] = None,
     order: Annotated[Literal["asc", "desc"], Query(description="Oldest first, or newest first.")] = "desc",
 ) -> Response:
     """The account's videos. A page costs the same however many are stored."""
-    refuse_unknown(request.query_params, ("limit", "after", "order", "mode"), "parameter")
+    refuse_unknown(request.query_params, ("limit", "after", "order", "user", "mode"), "parameter")
     services = services_of(request)
     beyond_seq = None
     if after is not None:
@@ -83,7 +87,7 @@ async def list_videos(
         except JobNotFound as exc:
             raise invalid_fields([FieldError("after", f"there is no video {shown(after)} to go on from")]) from exc
     # One more than is shown says whether there are more.
-    listing = Listing(limit=limit + 1, oldest_first=order == "asc", beyond_seq=beyond_seq)
+    listing = Listing(limit=limit + 1, oldest_first=order == "asc", beyond_seq=beyond_seq, user=user)
     found = await services.jobs.list(caller, listing)
     jobs = found.jobs
     now_ms = services.clock.now_ms()

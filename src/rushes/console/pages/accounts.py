@@ -27,6 +27,8 @@ NAMES = {
     LimitName.REQUESTS_PER_MINUTE: ("Requests a minute", ""),
     LimitName.JOBS_IN_FLIGHT: ("Jobs at providers at one time", "Further ones wait in the queue."),
     LimitName.QUEUED_JOBS: ("Pending jobs at one time", "Further ones are refused."),
+    LimitName.USER_REQUESTS_PER_MINUTE: ("Requests a minute of one user tag", "Of those that ask for a job."),
+    LimitName.USER_SPEND_DAY: ("USD a day (UTC) of one user tag", ""),
 }
 
 

@@ -444,5 +444,29 @@ CREATE TABLE people (
 	PRIMARY KEY (issuer, subject)
 );
 CREATE INDEX people_by_key ON people (key_id);
+CREATE TABLE user_windows (
+	account_id TEXT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	minute BIGINT NOT NULL, 
+	user_hash TEXT NOT NULL, 
+	taken BIGINT NOT NULL, 
+	PRIMARY KEY (account_id, key_id, minute, user_hash)
+);
+CREATE TABLE user_balances (
+	account_id TEXT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	day BIGINT NOT NULL, 
+	user_tag TEXT NOT NULL, 
+	reserved_microusd BIGINT NOT NULL, 
+	spent_microusd BIGINT NOT NULL, 
+	PRIMARY KEY (account_id, key_id, day, user_tag)
+);
+CREATE INDEX user_balances_by_day ON user_balances (day);
+CREATE TABLE user_tag_counts (
+	account_id TEXT NOT NULL, 
+	day BIGINT NOT NULL, 
+	tags BIGINT NOT NULL, 
+	PRIMARY KEY (account_id, day)
+);
 INSERT INTO schema_floor (version) VALUES ('0020');
-INSERT INTO alembic_version (version_num) VALUES ('0025');
+INSERT INTO alembic_version (version_num) VALUES ('0026');
