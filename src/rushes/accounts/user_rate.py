@@ -1,4 +1,4 @@
-"""Requests a minute for each of the people whom one account or key serves, told apart by the `user` of a request.
+"""Requests a minute for each of the people whom one account or key serves, by the `user` that a request names.
 
 A minute is one of the clock, and each request that names a user is counted in the database. An account or key has
 at most MOST_USERS in one minute, and the rows of its earlier minutes go when the next one begins: so a caller who
@@ -14,7 +14,7 @@ from rushes.db.database import Database, Transaction
 from rushes.errors import RateLimited
 
 MOST_USERS = 10_000
-"""How many users of one account or key are told apart in a minute; a request of one more is refused."""
+"""How many users of one account or key are counted apart in a minute; a request of one more is refused."""
 
 COUNT = """
 INSERT INTO user_windows (account_id, key_id, minute, user_hash, taken)

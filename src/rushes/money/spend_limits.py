@@ -216,7 +216,7 @@ def month_of(moment_ms: int) -> str:
 
 
 def user_period(moment_ms: int) -> str:
-    """The UTC day of a user, as balances are told apart here."""
+    """The UTC day of a user, as balances are kept apart here."""
     return f"user {day_of(moment_ms)}"
 
 

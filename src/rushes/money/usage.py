@@ -58,7 +58,7 @@ SELECT 1 AS one FROM user_usage_rollups WHERE account_id = :tenant AND day = :da
 """
 
 MOST_TAGS = 10_000
-"""How many tags of an account are told apart in a day; the jobs of further ones are summed together."""
+"""How many tags of an account are kept apart in a day; the jobs of further ones are summed together."""
 
 OTHER_TAGS = ""
 """Stands for them; no tag is empty."""
