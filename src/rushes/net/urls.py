@@ -10,14 +10,14 @@ from yarl import URL
 
 PARTS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(\?[^#]*)?(?:#.*)?", re.DOTALL)
 ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-MAY_NOT_STAND: Final = re.compile(r"""%(?![0-9A-Fa-f]{2})|[^!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]""")
-"""What RFC 3986 has no place for in a path or a query, and a percent sign that begins no escape."""
+MAY_NOT_STAND: Final = re.compile(r"""[^!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]""")
+"""What RFC 3986 has no place for in a path or a query. A percent sign that begins no escape stays as signed."""
 
 
 def exact_url(text: str) -> URL:
     """The URL with its path and query as written. Only what may not stand in a URL is percent-encoded.
 
-    The host is lower-cased and punycoded, as resolving it needs. A fragment and an empty query are dropped.
+    The host is lower-cased and punycoded, as resolving it needs. A fragment is dropped.
     Raises ValueError for text that is not an absolute URL with a host.
     """
     parts = PARTS.fullmatch(text)
@@ -29,6 +29,10 @@ def exact_url(text: str) -> URL:
         raise ValueError("the URL has no host")
     # Raises for a port out of range.
     base.port  # noqa: B018
+    if query == "?":
+        # The library drops the question mark of an empty query, but leaves a path as it is.
+        path = f"{_encoded(path) or '/'}?"
+        return URL.build(scheme=base.scheme, authority=base.raw_authority, path=path, encoded=True)
     return URL(f"{base.scheme}://{base.raw_authority}{_encoded(path) or '/'}{_encoded(query or '')}", encoded=True)
 
 
@@ -40,7 +44,10 @@ def joined(here: URL, target: str) -> URL:
         raise ValueError("not a URL of the web")
     if target.startswith("//"):
         return exact_url(f"{here.scheme}:{target}")
-    return exact_url(urljoin(str(here), target))
+    target = target.partition("#")[0]
+    whole = urljoin(str(here), target)
+    # An empty query is lost there.
+    return exact_url(f"{whole}?" if target.endswith("?") and not whole.endswith("?") else whole)
 
 
 def _encoded(text: str) -> str:

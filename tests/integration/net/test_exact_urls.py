@@ -53,3 +53,18 @@ async def test_every_sink_sends_the_url_as_written(recorder: Recorder, sink: Sin
     finally:
         await client.close()
     assert recorder.targets == [WRITTEN, ELSEWHERE, WRITTEN]
+
+
+@pytest.mark.parametrize("sink", list(Sink))
+@pytest.mark.parametrize("target", ["/a?", "/a%zz?b=%&c=%4", "/a%2Fb%?"])
+async def test_an_empty_query_and_a_percent_sign_alone_are_sent_as_written(
+    recorder: Recorder, sink: Sink, target: str
+) -> None:
+    client = HttpClient(allow={sink: ["127.0.0.0/8"]})
+    recorder.redirects = [target, f"http://127.0.0.1:{recorder.port}{target}"]
+    try:
+        async with client.open_guarded(f"http://127.0.0.1:{recorder.port}{target}", sink=sink) as response:
+            assert response.status == 200
+    finally:
+        await client.close()
+    assert recorder.targets == [target] * 3
