@@ -126,16 +126,22 @@ def _near(asked: str, names: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """The suggestions whose name comes near what was asked for, or near the last segment of it; the nearest first."""
     wanted = asked[-COMPARED_CHARS:].lower()
     wanted_last = wanted.rpartition("/")[2]
+    whole, last = (difflib.SequenceMatcher(None, "", one, autojunk=False) for one in (wanted, wanted_last))
     likeness = {
-        suggestion: max(_likeness(name.lower(), wanted), _likeness(name.lower().rpartition("/")[2], wanted_last))
+        suggestion: max(
+            _likeness(whole, name.lower(), wanted), _likeness(last, name.lower().rpartition("/")[2], wanted_last)
+        )
         for name, suggestion in names
     }
     near = [suggestion for suggestion, score in likeness.items() if score >= NEAR]
     return tuple(sorted(near, key=lambda suggestion: -likeness[suggestion])[:SUGGESTIONS])
 
 
-def _likeness(name: str, wanted: str) -> float:
-    ratio = difflib.SequenceMatcher(None, name, wanted, autojunk=False).ratio()
+def _likeness(matcher: difflib.SequenceMatcher[str], name: str, wanted: str) -> float:
+    """How alike the two are; 0 where a quick look says that they are not near, as of nearly all names."""
+    matcher.set_seq1(name)
+    is_near = matcher.real_quick_ratio() >= NEAR and matcher.quick_ratio() >= NEAR
+    ratio = matcher.ratio() if is_near else 0.0
     # "veo-3.1" is short beside "veo-3.1-fast-generate-001", but it is what was meant.
     is_part = len(wanted) >= 3 and wanted in name
     return max(ratio, NEAR) if is_part else ratio
