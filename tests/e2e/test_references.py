@@ -12,7 +12,7 @@ import pytest
 from rushes import AsyncClient
 from tests.fixtures.media import image, sound, video
 from tests.fixtures.processes import run
-from tests.fixtures.service import Client, Service
+from tests.fixtures.service import Client, Service, until
 
 GENERATIONS = "/api/v1/videos/generations"
 
@@ -240,3 +240,27 @@ async def test_the_python_client_says_all_of_it(service: Service, tmp_path: Path
         )
         assert round(longer.videos[0].duration_s or 0) == 2
         assert [job.id async for job in client.jobs(user="u1")] == [first.id]
+
+
+async def test_a_user_given_to_openai_s_routes_is_the_same_tag(service: Service) -> None:
+    async with Client(service, service.key(account="tagged-there").text) as client:
+        body = {"prompt": "a kite", "model": "animatic/storyboard", "seconds": "4", "size": "1280x720"}
+        tagged = (await client.post("/v1/videos", json={**body, "user": "u1"})).ok()["id"]
+        other = (await client.post("/v1/videos", json=body)).ok()["id"]
+        listed = await client.jobs(user="u1")
+        assert [(one["job_id"], one["user"]) for one in listed["jobs"]] == [(tagged, "u1")]
+        for job_id in (tagged, other):
+            await client.reached(job_id)
+        usage = (await client.get("/api/v1/analytics/usage", params={"group_by": "user"})).ok()
+        assert ("u1", 1) in [(group["group"], group["requests"]) for group in usage["data"]]
+        assert (await client.post("/v1/videos", json={**body, "user": 7})).status == 400
+
+
+async def test_nothing_of_a_finished_job_stays_in_scratch(service: Service, clip: str) -> None:
+    async with Client(service, service.key(account="tidy").text) as client:
+        started = await client.create(reference_videos=[clip], reference_audios=[text(sound("mp3", 2))])
+        await client.reached(started["job_id"], "completed")
+        scratch = service.data_dir / "scratch"
+        await until(lambda: not any(path.is_file() for path in scratch.rglob("*")))
+        assert (await client.call("DELETE", f"/api/v1/videos/jobs/{started['job_id']}")).status == 204
+        assert not any(path.is_file() for path in scratch.rglob("*"))
