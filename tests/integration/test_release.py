@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -64,6 +65,41 @@ def test_the_wheel_makes_a_video_in_an_environment_of_its_own(made: tuple[Path, 
     assert done.returncode == 0, done.stderr
     (video,) = tmp_path.glob("demo/*.mp4")
     assert video.read_bytes()[4:8] == b"ftyp"
+
+
+def test_the_wheel_is_a_tool_of_uv(made: tuple[Path, Path], tmp_path: Path) -> None:
+    folders = {"UV_TOOL_DIR": str(tmp_path / "tools"), "UV_TOOL_BIN_DIR": str(tmp_path / "bin")}
+    installed = subprocess.run(
+        [
+            release.UV,
+            "tool",
+            "install",
+            "--offline",
+            "--constraints",
+            release.LOCK,
+            "--python",
+            sys.executable,
+            made[0],
+        ],
+        cwd=tmp_path,
+        env={**os.environ, **folders},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if installed.returncode != 0:
+        pytest.skip("uv's cache does not hold the packages of the lock, and tests do not use the network")
+    done = subprocess.run(
+        [tmp_path / "bin" / "rushes", "doctor", "--json"],
+        cwd=tmp_path,
+        env={"PATH": os.defpath, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=GENEROUS_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert {found["state"] for found in json.loads(done.stdout)["findings"]} <= {"ok", "warning", "skipped"}
 
 
 def test_the_list_of_parts_names_every_package_of_the_lock(made: tuple[Path, Path]) -> None:

@@ -126,6 +126,7 @@ def test_a_front_serves_until_its_probe_has_failed(tmp_path: Path) -> None:
         ({"front": {"replica": 3}}, "replica"),
         ({"settings": {"rushes_retention_s": "1"}}, "rushes_retention_s"),
         ({"worker": {"autoscaling": {"enabled": True}}}, "prometheusUrl"),
+        ({"front": {"lameDuckSeconds": 50}}, "front.terminationGracePeriodSeconds"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, change: dict[str, Any], said: str) -> None:
