@@ -60,6 +60,7 @@
     │   ├── ProviderQuota               retryable
     │   │   └── ProviderCreditEmpty     not accepted; a retry soon cannot help
     │   ├── ProviderUnavailable         retryable
+    │   │   └── LookRefused             the credential was refused, and the generation may be well
     │   ├── UnexpectedResponse          retryable: an unknown word does not end a paid job
     │   └── SubmissionUnknown           unknown whether it was accepted; never submitted again
     ├── MediaError                      bytes that we fetch, store or serve

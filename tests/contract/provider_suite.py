@@ -14,7 +14,6 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
 from rushes.domain.output import Output
 from rushes.domain.progress import Done, Failed, Handle, Progress, Submission, Working
@@ -35,6 +34,7 @@ from rushes.ids import new_id
 from rushes.net.client import HttpClient, TimeLimits
 from rushes.providers.base import Credential, Provider
 from rushes.providers.http import CallLimits
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams.film import tiny_mp4
 from tests.fixtures.upstreams.server import Recorded, Stranger
 
@@ -212,7 +212,7 @@ class WireHarness(Harness, Generic[U]):
 
 def shipped(provider: str, model_id: str) -> Model:
     """The catalogue's own entry of a model."""
-    found = load().find(provider, model_id)
+    found = shipped_catalogue().find(provider, model_id)
     assert found is not None
     return found
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.domain.progress import Done, Failed
 from rushes.domain.request import Role
 from rushes.providers.base import Credential, Provider
 from rushes.providers.bedrock import Bedrock
 from tests.contract.provider_suite import SHORT_LIMITS, Harness, Option, ProviderContract, Scripts, image
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams import bedrock, bedrock_scripts
 from tests.fixtures.upstreams.film import tiny_mp4
 
@@ -71,7 +71,7 @@ class BedrockHarness(Harness):
         self.film = tiny_mp4()
         self.credential = Credential(kind="aws", secret=json.dumps(KEYS))
         self.provider = self.at(upstream.base_url)
-        model = load().find("bedrock", "luma.ray-v2:0")
+        model = shipped_catalogue().find("bedrock", "luma.ray-v2:0")
         assert model is not None
         self.model = model
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
 from rushes.domain.progress import Done, Failed
 from rushes.domain.request import Role, VideoTask
@@ -16,6 +15,7 @@ from rushes.net.client import HttpClient, Sink
 from rushes.providers.base import Credential, Provider
 from rushes.providers.fal import Fal
 from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams.fal import FakeFal
 from tests.fixtures.upstreams.film import tiny_mp4
 
@@ -23,7 +23,7 @@ KEY = "fal-contract-id:0123456789abcdef"
 
 
 def entry(name: str) -> Model:
-    model = load().find("fal", name)
+    model = shipped_catalogue().find("fal", name)
     assert model is not None
     return model
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.domain.progress import Done, Failed
 from rushes.domain.request import PreviousVideo, Role, VideoTask
 from rushes.errors import UnsupportedOption
@@ -17,6 +16,7 @@ from rushes.providers.base import Credential, Provider
 from rushes.providers.credentials import Pinned
 from rushes.providers.luma import Luma
 from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams.film import tiny_mp4
 from tests.fixtures.upstreams.luma import FAILURES, FakeLuma
 
@@ -58,7 +58,7 @@ class LumaHarness(Harness):
         self.film = tiny_mp4()
         self.credential = CREDENTIAL
         self.provider = Luma(client, f"{upstream.base_url}/v1")
-        model = load().find("luma", "ray-3.2")
+        model = shipped_catalogue().find("luma", "ray-3.2")
         assert model is not None
         self.model = model
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
 from rushes.domain.progress import Done, Failed
 from rushes.domain.request import PreviousVideo, Role, VideoTask
@@ -18,6 +17,7 @@ from rushes.providers.base import Credential, Provider
 from rushes.providers.credentials import Pinned
 from rushes.providers.openrouter import Openrouter
 from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams.film import tiny_mp4
 from tests.fixtures.upstreams.openrouter import FakeOpenrouter
 
@@ -27,7 +27,7 @@ PATH = "/api/v1/videos"
 
 
 def entry(name: str) -> Model:
-    model = load().find("openrouter", name)
+    model = shipped_catalogue().find("openrouter", name)
     assert model is not None
     return model
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.clock import SystemClock
 from rushes.decoding.box import Box
 from rushes.domain.progress import Done, Failed, Handle, Working
@@ -21,6 +20,7 @@ from rushes.providers.base import NO_CREDENTIAL, Credential, Provider
 from rushes.providers.google import Gemini, Place, Vertex
 from rushes.shared_places import DRAWINGS, SharedPlaces
 from tests.contract.provider_suite import SHORT_LIMITS, Harness, Option, ProviderContract, Scripts, image
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams import gemini, gemini_scripts, vertex, vertex_scripts
 from tests.fixtures.upstreams.film import tiny_mp4
 
@@ -80,7 +80,7 @@ class GeminiHarness(Harness):
         self.film = tiny_mp4()
         self.credential = Credential(kind="api_key", secret="AIzaSyContract-0123456789_abcdefghijklm")
         self.provider = self._at(upstream.base_url)
-        model = load().find("google", "gemini-omni-1.2-flash")
+        model = shipped_catalogue().find("google", "gemini-omni-1.2-flash")
         assert model is not None
         self.model = model
 
@@ -157,7 +157,7 @@ class VertexHarness(Harness):
         self.film = tiny_mp4()
         self.credential = Credential(kind="service_account", secret=upstream.service_account())
         self.provider = self._at(upstream.base_url)
-        model = load().find("google", self.model_id)
+        model = shipped_catalogue().find("google", self.model_id)
         assert model is not None
         self.model = model
 
@@ -243,7 +243,7 @@ class AnimaticHarness(Harness):
         self.play("storyboard")
 
     def play(self, script: str) -> None:
-        model = load().find("animatic", script)
+        model = shipped_catalogue().find("animatic", script)
         assert model is not None
         self.model = model
 

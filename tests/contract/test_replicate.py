@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
 from rushes.domain.progress import Done, Failed
 from rushes.domain.request import InputMedia, Role, VideoTask
@@ -17,6 +16,7 @@ from rushes.net.client import HttpClient, Sink
 from rushes.providers.base import Credential, Provider
 from rushes.providers.replicate import INLINE_BYTES, Replicate
 from tests.contract.provider_suite import MEDIA_BYTES, Harness, Option, ProviderContract, Scripts, image
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams.film import tiny_mp4
 from tests.fixtures.upstreams.replicate import FakeReplicate
 
@@ -25,7 +25,7 @@ VERSION = "39ed52f2a78e934b3ba6e2a89f5b1c712de7dfea535525255b1aa35c5565e08b"
 
 
 def entry(name: str) -> Model:
-    model = load().find("replicate", name)
+    model = shipped_catalogue().find("replicate", name)
     assert model is not None
     return model
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
 from rushes.domain.progress import Done, Failed
 from rushes.domain.request import InputMedia, Role, VideoTask
@@ -17,6 +16,7 @@ from rushes.net.client import HttpClient, Sink
 from rushes.providers.base import Credential, Provider
 from rushes.providers.runway import LARGEST_DATA_URI_BYTES, Runway
 from tests.contract.provider_suite import Harness, Option, ProviderContract, Scripts, image
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams.film import tiny_mp4
 from tests.fixtures.upstreams.runway import FAILURES, PATHS, FakeRunway
 
@@ -25,7 +25,7 @@ TEXT, IMAGE, VIDEO = PATHS
 
 
 def entry(name: str) -> Model:
-    model = load().find("runway", name)
+    model = shipped_catalogue().find("runway", name)
     assert model is not None
     return model
 

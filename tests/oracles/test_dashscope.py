@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.domain.request import InputMedia, Role, VideoRequest
 from rushes.net.client import HttpClient
 from rushes.providers.base import Credential
 from rushes.providers.dashscope import Dashscope
 from tests.contract.provider_suite import MEDIA_BYTES, image
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams.dashscope import FakeDashscope
 from tests.oracles.conftest import Start
 from tests.oracles.stub import Stub
@@ -29,7 +29,7 @@ async def read_media(media: InputMedia) -> bytes:
 async def ours(stub: Stub, model: str, **options: Any) -> Any:
     """The request that our adapter sends."""
     client = HttpClient()
-    entry = load().find("dashscope", model)
+    entry = shipped_catalogue().find("dashscope", model)
     assert entry is not None
     try:
         await Dashscope(client, stub.base_url).submit(

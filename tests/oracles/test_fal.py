@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from rushes.catalogue.check import complete, offers_of
-from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
 from rushes.domain.request import InputMedia, Role, VideoRequest
 from rushes.net.client import HttpClient
@@ -16,6 +15,7 @@ from rushes.providers.base import Credential
 from rushes.providers.fal import Fal
 from rushes.providers.hub.ask import Ask, ask_for
 from tests.contract.provider_suite import MEDIA_BYTES, image
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams.fal import FakeFal
 from tests.oracles import fal_types
 from tests.oracles.conftest import Start
@@ -24,7 +24,7 @@ from tests.oracles.stub import Stub
 from tests.unit.providers.hub.test_ask import TAKEN
 
 KEY = "fake-id:fake-secret"
-MODELS = load().models("fal")
+MODELS = shipped_catalogue().models("fal")
 YOUNGER = (
     "alibaba/happy-horse/v1.1", "bytedance/seedance-2", "fal-ai/kling-video/o3/4k", "fal-ai/kling-video/v3/turbo",
     "google/gemini-omni-flash", "kling/v4", "luma/agent/ray/v3.2", "minimax/h3", "xai/grok-imagine-video/v1.5",
@@ -59,7 +59,7 @@ async def test_the_same_intent_is_the_same_request(
     sdk = await start("fal")
     stub.reply({"request_id": "r1", "response_url": "x", "status_url": "x", "cancel_url": "x"})
     client = HttpClient()
-    model = load().find("fal", "fal-ai/veo3.1")
+    model = shipped_catalogue().find("fal", "fal-ai/veo3.1")
     assert model is not None
     try:
         await Fal(client, stub.base_url).submit(

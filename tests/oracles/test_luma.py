@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.domain.request import InputMedia, Role, VideoRequest, VideoTask
 from rushes.net.client import HttpClient
 from rushes.providers.base import Credential
 from rushes.providers.luma import Luma
 from tests.contract.provider_suite import MEDIA_BYTES, image
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams.luma import FakeLuma
 from tests.oracles.conftest import Start
 from tests.oracles.sdk_process import SdkError
@@ -32,7 +32,7 @@ async def read_media(media: InputMedia) -> bytes:
 async def ours(stub: Stub, **options: Any) -> Any:
     """The request that our adapter sends."""
     client = HttpClient()
-    model = load().find("luma", "ray-3.2")
+    model = shipped_catalogue().find("luma", "ray-3.2")
     assert model is not None
     try:
         await Luma(client, f"{stub.base_url}/v1").submit(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.domain.request import InputMedia, VideoRequest
 from rushes.net.client import HttpClient
 from rushes.providers.base import Credential
 from rushes.providers.minimax import Minimax
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams.minimax import FakeMinimax
 from tests.oracles.conftest import Start
 from tests.oracles.stub import Stub
@@ -28,7 +28,7 @@ async def test_the_same_intent_is_the_same_request(start: Start, stub: Stub) -> 
     )  # fmt: skip
     (expected,) = stub.take()
     client = HttpClient()
-    model = load().find("minimax", "MiniMax-H3")
+    model = shipped_catalogue().find("minimax", "MiniMax-H3")
     assert model is not None
     try:
         await Minimax(client, stub.base_url).submit(

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.domain.request import InputMedia, Role, VideoRequest
 from rushes.net.client import HttpClient
 from rushes.providers.base import Credential
 from rushes.providers.openrouter import Openrouter
 from rushes.providers.openrouter.provider import payload
 from tests.contract.provider_suite import MEDIA_BYTES, image
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams.openrouter import FakeOpenrouter
 from tests.fixtures.upstreams.openrouter_models import listed
 from tests.oracles.conftest import Start
@@ -31,7 +31,7 @@ async def read_media(media: InputMedia) -> bytes:
 async def ours(stub: Stub, model: str, **options: Any) -> Any:
     """The request that our adapter sends."""
     client = HttpClient()
-    entry = load().find("openrouter", model)
+    entry = shipped_catalogue().find("openrouter", model)
     assert entry is not None
     try:
         await Openrouter(client, f"{stub.base_url}/api/v1").submit(
@@ -92,7 +92,7 @@ async def test_their_types_accept_our_body(start: Start) -> None:
     sdk = await start("openrouter")
     bodies = [
         payload(model, VideoRequest("a mole", ratio, resolution, 5, seed=0 if model.seed else None), [])
-        for model in load().models("openrouter")
+        for model in shipped_catalogue().models("openrouter")
         for resolution in model.resolutions or (None,)
         for ratio in model.aspect_ratios or (None,)
     ]

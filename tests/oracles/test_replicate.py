@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.domain.request import InputMedia, Role, VideoRequest
 from rushes.net.client import HttpClient
 from rushes.providers.base import Credential
 from rushes.providers.replicate import Replicate
 from tests.contract.provider_suite import MEDIA_BYTES
 from tests.contract.test_replicate import VERSION, large
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams.replicate import FakeReplicate
 from tests.oracles.conftest import Start
 from tests.oracles.sdk_process import SdkError
@@ -45,7 +45,7 @@ async def read_media(media: InputMedia) -> bytes:
 async def ours(stub: Stub, *, to: str | None = None, **options: Any) -> None:
     """Send what our adapter sends."""
     client = HttpClient()
-    model = load().find("replicate", KLING)
+    model = shipped_catalogue().find("replicate", KLING)
     assert model is not None
     if to is not None:
         model = model.model_copy(update={"wire": {**model.wire, "calls": [{"to": to}]}})

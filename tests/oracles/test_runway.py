@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from rushes.catalogue.check import complete
-from rushes.catalogue.load import load
 from rushes.catalogue.model import Audio, Model
 from rushes.domain.request import InputMedia, Role, VideoRequest, VideoTask
 from rushes.errors import UnsupportedOption
@@ -21,17 +20,18 @@ from rushes.providers.base import Credential
 from rushes.providers.body import Inline
 from rushes.providers.runway import Runway, call_for
 from tests.contract.provider_suite import MEDIA_BYTES, image
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams.runway import FakeRunway
 from tests.oracles.conftest import Start
 from tests.oracles.sdk_process import SdkError
 from tests.oracles.stub import Stub
 
 PICTURE = f"data:image/png;base64,{base64.b64encode(MEDIA_BYTES).decode()}"
-MODELS = load().models("runway")
+MODELS = shipped_catalogue().models("runway")
 
 
 def entry(name: str) -> Model:
-    model = load().find("runway", name)
+    model = shipped_catalogue().find("runway", name)
     assert model is not None
     return model
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.domain.request import InputMedia, Role, VideoRequest
 from rushes.net.client import HttpClient
 from rushes.providers.base import Credential
 from rushes.providers.seedance import Seedance
 from tests.contract.provider_suite import MEDIA_BYTES, image
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams.seedance import FakeSeedance
 from tests.oracles.conftest import Start
 from tests.oracles.sdk_process import SdkError
@@ -28,7 +28,7 @@ async def read_media(media: InputMedia) -> bytes:
 async def ours(stub: Stub, **options: Any) -> Any:
     """The request that our adapter sends."""
     client = HttpClient()
-    model = load().find("seedance", MODEL)
+    model = shipped_catalogue().find("seedance", MODEL)
     assert model is not None
     try:
         await Seedance(client, f"{stub.base_url}/api/v3").submit(

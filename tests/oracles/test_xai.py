@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.domain.request import InputMedia, Role, VideoRequest
 from rushes.net.client import HttpClient
 from rushes.providers.base import Credential
 from rushes.providers.xai import Xai
 from tests.contract.provider_suite import MEDIA_BYTES, image
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams.xai import FakeXai
 from tests.oracles.conftest import Start
 from tests.oracles.stub import Stub
@@ -47,7 +47,7 @@ async def test_the_same_intent_is_the_same_request(
     await sdk.call("submit", url=stub.base_url, id=model, **theirs)
     (expected,) = stub.take()
     client = HttpClient()
-    entry = load().find("xai", model)
+    entry = shipped_catalogue().find("xai", model)
     assert entry is not None
     try:
         await Xai(client, f"{stub.base_url}/v1").submit(

@@ -13,17 +13,17 @@ from structlog.testing import capture_logs
 
 from rushes.app.live_models import ListReading, compared, differences
 from rushes.app.providers import configured_providers
-from rushes.catalogue.load import load
 from rushes.domain.output import Output
 from rushes.domain.progress import Handle, Progress, Submission
 from rushes.errors import ProviderUnavailable
 from rushes.providers.base import Credential, Provider
 from rushes.providers.openrouter.listing import entries_of
 from rushes.settings import Settings
+from tests.fixtures.catalogue import shipped_catalogue
 from tests.fixtures.upstreams.openrouter_models import listed
 
 TODAY = date(2026, 11, 30)
-GOOGLE = load().models("google")
+GOOGLE = shipped_catalogue().models("google")
 
 
 def test_a_model_that_the_list_lacks_and_one_that_it_adds_are_named() -> None:
@@ -57,7 +57,7 @@ def test_what_a_list_states_otherwise_is_said_field_by_field() -> None:
 
 
 def test_the_shipped_entries_of_openrouter_are_those_of_its_list() -> None:
-    models = load().models("openrouter")
+    models = shipped_catalogue().models("openrouter")
     entries = entries_of({"data": listed()})
     assert list(differences(models, None, entries)) == []
     found = compared(models, "openrouter", None, tuple(entry["id"] for entry in entries), TODAY)

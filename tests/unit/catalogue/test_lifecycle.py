@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.catalogue.lifecycle import Ending, endings
-from rushes.catalogue.load import Catalogue, ProviderEntry, load
+from rushes.catalogue.load import Catalogue, ProviderEntry
 from rushes.catalogue.model import Model
+from tests.fixtures.catalogue import shipped_catalogue
 
 TODAY = date(2026, 11, 22)
 
@@ -80,7 +81,7 @@ def test_without_a_successor_there_is_none() -> None:
 
 @given(today=st.dates(date(2026, 1, 1), date(2028, 1, 1)), within_days=st.integers(0, 400))
 def test_no_shipped_model_is_served_by_one_that_is_retired_by_then(today: date, within_days: int) -> None:
-    shipped = load()
+    shipped = shipped_catalogue()
     for ending in endings(shipped, today, within_days=within_days):
         for heir_id in ending.successors.values():
             heir = shipped.find(ending.model.provider, heir_id)

@@ -1,7 +1,8 @@
 """Refusals as OpenRouter's clients know them: `{"error": {code, message, metadata}}`, under their status codes.
 
 A client makes its exception from the status, so what has none there takes the status of the nearest that has
-(openrouter 1.3.84, `video_generation.py`). `code` is the status again, and `metadata` has what our own errors say.
+(openrouter 1.3.84, its module `video_generation`). `code` is the status again, and `metadata` has what our own errors
+say.
 """
 
 from __future__ import annotations

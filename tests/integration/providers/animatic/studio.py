@@ -10,7 +10,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from rushes.catalogue.load import load
 from rushes.catalogue.model import Model
 from rushes.decoding.box import Box
 from rushes.domain.progress import Done, Failed, Handle, Progress, Submission, Working
@@ -18,6 +17,7 @@ from rushes.domain.request import InputMedia, Role, VideoRequest
 from rushes.providers.animatic import Animatic
 from rushes.providers.base import NO_CREDENTIAL, Credential
 from rushes.shared_places import DRAWINGS, SharedPlaces
+from tests.fixtures.catalogue import shipped_catalogue
 
 TINY = VideoRequest(
     prompt="A kite over the dunes", aspect_ratio="16:9", resolution="144p", duration_s=1, generate_audio=False
@@ -106,6 +106,6 @@ class Studio:
 
 def catalogued(model_id: str) -> Model:
     """The model as our catalogue file has it."""
-    model = load().find("animatic", model_id)
+    model = shipped_catalogue().find("animatic", model_id)
     assert model is not None
     return model

@@ -14,7 +14,6 @@ from pathlib import Path
 import av
 import pytest
 
-from rushes.catalogue.load import load
 from rushes.domain.progress import Done, Failed, Working
 from rushes.domain.request import Role
 from rushes.errors import (
@@ -27,6 +26,7 @@ from rushes.errors import (
 from rushes.providers.animatic.behaviours import BEHAVIOURS
 from rushes.providers.base import NO_CREDENTIAL
 from rushes.shared_places import DRAWINGS, SharedPlace
+from tests.fixtures.catalogue import shipped_catalogue
 
 from .studio import TINY, Studio, catalogued
 
@@ -314,11 +314,13 @@ async def test_defaults_are_the_models_own(studio: Studio) -> None:
 
 
 def test_the_catalogue_lists_the_models_that_have_a_behaviour() -> None:
-    assert {model.id for model in load().models("animatic")} == set(BEHAVIOURS)
+    assert {model.id for model in shipped_catalogue().models("animatic")} == set(BEHAVIOURS)
 
 
 def test_two_slow_ones_run_at_once_and_the_others_as_many_as_come() -> None:
-    limited = {model.id: model.concurrency for model in load().models("animatic") if model.concurrency is not None}
+    limited = {
+        model.id: model.concurrency for model in shipped_catalogue().models("animatic") if model.concurrency is not None
+    }
     assert limited == {"slow": 2}
 
 

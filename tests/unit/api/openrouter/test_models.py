@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from rushes.api.openrouter.models import openrouter_model, pricing_skus
-from rushes.catalogue.load import load
 from rushes.catalogue.model import Audio, Model
 from rushes.providers.openrouter.listing import entry_of
+from tests.fixtures.catalogue import shipped_catalogue
 
-MODELS = load().models()
+MODELS = shipped_catalogue().models()
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model.provider}/{model.id}")
@@ -32,7 +32,7 @@ def test_a_price_is_read_again_as_it_was_or_is_not_told_at_all() -> None:
 
 
 def test_a_model_has_the_sizes_that_its_ratios_and_resolutions_are() -> None:
-    veo = load().find("google", "veo-3.1-generate-001")
+    veo = shipped_catalogue().find("google", "veo-3.1-generate-001")
     assert veo is not None
     assert openrouter_model("x", veo)["supported_sizes"] == [
         "1280x720", "720x1280", "1920x1080", "1080x1920", "3840x2160", "2160x3840",
