@@ -16,7 +16,8 @@ from tests.fixtures.service import Client, Service
 AXE = Path(__file__).parent.parent / "node" / "node_modules" / "axe-core" / "axe.min.js"
 SERIOUS = {"serious", "critical"}
 PAGES = ("jobs", "jobs?view=rows", "jobs?q=nothing", "playground?model=animatic/storyboard", "models",
-         "models/google/veo-3.1-generate-001", "usage", "keys", "webhooks", "operations", "accounts")  # fmt: skip
+         "models/google/veo-3.1-generate-001", "usage", "keys", "webhooks", "operations", "accounts",
+         "audit")  # fmt: skip
 WIDTHS = (390, 1280, 2560)
 SCREENSHOTS = "RUSHES_SCREENSHOTS"
 """Names a folder that pictures of every page are written to."""

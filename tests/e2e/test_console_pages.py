@@ -28,7 +28,7 @@ async def test_every_page_opens(service: Service, admin: Key) -> None:
     async with Browser(service) as browser:
         await browser.sign_in(admin.text)
         for path in ("jobs", "jobs?view=rows", "playground", "models", "models/google/veo-3.1-generate-001", "usage",
-                     "usage?days=90", "keys", "webhooks", "operations", "accounts"):  # fmt: skip
+                     "usage?days=90", "keys", "webhooks", "operations", "accounts", "audit"):  # fmt: skip
             answer = await browser.get(f"/console/{path}")
             assert answer.status == 200, path
             assert "<h1" in browser.page
@@ -321,3 +321,41 @@ async def test_the_console_can_be_turned_off(start: Start) -> None:
     service = start(RUSHES_CONSOLE="false")
     async with Browser(service) as browser:
         (await browser.get("/console")).problem(404)
+
+
+async def test_the_audit_page_shows_who_did_what_and_finds_it_again(service: Service, admin: Key) -> None:
+    async with Browser(service) as browser:
+        await browser.sign_in(admin.text)
+        await browser.get("/console/accounts")
+        await browser.send("/console/accounts", {"name": "<b>audited</b>"})
+        account_id = browser.address.rpartition("/")[2]
+        await browser.get(f"/console/audit?subject_id={account_id}")
+        assert "account.create" in browser.page
+        assert "&lt;b&gt;audited" in browser.page
+        assert "<b>audited" not in browser.page
+        assert admin.id in browser.page
+        await browser.get("/console/audit?action=key.&account_id=acct_none")
+        assert "No entry matches" in browser.page
+    async with Browser(service) as browser:
+        await browser.sign_in(service.key(test=False).text)
+        assert (await browser.get("/console/audit")).status == 403
+
+
+async def test_a_messages_body_is_shown_to_its_account_alone(service: Service, admin: Key, key: Key) -> None:
+    async with Client(service, key.text) as client:
+        receiver = "https://receiver.invalid/hook?token=hush"
+        job_id = (await client.create(prompt="<script>x</script>", webhook_url=receiver))["job_id"]
+        await client.reached(job_id)
+    async with Browser(service) as browser:
+        await browser.sign_in(key.text)
+        await browser.get("/console/webhooks")
+        link = re.search(r'href="(/console/webhooks/deliveries/\w+)"', browser.page)
+        assert link is not None
+        assert (await browser.get(link[1])).status == 200
+        assert "&#34;type&#34;: &#34;video." in browser.page
+        assert job_id in browser.page
+        assert "<script>x" not in browser.page
+        assert "hush" not in browser.page
+    async with Browser(service) as browser:
+        await browser.sign_in(service.key(account="somebody else").text)
+        assert (await browser.get(link[1])).status == 404

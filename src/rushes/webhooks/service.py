@@ -144,6 +144,10 @@ class WebhookService:
             await self.get(caller, listing.endpoint_id)
         return await self._store.list_deliveries(caller.tenant, listing)
 
+    async def get_delivery(self, caller: Caller, delivery_id: str) -> Delivery:
+        """One message. Raises DeliveryNotFound."""
+        return await self._store.get_delivery(caller.tenant, delivery_id)
+
     async def redeliver(self, caller: Caller, delivery_id: str) -> Delivery:
         """Send a message again. Raises DeliveryNotFound or NotRedeliverable."""
         return await self._store.redeliver(caller.tenant, delivery_id)

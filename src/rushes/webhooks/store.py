@@ -65,7 +65,9 @@ WHERE account_id = :tenant
 RETURNING *
 """
 
-LOCK_DELIVERY = "SELECT * FROM webhook_deliveries WHERE id = :id AND tenant = :tenant FOR UPDATE"
+GET_DELIVERY = "SELECT * FROM webhook_deliveries WHERE id = :id AND tenant = :tenant"
+
+LOCK_DELIVERY = GET_DELIVERY + " FOR UPDATE"
 
 # The job is locked before its deliveries: a deletion leaves a snapshot only in the deliveries that it sees pending.
 LOCK_JOB_OF_DELIVERY = """
@@ -285,6 +287,13 @@ class WebhookStore:
         )
         return [delivery_from(row) for row in rows]
 
+    async def get_delivery(self, tenant: Tenant, delivery_id: str) -> Delivery:
+        """The tenant's delivery. Raises DeliveryNotFound."""
+        rows = await self._database.read(GET_DELIVERY, id=delivery_id, tenant=tenant)
+        if not rows:
+            raise _no_such_delivery(delivery_id)
+        return delivery_from(rows[0])
+
     async def redeliver(self, tenant: Tenant, delivery_id: str) -> Delivery:
         """Have a message sent again, or sent now. Raises DeliveryNotFound or NotRedeliverable."""
         who = actor()
@@ -293,7 +302,7 @@ class WebhookStore:
             job = await fetch_one(transaction, LOCK_JOB_OF_DELIVERY, id=delivery_id, tenant=tenant)
             row = await fetch_one(transaction, LOCK_DELIVERY, id=delivery_id, tenant=tenant)
             if row is None:
-                raise DeliveryNotFound(f"Delivery {shown(delivery_id)} not found")
+                raise _no_such_delivery(delivery_id)
             if row["endpoint_id"] is not None:
                 endpoint = await fetch_one(transaction, FIND_ENDPOINT, id=row["endpoint_id"])
                 if endpoint is None or not endpoint["enabled"]:
@@ -343,6 +352,10 @@ def _existing(row: Row | None, endpoint_id: str) -> Row:
 
 def _no_such_webhook(endpoint_id: str) -> WebhookNotFound:
     return WebhookNotFound(f"Webhook {shown(endpoint_id)} not found")
+
+
+def _no_such_delivery(delivery_id: str) -> DeliveryNotFound:
+    return DeliveryNotFound(f"Delivery {shown(delivery_id)} not found")
 
 
 def _secret(row: Row) -> SealedSecret:

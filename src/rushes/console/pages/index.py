@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rushes.console.pages import accounts, job, jobs, keys, models, operations, playground, uploads, usage, webhooks
+from rushes.console.pages import (
+    accounts,
+    audit,
+    job,
+    jobs,
+    keys,
+    models,
+    operations,
+    playground,
+    uploads,
+    usage,
+    webhooks,
+)
 from rushes.console.routes import Page
 from rushes.console.sign_in import oidc
 from rushes.console.sign_in import pages as sign_in
@@ -24,6 +36,7 @@ def all_pages() -> Sequence[Page]:
         keys.PAGES,
         webhooks.PAGES,
         accounts.PAGES,
+        audit.PAGES,
         operations.PAGES,
     )
     return [page for pages in groups for page in pages]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
@@ -11,10 +13,14 @@ from rushes.accounts.keys import Scope
 from rushes.console.errors import field_errors, status_of
 from rushes.console.routes import Page
 from rushes.console.visit import Form, Visit, sentence_of
-from rushes.errors import CallerError
+from rushes.domain.job_webhook import WebhookFormat
+from rushes.errors import CallerError, JobNotFound
+from rushes.jobs.rows import job_from
+from rushes.views.job import view_of
+from rushes.views.openrouter import openrouter_video
 from rushes.webhooks.delivery import SendResult
-from rushes.webhooks.endpoint import DeliveryState
-from rushes.webhooks.message import MessageType
+from rushes.webhooks.endpoint import Delivery, DeliveryState
+from rushes.webhooks.message import MessageType, message, openrouter_message
 from rushes.webhooks.service import EndpointChanges
 from rushes.webhooks.store import DeliveryListing
 
@@ -70,6 +76,33 @@ async def delete_webhook(visit: Visit) -> Response:
     return visit.go("/webhooks")
 
 
+async def show_delivery(visit: Visit) -> Response:
+    """One message: its tries, and its body as it would be sent now."""
+    delivery = await visit.services.webhooks.get_delivery(visit.signed_in, visit.request.path_params["delivery_id"])
+    body = await _body(visit, delivery)
+    text = None if body is None else json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    return visit.page("delivery.html", delivery=delivery, body=text)
+
+
+async def _body(visit: Visit, delivery: Delivery) -> bytes | None:
+    """The message, unless its job was deleted and nothing is kept of it."""
+    services = visit.services
+    kept = delivery.snapshot is None
+    try:
+        if delivery.snapshot is None:
+            job = await services.jobs.get(visit.signed_in, delivery.job_id)
+        else:
+            job = job_from(json.loads(delivery.snapshot))
+    except JobNotFound:
+        return None
+    own = None if delivery.endpoint_id is not None or job.webhook is None else job.webhook.format
+    if own is WebhookFormat.OPENROUTER:
+        data = openrouter_video(job, services.links, None, visit.now_ms, deleted=not kept)
+        return openrouter_message(delivery.event_at, data)
+    view = asdict(view_of(job, services.links, None, visit.now_ms, deleted=not kept))
+    return message(delivery.type, delivery.event_at, view)
+
+
 async def redeliver(visit: Visit) -> Response:
     """Send a message again."""
     delivery = await visit.services.webhooks.redeliver(visit.signed_in, visit.request.path_params["delivery_id"])
@@ -123,6 +156,7 @@ PAGES = (
     Page("GET", "/webhooks", list_webhooks),
     Page("POST", "/webhooks", make_webhook, scope=Scope.MANAGE),
     Page("POST", "/webhooks/deliveries/{delivery_id}/again", redeliver, scope=Scope.MANAGE),
+    Page("GET", "/webhooks/deliveries/{delivery_id}", show_delivery),
     Page("GET", "/webhooks/{webhook_id}", show_webhook),
     Page("POST", "/webhooks/{webhook_id}/test", test_webhook, scope=Scope.MANAGE),
     Page("POST", "/webhooks/{webhook_id}/switch", switch_webhook, scope=Scope.MANAGE),
