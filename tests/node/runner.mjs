@@ -5,7 +5,7 @@ import { writeSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
 // What a client prints must not mix with our replies.
-console.log = console.info = console.debug = console.error;
+console.log = console.info = console.debug = console.dir = console.error;
 
 const plain = (_, value) =>
   value instanceof Uint8Array ? { bytes: value.length, hex: Buffer.from(value.subarray(0, 64)).toString("hex") } : value;

@@ -17,6 +17,7 @@ MODULES = {
     "fastmcp-slim": "fastmcp",
     "google-api-python-client": "googleapiclient.discovery",
     "google-genai": "google.genai",
+    "litellm": "litellm",
     "luma-agents": "luma_agents",
     "lumaai": "lumaai",
     "minimax-mcp": "minimax_mcp.client",
