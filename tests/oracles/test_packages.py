@@ -29,7 +29,7 @@ MODULES = {
     "volcengine-ark-runtime": "volcenginesdkarkruntime",
     "xai-sdk": "xai_sdk",
 }
-MODULES_APART = {"arkruntime": "arkruntime", "replicate": "replicate"}
+MODULES_APART = {"arkruntime": "arkruntime", "google-genai": "google.genai", "replicate": "replicate"}
 
 
 def pinned(group: str) -> dict[str, str]:
