@@ -319,6 +319,7 @@ PLACES = {
     "input_connections": (f"{2 * media_storage.WRITE_BYTES // 1024:,} KiB each", "2 each"),
     "webhook_attempts": ("one message each", "one each"),
     "webhook_tests": ("one message each", "one each"),
+    "guardrail": ("256 KiB each", "one each"),
     "provider_connections": (f"{2 * media_storage.WRITE_BYTES // 1024:,} KiB each", "2 each"),
     "lookups": ("a thread each", "one each"),
 }
