@@ -12,8 +12,8 @@
     │   │   ├── ScopeMissing
     │   │   ├── KeyRestricted
     │   │   ├── ModelNotAllowed         a model that the account or the key may not use
-    │   │   ├── ForeignHost             called under a name or from a page that is not ours
     │   │   ├── SignInRefused           an ID token that does not hold, or gives no account or role here
+    │   │   ├── ForeignHost             called under a name or from a page that is not ours
     │   │   └── LinkRefused             a one-time link that is forged, expired or used
     │   ├── LimitReached                the same request may succeed later
     │   │   ├── RateLimited
