@@ -250,6 +250,11 @@ async def test_a_video_of_another_account_is_unknown_wherever_a_query_or_body_na
     there, nowhere = [await stranger.get("/v1/videos", params={"after": video_id}) for video_id in (known, unknown)]
     assert nowhere.status == 400
     assert anonymous(there, known) == anonymous(nowhere, unknown)
+    there, nowhere = [
+        await stranger.post("/api/v1/videos", json={**PLAIN, "previous_job_id": job_id}) for job_id in (known, unknown)
+    ]
+    assert nowhere.status == 404
+    assert anonymous(there, known) == anonymous(nowhere, unknown)
     for route in ("edits", "extensions"):
         there, nowhere = [
             await stranger.post(f"/v1/videos/{route}", json={"prompt": "x", "video": {"id": video_id}})
