@@ -64,6 +64,12 @@ PROVIDER = """
 # location = "us-central1"
 # bucket = "gs://films-of-ours/rushes"
 
+# Or several keys of one provider, in place of api_key (docs/operating/providers.md).
+# [[providers.google.keys]]
+# name = "studio"
+# key = "..."
+# weight = 3
+
 # A server of your own that speaks OpenAI's Videos API (docs/guides/own-models.md).
 # [providers.my-gpu]
 # kind = "openai"

@@ -57,6 +57,7 @@
     │   ├── ProviderRejected
     │   ├── ContentFiltered
     │   ├── ProviderAuth
+    │   │   └── CredentialRemoved       the job's credential is no longer configured
     │   ├── ProviderQuota               retryable
     │   │   └── ProviderCreditEmpty     not accepted; a retry soon cannot help
     │   ├── ProviderUnavailable         retryable
@@ -76,6 +77,7 @@
     │   ├── WritesRefused               it can be read, and takes no changes
     │   └── OutcomeUnknown              lost during a commit, so the change may have been made
     ├── SecretKeyMissing                retryable: a process that has the secret key can go on
+    ├── CredentialElsewhere             retryable: a worker that has the job's credential can go on
     ├── AuditBroken                     the audit log does not hold, so retention removes nothing of it
     ├── LeaseLost                       another worker owns the job; the finder stops
     ├── JobExpired
@@ -507,6 +509,10 @@ class ProviderAuth(ProviderError):
     code = "provider_auth"
 
 
+class CredentialRemoved(ProviderAuth):
+    """The credential that the job was submitted with is no longer configured, so its provider cannot be asked."""
+
+
 class ProviderQuota(ProviderError):
     """The provider's rate limit, quota or credit is used up; the request was not accepted."""
 
@@ -638,6 +644,13 @@ class SecretKeyMissing(RushesError):
     """This process lacks the secret key with which something was encrypted; another one may have it."""
 
     code = "secret_key_missing"
+    retryable = True
+
+
+class CredentialElsewhere(RushesError):
+    """This process lacks the credential that a job was submitted with; another worker may have it."""
+
+    code = "provider_auth"
     retryable = True
 
 

@@ -31,11 +31,34 @@ from rushes.near_names import near_names
 NAMES_BESIDE_SETTINGS = frozenset({"CONFIG", "BASE_URL", "API_KEY"})
 """What else begins with `RUSHES_`: where the settings file is, and what the commands that are clients use."""
 
+DEFAULT_KEY = "default"
+"""The name of a credential that was not given one."""
+
 ORIGIN = r"^https?://[^\s/?#@]+/?$"
 """A server's address, without a path and without keys in it."""
 
 MONTH_S = 31 * 86_400
 YEAR_S = 366 * 86_400
+
+
+class KeySettings(BaseModel):
+    """One credential of a provider's pool (docs/operating/providers.md), as `[[providers.NAME.keys]]` lists it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: SecretStr
+    name: str = Field(default=DEFAULT_KEY, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
+    """What usage, metrics and logs call it; jobs keep it, so it stays when the key itself is replaced."""
+    weight: float = Field(default=1, ge=0, le=1_000_000, allow_inf_nan=False)
+    """Its share of the jobs beside the other weights. 0: only while no other key can take a job."""
+    models: tuple[str, ...] = Field(default=("*",), min_length=1)
+    """Patterns of the ids of the models that it is for, with or without `PROVIDER/` before them."""
+    requests_per_minute: int | None = Field(default=None, ge=1, le=1_000_000)
+    """How many submissions it takes in a minute, evenly spaced; None: no limit."""
+    in_flight: int | None = Field(default=None, ge=1, le=1_000_000)
+    """How many jobs it may have at the provider at one time; None: no limit."""
+    enabled: bool = True
+    """Whether it takes new jobs. Those that it has go on either way."""
 
 
 class ProviderSettings(BaseModel):
@@ -44,12 +67,14 @@ class ProviderSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     api_key: SecretStr | None = None
+    keys: tuple[KeySettings, ...] | None = None
+    """Several credentials in place of `api_key`."""
     kind: str | None = None
     """Which protocol a server of the operator's own speaks; such a server may have any name."""
 
     @property
     def options(self) -> dict[str, Any]:
-        """What is set besides the key and the kind, as it is written."""
+        """What is set besides the keys and the kind, as it is written."""
         return dict(self.__pydantic_extra__ or {})
 
 
@@ -379,7 +404,9 @@ class Settings(BaseSettings):
         " of ours (docs/operating/models.md).",
     )
     providers: dict[str, ProviderSettings] = Field(
-        default={}, description="Per provider: base_url and api_key; your own servers too."
+        default={},
+        description="Per provider: base_url, and api_key or a list of keys (docs/operating/providers.md); your own"
+        " servers too.",
     )
 
     @classmethod
@@ -398,19 +425,36 @@ class Settings(BaseSettings):
         """What is set for a provider, or for a server of the operator's own."""
         return self.providers.get(name, ProviderSettings())
 
-    def provider_key(self, name: str) -> str | None:
-        """The operator's key for a provider, from our own setting."""
+    def provider_keys(self, name: str) -> tuple[KeySettings, ...]:
+        """The operator's keys for a provider, from our own settings. Raises StartupError for two ways at once."""
         # No variable's name can hold a hyphen, so `my-gpu` is `MY_GPU` there.
-        for spelling in (name.replace("-", "_"), name):
-            own = self.provider(spelling).api_key
-            if own is not None:
-                return own.get_secret_value()
-        return None
+        spellings = [self.provider(spelling) for spelling in dict.fromkeys((name.replace("-", "_"), name))]
+        api_key = next((one.api_key for one in spellings if one.api_key is not None), None)
+        keys = next((one.keys for one in spellings if one.keys is not None), None)
+        if keys is None:
+            return () if api_key is None else (KeySettings(key=api_key),)
+        if api_key is not None:
+            raise StartupError(
+                f"[providers.{name}]: api_key and keys are both set; list that key under keys too, "
+                f'with name = "{DEFAULT_KEY}"'
+            )
+        if not keys:
+            raise StartupError(f"[providers.{name}]: keys is an empty list; list a key, or leave keys out")
+        return keys
+
+    def has_list_of_keys(self, name: str) -> bool:
+        """Whether a provider's keys stand in a list."""
+        return any(self.provider(spelling).keys is not None for spelling in (name.replace("-", "_"), name))
 
 
 def key_variable(provider: str) -> str:
     """The variable that holds the operator's key for a provider."""
     return f"RUSHES_PROVIDERS__{provider.upper().replace('-', '_')}__API_KEY"
+
+
+def keys_field(provider: str, name: str) -> str:
+    """What messages call one credential of a provider's list."""
+    return f"[[providers.{provider}.keys]] '{name}': key"
 
 
 def usual_variables(names: Iterable[str]) -> dict[str, str]:

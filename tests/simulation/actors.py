@@ -114,6 +114,7 @@ class Caller:
                         name=f"{kind.name}/clip",
                         provider=kind.name,
                         lane=_lane(kind),
+                        credential="of_operator",
                         lane_capacity=kind.model.concurrency,
                         usual_s=kind.model.usual_s,
                         deadline_s=self._chance.pick(DEADLINES_S[1:]),
@@ -334,5 +335,6 @@ def _served_by(kind: Kind) -> dict[str, Any]:
         "usual_s": kind.model.usual_s,
         "reports_progress": kind.model.reports_progress,
         "lane": _lane(kind),
+        "credential": "of_operator",
         "lane_capacity": kind.model.concurrency,
     }

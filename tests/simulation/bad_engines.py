@@ -10,13 +10,16 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
-from rushes.domain.job import MOVES, Attempt, AttemptState, Problem, State
+from rushes.app.credentials import JobCredentials
+from rushes.domain.job import MOVES, Attempt, AttemptState, Job, Problem, State
 from rushes.engine import claims, job_record, polling, storing, submission
 from rushes.engine.job_record import JobRecord
+from rushes.engine.submission import Submitting
 from rushes.errors import Aborted, SubmissionUnknown
 from rushes.jobs import lanes, retention, store, transitions
 from rushes.jobs.store import JobStore
 from rushes.operations import recovery
+from rushes.providers.credentials import Pinned
 from rushes.webhooks import outbox
 from rushes.webhooks.dispatch import Dispatcher
 from rushes.webhooks.outbox import DeliveryOutcome, Outbox
@@ -216,6 +219,24 @@ async def _delete_and_tell_nobody(jobs: JobStore, delete: Any, *given: Any) -> N
     await delete(JobStore(jobs._database), *given)
 
 
+@contextmanager
+def jobs_are_not_pinned_to_their_keys() -> Iterator[None]:
+    """After a restart a job goes on with whatever key comes first."""
+
+    def any_key(self: JobCredentials, job: Job) -> Pinned:
+        return self._keyring.of(job.served_provider)[0]
+
+    with mock.patch.object(JobCredentials, "_pinned", any_key):
+        yield
+
+
+@contextmanager
+def keys_are_chosen_anew_for_what_may_be_accepted() -> Iterator[None]:
+    """Every submission takes the key whose turn it is, also one that is repeated."""
+    with mock.patch.object(Submitting, "_may_choose_key", lambda self, part: self._resources.keys is not None):
+        yield
+
+
 @dataclass(frozen=True, slots=True)
 class BadEngine:
     """One of them: what the ledger says of it, the faults that bring it out (none: any), and the seed to begin with.
@@ -264,5 +285,7 @@ BAD_ENGINES = (
     BadEngine(marks_are_taken_before_messages_are_written, "was never told|no message says", (Fault.CRASH,), first=25),
     BadEngine(messages_are_settled_before_they_are_sent, "nobody has taken it", (Fault.RECEIVER_FAILS, Fault.CRASH)),
     BadEngine(deletions_keep_no_copy, "was given up: the job was deleted", (Fault.RECEIVER_FAILS,)),
+    BadEngine(jobs_are_not_pinned_to_their_keys, "was submitted with", (Fault.CRASH,)),
+    BadEngine(keys_are_chosen_anew_for_what_may_be_accepted, "was submitted with", (Fault.ANSWER_LOST,)),
     BadEngine(written_off_means_gone, "moved from|counters", (Fault.ANSWER_LOST, Fault.OUTPUT_GONE)),
 )

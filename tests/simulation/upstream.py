@@ -104,6 +104,8 @@ class Generation:
     accepted_ms: int
     done_ms: int
     fate: Fate
+    secret: str
+    """The key it was submitted with, which alone may ask for it."""
     lost: set[int] = field(default_factory=set)
     highest: float = 0.0
 
@@ -128,7 +130,7 @@ class Upstream:
         self.by_attempt: dict[str, list[Generation]] = {}
         self.out: set[str] = {name for name in KINDS if chance.strikes(Fault.UNREACHED, 0.08)}
 
-    def accept(self, kind: Kind, attempt_id: str, n: int) -> Generation:
+    def accept(self, kind: Kind, attempt_id: str, n: int, secret: str) -> Generation:
         """Take a submission on; where that is promised, one that came before is the same."""
         earlier = self.by_attempt.get(attempt_id)
         if earlier and kind.repeatable:
@@ -157,6 +159,7 @@ class Upstream:
             accepted_ms=now_ms,
             done_ms=now_ms + round(took_s * 1000),
             fate=Fate.MADE if fault is None else fates[fault],
+            secret=secret,
         )
         self.generations[generation.id] = generation
         self.by_attempt.setdefault(attempt_id, []).append(generation)
@@ -198,6 +201,7 @@ class SimulatedProvider(Provider):
         self._process = process
         self._chance = chance
         self.on_submit: Callable[[str], None] = lambda attempt_id: None
+        self.on_other_key: Callable[[str], None] = lambda what: None
 
     async def submit(
         self,
@@ -229,7 +233,9 @@ class SimulatedProvider(Provider):
             await self._travel()
             raise _refusal(refused, self._chance)
         # What leaves us arrives: a process that dies or freezes now cannot take it back.
-        generation = self._upstream.accept(self.kind, attempt_id, request.n)
+        for earlier in self._upstream.by_attempt.get(attempt_id, []):
+            self._check_key(earlier, credential, "submitted again")
+        generation = self._upstream.accept(self.kind, attempt_id, request.n, credential.secret)
         if self._chance.strikes(Fault.SLOW_ANSWER, 0.05):
             await asyncio.sleep(self._chance.between(5, 25))
         await self._travel()
@@ -271,6 +277,7 @@ class SimulatedProvider(Provider):
                 generation = self._upstream.generations.get(str(handle["name"]))
         if generation is None:
             return Failed(ProviderRejected("There is no such generation"))
+        self._check_key(generation, credential, "polled")
         return self._upstream.progress(generation)
 
     async def find(self, attempt_id: str, *, credential: Credential) -> Submission | None:
@@ -280,6 +287,8 @@ class SimulatedProvider(Provider):
         if self._chance.strikes(Fault.FIND_FAILS, 0.2):
             raise ProviderUnavailable("nobody answers")
         generations = self._upstream.by_attempt.get(attempt_id)
+        for generation in generations or ():
+            self._check_key(generation, credential, "looked for")
         return self._submission(generations[0]) if generations else None
 
     async def cancel(self, handle: Handle, *, credential: Credential) -> None:
@@ -291,6 +300,7 @@ class SimulatedProvider(Provider):
         generation = self._upstream.generations.get(str(handle["name"]))
         if generation is None:
             raise ProviderRejected("There is no such generation")
+        self._check_key(generation, credential, "cancelled")
         self._upstream.cancel(generation)
 
     def handle_for(self, provider_video_id: str) -> Handle:
@@ -299,6 +309,7 @@ class SimulatedProvider(Provider):
     async def fetch(self, handle: Handle, output: Output, *, credential: Credential) -> AsyncGenerator[bytes, None]:
         await self._travel()
         generation = self._upstream.generations[str(handle["name"])]
+        self._check_key(generation, credential, "fetched")
         place, until_ms = output["place"], output["until_ms"]
         assert isinstance(place, int)
         assert isinstance(until_ms, int)
@@ -320,6 +331,12 @@ class SimulatedProvider(Provider):
         if fault is Fault.FETCH_FAILS:
             raise ProviderUnavailable("the connection broke")
         yield content[5:]
+
+    def _check_key(self, generation: Generation, credential: Credential, done: str) -> None:
+        if credential.secret != generation.secret:
+            self.on_other_key(
+                f"{generation.id} was submitted with '{generation.secret}' and {done} with '{credential.secret}'"
+            )
 
     async def _travel(self) -> None:
         if self._chance.happens(0.3):

@@ -15,10 +15,10 @@ from unittest import mock
 from structlog.testing import capture_logs
 
 from rushes import ids
+from rushes.app.credentials import JobCredentials
 from rushes.domain.job import Job, State
 from rushes.domain.request import InputMedia
 from rushes.engine import claims
-from rushes.engine.breaker import Breaker
 from rushes.engine.claims import ClaimStore
 from rushes.engine.job_resources import JobResources
 from rushes.engine.storage_health import StorageHealth
@@ -27,7 +27,10 @@ from rushes.errors import NoCredentials, RushesError
 from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.jobs.store import JobStore
 from rushes.media.output_store import OutputStore
-from rushes.providers.base import Credential
+from rushes.providers.base import Credential, Provider
+from rushes.providers.credentials import Keyring, KeyTerms, Pinned, api_key
+from rushes.providers.registry import ProviderApi
+from rushes.sealing import Sealer
 from rushes.webhooks import outbox
 from rushes.webhooks.outbox import OWED, before_deletion
 from tests.simulation.actors import ACCOUNTS, Caller, Impatience, Misfortune, Operator, Supervisor
@@ -45,6 +48,26 @@ REST_LIMIT_S = 4 * 3600
 """An operator takes a job up three times, and a generation that never ends lasts each time for the hour that a recovery
 has, and for as long as its provider would keep an output."""
 LOOK_EVERY_S = 25.0
+
+POOLS = {
+    "forgetful": {"only": KeyTerms()},
+    "finding": {"first": KeyTerms(weight=2), "second": KeyTerms(in_flight=1)},
+    "repeatable": {"first": KeyTerms(), "second": KeyTerms()},
+    "prompt": {"only": KeyTerms()},
+    "slow": {"first": KeyTerms(), "second": KeyTerms(requests_per_minute=30), "spare": KeyTerms(weight=0)},
+}
+"""The operator's keys at each kind of provider, with their terms; each key's secret says whose it is."""
+
+KEYRING = Keyring(
+    {name: (api_key(),) for name in POOLS},
+    {
+        provider: [
+            Pinned(Credential(kind="api_key", secret=f"{provider}-{name}"), None, name, terms)
+            for name, terms in pool.items()
+        ]
+        for provider, pool in POOLS.items()
+    },
+)
 
 UNFORESEEN = ("job_set_back", "claim_failed", "heartbeat_failed", "webhooks_delayed", "webhook_not_sent")
 """What the engine logs with a traceback when it meets something that nobody has thought of."""
@@ -245,14 +268,15 @@ class Service:
         self._storage_health = StorageHealth()
         self._jobs = JobStore(self._database, deleting=before_deletion)
         self._delivering: asyncio.Task[None] | None = None
-        self._breakers: dict[str, Breaker] = {}
-        self._providers = {name: self._provider(name) for name in KINDS}
+        providers: dict[ProviderApi, Provider] = {(name, None): self._provider(name) for name in KINDS}
+        self._credentials = JobCredentials(self._jobs, KEYRING, _OPEN, providers)
         self._worker: Worker | None = None
         self._works = False
 
     def _provider(self, name: str) -> SimulatedProvider:
         provider = SimulatedProvider(KINDS[name], self._world.upstream, self.process, self._world.chance)
         provider.on_submit = lambda attempt_id: self._world.ledger.submitted(self.process.name, attempt_id)
+        provider.on_other_key = self._world.ledger.breaks
         return provider
 
     def start(self, *, works: bool, serves: bool) -> None:
@@ -315,21 +339,35 @@ class Service:
 
     async def _resources_for(self, job: Job) -> JobResources:
         name = job.served_provider
-        secret = await self._jobs.sealed_secret(job.id)
         if name == self._world.missing_credential:
             self._world.note(self.process.name, f"has no credential for {job.id}")
             raise NoCredentials(f"Model '{name}/clip' can no longer be served")
+        access = await self._credentials.of(job, KINDS[name].model, lambda _, adapter: adapter)
         return JobResources(
-            provider=self._providers[name],
+            provider=access.provider,
             model=KINDS[name].model,
-            credential=Credential(kind="api_key", secret=secret or "ours"),
+            credential=access.credential,
             read_media=_no_media,
             outputs=self._outputs,
             clock=self.process,
-            breaker=self._breakers.setdefault(name, Breaker()),
+            breaker=access.breaker,
+            keys=access.keys,
             storage_health=self._storage_health,
             retention_s=self._world.retention_s,
         )
+
+
+class _Open(Sealer):
+    """The keys of callers are not sealed here."""
+
+    def __init__(self) -> None:
+        pass
+
+    def open(self, sealed: str, context: str) -> str:
+        return sealed
+
+
+_OPEN = _Open()
 
 
 async def _probe() -> AsyncIterator[bytes]:

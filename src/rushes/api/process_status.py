@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from rushes.decoding.sandbox import Protection
 from rushes.engine.breaker import Circuit, CircuitHealth
+from rushes.engine.credential_pool import CredentialHealth
 from rushes.telemetry.scrape import Scrape
 
 ANSWERS: Final = "answers"
@@ -40,6 +41,8 @@ class ProcessStatus:
     condition: Callable[[], Awaitable[Condition]]
     workers_alive: Callable[[], Awaitable[int]]
     breakers: Callable[[], Mapping[Circuit, CircuitHealth]]
+    credentials: Callable[[], Sequence[CredentialHealth]]
+    """The operator's credentials as this process has met them; none in one that calls no provider."""
     decoding: Callable[[], Protection | None]
     scrape: Scrape
     metrics_token: str | None

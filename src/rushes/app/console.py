@@ -55,6 +55,7 @@ def console_of(
             decisions=services.decisions,
             telemetry=TelemetryStore(base.database),
             breakers=process_status.breakers,
+            credentials=process_status.credentials,
             ready=trouble,
             clock=services.clock,
             session_s=base.settings.console_session_s,

@@ -6,24 +6,27 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from dataclasses import asdict
 from typing import Any
 
-from rushes.app.credentials import credential_of
+from rushes.app.credentials import JobCredentials
 from rushes.app.foundation import Foundation
 from rushes.app.own_servers import assumed
 from rushes.audit.cleaner import AuditCleaner
 from rushes.audit.store import AuditStore
 from rushes.domain.job import Job
 from rushes.domain.job_webhook import WebhookFormat
-from rushes.engine.breaker import Breakers, Circuit, CircuitHealth
+from rushes.engine.breaker import Circuit, CircuitHealth
 from rushes.engine.claims import ClaimStore
+from rushes.engine.credential_pool import CredentialHealth
 from rushes.engine.job_resources import JobResources
 from rushes.engine.provider_turns import ProviderInTurn
 from rushes.engine.storage_health import StorageHealth
 from rushes.engine.worker import Worker, WorkerLimits
-from rushes.errors import NoCredentials
+from rushes.errors import CredentialElsewhere, NoCredentials
 from rushes.ids import new_id
 from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.media.input_cleaner import InputCleaner
 from rushes.media.output_store import OutputStore
+from rushes.providers.base import Provider
+from rushes.providers.credentials import Pinned
 from rushes.shared_places import PROVIDER_CONNECTIONS, WEBHOOK_ATTEMPTS
 from rushes.telemetry.providers import ObservedClock, ObservedProvider
 from rushes.views.job import view_of
@@ -36,6 +39,8 @@ from rushes.webhooks.outbox import Outbox
 PROBE_KEY = "probes/storage"
 """One for all workers, so that a crash leaves one small file at most."""
 PROBE_BYTES = 256 * 1024
+ELSEWHERE_S = 60.0
+"""How long a job waits for a worker that has its credential, while there are other workers."""
 
 
 async def _probe() -> AsyncIterator[bytes]:
@@ -47,12 +52,12 @@ class Engine:
 
     def __init__(self, base: Foundation, links: Links) -> None:
         self._base = base
-        self._breakers = Breakers()
+        self._credentials = JobCredentials(base.jobs, base.keyring, base.sealer, base.adapters)
         self._outputs = OutputStore(base.storage, base.decoder)
         self._waiting_clock = ObservedClock(base.clock, base.metrics)
         self._storage_health = StorageHealth()
         worker_id = new_id("worker")
-        claims = ClaimStore(
+        self._claims = claims = ClaimStore(
             base.database,
             worker_id,
             pulse=base.pulse,
@@ -105,7 +110,11 @@ class Engine:
 
     def breakers(self) -> Mapping[Circuit, CircuitHealth]:
         """The circuits that have seen trouble."""
-        return self._breakers.snapshot(self._base.clock.steady_ms())
+        return self._credentials.breakers(self._base.clock.steady_ms())
+
+    def credentials(self) -> Sequence[CredentialHealth]:
+        """How each of the operator's credentials is, as far as this process has met it."""
+        return self._credentials.health(self._base.clock.steady_ms())
 
     def loops(self) -> Sequence[Coroutine[Any, Any, None]]:
         """What runs beside the worker for as long as the process does."""
@@ -126,27 +135,44 @@ class Engine:
 
     async def _resources_for(self, job: Job) -> JobResources:
         base = self._base
-        adapter = base.adapters.get((job.served_provider, job.api))
         # An own server may not have answered since we started; the job goes on all the same.
         model = base.catalogue.find(job.served_provider, job.served_model) or assumed(
             base.own, job.served_provider, job.served_model, base.clock
         )
-        credential = await credential_of(job, base.jobs, base.keyring, base.sealer)
-        if adapter is None or model is None or credential is None:
+        if model is None:
             raise NoCredentials(f"Model '{job.served_provider}/{job.served_model}' can no longer be served")
+        access = await self._credentials.of(job, model, self._around(job))
+        if access.is_lost and await self._may_be_elsewhere(job):
+            raise CredentialElsewhere(
+                f"The credential '{job.credential_name}' of '{job.served_provider}', with which this job was "
+                "submitted, is not configured in every worker"
+            )
         return JobResources(
-            provider=ProviderInTurn(
-                ObservedProvider(adapter, job, base.metrics, base.spans),
-                base.places.of(PROVIDER_CONNECTIONS, job.served_provider),
-                job.account_id,
-            ),
+            provider=access.provider,
             model=model,
-            credential=credential,
+            credential=access.credential,
             read_media=base.inputs.read,
             outputs=self._outputs,
             clock=self._waiting_clock,
-            breaker=self._breakers.of(Circuit(job.served_provider, job.api, job.credential, job.byok)),
+            breaker=access.breaker,
+            keys=access.keys,
             storage_health=self._storage_health,
             poll_interval_s=base.settings.poll_interval_s,
             retention_s=base.settings.retention_s,
         )
+
+    def _around(self, job: Job) -> Callable[[Pinned | None, Provider], Provider]:
+        base = self._base
+        place = base.places.of(PROVIDER_CONNECTIONS, job.served_provider)
+        return lambda pinned, adapter: ProviderInTurn(
+            ObservedProvider(adapter, job, base.metrics, base.spans, None if pinned is None else pinned.name),
+            place,
+            job.account_id,
+        )
+
+    async def _may_be_elsewhere(self, job: Job) -> bool:
+        """Whether another worker may have the credential of this job, and has not had the time to take it up."""
+        known = job.trouble if job.trouble is not None and job.trouble.code == CredentialElsewhere.code else None
+        if known is not None and self._base.clock.now_ms() - known.at >= ELSEWHERE_S * 1000:
+            return False
+        return await self._claims.is_there_another()

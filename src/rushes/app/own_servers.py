@@ -45,7 +45,7 @@ def own_servers(settings: Settings, catalogue: Catalogue) -> tuple[OwnServer, ..
             raise StartupError(f"{where}: '{twin}' and '{name}' are too much alike: one variable would set both keys")
         if options.base_url is None:
             raise StartupError(f'{where}: base_url is missing, such as "http://127.0.0.1:8000"')
-        has_key = settings.provider_key(name) is not None
+        has_key = bool(settings.provider_keys(name))
         needs_key = has_key if options.needs_key is None else options.needs_key
         servers.append(kind.server(name, options, needs_key, config_folder()))
     return tuple(servers)

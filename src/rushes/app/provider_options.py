@@ -19,7 +19,7 @@ def provider_options(settings: Settings, name: str, shape: type[Shape]) -> Shape
     try:
         return shape.model_validate(settings.provider(name).options)
     except ValidationError as exc:
-        known = [*shape.model_fields, "api_key"]
+        known = [*shape.model_fields, "api_key", "keys"]
         wrong = []
         for error in exc.errors(include_input=False, include_url=False, include_context=False):
             option = ".".join(str(part) for part in error["loc"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,7 @@ from rushes.app.server_checks import ServerChecks
 from rushes.db.migrate import outgrown
 from rushes.decoding.box import BoxUnavailableError
 from rushes.engine.breaker import Circuit, CircuitHealth
+from rushes.engine.credential_pool import CredentialHealth
 from rushes.errors import RushesError
 from rushes.media.links import LinkSigner
 from rushes.settings import Settings
@@ -82,6 +83,8 @@ async def running_service(settings: Settings, role: Role = Role.ALL, *, own_url:
         )
         checks = ServerChecks(base.catalogue, base.own, base.adapters, base.keyring, base.clock)
         await checks.at_start()
+        for complaint in base.providers.complaints():
+            log.warning("credentials_of_no_use", detail=complaint)
         engine = Engine(base, links) if role.works else None
         front = Front(base, links) if role.answers else None
         readiness = Readiness(base, role, None if engine is None else engine.worker)
@@ -132,6 +135,7 @@ def _process_status(
     checks: ServerChecks,
 ) -> ProcessStatus:
     breakers = _no_breakers if engine is None else engine.breakers
+    credentials = _no_credentials if engine is None else engine.credentials
     store = TelemetryStore(base.database)
     gauges: dict[tuple[str, str], Callable[[], float]] = {
         ("rushes_database_writes_waiting", "Writes not yet on the disk"): lambda: base.database.waiting,
@@ -148,6 +152,7 @@ def _process_status(
         condition=readiness.condition,
         workers_alive=store.workers_alive,
         breakers=breakers,
+        credentials=credentials,
         decoding=lambda: base.box.protection,
         scrape=Scrape(base.metrics, store, breakers, gauges, base.places, readiness.gauges),
         server_troubles=lambda: checks.troubles,
@@ -194,6 +199,10 @@ async def _test_decoding(base: Foundation) -> None:
 def _no_breakers() -> Mapping[Circuit, CircuitHealth]:
     """Who calls no provider knows nothing of them."""
     return {}
+
+
+def _no_credentials() -> Sequence[CredentialHealth]:
+    return ()
 
 
 def _nothing() -> None:

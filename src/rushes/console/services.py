@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rushes.accounts.account_settings import AccountSettingStore
@@ -17,6 +17,7 @@ from rushes.audit.store import AuditStore
 from rushes.catalogue.load import Catalogue
 from rushes.clock import Clock
 from rushes.engine.breaker import Circuit, CircuitHealth
+from rushes.engine.credential_pool import CredentialHealth
 from rushes.identity.provider import IdentityProvider
 from rushes.jobs.admission import Allowances
 from rushes.jobs.events.store import HistoryStore
@@ -39,7 +40,7 @@ class ConsoleServices:
     """`session_s` is how long a session lasts. `media_origin` is the other origin that links to videos lead to, if any.
 
     `ready` answers None, or one sentence on what is wrong with this process; `breakers` are the circuits of this
-    process that have seen trouble.
+    process that have seen trouble, `credentials` the operator's own as this process has met them.
     """
 
     sessions: SessionStore
@@ -70,6 +71,7 @@ class ConsoleServices:
     decisions: Decisions
     telemetry: TelemetryStore
     breakers: Callable[[], Mapping[Circuit, CircuitHealth]]
+    credentials: Callable[[], Sequence[CredentialHealth]]
     ready: Callable[[], Awaitable[str | None]]
     clock: Clock
     session_s: float

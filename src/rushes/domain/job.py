@@ -115,6 +115,7 @@ class Move:
     """A job has moved to `state`, with the facts that a log line or a counter needs. Times are milliseconds since 1970.
 
     `was` is None for a new job. `provider` and `model` serve the job. `cause` is the text in the job's history.
+    `credential` is the name of the operator's key, None before the job is submitted and on a caller's own.
     """
 
     job_id: str
@@ -128,6 +129,7 @@ class Move:
     cause: str
     cost_usd: str | None
     created_at: int
+    credential: str | None = None
 
 
 class AttemptState(StrEnum):
@@ -163,8 +165,15 @@ class Trouble:
 MAYBE_CHARGED = frozenset({"submission_unknown", "expired", "output_lost", "output_invalid", "aborted"})
 """Codes of problems after which the provider may charge all the same."""
 
-RECOVERABLE = frozenset({"output_lost", "output_invalid", "expired", "aborted"})
-"""Codes of problems after which the provider may still have the video, so that an operator can have it fetched."""
+RECOVERABLE = frozenset({"output_lost", "output_invalid", "expired", "aborted", "provider_auth"})
+"""Codes of problems after which the provider may still have the video, so that an operator can have it fetched, if the
+call was accepted."""
+
+
+def may_be_charged(code: str | None, *, accepted: bool) -> bool:
+    """Whether the provider may charge for a call that failed with this code, and that it had accepted or not."""
+    # An accepted call fails so when its credential was removed from the configuration.
+    return code in MAYBE_CHARGED or (accepted and code == "provider_auth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +196,11 @@ class Job:
     `cost_usd` is the estimate that was pinned, None if a price is not known; `spent_microusd` is what it has really
     cost, None until that is known, and `reserved_microusd` what is still set aside for it.
 
-    `api` is which of the provider's APIs runs it, `credential` a fingerprint of the key it runs on, `byok` whether
-    that key is the caller's own. `asked_model` is the model's name as a caller of another service's API wrote it, an
-    alias perhaps; `source_job_id` the job whose video this one was made from. `request_id` is the request that made it,
-    and `traceparent` the trace that it belongs to (W3C Trace Context).
+    `api` is which of the provider's APIs runs it, `credential` a fingerprint of the key it runs on, `credential_name`
+    what the operator calls that key, None until it is submitted; `byok` whether that key is the caller's own.
+    `asked_model` is the model's name as a caller of another service's API wrote it, an alias perhaps; `source_job_id` the job
+    whose video this one was made from. `request_id` is the request that made it, and `traceparent` the trace that it
+    belongs to (W3C Trace Context).
     """
 
     seq: int
@@ -222,6 +232,7 @@ class Job:
     """How long its files are kept once it is finished; None for as long as the service keeps them."""
     api: str | None = None
     credential: str | None = None
+    credential_name: str | None = None
     byok: bool = False
     fallbacks: Fallbacks = NO_FALLBACKS
     asked_model: str | None = None

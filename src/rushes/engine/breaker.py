@@ -14,7 +14,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rushes.errors import DatabaseUnavailable, LeaseLost, ProviderError, ProviderUnavailable, SubmissionUnknown
+from rushes.errors import (
+    DatabaseUnavailable,
+    LeaseLost,
+    ProviderAuth,
+    ProviderCreditEmpty,
+    ProviderError,
+    ProviderUnavailable,
+    SubmissionUnknown,
+)
 
 FAILURES_TO_OPEN = 5
 FIRST_OPEN_S = 5.0
@@ -38,13 +46,17 @@ class Outcome(StrEnum):
     ANSWERED = "answered"
     """It answered, perhaps with a refusal: a used-up quota or a wrong key is not an outage."""
     UNREACHED = "unreached"
+    REFUSED = "refused"
+    """It refused the key, and there is another one to submit with: this one is left alone at once."""
     UNDECIDED = "undecided"
     """The call was not made, or was not waited for."""
 
 
-def outcome_of(error: BaseException | None) -> Outcome:
-    """What a submit that ended so (None: well) says of its provider."""
+def outcome_of(error: BaseException | None, *, has_other_keys: bool = False) -> Outcome:
+    """What a submit that ended so (None: well) says of its provider, or of its key where there are others."""
     match error:
+        case ProviderAuth() | ProviderCreditEmpty() if has_other_keys:
+            return Outcome.REFUSED
         case ProviderUnavailable():
             return Outcome.UNREACHED
         case None:
@@ -108,10 +120,11 @@ class Breaker:
         if outcome is Outcome.ANSWERED:
             self._failures = self._openings = 0
             self._opened_until_ms = self._probe = None
-        elif outcome is Outcome.UNREACHED:
+        elif outcome is not Outcome.UNDECIDED:
             self._failures += 1
+            is_enough = outcome is Outcome.REFUSED or self._failures >= FAILURES_TO_OPEN
             # Calls from before the opening end one after another; only the probe says anything new.
-            if was_probe or (self._opened_until_ms is None and self._failures >= FAILURES_TO_OPEN):
+            if was_probe or (self._opened_until_ms is None and is_enough):
                 self._open(now_ms)
 
     def _open(self, now_ms: int) -> None:
@@ -122,7 +135,10 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """What a breaker stands before: one API of a provider, entered with one credential (its fingerprint)."""
+    """What a breaker stands before: one API of a provider, entered with one credential.
+
+    `credential` is the name of one of the operator's, or the fingerprint of a caller's own.
+    """
 
     provider: str
     api: str | None

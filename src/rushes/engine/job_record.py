@@ -18,11 +18,13 @@ from rushes.domain.job import Attempt, AttemptState, Job, Problem, State
 from rushes.domain.output import StoredVideo
 from rushes.domain.progress import Submission
 from rushes.domain.request import VideoRequest
+from rushes.engine.credential_limits import take_place
 from rushes.engine.retry_write import retry_write
 from rushes.errors import LeaseLost
 from rushes.jobs.retention import delete_file, video_key
 from rushes.jobs.rows import GET_ANY_JOB, job_from, outputs_from, outputs_to_json, problem_from
 from rushes.jobs.transitions import JOBS_CHANNEL, move, record_event, reroute
+from rushes.providers.credentials import Pinned
 
 T = TypeVar("T")
 
@@ -52,6 +54,10 @@ LATE_ANSWER = "too late: "
 """How a line of a job's history begins that records an answer which came after its worker had lost the lease."""
 
 REPORT_PROGRESS = "UPDATE jobs SET progress = :percent WHERE id = :id AND lease = :lease AND progress < :percent"
+
+PIN_CREDENTIAL = """
+UPDATE jobs SET credential_name = :name, credential = :fingerprint, surface = :api WHERE id = :id AND lease = :lease
+"""
 
 SET_WARNINGS = "UPDATE jobs SET warnings = :warnings WHERE id = :id AND lease = :lease"
 
@@ -83,11 +89,21 @@ class JobRecord:
         self._clock = clock
         self.claim = claim
 
-    async def intend(self, attempt_id: str, *, part: int, n: int) -> Attempt:
-        """Record that the provider is about to be called; the first intent of a job ends its `pending`."""
+    async def intend(self, attempt_id: str, *, part: int, n: int, pinned: Pinned | None = None) -> Attempt:
+        """Record that the provider is about to be called; the first intent of a job ends its `pending`.
+
+        The job is pinned to the credential `pinned` of its provider's pool, if it is given. Raises CredentialBusy, and
+        records nothing, if a limit of that credential is reached.
+        """
 
         async def body(transaction: Transaction) -> Attempt:
             row = await lock_leased(transaction, self.claim)
+            if pinned is not None:
+                await take_place(transaction, row, pinned)
+                of_pinned = {"name": pinned.name, "fingerprint": pinned.fingerprint, "api": pinned.api}
+                if (row["credential_name"], row["credential"], row["surface"]) != tuple(of_pinned.values()):
+                    await transaction.execute(PIN_CREDENTIAL, id=row["id"], lease=row["lease"], **of_pinned)
+                    row = {**row, "credential_name": pinned.name, "credential": pinned.fingerprint}
             await transaction.execute(INSERT_ATTEMPT, id=attempt_id, job_id=self.claim.job.id, part=part, n=n)
             if State(row["state"]).waits_in_lane:
                 model = f"'{row['served_provider']}/{row['served_model']}'"

@@ -28,6 +28,7 @@ from rushes.engine.submission import LEADING_PART, Submitting, TurnedAway
 from rushes.engine.trouble_log import TroubleLog
 from rushes.errors import (
     Aborted,
+    CredentialRemoved,
     DatabaseUnavailable,
     JobExpired,
     LeaseLost,
@@ -67,7 +68,7 @@ class JobRun:
         self._handles: list[Handle] = []
         self._attempts = {attempt.part: attempt for attempt in record.claim.attempts}
         self._resources = resources
-        self._redactor = Redactor((resources.credential.secret,))
+        self._redactor = Redactor(resources.secrets)
         parts = split_into_calls(self._job.request.n, resources.model.n_per_call)
         state = self._state = RunState(record.claim, resources, parts)
         hand_over = hand_over or HandOver()
@@ -87,12 +88,18 @@ class JobRun:
 
         Raises LeaseLost if another worker has it now, HandedOver if another worker should have it.
         """
+        keys = self._resources.keys
         try:
+            if keys is not None and self._state.attempt_ids:
+                keys.hold()
             outcomes = await self._run_calls()
         except TurnedAway as error:
             log.info("job_falls_back", to=getattr(self._job.fallbacks.next, "name", None))
             await self._record.fall_back(str(error), self._state.now_ms())
             return
+        finally:
+            if keys is not None:
+                keys.let_go()
         await self._finish(outcomes)
 
     async def _run_call(self, part: int, n: int) -> Outcome:
@@ -142,7 +149,11 @@ class JobRun:
 
     async def _fail_call(self, part: int, error: RushesError) -> Problem:
         problem = self._problem(error)
-        if error.may_be_charged if isinstance(error, Aborted) else error.code in UNSETTLED_CODES:
+        if isinstance(error, Aborted):
+            may_be_charged = error.may_be_charged
+        else:
+            may_be_charged = error.code in UNSETTLED_CODES or isinstance(error, CredentialRemoved)
+        if may_be_charged:
             self._state.charged()
         attempt_id = self._state.attempt_ids.get(part)
         log.info("attempt_failed", attempt_id=attempt_id, error_code=problem.code)

@@ -18,6 +18,7 @@ from rushes.domain.job import Attempt, AttemptState
 from rushes.domain.progress import Submission
 from rushes.domain.request import InputMedia, VideoRequest
 from rushes.engine.breaker import outcome_of
+from rushes.engine.credential_limits import CredentialBusy
 from rushes.engine.hand_over import HandOver
 from rushes.engine.job_record import JobRecord
 from rushes.engine.job_resources import JobResources
@@ -46,7 +47,7 @@ log = structlog.get_logger(__name__)
 
 SEEDS = 2**32
 LEADING_PART = 0
-"""The call that goes first while a fallback may still take the job over, so that no other is under way then."""
+"""The call that goes first while another key or a fallback may still take the job over, so no other is under way."""
 
 
 class Submitting:
@@ -75,22 +76,24 @@ class Submitting:
             for attempt in attempts
             if attempt.state is AttemptState.INTENT and resources.model.repeatable_submit
         }
-        self._may_fall_back = self._job.fallbacks.next is not None and not any(
+        is_untaken = not any(
             attempt.part != LEADING_PART or attempt.state is not AttemptState.INTENT for attempt in attempts
         )
+        self._may_fall_back = self._job.fallbacks.next is not None and is_untaken
+        self._may_change_key = resources.keys is not None and is_untaken
         self._first_call_ended = asyncio.Event()
-        if not self._may_fall_back:
+        if not self._may_fall_back and not (self._may_change_key and resources.has_other_keys):
             self._first_call_ended.set()
 
     async def wait_for_turn(self, part: int) -> None:
-        """Return when this part may be submitted: the first call goes alone while a fallback may take the job over."""
+        """Return when this part may be submitted: the first call goes alone while the job may be taken over."""
         if part != LEADING_PART:
             await self._first_call_ended.wait()
 
     def first_call_ended(self, part: int) -> None:
-        """Once the first call has its answer, no fallback can take over, and the other calls begin."""
+        """Once the first call has its answer, no key and no fallback can take over, and the other calls begin."""
         if part == LEADING_PART:
-            self._may_fall_back = False
+            self._may_fall_back = self._may_change_key = False
             self._first_call_ended.set()
 
     async def submit(self, part: int, n: int, attempt: Attempt | None) -> Submission:
@@ -104,17 +107,25 @@ class Submitting:
         while True:
             self._state.check_time(part)
             self._check_abort(part)
-            call = self._resources.breaker.begin(self._resources.clock.steady_ms())
+            may_choose = self._may_choose_key(part)
+            call = self._resources.begin_call(may_choose=may_choose)
             if call is None:
-                self._turn_away_if_closed(part)
-                wait_s = self._resources.breaker.wait_s(self._resources.clock.steady_ms())
-                # An intent of ours is looked up by the next worker, as after a crash.
-                await self._hand_over.unsubmitted(wait_s)
+                wait_s = self._resources.wait_s(may_choose=may_choose)
+                if self._resources.is_closed(may_choose=may_choose):
+                    self._turn_away_if_closed(part)
+                    # An intent of ours is looked up by the next worker, as after a crash.
+                    await self._hand_over.unsubmitted(wait_s)
                 await self._state.rest(wait_s, until_deadline=True)
                 continue
-            outcome = await self._call_through(call, part, n)
+            try:
+                outcome = await self._call_through(call, part, n)
+            except CredentialBusy as busy:
+                self._full(busy.wait_s)
+                continue
             if isinstance(outcome, Submission):
                 return outcome
+            if self._moves_to_other_key(part, outcome):
+                continue
             attempt_id = self._state.attempt_ids.get(part)
             if attempt_id is not None:
                 found = await self._look_up(attempt_id, after=outcome)
@@ -123,9 +134,44 @@ class Submitting:
                     return found
             failures += 1
             self._turn_away_if_refused(part, outcome, failures)
+            if not outcome.retryable:
+                raise outcome
             log.info("submit_will_be_repeated", error_code=outcome.code, failures=failures)
             await self._troubles.failed(outcome, failures)
-            await self._state.pause(part, failures, outcome.retry_after_s)
+            asked_s = outcome.retry_after_s
+            if self._resources.has_other_keys and self._may_choose_key(part):
+                asked_s = self._resources.wait_s(may_choose=True)
+            await self._state.pause(part, failures, asked_s)
+
+    def _may_choose_key(self, part: int) -> bool:
+        """Whether the job has no key yet, or nothing that could have been accepted with the one that it has."""
+        return (
+            self._may_change_key
+            and part == LEADING_PART
+            and part not in self._state.attempt_ids
+            and part not in self._maybe_accepted
+        )
+
+    def _moves_to_other_key(self, part: int, error: RushesError) -> bool:
+        """Whether another key is to take the job, now or soon, that was certainly not accepted with this one."""
+        keys = self._resources.keys
+        if keys is None or not self._may_choose_key(part) or not isinstance(error, ProviderAuth | ProviderQuota):
+            return False
+        now_ms = self._resources.clock.steady_ms()
+        if not isinstance(error, ProviderAuth | ProviderCreditEmpty):
+            if keys.has_others:
+                keys.limited(now_ms, error.retry_after_s)
+            others_are_coming = keys.wait_s(now_ms) <= 0
+        else:
+            others_are_coming = not keys.are_closed(now_ms)
+        if not keys.has_others or not others_are_coming:
+            return False
+        log.warning("key_did_not_accept", credential=keys.current.pinned.name, error_code=error.code)
+        return True
+
+    def _full(self, wait_s: float) -> None:
+        if self._resources.keys is not None:
+            self._resources.keys.full(self._resources.clock.steady_ms(), wait_s)
 
     def _check_abort(self, part: int) -> None:
         """Begin nothing that an operator wants to end. Raises Aborted."""
@@ -152,7 +198,8 @@ class Submitting:
                 self._raise_unknown_if_maybe_accepted(part, error)
             raise
         finally:
-            self._resources.breaker.end(call, outcome_of(trouble), self._resources.clock.steady_ms())
+            outcome_for_breaker = outcome_of(trouble, has_other_keys=self._resources.has_other_keys)
+            self._resources.breaker.end(call, outcome_for_breaker, self._resources.clock.steady_ms())
 
     def _turn_away_if_closed(self, part: int) -> None:
         if self._may_fall_back and part not in self._maybe_accepted and not self._state.is_aborted:
@@ -185,9 +232,14 @@ class Submitting:
             if part not in self._maybe_accepted:
                 await self._withdraw(part, attempt_id)
             raise
-        except (ProviderQuota, ProviderUnavailable, UnexpectedResponse, StorageUnavailable) as error:
+        except (
+            ProviderAuth, ProviderQuota, ProviderUnavailable, UnexpectedResponse, StorageUnavailable
+        ) as error:  # fmt: skip
             if not error.retryable:
-                raise
+                if not self._is_left_to_other_keys(part, error):
+                    raise
+                await self._withdraw(part, attempt_id)
+                return error
             if not _was_not_accepted(error):
                 if self._resources.model.repeatable_submit:
                     self._maybe_accepted.add(part)
@@ -204,6 +256,16 @@ class Submitting:
             await self._record.late_answer(attempt_id, submission)
             raise
         return submission
+
+    def _is_left_to_other_keys(self, part: int, error: RushesError) -> bool:
+        return (
+            isinstance(error, ProviderAuth | ProviderCreditEmpty)
+            and self._resources.has_other_keys
+            and self._may_change_key
+            and part == LEADING_PART
+            and part not in self._maybe_accepted
+            and not self._state.is_aborted
+        )
 
     def _log_late_answer(self, attempt_id: str, submission: Submission) -> None:
         """It is paid for, and the lease is lost: log what the operator needs to find it at the provider."""
@@ -290,7 +352,8 @@ class Submitting:
 
     async def _intend(self, part: int, n: int) -> str:
         attempt_id = new_id("att")
-        await self._record.intend(attempt_id, part=part, n=n)
+        keys = self._resources.keys
+        await self._record.intend(attempt_id, part=part, n=n, pinned=None if keys is None else keys.current.pinned)
         self._state.attempt_ids[part] = attempt_id
         return attempt_id
 

@@ -25,6 +25,7 @@ from rushes.engine.lease_clock import LAST_ANSWER_S, LeaseClock, LeaseEpoch
 from rushes.engine.storage_health import StorageHealth
 from rushes.errors import (
     CallerError,
+    CredentialElsewhere,
     DatabaseUnavailable,
     LeaseLost,
     NoCredentials,
@@ -287,6 +288,10 @@ class Worker:
                 # Another process may have the key, or this one at its next start.
                 await self._record_trouble(record, error)
                 await self._leave_to_others(claim, SECRET_KEY_PAUSE_S)
+        except CredentialElsewhere as error:
+            log.warning("credential_missing", detail=error.message)
+            await self._record_trouble(record, error)
+            await self._leave_to_others(claim, SECRET_KEY_PAUSE_S)
         except CallerError as error:
             log.warning("job_cannot_be_served", error_code=error.code)
             # What a provider may already have accepted is worth waiting for: a setting may come back.

@@ -38,6 +38,9 @@ class Route:
     pinned: Pinned | None
     byok: bool
     warnings: tuple[str, ...]
+    pool: tuple[Pinned, ...] = ()
+    """The operator's credentials that can run it, of which `pinned` is the preferred one; one is chosen when the job is
+    submitted."""
 
 
 class Router:
@@ -96,11 +99,13 @@ class Router:
         if byok_api_key is None:
             self._refuse_reserved(asked, request)
         candidates = self._candidates(asked, byok_api_key)
-        pinned, model = self._choose(asked, candidates, today, on_retired or self._on_retired)
+        pinned, model, pool = self._choose(
+            asked, candidates, today, on_retired or self._on_retired, byok=byok
+        )
         completed, warnings = complete_for(asked, model, request, test=False)
         if model is not asked:
             warnings = (_retirement(asked, model), *warnings)
-        return Route(asked, model, completed, pinned, byok, warnings)
+        return Route(asked, model, completed, pinned, byok, warnings, () if byok else pool)
 
     def serve_instead(
         self,
@@ -182,9 +187,18 @@ class Router:
         )
 
     def _choose(
-        self, asked: Model, candidates: tuple[Pinned | None, ...], today: date, on_retired: OnRetired
-    ) -> tuple[Pinned | None, Model]:
-        """The first credential whose API runs the model itself, else the first that runs a successor of it."""
+        self,
+        asked: Model,
+        candidates: tuple[Pinned | None, ...],
+        today: date,
+        on_retired: OnRetired,
+        *,
+        byok: bool,
+    ) -> tuple[Pinned | None, Model, tuple[Pinned, ...]]:
+        """The first credential whose API runs the model itself, else the first that runs a successor of it.
+
+        With it the model that runs, and all credentials that can run that one.
+        """
         if not candidates:
             names = " or ".join(self._setting_names(asked.provider))
             raise NoCredentials(
@@ -195,11 +209,12 @@ class Router:
         for pinned in candidates:
             api = None if pinned is None else pinned.api
             model = served_on(asked, api, today, self._catalogue)
-            if model is not None and (not model.apis or api in model.apis):
+            runs = model is not None and (not model.apis or api in model.apis)
+            if model is not None and runs and (byok or pinned is None or pinned.is_for(model)):
                 found.append((pinned, model))
         itself = [(pinned, model) for pinned, model in found if model is asked]
         if itself:
-            return itself[0]
+            return _with_pool(itself)
         if asked.retired is not None and asked.retired <= today:
             if not found:
                 raise ModelRetired(f"Model '{asked.id}' was retired on {asked.retired} and has no successor here")
@@ -207,7 +222,12 @@ class Router:
                 raise ModelRetired(
                     f"Model '{asked.id}' was retired on {asked.retired}; its successor is '{found[0][1].id}'"
                 )
-            return found[0]
+            return _with_pool(found)
+        if not byok and not any(pinned is None or pinned.is_for(asked) for pinned in candidates):
+            raise NoCredentials(
+                f"No credentials for model '{asked.provider}/{asked.id}': none of the keys of '{asked.provider}' is "
+                "for it (models), or send your own key as byok_api_key"
+            )
         apis = " or ".join(f"'{api}'" for api in asked.apis)
         raise NoCredentials(
             f"No credentials for model '{asked.provider}/{asked.id}', which runs on {apis} only: "
@@ -223,6 +243,13 @@ class Router:
         entry = self._catalogue.find_provider(asked.provider)
         if entry is not None:
             refuse_reserved(request.additional_params, entry.reserved_params, provider=asked.provider)
+
+
+def _with_pool(
+    found: list[tuple[Pinned | None, Model]],
+) -> tuple[Pinned | None, Model, tuple[Pinned, ...]]:
+    pinned, model = found[0]
+    return pinned, model, tuple(one for one, its in found if one is not None and its is model)
 
 
 def _retirement(asked: Model, served: Model) -> str:

@@ -25,8 +25,9 @@ ACCEPTED_COLUMNS = (
 """What a job has from its acceptance on."""
 
 LATER_COLUMNS = (
-    "provider_video_id", "error_code", "error", "provider_error", "outputs", "started_at", "completed_at",
-    "cancelled_at", "files_expire_at", "abort_requested_at", "spent_microusd", "trouble_code", "trouble", "trouble_at",
+    "provider_video_id", "credential_name", "error_code", "error", "provider_error", "outputs", "started_at",
+    "completed_at", "cancelled_at", "files_expire_at", "abort_requested_at", "spent_microusd", "trouble_code",
+    "trouble", "trouble_at",
 )  # fmt: skip
 """What its run adds."""
 
@@ -87,6 +88,7 @@ def job_from(row: Row) -> Job:
         files_expire_at=row["files_expire_at"],
         api=row["surface"],
         credential=row["credential"],
+        credential_name=row.get("credential_name"),
         byok=bool(row["byok"]),
         fallbacks=Fallbacks.from_json(row["fallbacks"]),
         asked_model=row["asked_model"],

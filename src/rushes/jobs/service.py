@@ -398,7 +398,7 @@ def _stored_route(route: Route) -> Fallback:
         api=None if route.pinned is None else route.pinned.api,
         credential=None if route.pinned is None else route.pinned.fingerprint,
         lane=_lane(route),
-        lane_capacity=route.model.concurrency,
+        lane_capacity=_lane_capacity(route),
         cost_usd=cost_usd,
         usual_s=route.model.usual_s,
         deadline_s=route.model.deadline_s,
@@ -411,4 +411,16 @@ def _stored_route(route: Route) -> Fallback:
 def _lane(route: Route) -> str:
     """Jobs that share a model and a key share a lane, so that one hung or spent key does not hold up another."""
     lane = f"{route.model.provider}/{route.model.id}"
+    if len(route.pool) > 1:
+        return f"{lane}@pool"
     return lane if route.pinned is None else f"{lane}@{route.pinned.fingerprint}"
+
+
+def _lane_capacity(route: Route) -> int | None:
+    """How many jobs of a lane are at the provider at one time, by the model's limit and those of the credentials."""
+    limits = [route.model.concurrency, *(route.model.concurrency for _ in route.pool[1:])]
+    for place, pinned in enumerate(route.pool):
+        most = [limit for limit in (limits[place], pinned.terms.in_flight) if limit is not None]
+        limits[place] = min(most, default=None)
+    known = [limit for limit in limits if limit is not None]
+    return sum(known) if len(known) == len(limits) else None

@@ -5,7 +5,8 @@ job to its fallback. Each asks MOVES, sets what belongs to the new state (status
 counters, money, the event and the end of secrets.
 
 Every transaction that changes a job locks in one order, so that no two wait for each other: the worker's row, job rows,
-lanes by their names, job_counts, usage_rollups, balances. A job's events and webhooks come after its row
+lanes by their names, job_counts, usage_rollups, balances. An intent locks the limits of its credential after the job's
+row, and nothing but a counter of its move after that. A job's events and webhooks come after its row
 (webhooks/outbox.py). A new job's row comes after its lane, which says its turn: no transaction can wait for a row that
 does not exist yet.
 """
@@ -227,6 +228,7 @@ async def reroute(transaction: Transaction, row: Row, job: Job, fallback: Fallba
         "served_model": fallback.model,
         "surface": fallback.api,
         "credential": fallback.credential,
+        "credential_name": None,
         "request": fallback.request(job.request).to_json(),
         "cost_usd": None if fallback.cost_usd is None else str(fallback.cost_usd),
         "usual_s": min(job.usual_s, fallback.usual_s),
@@ -360,6 +362,7 @@ def _report(transaction: Transaction, job: Row, was: State | None, to: State, ca
             traceparent=job["traceparent"],
             provider=job["served_provider"],
             model=job["served_model"],
+            credential=job["credential_name"],
             was=was,
             state=to,
             cause=cause,

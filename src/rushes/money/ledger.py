@@ -16,7 +16,7 @@ from pydantic_core import from_json
 
 from rushes.accounts.limits import LimitName
 from rushes.db.database import Row, Transaction
-from rushes.domain.job import MAYBE_CHARGED, RECOVERABLE, AttemptState, State, Status
+from rushes.domain.job import RECOVERABLE, AttemptState, State, Status, may_be_charged
 from rushes.domain.tenant import Tenant
 from rushes.errors import OutputLost, RateLimited, SubmissionUnknown
 from rushes.ids import new_id
@@ -361,5 +361,5 @@ def _can_be_recovered(attempt: Row) -> bool:
 
 def _is_uncertain(attempt: Row) -> bool:
     if attempt["state"] == AttemptState.FAILED:
-        return attempt["error_code"] in MAYBE_CHARGED
+        return may_be_charged(attempt["error_code"], accepted=attempt["handle"] is not None)
     return attempt["state"] in (AttemptState.INTENT, AttemptState.ACCEPTED)

@@ -63,7 +63,22 @@ MOST_TAGS = 10_000
 OTHER_TAGS = ""
 """Stands for them; no tag is empty."""
 
-COUNTED_FOR = "SELECT tenant, user_tag FROM jobs WHERE id = :job_id"
+ADD_CREDENTIAL_USAGE = """
+INSERT INTO credential_usage_rollups (day, provider, credential, completed, failed, unpriced, cost_microusd)
+VALUES (:day, :provider, :credential, :completed, :failed, :unpriced, :cost_microusd)
+ON CONFLICT (day, provider, credential) DO UPDATE SET
+    completed = credential_usage_rollups.completed + excluded.completed,
+    failed = credential_usage_rollups.failed + excluded.failed,
+    unpriced = credential_usage_rollups.unpriced + excluded.unpriced,
+    cost_microusd = credential_usage_rollups.cost_microusd + excluded.cost_microusd
+"""
+
+COUNTED_FOR = "SELECT tenant, user_tag, served_provider, credential_name FROM jobs WHERE id = :job_id"
+
+CREDENTIAL_USAGE_BY_DAY = """
+SELECT day, provider, credential, completed + failed AS jobs, completed, failed, unpriced, cost_microusd
+FROM credential_usage_rollups WHERE day >= :since_day AND day <= :until_day ORDER BY day, provider, credential
+"""
 
 SUM_USAGE = """
 SELECT provider, model, SUM(jobs) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
@@ -180,6 +195,19 @@ class UserDayUsage:
     usage: Usage
 
 
+@dataclass(frozen=True, slots=True)
+class CredentialUsage:
+    """What has ended of the jobs that were submitted with one of the operator's credentials, of all accounts.
+
+    `day` is the UTC day on which the jobs were accepted here (whole days since 1970). `provider` served them.
+    """
+
+    day: int
+    provider: str
+    credential: str
+    usage: Usage
+
+
 class UsageStore:
     """Reads the sums; a read costs the same however many jobs they count."""
 
@@ -235,6 +263,11 @@ class UsageStore:
             if account is None or row["account"] == account
         ]
 
+    async def read_credentials(self, *, since_day: int, until_day: int) -> Sequence[CredentialUsage]:
+        """The usage of the operator's credentials per day, both days included. For the operator, like `read_all`."""
+        rows = await self._database.read(CREDENTIAL_USAGE_BY_DAY, since_day=since_day, until_day=until_day)
+        return [CredentialUsage(row["day"], row["provider"], row["credential"], _usage(row)) for row in rows]
+
 
 async def count_usage(
     transaction: Transaction, job: Row, state: State, *, cost_microusd: int = 0, unpriced: int = 0
@@ -269,8 +302,11 @@ async def add_cost(
     """
     job = await fetch_one(transaction, COUNTED_FOR, job_id=job_id)
     # What is settled after its job was deleted counts in live mode.
-    tenant, user = (Tenant(account_id), None) if job is None else (Tenant(job["tenant"]), job["user_tag"])
-    counted = _Counted(tenant, accepted_at // DAY_MS, provider, model, user)
+    if job is None:
+        counted = _Counted(Tenant(account_id), accepted_at // DAY_MS, provider, model, None)
+    else:
+        tenant, day = Tenant(job["tenant"]), accepted_at // DAY_MS
+        counted = _Counted(tenant, day, provider, model, job["user_tag"], _credential_of(job))
     await _add(transaction, counted, cost_microusd=cost_microusd, unpriced=unpriced)
 
 
@@ -288,10 +324,18 @@ class _Counted:
     provider: str
     model: str
     user: str | None
+    credential: tuple[str, str] | None = None
+    """The provider that served it, and the name of the operator's credential there."""
 
     @classmethod
     def of(cls, job: Row) -> _Counted:
-        return cls(Tenant(job["tenant"]), job["created_at"] // DAY_MS, job["provider"], job["model"], job["user_tag"])
+        day = job["created_at"] // DAY_MS
+        return cls(Tenant(job["tenant"]), day, job["provider"], job["model"], job["user_tag"], _credential_of(job))
+
+
+def _credential_of(job: Row) -> tuple[str, str] | None:
+    name = job["credential_name"]
+    return None if name is None else (job["served_provider"], name)
 
 
 async def _add(
@@ -315,6 +359,11 @@ async def _add(
     await transaction.execute(ADD_USAGE, **owner, provider=counted.provider, model=counted.model, **changes)
     if counted.user is not None:
         await _add_for_user(transaction, owner, counted.user, changes)
+    if counted.credential is not None and any((completed, failed, unpriced, cost_microusd)):
+        provider, credential = counted.credential
+        del changes["jobs"]
+        of_day = {"day": counted.day, "provider": provider, "credential": credential}
+        await transaction.execute(ADD_CREDENTIAL_USAGE, **of_day, **changes)
 
 
 async def _add_for_user(transaction: Transaction, owner: dict[str, object], user: str, changes: dict[str, int]) -> None:

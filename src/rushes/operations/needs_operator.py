@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rushes.db.database import Database, Row
-from rushes.domain.job import MAYBE_CHARGED, RECOVERABLE, AttemptState, State, Trouble
+from rushes.domain.job import MAYBE_CHARGED, RECOVERABLE, AttemptState, State, Trouble, may_be_charged
 from rushes.domain.tenant import is_test
 from rushes.jobs.rows import trouble_from
 
@@ -209,7 +209,11 @@ def _entry(row: Row, attempts: Sequence[Row]) -> NeedsOperator:
 def _reason(row: Row, attempts: Sequence[Row]) -> str:
     if row["cause"] == "overdue":
         return "overdue"
-    uncertain = [attempt["error_code"] for attempt in attempts if attempt["error_code"] in MAYBE_CHARGED]
+    uncertain = [
+        attempt["error_code"]
+        for attempt in attempts
+        if may_be_charged(attempt["error_code"], accepted=attempt["handle"] is not None)
+    ]
     # The job's own code first: an aborted job says so although its submission is unknown.
     for code in (row["error_code"], *uncertain, row["cause"]):
         if code is not None and _CODE.fullmatch(code):

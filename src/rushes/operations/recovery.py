@@ -41,7 +41,7 @@ RECONCILED = "reconciled with "
 
 RECOVERABLE_ATTEMPTS = """
 SELECT * FROM attempts WHERE job_id = :job_id AND state = 'failed' AND handle IS NOT NULL
-  AND error_code IN ('output_lost', 'output_invalid', 'expired', 'aborted') ORDER BY part
+  AND error_code IN ('output_lost', 'output_invalid', 'expired', 'aborted', 'provider_auth') ORDER BY part
 """
 
 REVIVE_ATTEMPT = """

@@ -6,8 +6,10 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
+from rushes.catalogue.model import Model
 from rushes.errors import FieldError, InvalidRequest
 from rushes.providers.base import Credential
 from rushes.providers.declaration import CredentialShape
@@ -17,11 +19,38 @@ SHORTEST_KEY = 8
 
 
 @dataclass(frozen=True, slots=True)
+class KeyTerms:
+    """How one credential of a pool is used: its share of the jobs, its models and its limits; None: no limit."""
+
+    weight: float = 1
+    models: tuple[str, ...] = ("*",)
+    requests_per_minute: int | None = None
+    in_flight: int | None = None
+    enabled: bool = True
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether the database counts its use."""
+        return self.requests_per_minute is not None or self.in_flight is not None
+
+
+FREE = KeyTerms()
+"""A credential without limits, for all models."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pinned:
-    """A credential, and which API of its provider it opens."""
+    """A credential, which API of its provider it opens, and its name and terms in the provider's pool."""
 
     credential: Credential
     api: str | None
+    name: str = "default"
+    terms: KeyTerms = FREE
+
+    def is_for(self, model: Model) -> bool:
+        """Whether one of its patterns names this model, by its id alone or behind its provider's name."""
+        names = (model.id, f"{model.provider}/{model.id}")
+        return any(fnmatchcase(name, pattern) for pattern in self.terms.models for name in names)
 
     @property
     def fingerprint(self) -> str:
@@ -30,7 +59,10 @@ class Pinned:
 
 
 class Keyring:
-    """The shapes of credential that each provider takes, and the operator's own ones, the preferred one first."""
+    """The shapes of credential that each provider takes, and the operator's own ones, the preferred one first.
+
+    Those that are not enabled take no new jobs; `named` and `made_with` find them for the jobs that they have.
+    """
 
     def __init__(
         self,
@@ -41,11 +73,26 @@ class Keyring:
         self._by_provider = {provider: tuple(pinned) for provider, pinned in (by_provider or {}).items()}
 
     def of(self, provider: str) -> tuple[Pinned, ...]:
-        """The credentials for this provider; none if nothing is configured."""
+        """The credentials that take new jobs for this provider; none if nothing is configured."""
+        return tuple(pinned for pinned in self.all_of(provider) if pinned.terms.enabled)
+
+    def all_of(self, provider: str) -> tuple[Pinned, ...]:
+        """Also those that are not enabled."""
         return self._by_provider.get(provider, ())
 
+    def named(self, provider: str, name: str) -> Pinned | None:
+        """The credential of this name."""
+        return next((pinned for pinned in self.all_of(provider) if pinned.name == name), None)
+
+    def made_with(self, provider: str, fingerprint: str | None, api: str | None) -> Pinned | None:
+        """The credential of a job that has no name of one: it was submitted by a release before pools."""
+        its = [pinned for pinned in self.all_of(provider) if pinned.api == api]
+        same = next((pinned for pinned in its if pinned.fingerprint == fingerprint), None)
+        # Then there was one credential for an API, and after a replacement its jobs went on with the new one.
+        return same or next((pinned for pinned in its if pinned.name == "default" or len(its) == 1), None)
+
     def find(self, provider: str, api: str | None) -> Pinned | None:
-        """The credential for one API of a provider."""
+        """The preferred credential for one API of a provider."""
         return next((pinned for pinned in self.of(provider) if pinned.api == api), None)
 
     def needs_key(self, provider: str) -> bool:

@@ -31,7 +31,8 @@ KEY_CODES: Final = ("provider_auth", "provider_quota")
 class Metrics:
     """The counters of one process, in a registry of their own.
 
-    Labels have few values: routes, not addresses; our error codes, not words of providers; no account and no key.
+    Labels have few values: routes, not addresses; our error codes, not words of providers; no account and no caller's
+    key. A credential of the operator's shows by its name.
     `role` is the role of the process. `works` False leaves out the heartbeat, which only workers have.
     """
 
@@ -81,6 +82,18 @@ class Metrics:
             "rushes_provider_errors_total",
             "Calls to providers that failed, by our error code",
             ("provider", "verb", "code"),
+            registry=registry,
+        )
+        self.credential_calls = Counter(
+            "rushes_credential_calls_total",
+            "Calls to providers by the operator's credential, and our error code or ok",
+            ("provider", "credential", "verb", "code"),
+            registry=registry,
+        )
+        self.credential_jobs = Counter(
+            "rushes_credential_jobs_total",
+            "Jobs that reached this state after they were submitted with this credential",
+            ("provider", "credential", "state"),
             registry=registry,
         )
         self.waits_late = Histogram(

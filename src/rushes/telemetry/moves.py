@@ -60,6 +60,8 @@ class Moves:
         # A model that has just been discovered, or that only an older job names.
         self._metrics.expect([served])
         self._metrics.moves.labels(*served, move.state).inc()
+        if move.credential is not None:
+            self._metrics.credential_jobs.labels(move.provider, move.credential, state).inc()
         if state in (State.FAILED, State.EXPIRED):
             code = move.cause if CODE.fullmatch(move.cause) else "other"
             facts["error_code"] = code

@@ -33,12 +33,16 @@ class _Polls:
 class ObservedProvider(Provider):
     """`Provider` around another one, for one job on one worker."""
 
-    def __init__(self, provider: Provider, job: Job, metrics: Metrics, spans: Spans) -> None:
+    def __init__(
+        self, provider: Provider, job: Job, metrics: Metrics, spans: Spans, credential: str | None = None
+    ) -> None:
+        """`credential` is the name of the operator's one that the calls are made with."""
         self.name = provider.name
         self._provider = provider
         self._job = job
         self._metrics = metrics
         self._spans = spans
+        self._credential = credential
         self._polled: dict[str, _Polls] = {}
 
     async def submit(
@@ -129,6 +133,8 @@ class ObservedProvider(Provider):
 
     def _count(self, verb: str, duration_s: float, code: str | None) -> None:
         self._metrics.calls.labels(self.name, verb).observe(duration_s)
+        if self._credential is not None:
+            self._metrics.credential_calls.labels(self.name, self._credential, verb, code or "ok").inc()
         if code is not None:
             if self._job.byok and code in KEY_CODES:
                 # The operator has no part in it, so it must not look like trouble with the operator's key.

@@ -91,7 +91,7 @@ def test_a_server_takes_credentials_only_if_it_needs_one(
 def test_a_key_may_come_from_the_environment(env: pytest.MonkeyPatch) -> None:
     env.setenv("RUSHES_PROVIDERS__MY_GPU__API_KEY", "sk-from-outside")
     given = settings(env)
-    assert given.provider_key("my-gpu") == "sk-from-outside"
+    assert [one.key.get_secret_value() for one in given.provider_keys("my-gpu")] == ["sk-from-outside"]
     assert key_variable("my-gpu") == "RUSHES_PROVIDERS__MY_GPU__API_KEY"
     (server,) = own_servers(given, load())
     assert server.needs_key

@@ -24,6 +24,8 @@ from rushes.errors import (
     ContentFiltered,
     LeaseLost,
     ProviderAuth,
+    ProviderCreditEmpty,
+    ProviderError,
     ProviderQuota,
     ProviderRejected,
     ProviderUnavailable,
@@ -124,6 +126,14 @@ def test_only_a_provider_that_cannot_be_reached_counts_as_a_failure(
     assert outcome_of(error) is outcome
 
 
+@pytest.mark.parametrize("error", [ProviderAuth("401"), ProviderCreditEmpty("402")])
+def test_a_refused_key_is_left_alone_at_once_where_there_are_others(error: ProviderError) -> None:
+    breaker = Breaker()
+    call(breaker, outcome_of(error, has_other_keys=True))
+    assert breaker.state(0) is BreakerState.OPEN
+    assert outcome_of(ProviderQuota("429"), has_other_keys=True) is Outcome.ANSWERED
+
+
 # Of many providers.
 
 
@@ -196,10 +206,10 @@ class BreakerMachine(RuleBasedStateMachine):
             self.in_a_row = 0
             self.probes.clear()
             assert after is BreakerState.CLOSED
-        elif outcome is Outcome.UNREACHED:
+        elif outcome is not Outcome.UNDECIDED:
             self.in_a_row += 1
             if before is BreakerState.CLOSED:
-                opens = self.in_a_row >= FAILURES_TO_OPEN
+                opens = outcome is Outcome.REFUSED or self.in_a_row >= FAILURES_TO_OPEN
                 assert after is (BreakerState.OPEN if opens else BreakerState.CLOSED)
             else:
                 assert after is (BreakerState.OPEN if was_probe else before)

@@ -15,6 +15,7 @@ from rushes.api.native.answers import problems
 from rushes.api.process_status import process_status_of
 from rushes.api.services import services_of
 from rushes.engine.breaker import BreakerState
+from rushes.engine.credential_pool import CredentialState
 
 router = APIRouter()
 probes = APIRouter()
@@ -35,7 +36,7 @@ class Health(BaseModel):
 
 
 class BreakerView(BaseModel):
-    """A circuit breaker that has seen trouble. `credential` is a fingerprint, null where no key is needed.
+    """A circuit breaker that has seen trouble. `credential` is its name, null where no key is needed.
 
     While it is `open` nothing is submitted there; `half_open` lets one call through, to see if the provider is back.
     """
@@ -45,6 +46,20 @@ class BreakerView(BaseModel):
     credential: str | None
     state: BreakerState
     failures: int
+    retry_in_s: float
+
+
+class CredentialView(BaseModel):
+    """One of the operator's credentials by its name, as this process has met it.
+
+    `broken`: its provider refuses it, or cannot be reached with it. `limited`: it rests for some seconds, since it has
+    met a limit. `disabled`: it takes no new jobs.
+    """
+
+    provider: str
+    name: str
+    surface: str | None
+    state: CredentialState
     retry_in_s: float
 
 
@@ -88,6 +103,7 @@ class Readiness(BaseModel):
     role: str
     workers_alive: int
     breakers: list[BreakerView] = []
+    credentials: list[CredentialView] = []
     servers: list[ServerView] = []
     decoding: DecodingView | None = None
     parts: dict[str, PartView] = {}
@@ -136,6 +152,10 @@ async def readyz(request: Request) -> Response:
         # Callers' own keys are private to them.
         if not circuit.byok
     ]
+    credentials = [
+        CredentialView(provider=one.provider, name=one.name, surface=one.api, state=one.state, retry_in_s=one.wait_s)
+        for one in process_status.credentials()
+    ]
     servers = [ServerView(provider=name, trouble=trouble) for name, trouble in process_status.server_troubles().items()]
     workers_alive = await process_status.workers_alive()
     protection = process_status.decoding()
@@ -144,6 +164,7 @@ async def readyz(request: Request) -> Response:
             role=process_status.role,
             workers_alive=workers_alive,
             breakers=breakers,
+            credentials=credentials,
             servers=servers,
             decoding=None if protection is None else DecodingView(**protection.to_json()),
             parts=parts,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
@@ -15,6 +15,7 @@ from rushes.console.pages.models import ModelCard, card_of, today_of
 from rushes.console.routes import Page
 from rushes.console.visit import Visit
 from rushes.engine.breaker import BreakerState
+from rushes.engine.credential_pool import CredentialHealth, CredentialState
 from rushes.errors import FieldError, InvalidRequest
 from rushes.operations.decisions import Decision
 from rushes.operations.needs_operator import Action, After
@@ -76,6 +77,7 @@ async def _page(visit: Visit, error: str | None = None) -> Response:
         snapshot=snapshot,
         lanes=sorted(snapshot.lanes.items(), key=lambda item: -item[1].oldest_s),
         providers=_providers(visit),
+        credentials=_credentials(visit),
         waiting=waiting,
         more=more,
         words=WORDS,
@@ -88,14 +90,18 @@ async def _page(visit: Visit, error: str | None = None) -> Response:
 def _providers(visit: Visit) -> Sequence[tuple[str, str, str]]:
     """Each provider with a status word and a sentence."""
     troubled: dict[str, tuple[str, str]] = {}
+    takes_jobs = (CredentialState.UP, CredentialState.LIMITED)
+    others_work = {one.provider for one in visit.services.credentials() if one.state in takes_jobs}
     for circuit, health in visit.services.breakers().items():
         broken = health.state is not BreakerState.CLOSED
-        key = "" if circuit.credential is None else f", key {circuit.credential[:8]}"
+        name = "a caller's own" if circuit.byok else f"'{circuit.credential}'"
+        key = "" if circuit.credential is None else f", key {name}"
         api = "" if circuit.api is None else f" ({circuit.api}{key})"
         wait = f"; asked again in {health.wait_s:.0f} s" if health.wait_s > 0 else ""
         sentence = f"{health.failures} calls in a row did not reach the provider{api}{wait}"
         if broken or circuit.provider not in troubled:
-            troubled[circuit.provider] = ("broken" if broken else "warned", sentence)
+            state = "broken" if broken and circuit.provider not in others_work else "warned"
+            troubled[circuit.provider] = (state, sentence)
     found = []
     for provider in visit.services.catalogue.providers:
         if provider in troubled:
@@ -106,6 +112,14 @@ def _providers(visit: Visit) -> Sequence[tuple[str, str, str]]:
             found.append((provider, "", "No key is configured; callers may bring their own"))
     order = {"broken": 0, "warned": 1, "ok": 2, "": 3}
     return sorted(found, key=lambda entry: order[entry[1]])
+
+
+def _credentials(visit: Visit) -> Mapping[str, Sequence[CredentialHealth]]:
+    """The credentials of each provider that has more than one."""
+    found: dict[str, list[CredentialHealth]] = {}
+    for one in visit.services.credentials():
+        found.setdefault(one.provider, []).append(one)
+    return {provider: its for provider, its in found.items() if len(its) > 1}
 
 
 def _retiring(visit: Visit) -> Sequence[ModelCard]:
