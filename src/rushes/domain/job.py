@@ -198,9 +198,9 @@ class Job:
 
     `api` is which of the provider's APIs runs it, `credential` a fingerprint of the key it runs on, `credential_name`
     what the operator calls that key, None until it is submitted; `byok` whether that key is the caller's own.
-    `asked_model` is the model's name as a caller of another service's API wrote it, an alias perhaps; `source_job_id` the job
-    whose video this one was made from. `request_id` is the request that made it, and `traceparent` the trace that it
-    belongs to (W3C Trace Context).
+    `asked_model` is the model's name as a caller of another service's API wrote it, an alias perhaps; `source_job_id`
+    the job whose video this one was made from. `request_id` is the request that made it, and `traceparent` the trace
+    that it belongs to (W3C Trace Context).
     """
 
     seq: int

@@ -99,9 +99,7 @@ class Router:
         if byok_api_key is None:
             self._refuse_reserved(asked, request)
         candidates = self._candidates(asked, byok_api_key)
-        pinned, model, pool = self._choose(
-            asked, candidates, today, on_retired or self._on_retired, byok=byok
-        )
+        pinned, model, pool = self._choose(asked, candidates, today, on_retired or self._on_retired, byok=byok)
         completed, warnings = complete_for(asked, model, request, test=False)
         if model is not asked:
             warnings = (_retirement(asked, model), *warnings)

@@ -54,7 +54,7 @@ CREATE TABLE jobs (
 	created_at BIGINT NOT NULL, 
 	started_at BIGINT, 
 	completed_at BIGINT, 
-	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, listener TEXT, abort_requested_at BIGINT, reserved_microusd BIGINT DEFAULT '0' NOT NULL, spent_microusd BIGINT, request_id TEXT, traceparent TEXT, turn BIGINT DEFAULT '0' NOT NULL, held INTEGER DEFAULT '0' NOT NULL, trouble_code TEXT, trouble TEXT, trouble_at BIGINT, user_tag TEXT, metadata TEXT, tenant TEXT DEFAULT '' NOT NULL, retention_ms BIGINT, 
+	cancelled_at BIGINT, files_expire_at BIGINT, files_removed_at BIGINT, surface TEXT, credential TEXT, byok INTEGER DEFAULT '0' NOT NULL, fallbacks TEXT, asked_model TEXT, source_job_id TEXT, listener TEXT, abort_requested_at BIGINT, reserved_microusd BIGINT DEFAULT '0' NOT NULL, spent_microusd BIGINT, request_id TEXT, traceparent TEXT, turn BIGINT DEFAULT '0' NOT NULL, held INTEGER DEFAULT '0' NOT NULL, trouble_code TEXT, trouble TEXT, trouble_at BIGINT, user_tag TEXT, metadata TEXT, tenant TEXT DEFAULT '' NOT NULL, retention_ms BIGINT, credential_name TEXT, 
 	PRIMARY KEY (seq), 
 	UNIQUE (id)
 );
@@ -468,5 +468,22 @@ CREATE TABLE user_tag_counts (
 	tags BIGINT NOT NULL, 
 	PRIMARY KEY (account_id, day)
 );
+CREATE INDEX jobs_by_credential ON jobs (served_provider, credential_name, state, id) WHERE in_slot = 1 AND credential_name IS NOT NULL;
+CREATE TABLE credential_limits (
+	provider TEXT NOT NULL, 
+	credential TEXT NOT NULL, 
+	next_at BIGINT NOT NULL, 
+	PRIMARY KEY (provider, credential)
+);
+CREATE TABLE credential_usage_rollups (
+	day BIGINT NOT NULL, 
+	provider TEXT NOT NULL, 
+	credential TEXT NOT NULL, 
+	completed BIGINT NOT NULL, 
+	failed BIGINT NOT NULL, 
+	unpriced BIGINT NOT NULL, 
+	cost_microusd BIGINT NOT NULL, 
+	PRIMARY KEY (day, provider, credential)
+);
 INSERT INTO schema_floor (version) VALUES ('0020');
-INSERT INTO alembic_version (version_num) VALUES ('0026');
+INSERT INTO alembic_version (version_num) VALUES ('0027');
