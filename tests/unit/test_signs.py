@@ -33,6 +33,7 @@ ELSEWHERE = {
     "_gaos/types/interactions/error.py",
     "comfy_execution/jobs.py",
     "components/videogenerationrequest.py",
+    "components/videogenerationresponse.py",
     "components/videomodel.py",
     "entrypoints/openai/api_server.py",
     "multimodal_gen/runtime/entrypoints/openai/video_api.py",
