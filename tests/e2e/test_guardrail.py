@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from standardwebhooks.webhooks import Webhook
+from yarl import URL
 
 from tests.e2e.conftest import Start
 from tests.fixtures.guardrail import REASON, REWRITTEN, FakeGuardrail, guarding
@@ -117,11 +119,36 @@ async def test_a_question_says_what_is_asked_for_and_is_signed_as_webhooks_are(
         "user": "u1",
         "metadata": {"a": "b"},
     }
-    assert (file["role"], file["content_type"], file["url"], len(file["sha256"])) == (
-        "input_image", "image/png", None, 64,
-    )  # fmt: skip
+    assert (file["role"], file["content_type"], len(file["sha256"])) == ("input_image", "image/png", 64)
     for secret in (SECRET, OTHER):
         assert Webhook(secret).verify(asked.body.decode(), {k.lower(): v for k, v in asked.headers.items()})
+
+
+async def test_a_guardrail_fetches_the_very_files_that_it_judges_and_nothing_else(
+    start: Start, guardrail: FakeGuardrail
+) -> None:
+    service = start(**settings(guardrail, RUSHES_TEST_HOLD_S=0))
+    async with Client(service, service.key().text) as client:
+        first = await client.create()
+        await client.reached(first["job_id"], "completed")
+        uploaded = await client.post("/api/v1/uploads", data=image(), headers={"Content-Type": "image/png"})
+        inline = "data:image/png;base64," + base64.b64encode(image(color="navy")).decode()
+        await client.create(prompt="fetch these", input_image=uploaded.json()["reference"], last_frame=inline)
+        await client.create(prompt="fetch this", previous_job_id=first["job_id"])
+        asked = [one for prompt in ("fetch these", "fetch this") for one in guardrail.about(prompt)]
+        files = [file for one in asked for file in one.content["media"]]
+        assert [file["role"] for file in files] == ["input_image", "last_frame", "video"]
+        for file in files:
+            assert hashlib.sha256(guardrail.fetched[file["url"]]).hexdigest() == file["sha256"]
+        assert guardrail.fetched[files[0]["url"]] == image()
+        links = [URL(file["url"]) for file in files]
+        assert {link.path.rpartition("/")[0] for link in links} == {"/media/inputs"}
+    async with Client(service, None) as stranger:
+        part = await stranger.get(links[0].path, params=links[0].query, headers={"Range": "bytes=0-3"})
+        assert (part.status, part.body) == (206, image()[:4])
+        later = {**links[0].query, "expires": str(int(links[0].query["expires"]) + 60)}
+        for path, query in ((links[1].path, links[0].query), (links[0].path, later), (links[0].path, {})):
+            (await stranger.get(path, params=query)).problem(403)
 
 
 async def test_what_is_blocked_is_refused_on_every_surface_counted_and_recorded_without_its_prompt(

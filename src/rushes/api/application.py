@@ -46,6 +46,7 @@ from rushes.api.native import (
     generations,
     guardrail,
     health,
+    inputs,
     jobs,
     metrics,
     models,
@@ -109,6 +110,7 @@ def build_http(
     if not process_status.metrics_have_a_port:
         api.include_router(metrics.router, tags=["service"])
     api.include_router(videos.router, tags=["media"])
+    api.include_router(inputs.router, tags=["media"])
     api.include_router(generations.router, prefix="/api/v1", tags=["videos"])
     api.include_router(quotes.router, prefix="/api/v1", tags=["videos"])
     api.include_router(jobs.router, prefix="/api/v1", tags=["videos"])

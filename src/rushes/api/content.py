@@ -1,4 +1,4 @@
-"""A job's videos as answers: the bytes with Range and conditions, and their poster frames."""
+"""Videos and input files as answers: the bytes with Range and conditions, and the poster frames of videos."""
 
 from __future__ import annotations
 
@@ -42,17 +42,30 @@ def video_of(services: Services, job: Job, index: int) -> StoredVideo:
 
 
 async def linked_response(request: Request, job: Job, video: StoredVideo, index: int, ttl_s: int) -> Response:
-    """The video, or where the storage gives links of its own, the way to it: a 307 to one that lasts `ttl_s`."""
-    file = _served_file(job, video, index)
+    """The video, or where the storage gives links of its own, the way to it: a 307 to one that lasts `ttl_s`.
+
+    Raises FileExpired, AccountBusy or Overloaded.
+    """
+    try:
+        return await linked_file(request, _served_file(job, video, index), job.account_id, ttl_s)
+    except FileNotFoundError:
+        raise video_gone(job.id) from None
+
+
+async def linked_file(request: Request, file: ServedFile, account_id: str, ttl_s: int) -> Response:
+    """The same for any file of an account. Raises FileNotFoundError, AccountBusy or Overloaded."""
+    services = services_of(request)
     # What compares our validator is answered here: the bucket has another one for the same bytes.
     ours = "If-Range" in request.headers or is_unchanged(request.headers, file)
     if not is_head(request.scope) and not ours:
-        url = await services_of(request).storage.link(
-            video.key, ttl_s=ttl_s, content_type=file.content_type, disposition=file.disposition
+        url = await services.storage.link(
+            file.key, ttl_s=ttl_s, content_type=file.content_type, disposition=file.disposition
         )
         if url is not None:
             return Response(status_code=HTTPStatus.TEMPORARY_REDIRECT, headers={"Location": url, **NOT_CACHED})
-    return await video_response(request, job, video, index)
+    # What a signed link has opened ends with the link, not with a key.
+    sending = Sending(services.places[DOWNLOADS], account_id, None)
+    return await ranged_response(request, services.storage, file, CACHED, sending)
 
 
 async def video_response(request: Request, job: Job, video: StoredVideo, index: int) -> Response:
@@ -62,7 +75,6 @@ async def video_response(request: Request, job: Job, video: StoredVideo, index: 
     """
     services = services_of(request)
     caller: Caller | None = getattr(request.state, "caller", None)
-    # What a signed link has opened ends with the link, not with a key.
     key = None if caller is None else services.revocations.watch(caller.key_id)
     sending = Sending(services.places[DOWNLOADS], job.account_id, key)
     try:

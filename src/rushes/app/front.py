@@ -154,7 +154,7 @@ class Front:
                     retention_s=settings.retention_s,
                 ),
                 tracing=base.spans.accepting,
-                gate=gate_of(base),
+                gate=gate_of(base, links),
             ),
             history=base.history,
             watching=self.watching,

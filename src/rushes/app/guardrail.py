@@ -12,6 +12,7 @@ from rushes.jobs.guard_store import GuardStore
 from rushes.jobs.guarding import Gate, GuardPolicy, Guardrail, OnError
 from rushes.settings import Settings
 from rushes.shared_places import GUARDRAIL
+from rushes.views.signed_links import Links
 from rushes.webhooks.signing import PREFIX
 
 SECRET_BYTES = range(24, 65)
@@ -33,7 +34,7 @@ def check_guardrail(settings: Settings) -> None:
         _secrets(settings)
 
 
-def gate_of(base: Foundation) -> Gate | None:
+def gate_of(base: Foundation, links: Links) -> Gate | None:
     """Where requests are judged before they are accepted; None without a guardrail."""
     settings = base.settings
     guardrail = _guardrail(base)
@@ -42,7 +43,9 @@ def gate_of(base: Foundation) -> Gate | None:
     policy = GuardPolicy(
         OnError(settings.guardrail_on_error), settings.guardrail_timeout_s, settings.guardrail_keep_prompts
     )
-    return Gate(guardrail, GuardStore(base.database), base.places[GUARDRAIL], policy, base.metrics.judged)
+    return Gate(
+        guardrail, GuardStore(base.database), base.places[GUARDRAIL], policy, base.metrics.judged, links.to_input
+    )
 
 
 def _guardrail(base: Foundation) -> Guardrail | None:

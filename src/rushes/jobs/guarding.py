@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ import structlog
 
 from rushes.accounts.keys import Caller
 from rushes.domain.options import LONGEST_PROMPT
+from rushes.domain.request import InputMedia
 from rushes.errors import AccountBusy, GuardrailBlocked, GuardrailFailed, IdempotencyMismatch
 from rushes.ids import new_id
 from rushes.jobs.guard_store import Asking, Blocked, GuardStore
@@ -45,12 +46,15 @@ class OnError(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AskedMedia:
-    """One input file of a request. `url` is where its caller said that it is; None for what came otherwise."""
+    """One input file of a request.
+
+    `url` is a signed link to our copy, which is what the model would get; None where our own address is not known.
+    """
 
     role: str
     sha256: str
     content_type: str
-    url: str | None
+    url: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,9 @@ class Ruling:
 
 LET_THROUGH = Ruling()
 
+LinkTo = Callable[[InputMedia], str | None]
+"""Makes a link with which a guardrail can fetch an input file for a short while."""
+
 Observe = Callable[[str, float], None]
 """Called with `allow`, `block`, `rewrite` or `failed`, and how many seconds the answer took."""
 
@@ -117,14 +124,25 @@ class Gate:
     """Where requests are judged. Questions take turns by account, and no more than so many are asked at once."""
 
     def __init__(
-        self, guardrail: Guardrail, store: GuardStore, place: SharedPlace, policy: GuardPolicy, observe: Observe
+        self,
+        guardrail: Guardrail,
+        store: GuardStore,
+        place: SharedPlace,
+        policy: GuardPolicy,
+        observe: Observe,
+        link_to: LinkTo,
     ) -> None:
         self._guardrail = guardrail
         self._store = store
         self._place = place
         self._policy = policy
         self._observe = observe
+        self._link_to = link_to
         self._asking: set[asyncio.Task[Asking]] = set()
+
+    def asked_media(self, media: InputMedia) -> AskedMedia:
+        """An input file that is stored, as a question names it."""
+        return AskedMedia(media.role.value, media.sha256, media.content_type, self._link_to(media))
 
     async def rule(self, caller: Caller, question: Question, once: Once | None) -> Ruling:
         """Ask, or take the answer that the same idempotency key got before.

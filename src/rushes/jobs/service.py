@@ -185,7 +185,8 @@ class JobService:
         """What the guardrail lets through: the request and its plan, with another prompt where it is rewritten."""
         if self._gate is None:
             return asked, plan, None
-        ruling = await self._gate.rule(caller, _question(caller, asked, plan), once)
+        media = [self._gate.asked_media(one) for one in plan.route.request.media]
+        ruling = await self._gate.rule(caller, _question(caller, asked, plan, media), once)
         rewrite, plan_then = None, plan
         if ruling.prompt is not None:
             request = replace(asked.request, prompt=ruling.prompt)
@@ -339,12 +340,8 @@ class JobService:
         return self._sealer.seal(route.pinned.credential.secret, job_id)
 
 
-def _question(caller: Caller, asked: Asked, plan: _Plan) -> Question:
+def _question(caller: Caller, asked: Asked, plan: _Plan, media: Sequence[AskedMedia]) -> Question:
     request_of = origin.current.get()
-    urls = [item.value if item.value.startswith(("http://", "https://")) else None for item in asked.media]
-    media = plan.route.request.media
-    # What comes behind the files that were given is the video of an earlier job.
-    urls += [None] * (len(media) - len(urls))
     return Question(
         request_id=None if request_of is None else request_of.request_id,
         account_id=caller.account_id,
@@ -352,9 +349,7 @@ def _question(caller: Caller, asked: Asked, plan: _Plan) -> Question:
         model=f"{plan.model.provider}/{plan.model.id}",
         prompt=asked.request.prompt,
         negative_prompt=asked.request.negative_prompt,
-        media=tuple(
-            AskedMedia(one.role.value, one.sha256, one.content_type, url) for one, url in zip(media, urls, strict=True)
-        ),
+        media=tuple(media),
         user=asked.user,
         metadata=asked.metadata,
     )

@@ -48,6 +48,8 @@ UPDATE inputs SET sha256 = :sha256, size_bytes = :size_bytes, content_type = :co
 WHERE id = :id AND sha256 IS NULL RETURNING *
 """
 
+FIND = "SELECT * FROM inputs WHERE id = :id AND sha256 IS NOT NULL"
+
 FORGET = "DELETE FROM inputs WHERE id = :id AND sha256 IS NULL"
 
 JOBS_WITH_INPUTS = "SELECT DISTINCT job_id FROM job_inputs WHERE job_id > :after ORDER BY job_id LIMIT :most"
@@ -107,6 +109,15 @@ class StoredInput:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnedInput:
+    """An input file, whose it is, and when it came (milliseconds since 1970 UTC)."""
+
+    file: StoredInput
+    account_id: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Leaving:
     """A file that is no longer needed: delete it, then forget its row."""
 
@@ -148,6 +159,12 @@ class InputStore:
             return _found(await fetch_one(transaction, USE_SAME, tenant=tenant, sha256=sha256, keep_ms=_ms(keep_s)))
 
         return await self._database.write(body)
+
+    async def find_any(self, input_id: str) -> OwnedInput | None:
+        """The file of this id, of any account; None if it is not there, not yet or no longer."""
+        rows = await self._database.read(FIND, id=input_id)
+        file = _found(rows[0]) if rows else None
+        return None if file is None else OwnedInput(file, _account_of(rows[0]), rows[0]["created_at"])
 
     async def settle(
         self, input_id: str, tenant: Tenant, file: StoredFile, facts: Facts, *, keep_s: float, quota_bytes: int

@@ -28,7 +28,7 @@ from rushes.errors import (
 from rushes.ids import ALPHABET, LENGTH, new_id
 from rushes.media.decoder import Decoder
 from rushes.media.encoded import decode, decode_data_url, is_data_url, malformed
-from rushes.media.input_store import InputStore, StoredInput, quota_reached
+from rushes.media.input_store import InputStore, OwnedInput, StoredInput, quota_reached
 from rushes.media.output_store import LARGEST_VIDEO_BYTES
 from rushes.media.remote import fetch
 from rushes.media.sniff import AUDIO_TYPES, HEAD_BYTES, IMAGE_TYPES, VIDEO_TYPES, content_type_of, kind_of
@@ -186,6 +186,10 @@ class Inputs:
         """
         wanted = _Wanted(f"{field}: the file", field, ALL_TYPES, MOST_VIDEO_BYTES)
         return await self._keep(tenant, chunks, wanted, keep_s=self._terms.grace_s, within_s=UPLOAD_S)
+
+    async def find_by_link(self, input_id: str) -> OwnedInput | None:
+        """The file behind a link whose signature was checked; None if it is no longer kept."""
+        return await self._store.find_any(input_id)
 
     async def read(self, media: InputMedia) -> bytes:
         """The bytes of an input, as a provider is sent them.

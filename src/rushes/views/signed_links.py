@@ -1,4 +1,4 @@
-"""Links to videos that play without a header: signed, expiring, made afresh on each read."""
+"""Links to videos and input files that work without a header: signed, expiring, made afresh on each read."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from starlette.requests import HTTPConnection
 
 from rushes.clock import Clock
 from rushes.domain.job import Job
+from rushes.domain.request import InputMedia
 from rushes.media.links import LinkSigner, LinkState
 from rushes.media.sniff import extension_of
 
 LONGEST_KEPT_HOST = 255
+INPUT_LINK_S = 900
+"""How long a link to an input file works: a guardrail has time to fetch what it judges."""
 
 
 class Links:
@@ -51,6 +54,15 @@ class Links:
     def to_poster(self, base: str, job: Job, index: int, expires_at_ms: int) -> str:
         """The link to a video's poster frame."""
         return self._link(base, f"/media/{job.id}/{index}.jpg", expires_at_ms)
+
+    def to_input(self, media: InputMedia) -> str | None:
+        """The link to an input file that is stored; None where neither a public URL nor an address of ours is known.
+
+        It never carries the host that the request was sent to: its caller would choose where the reader goes.
+        """
+        base = self.base(None)
+        expires_at_ms = (self._clock.now_ms() // 1000 + INPUT_LINK_S) * 1000
+        return self._link(base, f"/media/inputs/{media.key.rpartition('/')[2]}", expires_at_ms) if base else None
 
     def _link(self, base: str, path: str, expires_at_ms: int) -> str:
         return f"{base}{path}?{self._signer.sign(path, expires_at_ms // 1000)}"

@@ -1,4 +1,4 @@
-"""Links to videos."""
+"""Links to videos and input files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import HTTPConnection
 
+from rushes.domain.request import InputMedia, Role
 from rushes.media.links import LinkSigner, LinkState
-from rushes.views.signed_links import Links
+from rushes.views.signed_links import INPUT_LINK_S, Links
 from tests.unit.api.native.test_schemas import VIDEO, job
 
 
@@ -62,6 +63,24 @@ def test_a_link_is_for_one_path() -> None:
     links, link = made(StoppedClock())
     query = parse_qs(urlsplit(link).query)
     assert links.check("/media/job_1/1.mp4", query["expires"][0], query["signature"][0]) is LinkState.FORGED
+
+
+async def test_a_link_to_an_input_file_is_short_lived_and_never_begins_with_the_host_that_was_asked() -> None:
+    clock = StoppedClock()
+    media = InputMedia(Role.INPUT_IMAGE, "inputs/acct_1/upload_1", "image/png", 4, "0" * 64)
+    assert made(clock)[0].to_input(media) is None
+    links = made(clock, "https://v.example/rushes")[0]
+    url = links.to_input(media)
+    assert url is not None
+    link = urlsplit(url)
+    assert (link.netloc, link.path) == ("v.example", "/rushes/media/inputs/upload_1")
+    query = parse_qs(link.query)
+    given = query["expires"][0], query["signature"][0]
+    assert links.check("/media/inputs/upload_2", *given) is LinkState.FORGED
+    await clock.sleep(INPUT_LINK_S - 1)
+    assert links.check("/media/inputs/upload_1", *given) is LinkState.VALID
+    await clock.sleep(1)
+    assert links.check("/media/inputs/upload_1", *given) is LinkState.EXPIRED
 
 
 def test_reads_of_one_moment_give_the_same_link() -> None:
