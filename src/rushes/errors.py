@@ -648,7 +648,7 @@ class SecretKeyMissing(RushesError):
 
 
 class CredentialElsewhere(RushesError):
-    """This process lacks the credential that a job was submitted with; another worker may have it."""
+    """This process lacks the credential that a job was submitted with; another worker or start may have it."""
 
     code = "provider_auth"
     retryable = True

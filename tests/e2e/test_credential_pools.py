@@ -220,6 +220,43 @@ async def test_a_disabled_key_keeps_its_jobs_and_a_removed_one_fails_them_until_
     assert len(gemini.owners) == 3
 
 
+async def test_without_the_last_key_a_job_waits_and_once_its_time_ends_fails_until_the_key_is_back(
+    start: Start, gemini: OwningGemini
+) -> None:
+    service = pooled(start, gemini, {"name": "red"})
+    key = service.key(test=False).text
+    gemini.is_holding = True
+    async with Client(service, key) as client:
+        (job_id,) = await generated(client, ["the one that is lost"])
+        await until(lambda: accepted(service) == 1)
+    service.stop()
+    for setting in ("RUSHES_PROVIDERS__GOOGLE__KEYS", "GEMINI_API_KEY"):
+        service.forget(setting)
+    service.start()
+    async with Client(service, key) as client:
+        trouble = "SELECT trouble_code, trouble FROM jobs"
+        await until(lambda: service.rows(trouble)[0][0] == "provider_auth")
+        assert "No credential of 'google' is configured" in service.rows(trouble)[0][1]
+        assert (await client.job(job_id))["status"] == "in_progress"
+    service.stop()
+    service.change("UPDATE jobs SET deadline_at = created_at")
+    service.start()
+    async with Client(service, key) as client:
+        failed = await client.reached(job_id, "failed")
+        assert failed["error_code"] == "provider_auth"
+        assert "'red' of 'google', with which this job was submitted, is no longer configured" in failed["error"]
+    service.stop()
+    gemini.is_holding = False
+    service.configure(RUSHES_PROVIDERS__GOOGLE__KEYS=pool({"name": "red", "enabled": False}))
+    service.start()
+    recovered = service.run("jobs", "recover", job_id)
+    assert recovered.returncode == 0, recovered.stderr
+    async with Client(service, key) as client:
+        await client.reached(job_id, "completed")
+    assert gemini.strangers == []
+    assert len(gemini.owners) == 1
+
+
 async def test_a_key_has_no_more_jobs_at_its_provider_than_it_may(start: Start, gemini: OwningGemini) -> None:
     service = pooled(start, gemini, {"name": "red", "in_flight": 2}, {"name": "green", "in_flight": 1})
     gemini.is_holding = True

@@ -29,6 +29,8 @@ class JobAccess:
     credential: Credential
     breaker: Breaker
     keys: JobKeys | None = None
+    has_any_key: bool = True
+    """Whether a key of its provider is configured here at all."""
 
     @property
     def is_lost(self) -> bool:
@@ -91,9 +93,6 @@ class JobCredentials:
 
     def _of_pool(self, job: Job, model: Model, for_job: ForJob) -> JobAccess:
         provider = job.served_provider
-        configured = self._keyring.all_of(provider)
-        if not configured:
-            raise _not_served(job)
         keys = self._pool_keys(provider, self._for_new_jobs(provider, model), for_job)
         if job.state.waits_in_lane:
             if not keys:
@@ -105,7 +104,8 @@ class JobCredentials:
             current = next(iter(self._pool_keys(provider, (pinned,), for_job)), None)
         if current is None:
             current = self._removed(job)
-        return _access_by(current, keys, self._pool(provider))
+        access = _access_by(current, keys, self._pool(provider))
+        return replace(access, has_any_key=bool(self._keyring.all_of(provider)))
 
     def _for_new_jobs(self, provider: str, model: Model) -> Sequence[Pinned]:
         return [

@@ -142,6 +142,11 @@ class Engine:
         if model is None:
             raise NoCredentials(f"Model '{job.served_provider}/{job.served_model}' can no longer be served")
         access = await self._credentials.of(job, model, self._around(job))
+        if not access.has_any_key and self._may_come_back(job):
+            raise CredentialElsewhere(
+                f"No credential of '{job.served_provider}' is configured; this job goes on if that with which it was "
+                "submitted is back before its time ends"
+            )
         if access.is_lost and await self._may_be_elsewhere(job):
             raise CredentialElsewhere(
                 f"The credential '{job.credential_name}' of '{job.served_provider}', with which this job was "
@@ -169,6 +174,14 @@ class Engine:
             place,
             job.account_id,
         )
+
+    def _may_come_back(self, job: Job) -> bool:
+        """Whether to wait for a provider without any credential: more likely a setting was forgotten than removed.
+
+        A failure that a webhook has announced cannot be taken back, so all the jobs of a service that was started
+        without one variable must not fail at once.
+        """
+        return not job.abort_requested and self._base.clock.now_ms() < job.deadline_at
 
     async def _may_be_elsewhere(self, job: Job) -> bool:
         """Whether another worker may have the credential of this job, and has not had the time to take it up."""
