@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -176,6 +177,11 @@ async def test_what_is_blocked_is_refused_on_every_surface_counted_and_recorded_
         ("block", REASON, None, key.id)
     }
     assert [one["user"] for one in found] == [None, None, None, "u7"]
+    printed = two[0].run("guardrail", "list", "--account", account, "--json")
+    assert json.loads(printed.stdout) == found
+    table = two[0].run("guardrail", "list", "--account", account, "--mode", "test", "--limit", "2").stdout.splitlines()
+    assert [line.split()[1:3] for line in table] == [["action", "account"], ["block", "blocked"], ["block", "blocked"]]
+    assert "no record" in two[0].run("guardrail", "list", "--account", account, "--mode", "live").stderr
     assert 'rushes_guardrail_duration_seconds_count{answer="block"}' in await metrics(two[0])
 
 

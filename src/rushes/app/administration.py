@@ -16,6 +16,7 @@ from rushes.audit.store import AuditStore
 from rushes.catalogue.load import Catalogue
 from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
+from rushes.jobs.guard_store import GuardStore
 from rushes.money.spend_limits import SpendingStore
 from rushes.money.usage import UsageStore
 from rushes.operations.abort import AbortStore
@@ -76,6 +77,13 @@ async def opened_audit(settings: Settings) -> AsyncIterator[AuditStore]:
     """The audit log, also beside a running service. Raises StartupError."""
     async with opened_for_command(settings, DataDirectory(settings.data_dir), SystemClock()) as database:
         yield AuditStore(database)
+
+
+@asynccontextmanager
+async def opened_guardrail_records(settings: Settings) -> AsyncIterator[GuardStore]:
+    """What the guardrail has blocked and rewritten, also beside a running service. Raises StartupError."""
+    async with opened_for_command(settings, DataDirectory(settings.data_dir), SystemClock()) as database:
+        yield GuardStore(database)
 
 
 @asynccontextmanager

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from rushes.cli import accounts, audit, jobs, keys, limits, models, needs_operator, recovery, settling, webhooks
+from rushes.cli import (
+    accounts,
+    audit,
+    guardrail,
+    jobs,
+    keys,
+    limits,
+    models,
+    needs_operator,
+    recovery,
+    settling,
+    webhooks,
+)
 from rushes.cli.backup import backup
 from rushes.cli.console import console
 from rushes.cli.demo import demo
@@ -47,6 +59,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(limits.app, name="limits")
 app.add_typer(audit.app, name="audit")
+app.add_typer(guardrail.app, name="guardrail")
 app.command()(usage)
 app.command()(backup)
 app.command()(move)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from rushes.api.answers import json_response
@@ -15,28 +15,9 @@ from rushes.api.native.paging import PARAMETERS, Cursor, ModeFilter, PageLimit, 
 from rushes.api.services import services_of
 from rushes.intake.body import refuse_unknown
 from rushes.jobs.guard_store import NEWEST
-from rushes.views.times import rfc3339
+from rushes.views.guardrail import GuardrailRecordView, guardrail_record
 
 router = APIRouter()
-
-
-class GuardrailRecordView(BaseModel):
-    """A request that was blocked, or the original of a prompt that was rewritten."""
-
-    id: str
-    created_at: str
-    action: Literal["block", "rewrite"]
-    reason: str | None
-    account_id: str
-    account: str
-    key_id: str
-    request_id: str | None
-    job_id: str | None = Field(description="The job that was made of a rewrite.")
-    model: str
-    user: str | None
-    prompt: str | None = Field(
-        description="As its caller wrote it; of a blocked request, null unless prompts of these are kept."
-    )
 
 
 class GuardrailPage(BaseModel):
@@ -68,21 +49,5 @@ async def list_guardrail_records(
         is_test=None if mode is None else mode == "test",
     )
     page, next_cursor = paged(found, limit)
-    views = [
-        GuardrailRecordView(
-            id=one.id,
-            created_at=rfc3339(one.created_at),
-            action="block" if one.action == "block" else "rewrite",
-            reason=one.reason,
-            account_id=one.account_id,
-            account=one.account,
-            key_id=one.key_id,
-            request_id=one.request_id,
-            job_id=one.job_id,
-            model=one.model,
-            user=one.user,
-            prompt=one.prompt,
-        )
-        for one in page
-    ]
+    views = [guardrail_record(one) for one in page]
     return json_response(GuardrailPage(records=views, next_cursor=next_cursor))
