@@ -227,6 +227,22 @@ JOBS = Dashboard(
             {"{{provider}} {{credential}}": "max by (provider, credential) (rushes_breaker_state)"},
         ),
         Panel(
+            "Jobs by credential",
+            "cpm",
+            "Ends a minute, by the provider's credential.",
+            {
+                "{{provider}} {{credential}} {{state}}": "60 * sum by (provider, credential, state) (rate(rushes_credential_jobs_total[5m]))"
+            },
+        ),
+        Panel(
+            "Calls by credential",
+            "cpm",
+            "Calls a minute, by the provider's credential and our error code.",
+            {
+                "{{provider}} {{credential}} {{code}}": "60 * sum by (provider, credential, code) (rate(rushes_credential_calls_total[5m]))"
+            },
+        ),
+        Panel(
             "Submissions that did not arrive",
             "none",
             "In a row; at the fifth the breaker opens.",

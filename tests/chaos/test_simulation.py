@@ -26,7 +26,7 @@ from tests.simulation.bad_engines import BAD_ENGINES, BadEngine
 from tests.simulation.faults import Fault
 from tests.simulation.world import simulate
 
-SEEDS = 300
+SEEDS = dose(150, 300)
 CHUNK = 50
 FULL_S = 300
 SEEDS_TO_FIND_A_BAD_ENGINE = 400

@@ -136,6 +136,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with receiving() as receiver:
         allowed = {**ALLOWED, "RUSHES_NET_ALLOW__INPUTS": "127.0.0.0/8", "RUSHES_TEST_HOLD_S": "3600"}
         service = Service(folder, **allowed).start()
+        # Attacks are under way when it is stopped, and uvicorn logs each request that it cuts off.
+        service.may_log_tracebacks = True
         try:
             yield World(service, service.key().text, _key_of_another(service), receiver.url)
         finally:

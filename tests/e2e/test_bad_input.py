@@ -337,7 +337,7 @@ async def test_an_unknown_job_is_not_found(client: Client, job_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/api/v1", "/api/v1/videos", "/api/v2/videos/jobs", "/%00", "/api/v1/videos/jobs/a/b"]
+    "path", ["/nothing", "/api/v1", "/api/v1/generations", "/api/v2/videos/jobs", "/%00", "/api/v1/videos/jobs/a/b"]
 )
 async def test_an_unknown_address_is_not_found(client: Client, path: str) -> None:
     assert (await client.get(path)).problem(404)["code"] == "not_found"

@@ -203,7 +203,7 @@ async def test_another_accounts_job_does_not_exist(service: Service, client: Cli
 
 async def test_another_key_of_the_account_sees_the_same_jobs(service: Service, client: Client) -> None:
     job_id = (await client.create())["job_id"]
-    async with Client(service, service.key(test=False).text) as colleague:
+    async with Client(service, service.key().text) as colleague:
         assert (await colleague.job(job_id))["job_id"] == job_id
 
 

@@ -14,15 +14,15 @@ from tests.fixtures.service import Answer, Client, Service
 from tests.fixtures.upstreams.gemini import Gemini
 
 GENERATIONS = "/api/v1/videos/generations"
-KEYS = 50
-DUPLICATES = 20
+KEYS = 40
+DUPLICATES = 12
 
 
 async def once(client: Client, key: str, **fields: Any) -> Answer:
     return await client.post(GENERATIONS, json=fields, headers={"Idempotency-Key": key})
 
 
-async def test_fifty_requests_sent_twenty_times_at_once_are_fifty_jobs(start: Start, fake: Gemini) -> None:
+async def test_forty_requests_sent_twelve_times_at_once_are_forty_jobs(start: Start, fake: Gemini) -> None:
     service = start(**google_settings(fake))
     async with Client(service, service.key(test=False).text) as client:
         answers = await asyncio.gather(
