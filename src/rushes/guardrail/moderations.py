@@ -1,7 +1,7 @@
 """OpenAI's `/v1/moderations` as a guardrail: what it flags is blocked, with the categories as the reason.
 
 Source: platform.openai.com/docs/api-reference/moderations: `input` is a text, and `results[0]` has `flagged` and
-`categories`. Only the prompt is sent: a negative prompt names what is not wanted.
+`categories`. Only the prompt is sent: a negative prompt names unwanted things.
 """
 
 from __future__ import annotations

@@ -24,7 +24,6 @@ from rushes.errors import (
     ProviderError,
     ProviderQuota,
     ProviderRejected,
-    ProviderUnavailable,
     UnexpectedResponse,
 )
 from rushes.net.client import HttpClient
@@ -34,7 +33,7 @@ from rushes.providers.credentials import api_key
 from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, credit_empty, poll_error, submit_error
 from rushes.providers.http import CallLimits, Origin
-from rushes.providers.translation import Stage, bearer, given, refuse_wordless, text_of
+from rushes.providers.translation import Stage, accepted_id, bearer, data_uri, given, refuse_wordless, text_of
 
 REGIONS: Final = {
     "singapore": "https://dashscope-intl.aliyuncs.com",
@@ -98,18 +97,13 @@ class Dashscope(Provider):
         read_media: ReadMedia,
     ) -> Submission:
         """Start one task. There is no token to repeat it by: sending it twice draws and bills it twice."""
-        media = [
-            (item.role, Inline(await read_media(item), prefix=f"data:{item.content_type};base64,"))
-            for item in request.media
-        ]
+        media = [(item.role, data_uri(item, await read_media(item))) for item in request.media]
         path, document = call_for(model, request, media)
         headers = {**bearer(credential), "X-DashScope-Async": "enable"}
         reply = await self._origin.submit(path, headers=headers, document=document)
         if not reply.is_success:
             raise refusal(reply, secret=credential.secret)
-        task_id = text_of(_output(reply), "task_id")
-        if not task_id:
-            raise ProviderUnavailable(f"{TITLE} accepted, perhaps, but named no task", accepted=None)
+        task_id = accepted_id(_output(reply), "task_id", "task", provider=TITLE)
         return Submission({"version": VERSION, "id": task_id}, provider_video_id=task_id)
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:

@@ -24,13 +24,11 @@ from rushes.errors import (
     ProviderAuth,
     ProviderError,
     ProviderRejected,
-    ProviderUnavailable,
     UnexpectedResponse,
     UnsupportedOption,
 )
 from rushes.net.client import HttpClient
 from rushes.providers.base import Credential, Provider, ReadMedia
-from rushes.providers.body import Inline
 from rushes.providers.credentials import api_key
 from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, credit_empty, poll_error, submit_error
@@ -38,7 +36,7 @@ from rushes.providers.http import CallLimits, Origin
 from rushes.providers.hub.answer import outputs_in, url_of
 from rushes.providers.hub.ask import ask_for
 from rushes.providers.hub.wire import check
-from rushes.providers.translation import Stage, text_of
+from rushes.providers.translation import Stage, accepted_id, data_uri, text_of
 
 FAL_URL: Final = "https://queue.fal.run"
 VERSION: Final = 1
@@ -79,18 +77,13 @@ class Fal(Provider):
         read_media: ReadMedia,
     ) -> Submission:
         """Queue one request. There is no token to repeat it by: sending it twice draws and bills it twice."""
-        media = [
-            (item.role, Inline(await read_media(item), prefix=f"data:{item.content_type};base64,"))
-            for item in request.media
-        ]
+        media = [(item.role, data_uri(item, await read_media(item))) for item in request.media]
         ask = ask_for(model, request, media, hub=TITLE)
         path = "/" + quote(ask.to, safe="/")
         reply = await self._origin.submit(path, headers=_headers(credential), document=ask.input)
         if not reply.is_success:
             raise refusal(reply, secret=credential.secret)
-        request_id = text_of(reply.body, "request_id")
-        if not request_id:
-            raise ProviderUnavailable(f"{TITLE} accepted, perhaps, but named no request", accepted=None)
+        request_id = accepted_id(reply.body, "request_id", "request", provider=TITLE)
         where = request_path(ask.to, request_id, text_of(reply.body, "status_url"))
         handle: Handle = {"version": VERSION, "path": where}
         if ask.output is not None:

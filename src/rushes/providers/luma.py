@@ -22,7 +22,6 @@ from rushes.errors import (
     ContentFiltered,
     ProviderError,
     ProviderRejected,
-    ProviderUnavailable,
     UnexpectedResponse,
     UnsupportedOption,
 )
@@ -33,7 +32,7 @@ from rushes.providers.credentials import api_key
 from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, poll_error, submit_error
 from rushes.providers.http import CallLimits, Origin
-from rushes.providers.translation import Stage, bearer, given, own_handle, refuse_wordless, text_of
+from rushes.providers.translation import Stage, accepted_id, bearer, given, own_handle, refuse_wordless, text_of
 
 LUMA_URL: Final = "https://agents.lumalabs.ai/v1"
 GENERATIONS: Final = "/generations"
@@ -87,9 +86,7 @@ class Luma(Provider):
         reply = await self._origin.submit(GENERATIONS, headers=bearer(credential), document=document)
         if not reply.is_success:
             raise refusal(reply, secret=credential.secret)
-        generation_id = text_of(reply.body, "id")
-        if not generation_id:
-            raise ProviderUnavailable(f"{TITLE} accepted, perhaps, but named no generation", accepted=None)
+        generation_id = accepted_id(reply.body, "id", "generation", provider=TITLE)
         return Submission({"version": VERSION, "id": generation_id}, provider_video_id=generation_id)
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:

@@ -36,7 +36,17 @@ from rushes.providers.credentials import api_key
 from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, credit_empty, poll_error, submit_error
 from rushes.providers.http import CallLimits, Origin
-from rushes.providers.translation import Stage, bearer, content_items, given, own_handle, refuse_wordless, text_of
+from rushes.providers.translation import (
+    Stage,
+    accepted_id,
+    bearer,
+    content_items,
+    data_uri,
+    given,
+    own_handle,
+    refuse_wordless,
+    text_of,
+)
 
 REGIONS: Final = {"global": "https://api.minimax.io", "mainland": "https://api.minimaxi.com"}
 VERSION: Final = 1
@@ -110,9 +120,7 @@ class Minimax(Provider):
         complaint = complaint_of(reply, secret=credential.secret)
         if not reply.is_success or complaint.code != ACCEPTED:
             raise refusal(reply, complaint)
-        task_id = text_of(reply.body, "task_id")
-        if not task_id:
-            raise ProviderUnavailable(f"{TITLE} accepted, perhaps, but named no task", accepted=None)
+        task_id = accepted_id(reply.body, "task_id", "task", provider=TITLE)
         handle = {"version": VERSION, "id": task_id, "api": "v1" if _is_v1(model) else "v2"}
         return Submission(handle, provider_video_id=task_id)
 
@@ -177,10 +185,7 @@ async def _call_for(
     """The path and the body for this request. Raises UnsupportedOption."""
     if request.video_task is VideoTask.UPSCALE:
         return UPSCALE_V2, upscale_payload(model, request, own_handle(request, credential, provider=Minimax.name))
-    media = [
-        (item.role, Inline(await read_media(item), prefix=f"data:{item.content_type};base64,"))
-        for item in request.media
-    ]
+    media = [(item.role, data_uri(item, await read_media(item))) for item in request.media]
     if _is_v1(model):
         return SUBMIT_V1, v1_payload(model, request, media)
     return SUBMIT_V2, v2_payload(model, request, media)

@@ -29,7 +29,6 @@ from rushes.errors import (
 )
 from rushes.net.client import HttpClient
 from rushes.providers.base import Credential, Provider, ReadMedia
-from rushes.providers.body import Inline
 from rushes.providers.credentials import api_key
 from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, poll_error, submit_error
@@ -38,7 +37,7 @@ from rushes.providers.http import CallLimits, Origin
 from rushes.providers.hub.answer import outputs_in, url_of
 from rushes.providers.hub.ask import Ask, ask_for
 from rushes.providers.hub.wire import check
-from rushes.providers.translation import Stage, bearer, text_of
+from rushes.providers.translation import Stage, accepted_id, bearer, data_uri, text_of
 
 REPLICATE_URL: Final = "https://api.replicate.com/v1"
 VERSION: Final = 1
@@ -97,9 +96,7 @@ class Replicate(Provider):
         reply = await self._origin.submit(path, headers=headers, document=document)
         if not reply.is_success:
             raise refusal(reply, secret=credential.secret)
-        prediction_id = text_of(reply.body, "id")
-        if not prediction_id:
-            raise ProviderUnavailable(f"{TITLE} accepted, perhaps, but named no prediction", accepted=None)
+        prediction_id = accepted_id(reply.body, "id", "prediction", provider=TITLE)
         handle: Handle = {"version": VERSION, "id": prediction_id}
         if ask.output is not None:
             handle["output"] = ask.output
@@ -141,7 +138,7 @@ class Replicate(Provider):
         placed: list[tuple[Role, object]] = []
         for item in media:
             content = await read_media(item)
-            inline = Inline(content, prefix=f"data:{item.content_type};base64,")
+            inline = data_uri(item, content)
             placed.append((item.role, inline if is_small else await self._uploaded(item, content, credential)))
         return placed
 

@@ -36,7 +36,7 @@ from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, credit_empty, poll_error, submit_error
 from rushes.providers.form import FormBody, Part
 from rushes.providers.http import CallLimits, Origin
-from rushes.providers.translation import Stage, bearer, given, refuse_wordless, text_of
+from rushes.providers.translation import Stage, accepted_id, bearer, data_uri, given, refuse_wordless, text_of
 
 RUNWAY_URL: Final = "https://api.dev.runwayml.com"
 API_VERSION: Final = "2024-11-06"
@@ -98,9 +98,7 @@ class Runway(Provider):
         reply = await self._origin.submit(path, headers=headers(credential), document=document)
         if not reply.is_success:
             raise refusal(reply, secret=credential.secret)
-        task_id = text_of(reply.body, "id")
-        if not task_id:
-            raise ProviderUnavailable(f"{TITLE} accepted, perhaps, but named no task", accepted=None)
+        task_id = accepted_id(reply.body, "id", "task", provider=TITLE)
         return Submission({"version": VERSION, "id": task_id}, provider_video_id=task_id)
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
@@ -137,7 +135,7 @@ class Runway(Provider):
 
     async def _uri_of(self, item: InputMedia, credential: Credential, read_media: ReadMedia) -> Inline | str:
         """The file as a data URI, or the address of the copy that was uploaded where it is too large for one."""
-        inline = Inline(await read_media(item), prefix=f"data:{item.content_type};base64,")
+        inline = data_uri(item, await read_media(item))
         if inline.size_bytes <= LARGEST_DATA_URI_BYTES:
             return inline
         name = f"{item.role}.{item.content_type.rpartition('/')[2]}"

@@ -23,7 +23,6 @@ from rushes.errors import (
     ProviderError,
     ProviderQuota,
     ProviderRejected,
-    ProviderUnavailable,
     UnexpectedResponse,
 )
 from rushes.net.client import HttpClient
@@ -33,7 +32,16 @@ from rushes.providers.credentials import api_key
 from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, credit_empty, poll_error, submit_error
 from rushes.providers.http import CallLimits, Origin
-from rushes.providers.translation import Stage, bearer, content_items, given, refuse_wordless, text_of
+from rushes.providers.translation import (
+    Stage,
+    accepted_id,
+    bearer,
+    content_items,
+    data_uri,
+    given,
+    refuse_wordless,
+    text_of,
+)
 
 REGIONS: Final = {
     "ark": "https://ark.cn-beijing.volces.com/api/v3",
@@ -93,17 +101,12 @@ class Seedance(Provider):
         read_media: ReadMedia,
     ) -> Submission:
         """Start one task. There is no token to repeat it by: sending it twice draws it twice."""
-        media = [
-            (item.role, Inline(await read_media(item), prefix=f"data:{item.content_type};base64,"))
-            for item in request.media
-        ]
+        media = [(item.role, data_uri(item, await read_media(item))) for item in request.media]
         document = payload(model, request, media, region=self._region)
         reply = await self._origin.submit(TASKS, headers=bearer(credential), document=document)
         if not reply.is_success:
             raise refusal(reply, secret=credential.secret)
-        task_id = text_of(reply.body, "id")
-        if not task_id:
-            raise ProviderUnavailable(f"{TITLE} accepted, perhaps, but named no task", accepted=None)
+        task_id = accepted_id(reply.body, "id", "task", provider=TITLE)
         return Submission({"version": VERSION, "id": task_id}, provider_video_id=task_id)
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:

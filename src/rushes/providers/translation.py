@@ -7,8 +7,8 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from rushes.domain.progress import Handle
-from rushes.domain.request import Role, VideoRequest
-from rushes.errors import UnsupportedOption
+from rushes.domain.request import InputMedia, Role, VideoRequest
+from rushes.errors import ProviderUnavailable, UnsupportedOption
 from rushes.providers.base import Credential
 from rushes.providers.body import Inline
 from rushes.providers.credentials import Pinned
@@ -72,6 +72,19 @@ def text_of(body: object, name: str) -> str:
     """A text, or a number as text, of a reply's object; empty if it is not there."""
     value = body.get(name) if isinstance(body, Mapping) else None
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def accepted_id(body: object, name: str, what: str, *, provider: str) -> str:
+    """The id of what was accepted. Raises ProviderUnavailable without one: it is unknown whether it was accepted."""
+    found = text_of(body, name)
+    if not found:
+        raise ProviderUnavailable(f"{provider} may have accepted it, but named no {what}", accepted=None)
+    return found
+
+
+def data_uri(item: InputMedia, content: bytes) -> Inline:
+    """A file as a `data:` URI of a document."""
+    return Inline(content, prefix=f"data:{item.content_type};base64,")
 
 
 def bearer(credential: Credential) -> dict[str, str]:

@@ -22,7 +22,6 @@ from rushes.errors import (
     ProviderAuth,
     ProviderError,
     ProviderRejected,
-    ProviderUnavailable,
     UnexpectedResponse,
 )
 from rushes.net.client import HttpClient
@@ -32,7 +31,7 @@ from rushes.providers.credentials import api_key
 from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, credit_empty, poll_error, submit_error
 from rushes.providers.http import CallLimits, Origin
-from rushes.providers.translation import Stage, bearer, given, refuse_wordless, text_of
+from rushes.providers.translation import Stage, accepted_id, bearer, data_uri, given, refuse_wordless, text_of
 
 XAI_URL: Final = "https://api.x.ai/v1"
 VERSION: Final = 1
@@ -76,20 +75,12 @@ class Xai(Provider):
         read_media: ReadMedia,
     ) -> Submission:
         """Start one video. There is no token to repeat it by: sending it twice draws it twice."""
-        media = {
-            role: [
-                Inline(await read_media(item), prefix=f"data:{item.content_type};base64,")
-                for item in request.media_for(role)
-            ]
-            for role in Role
-        }
+        media = {role: [data_uri(item, await read_media(item)) for item in request.media_for(role)] for role in Role}
         path, document = call_for(model, request, media)
         reply = await self._origin.submit(path, headers=bearer(credential), document=document)
         if not reply.is_success:
             raise refusal(reply, secret=credential.secret)
-        request_id = text_of(reply.body, "request_id")
-        if not request_id:
-            raise ProviderUnavailable(f"{TITLE} accepted, perhaps, but named no request", accepted=None)
+        request_id = accepted_id(reply.body, "request_id", "request", provider=TITLE)
         return Submission({"version": VERSION, "id": request_id}, provider_video_id=request_id)
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:

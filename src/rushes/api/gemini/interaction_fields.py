@@ -27,7 +27,7 @@ FOR_TEXT: Final = (
     "agent", "agent_config", "cached_content", "continuation_token", "environment", "safety_settings",
     "system_instruction", "tools",
 )  # fmt: skip
-"""Fields that Google has for what is not a video."""
+"""Google's fields for text, speech and tools, which a video has no use for."""
 FORMAT_FIELDS: Final = ("type", "aspect_ratio", "resolution", "duration", "delivery", "gcs_uri", "mime_type")
 CONFIG_FIELDS: Final = ("seed", "video_config")
 TASKS: Final = ("text_to_video", "image_to_video", "reference_to_video", *VideoTask)

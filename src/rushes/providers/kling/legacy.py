@@ -40,7 +40,7 @@ from rushes.providers.kling.reply import (
     unknown_task,
 )
 from rushes.providers.kling.unified import WORDLESS
-from rushes.providers.translation import given, refuse_wordless, text_of
+from rushes.providers.translation import accepted_id, given, refuse_wordless, text_of
 
 TEXT: Final = "text2video"
 IMAGE: Final = "image2video"
@@ -174,7 +174,5 @@ def _sound(model: Model, request: VideoRequest) -> str | None:
 
 
 def _submission(kind: str, task: object) -> Submission:
-    task_id = text_of(task, "task_id")
-    if not task_id:
-        raise ProviderUnavailable(f"{TITLE} accepted, perhaps, but named no task", accepted=None)
+    task_id = accepted_id(task, "task_id", "task", provider=TITLE)
     return Submission({"version": VERSION, "id": task_id, "kind": kind}, provider_video_id=f"{kind}:{task_id}")

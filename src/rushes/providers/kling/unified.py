@@ -34,7 +34,7 @@ from rushes.providers.kling.reply import (
     refusal,
     unknown_task,
 )
-from rushes.providers.translation import bearer, given, refuse_wordless, text_of
+from rushes.providers.translation import accepted_id, bearer, given, refuse_wordless, text_of
 
 WORDLESS: Final = ("negative_prompt", "person_generation", "seed", "n")
 
@@ -163,7 +163,5 @@ def _sound(model: Model, request: VideoRequest, media: Sequence[tuple[Role, Inli
 
 
 def _submission(task: object) -> Submission:
-    task_id = text_of(task, "id")
-    if not task_id:
-        raise ProviderUnavailable(f"{TITLE} accepted, perhaps, but named no task", accepted=None)
+    task_id = accepted_id(task, "id", "task", provider=TITLE)
     return Submission({"version": VERSION, "id": task_id}, provider_video_id=task_id)

@@ -16,6 +16,7 @@ from rushes.errors import ProviderRejected
 from rushes.providers.body import Inline, JsonBody
 from rushes.providers.form import Part
 from rushes.providers.openai_shape.flavor import Flavor
+from rushes.providers.translation import data_uri
 
 Media = Sequence[tuple[InputMedia, bytes]]
 
@@ -125,4 +126,4 @@ def _file(name: str, item: InputMedia, content: bytes) -> Part:
 
 
 def _data_url(item: InputMedia, content: bytes) -> Inline:
-    return Inline(content, prefix=f"data:{item.content_type};base64,")
+    return data_uri(item, content)

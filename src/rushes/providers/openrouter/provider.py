@@ -23,7 +23,6 @@ from rushes.errors import (
     FieldError,
     ProviderError,
     ProviderRejected,
-    ProviderUnavailable,
     UnexpectedResponse,
 )
 from rushes.net.client import HttpClient
@@ -34,7 +33,16 @@ from rushes.providers.declaration import Declaration, Options, Parts
 from rushes.providers.failure import Complaint, Raw, Reply, poll_error, submit_error
 from rushes.providers.http import CallLimits, Origin
 from rushes.providers.openrouter.listing import entries_of
-from rushes.providers.translation import Stage, bearer, given, own_handle, refuse_wordless, text_of
+from rushes.providers.translation import (
+    Stage,
+    accepted_id,
+    bearer,
+    data_uri,
+    given,
+    own_handle,
+    refuse_wordless,
+    text_of,
+)
 
 OPENROUTER_URL: Final = "https://openrouter.ai/api/v1"
 VIDEOS: Final = "/videos"
@@ -91,7 +99,7 @@ class Openrouter(Provider):
         goes_on = model.wire.get("continues") and request.previous is not None and request.previous.model == model.id
         previous_id = str(made_by["id"]) if goes_on and made_by is not None else None
         media = [
-            (item.role, Inline(await read_media(item), prefix=f"data:{item.content_type};base64,"))
+            (item.role, data_uri(item, await read_media(item)))
             for item in request.media
             if previous_id is None or item.role is not Role.VIDEO
         ]
@@ -99,9 +107,7 @@ class Openrouter(Provider):
         reply = await self._origin.submit(VIDEOS, headers=bearer(credential), document=document)
         if not reply.is_success:
             raise refusal(reply, secret=credential.secret)
-        job_id = text_of(reply.body, "id")
-        if not job_id:
-            raise ProviderUnavailable(f"{TITLE} accepted, perhaps, but named no job", accepted=None)
+        job_id = accepted_id(reply.body, "id", "job", provider=TITLE)
         return Submission({"version": VERSION, "id": job_id}, provider_video_id=job_id)
 
     async def poll(self, handle: Handle, *, credential: Credential) -> Progress:
