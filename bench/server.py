@@ -100,9 +100,9 @@ class Server:
             self._process.wait()
 
 
-def rushes(folder: Path, **settings: str) -> Server:
-    """The service itself, as people run it, on the data directory in `folder`."""
-    command: list[str | Path] = [RUSHES, "serve", "--data-dir", data_dir(folder)]
+def rushes(folder: Path, program: Path = RUSHES, /, **settings: str) -> Server:
+    """The service itself, as people run it, on the data directory in `folder`; another release's by its `program`."""
+    command: list[str | Path] = [program, "serve", "--data-dir", data_dir(folder)]
     return Server(command, folder, settings, "/healthz")
 
 
@@ -177,19 +177,19 @@ def data_dir(folder: Path) -> Path:
     return folder / "data"
 
 
-def test_key(folder: Path) -> str:
+def key_in_test_mode(folder: Path, program: Path = RUSHES, /) -> str:
     """A new test key of the service in `folder`, made as people make it."""
-    return _key(folder, "--test")
+    return _key(folder, program, "--test")
 
 
-def live_key(folder: Path, *, account: str = "default", **settings: str) -> str:
+def live_key(folder: Path, program: Path = RUSHES, /, *, account: str = "default", **settings: str) -> str:
     """A new key whose jobs run at the providers."""
-    return _key(folder, "--account", account, **settings)
+    return _key(folder, program, "--account", account, **settings)
 
 
-def _key(folder: Path, *options: str, **settings: str) -> str:
+def _key(folder: Path, program: Path, /, *options: str, **settings: str) -> str:
     made = subprocess.run(
-        [RUSHES, "keys", "create", *options, "--data-dir", data_dir(folder)],
+        [program, "keys", "create", *options, "--data-dir", data_dir(folder)],
         env={"PATH": os.defpath, "HOME": str(folder), **settings},
         capture_output=True,
         text=True,

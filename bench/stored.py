@@ -53,7 +53,7 @@ def create_job(port: int, key: str, body: bytes = GENERATION) -> str:
 def finish_a_job(folder: Path, **options: str) -> tuple[str, str]:
     """Let the service in `folder` draw one small video, asked for with `options`; returns the key and the job's id."""
     with server.rushes(folder, RUSHES_TEST_HOLD_S="0", RUSHES_POLL_INTERVAL_S="0.05") as service:
-        key = server.test_key(folder)
+        key = server.key_in_test_mode(folder)
         job_id = create_job(
             service.port, key, json.dumps({"prompt": "a lighthouse", **SMALL_VIDEO, **options}).encode()
         )
