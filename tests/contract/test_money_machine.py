@@ -52,9 +52,16 @@ class Life:
     """The model of one job and its money."""
 
     def __init__(
-        self, place: tuple[str, str], n: int, price: int | None, spares: Sequence[int | None], at: int
+        self,
+        place: tuple[str, str],
+        n: int,
+        price: int | None,
+        spares: Sequence[int | None],
+        at: int,
+        user: str | None = None,
     ) -> None:
         self.account_id, self.key_id = place
+        self.user = user
         self.n = n
         self.price = price
         self.spares = list(spares)
@@ -63,7 +70,11 @@ class Life:
         self.spent: int | None = None
         self.state = State.QUEUED
         self.fates: list[str] = []
-        self.deleted = False
+        self.held_when_deleted: int | None = None
+
+    @property
+    def deleted(self) -> bool:
+        return self.held_when_deleted is not None
 
     @property
     def is_free(self) -> bool:
@@ -73,8 +84,16 @@ class Life:
     def held(self) -> int:
         return self.reserved + (self.spent or 0)
 
-    def periods(self) -> dict[LimitName, str]:
-        return periods_of(self.at)
+    def held_under(self, limit: LimitName) -> int:
+        """A deleted job has no user any more, so nothing that happens to it later changes what its user has held."""
+        if limit is LimitName.USER_SPEND_DAY and self.held_when_deleted is not None:
+            return self.held_when_deleted
+        return self.held
+
+    def periods(self) -> dict[LimitName, tuple[str | None, ...]]:
+        return {limit: (period,) for limit, period in periods_of(self.at).items()} | {
+            LimitName.USER_SPEND_DAY: (periods_of(self.at)[LimitName.SPEND_DAY], self.user)
+        }
 
     def end(self, state: State) -> None:
         was, self.state = self.state, state
@@ -131,7 +150,7 @@ class MoneyMachine(RuleBasedStateMachine):
         for place, fates in enumerate(
             [["submission_unknown", "provider_rejected"], ["output_lost", "submission_unknown"], ["expired", "expired"]]
         ):
-            self.create(place, 2, [MICROUSD], None, "on")
+            self.create(place, 2, [MICROUSD], None, "on", "anna")
             job_id = f"job_{len(self.lives)}"
             self.intend_all(job_id, "")
             self.wait_for(self.carry_to_end(job_id, self.lives[job_id], fates))
@@ -158,13 +177,16 @@ class MoneyMachine(RuleBasedStateMachine):
         place=st.integers(0, 2),
         n=st.integers(1, 4),
         prices=st.lists(st.sampled_from(PRICES), min_size=1, max_size=3),
+        user=st.sampled_from([None, "anna", "ben"]),
         once=st.sampled_from([None, None, "order-1", "order-2"]),
         power=st.sampled_from(["on", "on", "on", "cut"]),
     )
-    def create(self, place: int, n: int, prices: list[int | None], once: str | None, power: str) -> None:
+    def create(
+        self, place: int, n: int, prices: list[int | None], once: str | None, power: str, user: str | None
+    ) -> None:
         where = self.places[place]
         job_id = f"job_{len(self.lives) + 1}"
-        life = Life(where, n, prices[0], prices[1:], self.desk.harness.now_ms())
+        life = Life(where, n, prices[0], prices[1:], self.desk.harness.now_ms(), user)
         costs = [None if price is None else Decimal(price * n) / MICROUSD for price in prices]
         new = new_job(
             len(self.lives) + 1,
@@ -174,6 +196,7 @@ class MoneyMachine(RuleBasedStateMachine):
             cost_usd=costs[0],
             fallbacks=Fallbacks(tuple(fallback(name=f"spare/{i}", cost_usd=one) for i, one in enumerate(costs[1:]))),
             deadline_s=LASTING_S,
+            user=user,
         )
         repeated = None if once is None else f"{where[0]} {once}"
         try:
@@ -208,7 +231,9 @@ class MoneyMachine(RuleBasedStateMachine):
         in_force = {
             (key_id, name): value
             for (account_id, key_id, name), value in self.limits.items()
-            if account_id == life.account_id and key_id in (WHOLE_ACCOUNT, life.key_id)
+            if account_id == life.account_id
+            and key_id in (WHOLE_ACCOUNT, life.key_id)
+            and (name is not LimitName.USER_SPEND_DAY or life.user is not None)
         }
         if in_force and None in (life.price, *life.spares):
             return PriceUnknown
@@ -219,7 +244,7 @@ class MoneyMachine(RuleBasedStateMachine):
 
     def held_in(self, life: Life, key_id: str, name: LimitName) -> int:
         return sum(
-            one.held
+            one.held_under(name)
             for one in self.lives.values()
             if one.account_id == life.account_id
             and key_id in (WHOLE_ACCOUNT, one.key_id)
@@ -239,7 +264,7 @@ class MoneyMachine(RuleBasedStateMachine):
     def delete(self, data: st.DataObject) -> None:
         job_id, life = self.pick(data, *ENDED)
         self.wait_for(self.desk.jobs.delete(Tenant(life.account_id), job_id))
-        life.deleted = True
+        life.held_when_deleted = life.held
 
     # Workers.
 
