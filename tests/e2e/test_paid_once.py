@@ -47,7 +47,8 @@ async def test_kills_while_ninety_jobs_are_being_submitted_pay_for_none_twice(st
     sent = Counter(prompt_of(one.json) for one in hesitant.requests if one.method == "POST")
     assert set(sent.values()) == {1}
     ends = Counter((job["status"], job["error_code"]) for job in jobs.values())
-    assert ends.keys() == {("completed", None), ("failed", "submission_unknown")}, ends
+    # On a slow machine each job may be amid its submission when the process is killed.
+    assert ends.keys() - {("completed", None)} == {("failed", "submission_unknown")}, ends
     for prompt, job in jobs.items():
         if job["status"] == "completed":
             assert sent[prompt] == 1
