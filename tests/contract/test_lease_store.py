@@ -12,10 +12,12 @@ from rushes.db.database import Database
 from rushes.domain.fallbacks import Fallbacks
 from rushes.domain.job import AttemptState, Problem, State, Status
 from rushes.domain.progress import Submission
+from rushes.domain.request import VideoRequest
 from rushes.engine.claims import ClaimStore
 from rushes.engine.job_record import Claim, JobRecord
 from rushes.errors import LeaseLost, NotCancellable
-from rushes.jobs.rows import outputs_to_json
+from rushes.jobs.retention import RetentionStore
+from rushes.jobs.rows import NO_REQUEST, outputs_to_json
 from tests.contract.database_harness import LEASE_S, Desk, together
 from tests.fixtures.new_jobs import ACCOUNT, fallback, new_job
 from tests.fixtures.scripted_provider import stored_video
@@ -49,6 +51,33 @@ async def test_claims_at_once_share_no_job(desk: Desk) -> None:
     shares = await together(*(desk.claim(10, f"worker_{number}") for number in range(8)))
     claimed = [job_id for share in shares for job_id in share]  # type: ignore[attr-defined]
     assert len(claimed) == len(set(claimed)) == 60
+
+
+async def test_a_claim_holds_a_short_request_and_the_record_reads_a_long_one(desk: Desk) -> None:
+    short, long = VideoRequest("A dog", n=2), VideoRequest("A dog " * 2_000, n=3)
+    await desk.jobs.create(new_job(1, request=short))
+    await desk.jobs.create(new_job(2, request=long))
+    claims = await desk.claim()
+    assert [claims["job_1"].request, claims["job_2"].request] == [short.to_json(), None]
+    assert all(claim.job.request == NO_REQUEST for claim in claims.values())
+    assert [await desk.leases().record(claims[name]).request() for name in ("job_1", "job_2")] == [short, long]
+    await desk.leases().put_back(claims["job_2"])
+    with pytest.raises(LeaseLost):
+        await desk.leases().record(claims["job_2"]).request()
+
+
+@pytest.mark.parametrize("prompt", ["A dog", "A dog " * 2_000])
+async def test_a_released_job_leaves_files_of_its_parts_to_be_deleted_however_long_its_request_is(
+    desk: Desk, prompt: str
+) -> None:
+    for number, n in ((1, 1), (2, 2)):
+        await desk.jobs.create(new_job(number, request=VideoRequest(prompt, n=n)))
+        record = desk.leases().record(await desk.claim_one())
+        await record.intend(attempt_id=f"att_{number}", part=0, n=1)
+        await record.accept(f"att_{number}", Submission({}))
+    await desk.leases().release_dead(all_workers=True)
+    (file,) = await RetentionStore(desk.harness.database).files_to_delete(10)
+    assert "job_2-att_2-0" in file
 
 
 async def test_a_claimed_job_is_still_pending(desk: Desk) -> None:
@@ -281,10 +310,11 @@ async def test_a_job_that_fell_back_runs_with_what_was_pinned_for_that_case(desk
     )
     desk.harness.pass_time(10)
     await desk.leases().record(claimed).fall_back("no credit", desk.harness.now_ms())
-    job = (await desk.claim_one()).job
+    claimed = await desk.claim_one()
+    job, request = claimed.job, await desk.leases().record(claimed).request()
     assert (job.served_provider, job.served_model) == ("spare", "clip")
     assert (job.api, job.credential, job.cost_usd) == ("vertex", "abc", Decimal("0.10"))
-    assert (job.request.resolution, job.request.duration_s) == ("360p", 2)
+    assert (request.resolution, request.duration_s) == ("360p", 2)
     assert job.deadline_at == desk.harness.now_ms() + 60_000
     assert job.warnings == (
         "'spare/clip' serves this request, because 'scripted/clip' did not accept it: no credit",
@@ -373,6 +403,8 @@ WRITES: dict[str, Callable[[ClaimStore, Claim], Awaitable[object]]] = {
 def test_every_write_with_a_lease_is_tried_against_the_fence() -> None:
     without_lease = {"beat", "release_dead", "leave", "claim", "next_available_s", "expire_overdue", "give_back_later"}
     without_lease |= {"late_answer", "to_abort", "listen", "forget_idle_lanes", "record", "is_there_another"}
+    # It reads, and a short request without asking.
+    without_lease.add("request")
     named = {*vars(ClaimStore), *vars(JobRecord)}
     assert set(WRITES) == {name for name in named if not name.startswith("_")} - without_lease
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 
 from rushes.clock import SteadyClock, SystemClock
 from rushes.db.database import Database, Row, Transaction, fetch_one, fetch_row
-from rushes.domain.job import State
+from rushes.domain.job import Attempt, State
 from rushes.engine.fair_share import RoomFor, any_number, share_out
 from rushes.engine.job_record import Claim, JobRecord, attempts_of, delete_unrecorded_files, lock_leased
 from rushes.errors import DatabaseUnavailable
-from rushes.jobs.admission import claim_within, has_ready, lock_rooms, read_rooms
+from rushes.jobs.admission import CLAIMED_COLUMNS, claim_within, has_ready, lock_rooms, read_rooms
 from rushes.jobs.lanes import change_lane
-from rushes.jobs.rows import job_from
+from rushes.jobs.rows import SHORT_REQUEST, job_from
 from rushes.jobs.transitions import WORK_CHANNEL, move_where, record_event
 
 BEAT = """
@@ -46,11 +46,14 @@ ALIVE = "SELECT id, :now AS now FROM workers WHERE id = :worker_id AND alive_unt
 
 LOCK_WORKER = "SELECT id FROM workers WHERE id = :worker_id FOR UPDATE"
 
-LEASED_JOBS = "SELECT id, state, lane, lease, request FROM jobs WHERE worker_id = :worker_id ORDER BY seq FOR UPDATE"
+LEASED_JOBS = f"""
+SELECT id, state, lane, lease, {SHORT_REQUEST} FROM jobs WHERE worker_id = :worker_id ORDER BY seq FOR UPDATE
+"""  # noqa: S608 - fixed texts only
 
-LEASED_UNUSED = """
-SELECT id, state, lane, lease, request FROM jobs WHERE worker_id = :worker_id AND lease = :lease ORDER BY seq FOR UPDATE
-"""
+LEASED_UNUSED = f"""
+SELECT id, state, lane, lease, {SHORT_REQUEST} FROM jobs WHERE worker_id = :worker_id AND lease = :lease
+ORDER BY seq FOR UPDATE
+"""  # noqa: S608 - fixed texts only
 
 _UNLEASE = """
 UPDATE jobs SET lease = NULL, worker_id = NULL,
@@ -71,7 +74,8 @@ WITH chosen AS MATERIALIZED (
     SELECT seq FROM jobs WHERE {_IS_UNOWNED}{{others}}
     ORDER BY seq LIMIT :most FOR UPDATE SKIP LOCKED
 )
-UPDATE jobs SET lease = :lease, worker_id = :worker_id WHERE seq IN (SELECT seq FROM chosen) RETURNING *
+UPDATE jobs SET lease = :lease, worker_id = :worker_id WHERE seq IN (SELECT seq FROM chosen)
+RETURNING {CLAIMED_COLUMNS}
 """  # noqa: S608 - fixed texts only
 
 _IS_OPEN = "ready > 0 AND (capacity IS NULL OR in_use < capacity)"
@@ -101,14 +105,15 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM jobs WHERE {_HOLD_IS_OVER}) THEN 1 ELSE 0
 # Waited for: every job that is accepted locks its lane for a moment, so a busy lane would always be passed over.
 LOCK_OPEN_LANE = f"SELECT capacity - in_use AS free FROM lanes WHERE lane = :lane AND {_IS_OPEN} FOR UPDATE"  # noqa: S608 - likewise
 
-CLAIM_QUEUED = """
+CLAIM_QUEUED = f"""
 WITH chosen AS MATERIALIZED (
     SELECT seq FROM jobs
     WHERE lane = :lane AND state IN ('queued', 'rerouted') AND lease IS NULL AND held = 0
     ORDER BY turn, seq LIMIT :most FOR UPDATE SKIP LOCKED
 )
-UPDATE jobs SET lease = :lease, worker_id = :worker_id, in_slot = 1 WHERE seq IN (SELECT seq FROM chosen) RETURNING *
-"""
+UPDATE jobs SET lease = :lease, worker_id = :worker_id, in_slot = 1 WHERE seq IN (SELECT seq FROM chosen)
+RETURNING {CLAIMED_COLUMNS}
+"""  # noqa: S608 - fixed texts only
 
 TAKE_FROM_LANE = """
 UPDATE lanes SET ready = ready - :taken, in_use = in_use + :taken,
@@ -276,7 +281,7 @@ class ClaimStore:
                 await transaction.execute(TAKE_FROM_LANE, lane=lane, taken=len(jobs), turn=turn)
             for jobs in taken.values():
                 jobs.sort(key=lambda job: (job["turn"], job["seq"]))
-                claimed.extend(Claim(job_from(job), lease, job["lane"], (), now_ms) for job in jobs)
+                claimed.extend(_claim_of(job, lease, (), now_ms) for job in jobs)
             return claimed, _last_to_come_first(after, found, welcome, chosen)
 
         claimed, self._after = await self._database.write(body)
@@ -425,7 +430,11 @@ async def _release(transaction: Transaction, worker_ids: Sequence[str]) -> int:
 
 
 async def _claim_from(transaction: Transaction, row: Row, lease: str, now_ms: int) -> Claim:
-    return Claim(job_from(row), lease, row["lane"], await attempts_of(transaction, row["id"]), now_ms)
+    return _claim_of(row, lease, await attempts_of(transaction, row["id"]), now_ms)
+
+
+def _claim_of(row: Row, lease: str, attempts: tuple[Attempt, ...], now_ms: int) -> Claim:
+    return Claim(job_from(row), lease, row["lane"], attempts, now_ms, request=row["short_request"])
 
 
 def _except(lanes: Collection[str]) -> tuple[str, dict[str, str]]:

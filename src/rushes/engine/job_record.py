@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rushes.clock import SteadyClock
-from rushes.db.database import Database, Row, Transaction, Write, fetch_one
+from rushes.db.database import Database, Row, Transaction, Write, fetch_one, fetch_row
 from rushes.domain.job import Attempt, AttemptState, Job, Problem, State
 from rushes.domain.output import StoredVideo
 from rushes.domain.progress import Submission
@@ -22,7 +22,7 @@ from rushes.engine.credential_limits import take_place
 from rushes.engine.retry_write import retry_write
 from rushes.errors import LeaseLost
 from rushes.jobs.retention import delete_file, video_key
-from rushes.jobs.rows import GET_ANY_JOB, job_from, outputs_from, outputs_to_json, problem_from
+from rushes.jobs.rows import GET_ANY_JOB, GET_REQUEST, job_from, outputs_from, outputs_to_json, problem_from
 from rushes.jobs.transitions import JOBS_CHANNEL, move, record_event, reroute
 from rushes.providers.credentials import Pinned
 
@@ -70,7 +70,8 @@ UPDATE jobs SET trouble_code = :code, trouble = :message, trouble_at = :now WHER
 class Claim:
     """A job that this worker holds until its lease is lost, with the attempts already made.
 
-    `now_ms` is the database's time when it was claimed, `steady_ms` what the worker's steady clock said just after.
+    Its `job` has no request, which `JobRecord.request` reads. A short one is kept here as it is stored. `now_ms` is the
+    database's time when it was claimed, `steady_ms` what the worker's steady clock said just after.
     """
 
     job: Job
@@ -79,6 +80,7 @@ class Claim:
     attempts: tuple[Attempt, ...]
     now_ms: int
     steady_ms: int = 0
+    request: str | None = None
 
 
 class JobRecord:
@@ -88,6 +90,16 @@ class JobRecord:
         self._database = database
         self._clock = clock
         self.claim = claim
+
+    async def request(self) -> VideoRequest:
+        """What the job asks for. A long request is read anew each time, so that no running job holds it."""
+        if self.claim.request is not None:
+            return VideoRequest.from_json(self.claim.request)
+
+        async def body(transaction: Transaction) -> VideoRequest:
+            return VideoRequest.from_json((await lock_leased(transaction, self.claim))["request"])
+
+        return await self._write(body)
 
     async def intend(self, attempt_id: str, *, part: int, n: int, pinned: Pinned | None = None) -> Attempt:
         """Record that the provider is about to be called; the first intent of a job ends its `pending`.
@@ -301,14 +313,20 @@ async def delete_unrecorded_files(transaction: Transaction, job: Row, attempt_id
     if state in (State.QUEUED, State.REROUTED, State.SUBMITTING):
         return
     attempts = await transaction.fetch(ATTEMPTS_OF, job_id=job["id"])
-    is_whole = len(attempts) == 1 and attempts[0]["n"] == VideoRequest.from_json(job["request"]).n
-    if state is State.RUNNING and is_whole:
+    if state is State.RUNNING and len(attempts) == 1 and attempts[0]["n"] == await _number_of_videos(transaction, job):
         # The only call of its job has stored nothing before the job is `storing`.
         return
     for attempt in attempts:
         if attempt["state"] == AttemptState.ACCEPTED and attempt_id in (None, attempt["id"]):
             for place in range(attempt["n"]):
                 await delete_file(transaction, video_key(job["id"], attempt["id"], place, job["lease"]))
+
+
+async def _number_of_videos(transaction: Transaction, job: Row) -> int:
+    request = job.get("short_request")
+    if request is None:
+        request = (await fetch_row(transaction, GET_REQUEST, id=job["id"]))["request"]
+    return VideoRequest.from_json(request).n
 
 
 async def attempts_of(transaction: Transaction, job_id: str) -> tuple[Attempt, ...]:

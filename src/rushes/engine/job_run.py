@@ -60,6 +60,7 @@ class JobRun:
         self,
         record: JobRecord,
         resources: JobResources,
+        n: int,
         epoch: LeaseEpoch | None = None,
         hand_over: HandOver | None = None,
     ) -> None:
@@ -69,7 +70,7 @@ class JobRun:
         self._attempts = {attempt.part: attempt for attempt in record.claim.attempts}
         self._resources = resources
         self._redactor = Redactor(resources.secrets)
-        parts = split_into_calls(self._job.request.n, resources.model.n_per_call)
+        parts = split_into_calls(n, resources.model.n_per_call)
         state = self._state = RunState(record.claim, resources, parts)
         hand_over = hand_over or HandOver()
         troubles = TroubleLog(record, resources.clock, self._redactor)

@@ -223,11 +223,12 @@ class Submitting:
 
     async def _submit_once(self, part: int, n: int) -> Submission | RushesError:
         """One call between its intent and the record of its answer; or the error after which another may be right."""
+        request = request_for_call(await self._record.request(), part, n, seeded=self._resources.model.seed)
         attempt_id = self._state.attempt_ids.get(part)
         if attempt_id is None:
             attempt_id = await self._intend(part, n)
         try:
-            submission = await self._call_submit(part, n, attempt_id)
+            submission = await self._call_submit(request, attempt_id)
         except LeaseLost:
             if part not in self._maybe_accepted:
                 await self._withdraw(part, attempt_id)
@@ -302,12 +303,12 @@ class Submitting:
         if not self._epoch.may_submit:
             raise LeaseLost(f"the lease on job '{self._job.id}' may have run out, so its provider is not called")
 
-    async def _call_submit(self, part: int, n: int, attempt_id: str) -> Submission:
+    async def _call_submit(self, request: VideoRequest, attempt_id: str) -> Submission:
         self._check_lease()
         try:
             return await self._resources.provider.submit(
                 self._resources.model,
-                request_for_call(self._job.request, part, n, seeded=self._resources.model.seed),
+                request,
                 attempt_id=attempt_id,
                 credential=self._resources.credential,
                 read_media=self._read_media,

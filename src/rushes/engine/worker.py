@@ -267,7 +267,8 @@ class Worker:
         is_last_try = self._is_last_try(claim)
         record = self._claims.record(claim)
         try:
-            run = JobRun(record, await self._resources_for(claim.job), epoch, self._hand_over())
+            n = (await record.request()).n
+            run = JobRun(record, await self._resources_for(claim.job), n, epoch, self._hand_over())
             self._runs[claim.job.id] = run
             try:
                 await run.run()

@@ -13,6 +13,7 @@ from rushes.accounts.limits import LIMITS_OF, NO_LIMITS, WHOLE_ACCOUNT, Fetch, L
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.domain.tenant import Tenant, account_of
 from rushes.errors import QueueFull
+from rushes.jobs.rows import BARE_COLUMNS, SHORT_REQUEST
 
 PENDING_OF_ACCOUNT = "SELECT jobs FROM job_counts WHERE account_id = :tenant AND status = 'pending'"
 
@@ -59,7 +60,12 @@ FROM (SELECT 1 AS one FROM jobs
       WHERE in_slot = 1 AND byok = 0 AND account_id = :account_id AND key_id = :key_id LIMIT :most) AS running
 """
 
-CLAIM = "UPDATE jobs SET lease = :lease, worker_id = :worker_id, in_slot = 1 WHERE seq = :seq RETURNING *"
+CLAIMED_COLUMNS = f"{BARE_COLUMNS}, lane, turn, {SHORT_REQUEST}"
+"""What a claim reads of a job. A long request is read when the job is submitted: a worker holds thousands of jobs."""
+
+CLAIM = f"""
+UPDATE jobs SET lease = :lease, worker_id = :worker_id, in_slot = 1 WHERE seq = :seq RETURNING {CLAIMED_COLUMNS}
+"""  # noqa: S608 - fixed texts only
 
 QUEUE_RETRY_S = 10.0
 

@@ -52,6 +52,11 @@ MOST_KEPT = 1_000
 LONGEST_KEPT_CHARS = 4_096
 """Of a request; longer ones are few, and a thousand of them would be many megabytes."""
 
+SHORT_REQUEST = f"CASE WHEN LENGTH(request) <= {LONGEST_KEPT_CHARS} THEN request END AS short_request"
+"""The request if it is short, for what holds many jobs; a longer one is read when it is needed."""
+
+GET_REQUEST = "SELECT request FROM jobs WHERE id = :id"
+
 
 def job_facts(row: Row) -> dict[str, str | None]:
     """What the audit log says of a job that an operator acts on; nothing that its caller has written."""

@@ -171,7 +171,7 @@ async def test_input_media_that_take_longer_than_the_lease_keep_the_provider_unc
 async def claimed_with(engine: Engine, request: VideoRequest) -> Claim:
     await engine.create()
     claimed = await engine.claim()
-    return replace(claimed, job=replace(claimed.job, request=request))
+    return replace(claimed, request=request.to_json())
 
 
 async def test_an_answer_that_comes_after_the_lease_is_lost_is_left_to_the_operator(engine: Engine) -> None:
