@@ -22,7 +22,7 @@ from rushes.identity.provider import IdentityProvider
 from rushes.jobs.admission import Allowances
 from rushes.jobs.events.store import HistoryStore
 from rushes.jobs.events.waiters import Watching
-from rushes.jobs.guard_store import GuardStore
+from rushes.jobs.guardrail.store import GuardStore
 from rushes.jobs.service import JobService
 from rushes.media.inputs import Inputs
 from rushes.media.poster import Posters

@@ -16,7 +16,7 @@ from rushes.audit.store import AuditStore
 from rushes.catalogue.load import Catalogue
 from rushes.clock import SystemClock
 from rushes.data_directory import DataDirectory
-from rushes.jobs.guard_store import GuardStore
+from rushes.jobs.guardrail.store import GuardStore
 from rushes.money.spend_limits import SpendingStore
 from rushes.money.usage import UsageStore
 from rushes.operations.abort import AbortStore

@@ -33,7 +33,7 @@ from rushes.app.own_servers import discovering
 from rushes.audit.store import AuditStore
 from rushes.jobs.admission import Allowances
 from rushes.jobs.events.waiters import Watching
-from rushes.jobs.guard_store import GuardStore
+from rushes.jobs.guardrail.store import GuardStore
 from rushes.jobs.routing import OnRetired, Router
 from rushes.jobs.service import JobService, Policy
 from rushes.media.links import LinkSigner

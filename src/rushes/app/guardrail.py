@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from rushes.app.foundation import Foundation
 from rushes.errors import StartupError
-from rushes.jobs.guard_store import GuardStore
-from rushes.jobs.guarding import Gate, GuardPolicy, Guardrail, OnError
+from rushes.jobs.guardrail.gate import Gate, GuardPolicy, Guardrail, OnError
+from rushes.jobs.guardrail.store import GuardStore
 from rushes.settings import Settings
 from rushes.shared_places import GUARDRAIL
 from rushes.views.signed_links import Links

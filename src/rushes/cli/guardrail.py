@@ -13,7 +13,7 @@ from rushes.cli.options import AsJson, DataDir
 from rushes.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from rushes.jobs.guard_store import GuardRecord
+    from rushes.jobs.guardrail.store import GuardRecord
     from rushes.settings import Settings
 
 app = typer.Typer(help="Show what the guardrail has blocked and rewritten.", no_args_is_help=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from rushes.errors import GuardrailFailed
 from rushes.guardrail.calls import post_json
-from rushes.jobs.guarding import Action, Answer, Question, reason_of
+from rushes.jobs.guardrail.gate import Action, Answer, Question, reason_of
 from rushes.json_text import json_bytes
 from rushes.net.client import HttpClient
 

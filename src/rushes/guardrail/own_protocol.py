@@ -10,7 +10,7 @@ from rushes.clock import Clock
 from rushes.errors import GuardrailFailed
 from rushes.guardrail.calls import post_json
 from rushes.ids import new_id
-from rushes.jobs.guarding import Action, Answer, Question, question_json, reason_of
+from rushes.jobs.guardrail.gate import Action, Answer, Question, question_json, reason_of
 from rushes.json_text import json_bytes
 from rushes.net.client import HttpClient
 from rushes.webhooks.signing import signed_headers

@@ -11,7 +11,7 @@ from rushes.domain.fallbacks import NO_FALLBACKS, Fallback, Fallbacks
 from rushes.domain.job_webhook import JobWebhook
 from rushes.domain.request import VideoRequest
 from rushes.domain.tenant import Tenant, tenant_of
-from rushes.jobs.guard_store import Rewrite
+from rushes.jobs.guardrail.store import Rewrite
 from rushes.jobs.routing import OnRetired
 from rushes.media.inputs import GivenMedia
 from rushes.money.costs import Reservation, reservation_for

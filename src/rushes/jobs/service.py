@@ -23,8 +23,8 @@ from rushes.domain.request import InputMedia, Role, VideoRequest
 from rushes.errors import CallerError, FieldError, InvalidRequest
 from rushes.ids import new_id
 from rushes.jobs.account_rules import on_retired_for, retention_ms_for, with_default_model
-from rushes.jobs.guard_store import Rewrite
-from rushes.jobs.guarding import AskedMedia, Gate, Question
+from rushes.jobs.guardrail.gate import AskedMedia, Gate, Question
+from rushes.jobs.guardrail.store import Rewrite
 from rushes.jobs.idempotency import Once, Replay
 from rushes.jobs.new_job import Asked, NewJob
 from rushes.jobs.previous import Source, source_of

@@ -15,7 +15,7 @@ from rushes.domain.job import Job, State, Status
 from rushes.domain.tenant import Tenant
 from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableInput
 from rushes.jobs.admission import Allowances, check_queue, queue_full
-from rushes.jobs.guard_store import DELETE_RECORDS_OF_JOB, record_rewrite
+from rushes.jobs.guardrail.store import DELETE_RECORDS_OF_JOB, record_rewrite
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay, replayed
 from rushes.jobs.new_job import NewJob
 from rushes.jobs.retention import delete_files

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from rushes.jobs.guard_store import GuardRecord
+from rushes.jobs.guardrail.store import GuardRecord
 from rushes.views.times import rfc3339
 
 

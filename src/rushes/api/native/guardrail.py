@@ -14,7 +14,7 @@ from rushes.api.native.answers import problems
 from rushes.api.native.paging import PARAMETERS, Cursor, ModeFilter, PageLimit, paged, place_after
 from rushes.api.services import services_of
 from rushes.intake.body import refuse_unknown
-from rushes.jobs.guard_store import NEWEST
+from rushes.jobs.guardrail.store import NEWEST
 from rushes.views.guardrail import GuardrailRecordView, guardrail_record
 
 router = APIRouter()

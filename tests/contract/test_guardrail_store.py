@@ -6,7 +6,7 @@ import pytest
 
 from rushes.accounts.account_store import AccountStore
 from rushes.domain.tenant import tenant_of
-from rushes.jobs.guard_store import Asking, Blocked, GuardStore
+from rushes.jobs.guardrail.store import Asking, Blocked, GuardStore
 from rushes.jobs.idempotency import KEPT_MS
 from rushes.jobs.retention import RetentionStore
 from tests.contract.database_harness import Desk, together

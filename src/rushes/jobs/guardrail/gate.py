@@ -16,7 +16,7 @@ from rushes.domain.options import LONGEST_PROMPT
 from rushes.domain.request import InputMedia
 from rushes.errors import AccountBusy, GuardrailBlocked, GuardrailFailed, IdempotencyMismatch
 from rushes.ids import new_id
-from rushes.jobs.guard_store import Asking, Blocked, GuardStore
+from rushes.jobs.guardrail.store import Asking, Blocked, GuardStore
 from rushes.jobs.idempotency import HEADER, Once, replayed
 from rushes.shared_places import SharedPlace
 
