@@ -29,7 +29,7 @@ from rushes.settings import Settings
 from rushes.shared_places import MIB
 from rushes.telemetry import moves
 from rushes.views import signed_links, times
-from rushes.webhooks import room
+from rushes.webhooks import capacity
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "rushes"
 
@@ -278,7 +278,14 @@ BOUNDS = (
         "",
         "api/http/keyless_limit.py",
     ),
-    Bound("Accounts whose receivers only fail", f"{room.MOST_REMEMBERED:,}", SMALL, NONE, "", "webhooks/room.py"),
+    Bound(
+        "Accounts whose receivers only fail",
+        f"{capacity.MOST_REMEMBERED:,}",
+        SMALL,
+        NONE,
+        "",
+        "webhooks/capacity.py",
+    ),
     Bound(
         "Requests of jobs that are kept parsed",
         f"{rows.MOST_KEPT:,}, of at most {rows.LONGEST_KEPT_CHARS:,} characters",

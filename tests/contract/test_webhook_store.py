@@ -13,16 +13,16 @@ from rushes.domain.progress import Submission
 from rushes.domain.tenant import Tenant
 from rushes.errors import DeliveryNotFound, NotRedeliverable, WebhookLimitReached, WebhookNotFound
 from rushes.jobs.store import JobStore
+from rushes.webhooks.capacity import Capacity, CapacityLimits
 from rushes.webhooks.endpoint import Delivery, DeliveryState, Endpoint
 from rushes.webhooks.message import MessageType
 from rushes.webhooks.outbox import UNNOTIFIED, DeliveryOutcome, Outbox, before_deletion
-from rushes.webhooks.room import Room, RoomLimits
 from rushes.webhooks.store import MOST_ENDPOINTS, Change, DeliveryListing, WebhookStore
 from tests.contract.database_harness import Desk, together
 from tests.fixtures.new_jobs import ACCOUNT, new_job
 from tests.fixtures.scripted_provider import stored_video
 
-LIMITS = RoomLimits(most=100, of_account=3, of_lane=2, kept=0)
+LIMITS = CapacityLimits(most=100, of_account=3, of_lane=2, kept=0)
 LEASE_S = 60.0
 URL = "https://example.com/hook?token=t"
 OWN = JobWebhook("sealed", "https://own.example.com/hook")
@@ -58,7 +58,7 @@ async def finish(desk: Desk, number: int = 1, webhook: JobWebhook | None = None)
 
 
 async def claim(outbox: Outbox, most: int = 100) -> list[Delivery]:
-    return list((await outbox.claim(most, Room(LIMITS))).deliveries)
+    return list((await outbox.claim(most, Capacity(LIMITS))).deliveries)
 
 
 async def one_message(desk: Desk, store: WebhookStore, outbox: Outbox) -> Delivery:
@@ -144,7 +144,7 @@ async def test_claims_at_one_time_share_the_messages(desk: Desk, store: WebhookS
         await register(store, f"whe_{number}", url=f"https://{number}.example.com", events=("video.completed",))
     await finish(desk)
     await outbox.write_messages(100)
-    claims = await asyncio.gather(*(outbox.claim(1, Room(LIMITS)) for _ in range(6)))
+    claims = await asyncio.gather(*(outbox.claim(1, Capacity(LIMITS)) for _ in range(6)))
     taken = [delivery.id for one in claims for delivery in one.deliveries]
     desk.harness.pass_time(1)
     taken += [delivery.id for delivery in await claim(outbox)]
@@ -167,7 +167,7 @@ async def test_a_failed_try_comes_back_when_its_wait_is_over_and_a_last_one_neve
 ) -> None:
     delivery = await one_message(desk, store, outbox)
     await outbox.record(delivery, FAILED)
-    assert await outbox.next_due_at(Room(LIMITS)) == desk.harness.now_ms() + 5000
+    assert await outbox.next_due_at(Capacity(LIMITS)) == desk.harness.now_ms() + 5000
     desk.harness.pass_time(4.9)
     assert await claim(outbox) == []
     desk.harness.pass_time(0.1)
@@ -191,9 +191,9 @@ async def test_a_busy_lane_and_a_busy_account_are_passed_over(desk: Desk, store:
     # Two of a lane, three of the account.
     assert sorted(Counter(one.lane for one in first).values()) == [1, 2]
     hung, other = first[0].lane, first[2].lane
-    rest = await outbox.claim(100, Room(LIMITS, [(hung, ACCOUNT), (hung, ACCOUNT)]))
+    rest = await outbox.claim(100, Capacity(LIMITS, [(hung, ACCOUNT), (hung, ACCOUNT)]))
     assert [one.lane for one in rest.deliveries] == [other]
-    full = Room(LIMITS, [("elsewhere", ACCOUNT)] * 3)
+    full = Capacity(LIMITS, [("elsewhere", ACCOUNT)] * 3)
     assert (await outbox.claim(100, full)).deliveries == []
     assert await outbox.next_due_at(full) is None
 

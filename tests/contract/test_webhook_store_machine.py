@@ -17,9 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from rushes.domain.job import Problem, State
 from rushes.domain.job_webhook import JobWebhook
 from rushes.jobs.store import JobStore
+from rushes.webhooks.capacity import Capacity, CapacityLimits
 from rushes.webhooks.endpoint import Delivery
 from rushes.webhooks.outbox import UNNOTIFIED, DeliveryOutcome, Outbox, before_deletion
-from rushes.webhooks.room import Room, RoomLimits
 from rushes.webhooks.store import Change, WebhookStore
 from tests.contract.database_harness import HARNESSES, Desk
 from tests.fixtures.new_jobs import ACCOUNT, new_job
@@ -27,7 +27,7 @@ from tests.fixtures.new_jobs import ACCOUNT, new_job
 T = TypeVar("T")
 
 LEASE_S = 30.0
-LIMITS = RoomLimits(most=1000, of_account=100, of_lane=2, kept=0)
+LIMITS = CapacityLimits(most=1000, of_account=100, of_lane=2, kept=0)
 OWN = JobWebhook("sealed", "https://own.example.com/hook")
 OUTCOMES = {
     "delivered": DeliveryOutcome(status=200),
@@ -154,7 +154,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(most=st.integers(1, 6))
     def claim(self, most: int) -> None:
-        claim = self.wait_for(self.outbox.claim(most, Room(LIMITS)))
+        claim = self.wait_for(self.outbox.claim(most, Capacity(LIMITS)))
         assert len(claim.deliveries) <= most
         for delivery in claim.deliveries:
             message = message_of(delivery)
@@ -201,7 +201,7 @@ class OutboxMachine(RuleBasedStateMachine):
             if not self.wait_for(self.outbox.owed()):
                 break
             self.pass_time(LEASE_S)
-            for delivery in self.wait_for(self.outbox.claim(100, Room(LIMITS))).deliveries:
+            for delivery in self.wait_for(self.outbox.claim(100, Capacity(LIMITS))).deliveries:
                 assert self.wait_for(self.outbox.record(delivery, OUTCOMES["delivered"]))
         else:
             pytest.fail("some messages never became due")

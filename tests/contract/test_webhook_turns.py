@@ -16,11 +16,11 @@ from rushes.jobs.store import JobStore
 from rushes.net.client import HttpClient
 from rushes.sealing import Sealer
 from rushes.shared_places import WEBHOOK_ATTEMPTS
+from rushes.webhooks.capacity import CapacityLimits
 from rushes.webhooks.delivery import Sender, SendResult
 from rushes.webhooks.dispatch import Dispatcher
 from rushes.webhooks.endpoint import shown_url
 from rushes.webhooks.outbox import before_deletion
-from rushes.webhooks.room import RoomLimits
 from rushes.webhooks.signing import SignedHeaders, signed_headers
 from rushes.webhooks.signing_secrets import SigningSecrets
 from rushes.webhooks.store import WebhookStore
@@ -165,6 +165,6 @@ async def test_an_account_whose_receivers_only_fail_gets_fewer_places(desk: Desk
         await until(lambda: bench.hanging() > 0)
         await bench.tell(VICTIM, "fine")
         await until(lambda: bench.delivered(VICTIM) == 1)
-        assert bench.hanging("acct_1") <= RoomLimits().least_of_account
+        assert bench.hanging("acct_1") <= CapacityLimits().least_of_account
     finally:
         await bench.stop()

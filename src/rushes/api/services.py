@@ -29,7 +29,7 @@ from rushes.media.poster import Posters
 from rushes.media.storage import Storage
 from rushes.media.upload_links import UploadLinks
 from rushes.money.spend_limits import SpendingStore
-from rushes.money.statement import TransactionStore
+from rushes.money.statement import StatementStore
 from rushes.money.usage import UsageStore
 from rushes.operations.decisions import Decisions
 from rushes.operations.job_list import JobListStore
@@ -72,7 +72,7 @@ class Services:
     upload_links: UploadLinks
     usage: UsageStore
     webhooks: WebhookService
-    transactions: TransactionStore
+    statement: StatementStore
     catalogue: Catalogue
     served_apis: Mapping[str, str | None]
     model_aliases: Mapping[str, str]

@@ -40,7 +40,7 @@ from rushes.media.links import LinkSigner
 from rushes.media.poster import Posters
 from rushes.media.upload_links import UploadLinks
 from rushes.money.spend_limits import SpendingStore
-from rushes.money.statement import TransactionStore
+from rushes.money.statement import StatementStore
 from rushes.money.usage import UsageStore
 from rushes.operations.abort import AbortStore
 from rushes.operations.decisions import Decisions
@@ -179,7 +179,7 @@ class Front:
                 https_only=settings.webhook_https_only,
                 tests=base.places[WEBHOOK_TESTS],
             ),
-            transactions=TransactionStore(base.database),
+            statement=StatementStore(base.database),
             catalogue=base.catalogue,
             served_apis=router.apis_in_use(),
             model_aliases=model_aliases(settings, base.catalogue, self._asked),

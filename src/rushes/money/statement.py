@@ -13,7 +13,7 @@ from rushes.money.ledger import Kind
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LedgerLine:
     """One line of the ledger, in dollars: how it changed what is reserved and spent, and the account's sums after it.
 
     Times are in milliseconds; the line counts in the day and month of `accepted_at`.
@@ -36,7 +36,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class LineListing:
+class StatementQuery:
     """Which of an account's lines; every given condition holds. After is inclusive, before is not."""
 
     limit: int
@@ -47,13 +47,13 @@ class LineListing:
     before_ms: int | None = None
 
 
-class TransactionStore:
+class StatementStore:
     """Reads lines; a page costs the same however many there are."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list(self, tenant: Tenant, listing: LineListing) -> Sequence[Line]:
+    async def list(self, tenant: Tenant, listing: StatementQuery) -> Sequence[LedgerLine]:
         """The tenant's matching lines, newest first."""
         conditions = ["account_id = :account_id"]
         if listing.before_seq is not None:
@@ -87,8 +87,8 @@ class TransactionStore:
         return [_line_from(row) for row in rows]
 
 
-def _line_from(row: Row) -> Line:
-    return Line(
+def _line_from(row: Row) -> LedgerLine:
+    return LedgerLine(
         seq=row["seq"],
         id=row["id"],
         kind=Kind(row["kind"]),

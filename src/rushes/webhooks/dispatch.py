@@ -20,11 +20,11 @@ from rushes.jobs.rows import job_from
 from rushes.jobs.store import JobStore
 from rushes.jobs.transitions import ANNOUNCEMENTS_CHANNEL
 from rushes.shared_places import WEBHOOK_ATTEMPTS, Holding, SharedPlace
+from rushes.webhooks.capacity import Capacity, CapacityLimits, Failures
 from rushes.webhooks.delivery import Sender, SendResult
 from rushes.webhooks.endpoint import Delivery, Endpoint
 from rushes.webhooks.message import message, openrouter_message
 from rushes.webhooks.outbox import DeliveryOutcome, Outbox
-from rushes.webhooks.room import Failures, Room, RoomLimits
 from rushes.webhooks.schedule import RETRIES_S, next_wait_s
 from rushes.webhooks.signing import SignedHeaders, openrouter_headers, signed_headers
 from rushes.webhooks.signing_secrets import SigningSecrets
@@ -85,7 +85,7 @@ class Dispatcher:
         self._under_way: dict[asyncio.Task[None], tuple[Delivery, Holding]] = {}
         self._place = place or SharedPlace(WEBHOOK_ATTEMPTS)
         declared = self._place.declaration
-        self._limits = RoomLimits(declared.most, declared.share, OF_LANE, declared.kept)
+        self._limits = CapacityLimits(declared.most, declared.share, OF_LANE, declared.kept)
         self._failures = Failures()
 
     @property
@@ -123,26 +123,26 @@ class Dispatcher:
         """Write messages and start attempts. Returns whether there may be more to do at once."""
         written = await self._outbox.write_messages(BATCH) if await self._outbox.has_news() else 0
         began = 0
-        room = self._room()
-        if room.free > 0:
-            due_at = await self._outbox.next_due_at(room)
+        capacity = self._capacity()
+        if capacity.free > 0:
+            due_at = await self._outbox.next_due_at(capacity)
             if due_at is not None and due_at <= self._clock.now_ms():
-                claim = await self._outbox.claim(room.free, room)
+                claim = await self._outbox.claim(capacity.free, capacity)
                 for delivery in claim.deliveries:
                     self._begin(delivery)
                 began = len(claim.deliveries)
                 self._shortest_wait_s = SHORTEST_WAIT_S if began else AHEAD_WAIT_S
         return written > 0 or began > 0
 
-    def _room(self) -> Room:
+    def _capacity(self) -> Capacity:
         under_way = [(delivery.lane, delivery.account_id) for delivery, _ in self._under_way.values()]
-        return Room(self._limits, under_way, self._failures)
+        return Capacity(self._limits, under_way, self._failures)
 
     async def _wait(self) -> None:
         wait_s = IDLE_POLL_S
-        room = self._room()
-        if room.free > 0:
-            due_at = await self._outbox.next_due_at(room)
+        capacity = self._capacity()
+        if capacity.free > 0:
+            due_at = await self._outbox.next_due_at(capacity)
             if due_at is not None:
                 wait_s = min(wait_s, max(self._shortest_wait_s, (due_at - self._clock.now_ms()) / 1000))
         ends = [asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(self._clock.sleep(wait_s))]

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.domain.job_webhook import JobWebhook
 from rushes.ids import new_id
+from rushes.webhooks.capacity import Capacity
 from rushes.webhooks.endpoint import Delivery, DeliveryState, lane_of, shown_url
 from rushes.webhooks.message import TYPE_OF_STATE, MessageType
-from rushes.webhooks.room import Room
 from rushes.webhooks.store import WAKE_LANE, delivery_from
 
 MOST_BUSY = 64
@@ -177,15 +177,15 @@ class Outbox:
 
         return await self._database.write(body)
 
-    async def claim(self, most: int, room: Room) -> Claim:
-        """Up to `most` messages that are due, fairly over the lanes and as far as there is room."""
+    async def claim(self, most: int, capacity: Capacity) -> Claim:
+        """Up to `most` messages that are due, fairly over the lanes, within the capacity."""
         lease = secrets.token_hex(12)
-        busy = _busy(room)
+        busy = _busy(capacity)
 
         async def body(transaction: Transaction) -> list[Delivery]:
             claimed: list[Delivery] = []
-            # A transaction may be repeated, so the room is not changed before it has ended.
-            left = room.copy()
+            # A transaction may be repeated, so the count is not changed before it has ended.
+            left = capacity.copy()
             for lane in await transaction.fetch(DUE_LANES, most=most, **busy):
                 name, account_id = lane["lane"], lane["account_id"]
                 share = min(most - len(claimed), left.left(name, account_id))
@@ -203,9 +203,9 @@ class Outbox:
 
         return Claim(lease, await self._database.write(body))
 
-    async def next_due_at(self, room: Room) -> int | None:
-        """When the next message of a lane with room may be due, in milliseconds."""
-        rows = await self._database.read(NEXT_LANE, **_busy(room))
+    async def next_due_at(self, capacity: Capacity) -> int | None:
+        """When the next message of a lane that is not full may be due, in milliseconds."""
+        rows = await self._database.read(NEXT_LANE, **_busy(capacity))
         return rows[0]["next_at"] if rows else None
 
     async def record(self, delivery: Delivery, outcome: DeliveryOutcome) -> bool:
@@ -341,9 +341,9 @@ async def _note_health(transaction: Transaction, delivery: Delivery, outcome: De
         await transaction.execute(DISABLE, id=delivery.endpoint_id, reason=outcome.disable)
 
 
-def _busy(room: Room) -> dict[str, str]:
-    """The lanes and accounts without room, as parameters of a statement that has a fixed number of them."""
-    lanes, accounts = room.full_lanes, room.full_accounts
+def _busy(capacity: Capacity) -> dict[str, str]:
+    """The lanes and accounts that are full, as parameters of a statement that has a fixed number of them."""
+    lanes, accounts = capacity.full_lanes, capacity.full_accounts
     return {
         **{f"lane_{n}": lanes[n] if n < len(lanes) else "" for n in range(MOST_BUSY)},
         **{f"account_{n}": accounts[n] if n < len(accounts) else "" for n in range(MOST_BUSY)},

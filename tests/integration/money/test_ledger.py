@@ -16,7 +16,7 @@ from rushes.errors import (
     ProviderUnavailable,
     SubmissionUnknown,
 )
-from rushes.money.statement import LineListing, TransactionStore
+from rushes.money.statement import StatementQuery, StatementStore
 from rushes.money.usage import UsageStore
 from rushes.operations.recovery import RecoveryStore
 from rushes.operations.settlement import SettlementStore
@@ -28,7 +28,7 @@ COST, NOTHING, ONE = Decimal("3.20"), Decimal(0), Decimal(1)
 
 async def lines(engine: Engine, **given: Any) -> list[tuple[str, Decimal, Decimal]]:
     """Oldest first: the kind, and the changes of what is reserved and spent."""
-    found = await TransactionStore(engine.database).list(ACCOUNT, LineListing(limit=100, **given))
+    found = await StatementStore(engine.database).list(ACCOUNT, StatementQuery(limit=100, **given))
     return [(line.kind.value, line.reserved_usd, line.spent_usd) for line in reversed(found)]
 
 

@@ -17,11 +17,11 @@ from rushes.domain.job_webhook import JobWebhook, WebhookFormat
 from rushes.jobs.store import JobStore
 from rushes.net.client import HttpClient
 from rushes.sealing import Sealer
+from rushes.webhooks.capacity import Capacity, CapacityLimits
 from rushes.webhooks.delivery import Sender, SendResult
 from rushes.webhooks.dispatch import OF_LANE, Dispatcher
 from rushes.webhooks.endpoint import DeliveryState
 from rushes.webhooks.outbox import Outbox, before_deletion
-from rushes.webhooks.room import Room, RoomLimits
 from rushes.webhooks.schedule import RETRIES_S
 from rushes.webhooks.signing import SignedHeaders, openrouter_headers, signed_headers
 from rushes.webhooks.signing_secrets import SigningSecrets
@@ -208,7 +208,7 @@ async def test_what_another_process_left_behind_is_taken_up_when_its_lease_runs_
     await bench.register("whe_1", "https://example.com")
     await bench.cancel()
     await bench.outbox.write_messages(10)
-    assert len((await bench.outbox.claim(10, Room(RoomLimits()))).deliveries) == 1
+    assert len((await bench.outbox.claim(10, Capacity(CapacityLimits()))).deliveries) == 1
     bench.start()
     await bench.clock.run_for(59)
     assert bench.sender.tries == []
@@ -220,7 +220,7 @@ async def test_alone_it_takes_up_at_once_what_the_process_before_left_behind(ben
     await bench.register("whe_1", "https://example.com")
     await bench.cancel()
     await bench.outbox.write_messages(10)
-    await bench.outbox.claim(10, Room(RoomLimits()))
+    await bench.outbox.claim(10, Capacity(CapacityLimits()))
     bench.start(alone=True)
     await bench.clock.run_for(1)
     assert await bench.states() == [(DeliveryState.DELIVERED, 1)]

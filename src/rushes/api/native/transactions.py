@@ -16,7 +16,7 @@ from rushes.api.native.jobs import Moment
 from rushes.api.services import services_of
 from rushes.intake.body import refuse_unknown
 from rushes.money.ledger import Kind
-from rushes.money.statement import Line, LineListing
+from rushes.money.statement import LedgerLine, StatementQuery
 from rushes.views.times import rfc3339
 
 router = APIRouter()
@@ -69,7 +69,7 @@ async def list_transactions(
 ) -> Response:
     """The account's lines, newest first: each reservation, settlement, release and adjustment."""
     refuse_unknown(request.query_params, PARAMETERS, "parameter")
-    listing = LineListing(
+    listing = StatementQuery(
         limit=limit,
         before_seq=None if cursor is None else seq_of(cursor),
         job_id=job_id,
@@ -77,7 +77,7 @@ async def list_transactions(
         after_ms=milliseconds(created_after),
         before_ms=milliseconds(created_before),
     )
-    lines = await services_of(request).transactions.list(caller.tenant, listing)
+    lines = await services_of(request).statement.list(caller.tenant, listing)
     page = TransactionPage(
         transactions=[_view(line) for line in lines],
         limit=limit,
@@ -86,7 +86,7 @@ async def list_transactions(
     return json_response(page)
 
 
-def _view(line: Line) -> TransactionView:
+def _view(line: LedgerLine) -> TransactionView:
     return TransactionView(
         id=line.id,
         kind=line.kind,

@@ -13,7 +13,7 @@ MOST_REMEMBERED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class RoomLimits:
+class CapacityLimits:
     """How many attempts one process has under way, in all, of one account and of one lane.
 
     Accounts that have one already leave `kept` free for those that have none.
@@ -47,11 +47,11 @@ class Failures:
         return max(least, usual >> max(0, self._in_a_row.get(name, 0) - TOLERATED))
 
 
-class Room:
+class Capacity:
     """What may begin beside what is under way, given as pairs of lane and account."""
 
     def __init__(
-        self, limits: RoomLimits, under_way: Iterable[tuple[str, str]] = (), failures: Failures | None = None
+        self, limits: CapacityLimits, under_way: Iterable[tuple[str, str]] = (), failures: Failures | None = None
     ) -> None:
         self._limits = limits
         self._failures = failures or Failures()
@@ -60,9 +60,9 @@ class Room:
         for lane, account_id in under_way:
             self.take(lane, account_id, 1)
 
-    def copy(self) -> Room:
+    def copy(self) -> Capacity:
         """Another one that counts for itself."""
-        other = Room(self._limits, failures=self._failures)
+        other = Capacity(self._limits, failures=self._failures)
         other._lanes, other._accounts = self._lanes.copy(), self._accounts.copy()
         return other
 
