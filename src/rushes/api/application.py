@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -105,57 +106,61 @@ def build_http(
     api.state.services = services
     api.state.process_status = process_status
     api.state.mcp = mcp
-    api.include_router(health.router, tags=["service"])
-    api.include_router(health.probes, tags=["service"])
+    included: list[tuple[str, APIRouter]] = []
+
+    def include(router: APIRouter, *, prefix: str = "", **how: Any) -> None:
+        included.append((prefix, router))
+        api.include_router(router, prefix=prefix, **how)
+
+    include(health.router, tags=["service"])
+    include(health.probes, tags=["service"])
     if not process_status.metrics_have_a_port:
-        api.include_router(metrics.router, tags=["service"])
-    api.include_router(videos.router, tags=["media"])
-    api.include_router(inputs.router, tags=["media"])
-    api.include_router(generations.router, prefix="/api/v1", tags=["videos"])
-    api.include_router(quotes.router, prefix="/api/v1", tags=["videos"])
-    api.include_router(jobs.router, prefix="/api/v1", tags=["videos"])
-    api.include_router(events.router, prefix="/api/v1", tags=["videos"])
-    api.include_router(timelines.router, prefix="/api/v1", tags=["videos"])
-    api.include_router(videos.authenticated_router, prefix="/api/v1", tags=["videos"])
-    api.include_router(uploads.router, prefix="/api/v1", tags=["media"])
-    api.include_router(models.router, prefix="/api/v1", tags=["models"])
-    api.include_router(webhooks.router, prefix="/api/v1", tags=["webhooks"])
-    api.include_router(usage.router, prefix="/api/v1", tags=["account"])
-    api.include_router(transactions.router, prefix="/api/v1", tags=["account"])
-    api.include_router(user.router, prefix="/api/v1", tags=["account"])
-    api.include_router(account_keys.router, prefix="/api/v1", tags=["account"])
-    api.include_router(analytics.router, prefix="/api/v1", tags=["account"])
-    api.include_router(tokens.router, prefix="/api/v1", tags=["account"])
-    api.include_router(sign_in.router, prefix="/api/v1", tags=["account"])
-    api.include_router(admin.router, prefix="/api/v1", tags=["admin"])
-    api.include_router(admin_jobs.router, prefix="/api/v1", tags=["admin"])
-    api.include_router(admin_keys.router, prefix="/api/v1", tags=["admin"])
-    api.include_router(account_settings.router, prefix="/api/v1", tags=["admin"])
-    api.include_router(audit.router, prefix="/api/v1", tags=["admin"])
-    api.include_router(guardrail.router, prefix="/api/v1", tags=["admin"])
+        include(metrics.router, tags=["service"])
+    include(videos.router, tags=["media"])
+    include(inputs.router, tags=["media"])
+    include(generations.router, prefix="/api/v1", tags=["videos"])
+    include(quotes.router, prefix="/api/v1", tags=["videos"])
+    include(jobs.router, prefix="/api/v1", tags=["videos"])
+    include(events.router, prefix="/api/v1", tags=["videos"])
+    include(timelines.router, prefix="/api/v1", tags=["videos"])
+    include(videos.authenticated_router, prefix="/api/v1", tags=["videos"])
+    include(uploads.router, prefix="/api/v1", tags=["media"])
+    include(models.router, prefix="/api/v1", tags=["models"])
+    include(webhooks.router, prefix="/api/v1", tags=["webhooks"])
+    include(usage.router, prefix="/api/v1", tags=["account"])
+    include(transactions.router, prefix="/api/v1", tags=["account"])
+    include(user.router, prefix="/api/v1", tags=["account"])
+    include(account_keys.router, prefix="/api/v1", tags=["account"])
+    include(analytics.router, prefix="/api/v1", tags=["account"])
+    include(tokens.router, prefix="/api/v1", tags=["account"])
+    include(sign_in.router, prefix="/api/v1", tags=["account"])
+    include(admin.router, prefix="/api/v1", tags=["admin"])
+    include(admin_jobs.router, prefix="/api/v1", tags=["admin"])
+    include(admin_keys.router, prefix="/api/v1", tags=["admin"])
+    include(account_settings.router, prefix="/api/v1", tags=["admin"])
+    include(audit.router, prefix="/api/v1", tags=["admin"])
+    include(guardrail.router, prefix="/api/v1", tags=["admin"])
     for surface in (openrouter_models, openrouter_videos):
-        api.include_router(surface.router, prefix="/api/v1", tags=["OpenRouter"])
+        include(surface.router, prefix="/api/v1", tags=["OpenRouter"])
     # Before OpenAI's: a model's name there may have slashes, and so look like an operation.
     for prefix, routers in (
         (gemini.GEMINI, (gemini_veo, gemini_files, gemini_models, gemini_interactions)),
         (gemini.VERTEX, (gemini_vertex,)),
     ):
         for surface in routers:
-            api.include_router(surface.router, prefix=prefix, tags=["Google"])
+            include(surface.router, prefix=prefix, tags=["Google"])
     for surface in (gemini_veo, gemini_files, gemini_interactions, gemini_vertex):
-        api.include_router(surface.router, prefix=gemini.SHARED, include_in_schema=False)
+        include(surface.router, prefix=gemini.SHARED, include_in_schema=False)
     for version in (gemini.VERTEX, gemini.SHARED):
         place = f"{version}/projects/{{project}}/locations/{{location}}"
-        api.include_router(gemini_interactions.router, prefix=place, include_in_schema=False)
+        include(gemini_interactions.router, prefix=place, include_in_schema=False)
     for surface in (openai_remakes, openai_videos, openai_models):
-        api.include_router(surface.router, prefix=PREFIX, tags=["OpenAI"])
-    api.include_router(mcp_routes.router)
+        include(surface.router, prefix=PREFIX, tags=["OpenAI"])
+    include(mcp_routes.router)
     _refuse_in_our_words(api)
     keep_true(api)
     add_documentation(api, services.links.path_prefix)
-    answers = {"/api/v1/videos/jobs": jobs.get_job_directly, f"{PREFIX}/videos": openai_videos.get_video_directly}
-    # What goes the direct way reads no body, so nothing of it can be still to come.
-    inner: ASGIApp = FastPath(api, LingeringClose(api), answers, refusal_of)
+    inner: ASGIApp = LingeringClose(FastPath(api, api, included, refusal_of))
     if cors_origins:
         inner = Cors(inner, cors_origins)
     # Outside of `Cors`: no other site's page may read what the console answers.

@@ -13,11 +13,12 @@ from rushes.accounts.keys import Caller
 from rushes.api.answers import json_of, replayed
 from rushes.api.document import leads_to
 from rushes.api.gemini.answers import once_in, refusals, start
-from rushes.api.gemini.authentication import Authenticated
+from rushes.api.gemini.authentication import Authenticated, authenticate
 from rushes.api.gemini.bodies import INTERACTION
 from rushes.api.gemini.interaction_fields import Order, order_of
 from rushes.api.gemini.interaction_view import interaction_view
 from rushes.api.gemini.shapes import InteractionView
+from rushes.api.http.fast_path import directly
 from rushes.api.http.prefer import LONGEST_WAIT_S, preference_of
 from rushes.api.inline import InlineVideos
 from rushes.api.removal import remove
@@ -46,6 +47,7 @@ THE_INTERACTION: Final = {"interaction_id": "$response.body#/id"}
     | leads_to(get_interaction=THE_INTERACTION, cancel_interaction=THE_INTERACTION, delete_interaction=THE_INTERACTION),
     openapi_extra=INTERACTION,
 )
+@directly(authenticate)
 async def create_interaction(request: Request, caller: Authenticated) -> Response:
     """Starts a video. Without `background` the answer waits for it: 60 seconds, or as long as `Prefer: wait=N` says."""
     body = await read_json_object(request)
@@ -77,6 +79,7 @@ async def create_interaction(request: Request, caller: Authenticated) -> Respons
     response_model=InteractionView,
     responses=refusals(404),
 )
+@directly(authenticate)
 async def get_interaction(
     request: Request,
     interaction_id: str,

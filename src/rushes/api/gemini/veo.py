@@ -9,11 +9,12 @@ from starlette.responses import Response
 
 from rushes.api.answers import json_of, replayed
 from rushes.api.gemini.answers import once_in, refusals, start
-from rushes.api.gemini.authentication import Authenticated
+from rushes.api.gemini.authentication import Authenticated, authenticate
 from rushes.api.gemini.bodies import VEO
 from rushes.api.gemini.operations import gemini_operation
 from rushes.api.gemini.shapes import GeminiOperation
 from rushes.api.gemini.veo_fields import meaning_of
+from rushes.api.http.fast_path import directly
 from rushes.api.services import services_of
 from rushes.domain.job import Job
 from rushes.intake.body import read_json_object
@@ -31,6 +32,7 @@ ModelName = Annotated[str, Path(description="`ID` or `PROVIDER/ID`.", examples=[
     responses=refusals(404),
     openapi_extra=VEO,
 )
+@directly(authenticate)
 async def predict_long_running(request: Request, model: ModelName, caller: Authenticated) -> Response:
     """Accepts the request and answers its operation at once; the work is asynchronous."""
     body = await read_json_object(request)
@@ -46,6 +48,7 @@ async def predict_long_running(request: Request, model: ModelName, caller: Authe
     response_model=GeminiOperation,
     responses=refusals(404),
 )
+@directly(authenticate)
 async def get_video_operation(request: Request, model: str, operation_id: str, caller: Authenticated) -> Response:
     """The operation as it is now. Its id says which it is; the model's name is not looked at."""
     return json_of(_operation(request, await services_of(request).jobs.get(caller, operation_id)))

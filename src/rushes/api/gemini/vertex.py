@@ -9,13 +9,14 @@ from starlette.responses import Response
 
 from rushes.api.answers import json_of, replayed
 from rushes.api.gemini.answers import once_in, refusals, start
-from rushes.api.gemini.authentication import Authenticated, Reader
+from rushes.api.gemini.authentication import Authenticated, Reader, authenticate, authenticate_to_read
 from rushes.api.gemini.bodies import OPERATION_NAME, VEO, path_parameters
 from rushes.api.gemini.names import operation_id, published_model, vertex_operation_name
 from rushes.api.gemini.operations import vertex_operation
 from rushes.api.gemini.shapes import VertexOperation
 from rushes.api.gemini.veo import ModelName
 from rushes.api.gemini.veo_fields import meaning_of, wrong
+from rushes.api.http.fast_path import directly
 from rushes.api.inline import InlineVideos
 from rushes.api.services import services_of
 from rushes.domain.job import Job
@@ -37,6 +38,7 @@ MODEL: Final = "/projects/{project}/locations/{location}" + PUBLISHED
     responses=refusals(404),
     openapi_extra={**VEO, "parameters": [*path_parameters("project", "location"), *VEO["parameters"]]},
 )
+@directly(authenticate)
 async def predict_on_vertex(request: Request, publisher: str, model: ModelName, caller: Authenticated) -> Response:
     """Accepts the request and answers its operation at once. Project and location may be any, or left out."""
     body = await read_json_object(request)
@@ -58,6 +60,7 @@ async def predict_on_vertex(request: Request, publisher: str, model: ModelName, 
     responses=refusals(404),
     openapi_extra={**OPERATION_NAME, "parameters": path_parameters("project", "location", "publisher", "model")},
 )
+@directly(authenticate_to_read)
 async def fetch_predict_operation(request: Request, caller: Reader) -> Response:
     """The operation as it is now; once it is done its videos are in it. Its own name says which it is."""
     body = await read_json_object(request)

@@ -22,7 +22,8 @@ class LingeringClose:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        # No route of ours reads the body of a GET, so nothing of one is still to come.
+        if scope["type"] != "http" or scope["method"] == "GET":
             await self._app(scope, receive, send)
             return
 

@@ -15,8 +15,9 @@ from starlette.responses import Response
 
 from rushes.accounts.keys import Caller, Mode
 from rushes.api.answers import json_response
-from rushes.api.authentication import AuthenticatedUnmetered, meter
+from rushes.api.authentication import AuthenticatedUnmetered, authenticate_unmetered, meter
 from rushes.api.document import leads_to
+from rushes.api.http.fast_path import directly
 from rushes.api.http.prefer import PREFER_PARAMETER, preference_of
 from rushes.api.idempotency import idempotency_of
 from rushes.api.native.answers import problems
@@ -76,6 +77,7 @@ BODY_SCHEMA: dict[str, Any] = {
     ),
     openapi_extra=BODY_SCHEMA,
 )
+@directly(authenticate_unmetered)
 async def create_generation(request: Request, caller: AuthenticatedUnmetered) -> Response:
     """Accepts the request, answers its job at once; the work is asynchronous.
 

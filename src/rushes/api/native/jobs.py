@@ -11,9 +11,10 @@ from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from rushes.api.answers import json_response
-from rushes.api.authentication import Authenticated, Viewer, authenticate_directly
+from rushes.api.authentication import Authenticated, Viewer, view_directly
 from rushes.api.cursors import cursor_of, milliseconds, seq_of
 from rushes.api.document import leads_to
+from rushes.api.http.fast_path import directly
 from rushes.api.http.prefer import PREFER_PARAMETER, preference_of
 from rushes.api.inline import InlineVideos
 from rushes.api.native.answers import problems
@@ -69,6 +70,7 @@ THE_JOB = {"job_id": "$response.body#/job_id"}
     ),
     openapi_extra={"parameters": [PREFER_PARAMETER]},
 )
+@directly(view_directly)
 async def get_job(request: Request, job_id: str, caller: Viewer) -> Response:
     """The job as it is now, or with `Prefer: wait=N` once it has ended; links in it are made afresh."""
     services = services_of(request)
@@ -91,11 +93,6 @@ async def _job_response(request: Request, services: Services, job: Job) -> Respo
             # The file was deleted between the two reads, so the job comes without it.
             pass
     return json_response(view_of(job, services.links, request, services.clock.now_ms()))
-
-
-async def get_job_directly(request: Request, job_id: str) -> Response:
-    """The same answer, for a caller that bypasses the framework."""
-    return await get_job(request, job_id, await authenticate_directly(request))
 
 
 @router.get("/videos/jobs", summary="List jobs", response_model=JobPage, responses=problems(400, 401, 422, 503))

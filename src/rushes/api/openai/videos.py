@@ -9,10 +9,11 @@ from pydantic import JsonValue
 from starlette.responses import Response
 
 from rushes.api.answers import json_response
-from rushes.api.authentication import Authenticated, Viewer, authenticate_directly
+from rushes.api.authentication import Authenticated, Viewer, authenticate, view_directly
 from rushes.api.content import finished_video, poster_response
 from rushes.api.content import video_response as bytes_response
 from rushes.api.document import leads_to
+from rushes.api.http.fast_path import directly
 from rushes.api.openai.answers import LINKS_OF_A_VIDEO, earlier_answer, once_in, refusals, start, video_response
 from rushes.api.openai.body import FORM, read_fields
 from rushes.api.openai.fields import FIELDS, FILE_FIELDS, Kind
@@ -54,6 +55,7 @@ def body_schema(*required: str) -> dict[str, Any]:
     responses=refusals(400, 401, 404, 413, 415, 503) | LINKS_OF_A_VIDEO,
     openapi_extra=body_schema("prompt"),
 )
+@directly(authenticate)
 async def create_video(request: Request, caller: Authenticated) -> Response:
     """Accepts the request and answers its video at once; the work is asynchronous."""
     given = await read_fields(request, caller)
@@ -107,14 +109,10 @@ async def list_videos(
     response_model=VideoView,
     responses=refusals(400, 401, 404, 503) | LINKS_OF_A_VIDEO,
 )
+@directly(view_directly)
 async def get_video(request: Request, video_id: str, caller: Viewer) -> Response:
     """The video as it is now."""
     return video_response(request, await services_of(request).jobs.get(caller, video_id))
-
-
-async def get_video_directly(request: Request, video_id: str) -> Response:
-    """The same answer, for a caller that bypasses the framework."""
-    return await get_video(request, video_id, await authenticate_directly(request))
 
 
 @router.delete(

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from rushes.api.answers import json_of, replayed
-from rushes.api.authentication import Authenticated, Viewer
+from rushes.api.authentication import Authenticated, Viewer, authenticate, view_directly
 from rushes.api.content import finished_video, video_response
 from rushes.api.document import leads_to
+from rushes.api.http.fast_path import directly
 from rushes.api.openrouter.answers import once_in, refusals, start, view_of
 from rushes.api.openrouter.bodies import SUBMIT
 from rushes.api.services import services_of
@@ -34,6 +35,7 @@ ONE_VIDEO = f"{VIDEOS}/{{job_id:video_id}}"
     responses=refusals(402, 404, 413) | leads_to(202, poll_video=THE_VIDEO, get_video_content=THE_VIDEO),
     openapi_extra=SUBMIT,
 )
+@directly(authenticate)
 async def submit_video(request: Request, caller: Authenticated) -> Response:
     """Accepts the request and answers its video at once; the work is asynchronous."""
     body = await read_json_object(request)
@@ -51,6 +53,7 @@ async def submit_video(request: Request, caller: Authenticated) -> Response:
     response_model=OpenrouterVideo,
     responses=refusals(404) | leads_to(get_video_content=THE_VIDEO),
 )
+@directly(view_directly)
 async def poll_video(request: Request, job_id: str, caller: Viewer) -> Response:
     """The video as it is now."""
     return json_of(view_of(request, await services_of(request).jobs.get(caller, job_id)))
