@@ -20,8 +20,8 @@ COALESCE((SELECT MAX(turn) FROM jobs WHERE lane = :lane AND account_id = :accoun
 READ_NEXT_TURN = f"SELECT {NEXT_TURN} AS turn"
 
 ENTER_LANE = """
-INSERT INTO lanes (lane, capacity, ready, in_use) VALUES (:lane, :capacity, 1, 0)
-ON CONFLICT (lane) DO UPDATE SET ready = lanes.ready + 1, capacity = excluded.capacity
+INSERT INTO lanes (lane, capacity, ready, in_use) VALUES (:lane, :capacity, :jobs, 0)
+ON CONFLICT (lane) DO UPDATE SET ready = lanes.ready + excluded.ready, capacity = excluded.capacity
 RETURNING turn
 """
 
@@ -44,9 +44,9 @@ class Place:
         return cls(int(State(job["state"]).waits_in_lane and not in_use), in_use)
 
 
-async def enter_lane(transaction: Transaction, lane: str, capacity: int | None) -> int:
-    """Count one more waiting job. Returns the turn that the lane has come to."""
-    (entered,) = await transaction.fetch(ENTER_LANE, lane=lane, capacity=capacity)
+async def enter_lane(transaction: Transaction, lane: str, capacity: int | None, jobs: int = 1) -> int:
+    """Count so many more waiting jobs. Returns the turn that the lane has come to."""
+    (entered,) = await transaction.fetch(ENTER_LANE, lane=lane, capacity=capacity, jobs=jobs)
     turn: int = entered["turn"]
     return turn
 

@@ -103,6 +103,16 @@ class NewJob:
         return tenant_of(self.account_id, is_test=self.is_test)
 
     @property
+    def hold_ms(self) -> int:
+        """The same in milliseconds."""
+        return int(self.hold_s * 1000)
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether more is stored for it than its row, so that it gets a transaction of its own."""
+        return self.sealed_secret is not None or self.rewrite is not None or bool(self.request.media)
+
+    @property
     def reservation(self) -> Reservation:
         """What is set aside for it: the dearest of the models that may run it."""
         served = (f"{self.route.provider}/{self.route.model}", self.route.cost_usd)

@@ -8,21 +8,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rushes.accounts.limits import LIMITS_OF_BOTH, NO_LIMITS, WHOLE_ACCOUNT, Limits, limits_among
+from rushes.accounts.limits import NO_LIMITS, Limits
 from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one, fetch_row
 from rushes.domain.job import Job, State, Status
 from rushes.domain.tenant import Tenant
-from rushes.errors import JobNotFinished, JobNotFound, NotCancellable, UnusableInput
-from rushes.jobs.admission import Allowances, check_queue, queue_full
-from rushes.jobs.guardrail.store import DELETE_RECORDS_OF_JOB, record_rewrite
+from rushes.errors import JobNotFinished, JobNotFound, NotCancellable
+from rushes.jobs.acceptance import Acceptances, insert
+from rushes.jobs.admission import Allowances, queue_full
+from rushes.jobs.guardrail.store import DELETE_RECORDS_OF_JOB
 from rushes.jobs.idempotency import KEPT_MS, Once, Replay, replayed
 from rushes.jobs.new_job import NewJob
 from rushes.jobs.retention import delete_files
 from rushes.jobs.rows import GET_ANY_JOB, SELECT_JOB, RecentJobs, job_from
-from rushes.jobs.transitions import accept, can_move, move, record_deletion, record_event
-
-KEEP_SEALED = "INSERT INTO byok_secrets (job_id, sealed) VALUES (:job_id, :sealed)"
+from rushes.jobs.transitions import can_move, move, record_deletion
 
 GET_SEALED = "SELECT sealed FROM byok_secrets WHERE job_id = :job_id"
 
@@ -37,11 +36,6 @@ VALUES (:tenant, :route, :key, :body_hash, :answer, :now)
 ON CONFLICT (account_id, route, key) DO UPDATE
 SET body_hash = excluded.body_hash, answer = excluded.answer, created_at = excluded.created_at
 WHERE idempotency.created_at <= excluded.created_at - :kept_ms
-"""
-
-# Only a file that is whole and not being removed; the reference keeps it until the job ends (media/input_store.py).
-NEED_INPUT = """
-INSERT INTO job_inputs (job_id, key) SELECT :job_id, key FROM inputs WHERE key = :key AND sha256 IS NOT NULL FOR UPDATE
 """
 
 GET_JOB = SELECT_JOB + " WHERE id = :id AND tenant = :tenant"
@@ -186,6 +180,7 @@ class JobStore:
         self._database = database
         self._defaults = defaults
         self._deleting = deleting
+        self._acceptances = Acceptances(database, defaults)
         self._recent = RecentJobs()
 
     async def find_answer(self, tenant: Tenant, once: Once) -> Replay | None:
@@ -209,7 +204,7 @@ class JobStore:
 
         Raises UnusableInput if an input file is gone, SpendLimitReached, PriceUnknown under a spend limit, QueueFull.
         """
-        return await self._database.write(lambda transaction: _insert(transaction, new, self._defaults))
+        return await self._acceptances.store(new)
 
     async def create_once(self, new: NewJob, once: Once) -> Job | Replay:
         """The same under an idempotency key, whose answer is stored in the job's own transaction.
@@ -224,7 +219,7 @@ class JobStore:
             )
             if earlier is not None:
                 return replayed(once, earlier["body_hash"], earlier["answer"])
-            job = await _insert(transaction, new, self._defaults)
+            (job,) = await insert(transaction, [new], self._defaults)
             kept = await transaction.execute(
                 KEEP_ANSWER,
                 tenant=tenant,
@@ -380,31 +375,6 @@ class JobStore:
 
 class _Overtaken(Exception):
     """Another transaction of the same idempotency key was committed first; ours is rolled back."""
-
-
-async def _insert(transaction: Transaction, new: NewJob, defaults: Limits) -> Job:
-    if new.sealed_secret is not None:
-        await transaction.execute(KEEP_SEALED, job_id=new.id, sealed=new.sealed_secret)
-    for _, media in sorted({media.key: media for media in new.request.media}.items()):
-        if not await transaction.execute(NEED_INPUT, job_id=new.id, key=media.key):
-            raise UnusableInput(f"{media.role}: the file was removed before the job began; send it again", media.role)
-    limits = await transaction.fetch(LIMITS_OF_BOTH, account_id=new.account_id, key_id=new.key_id)
-    row = await accept(
-        transaction,
-        new.columns(),
-        new.reservation,
-        limits,
-        lane_capacity=new.route.lane_capacity,
-        hold_ms=int(new.hold_s * 1000),
-        deadline_ms=int(new.route.deadline_s * 1000),
-        unpriced_allowed=new.unpriced_allowed,
-    )
-    if new.rewrite is not None:
-        await record_event(transaction, row, State.QUEUED, new.rewrite.cause)
-        await record_rewrite(transaction, row, new.rewrite)
-    of_account = limits_among(limits, WHOLE_ACCOUNT).over(defaults)
-    await check_queue(transaction, new.tenant, new.key_id, of_account, limits_among(limits, new.key_id))
-    return job_from(row)
 
 
 def _size_of(row: Row) -> int:

@@ -1,6 +1,6 @@
 """The only code that writes a job's state, with all that belongs to a change of state, in one transaction.
 
-`accept` stores a new job, `move` moves one job, `move_where` moves all jobs that meet a condition, `reroute` gives a
+`accept` stores new jobs, `move` moves one job, `move_where` moves all jobs that meet a condition, `reroute` gives a
 job to its fallback. Each asks MOVES, sets what belongs to the new state (status, lease, slot, times), and records
 counters, money, the event and the end of secrets.
 
@@ -21,10 +21,10 @@ from rushes.db.database import Row, Transaction, fetch_one
 from rushes.domain.fallbacks import Fallback
 from rushes.domain.job import MOVES, Job, Move, State, Status
 from rushes.jobs.lanes import NEXT_TURN, Place, change_lane, enter_lane, next_turn
-from rushes.jobs.rows import ACCEPTED_COLUMNS, QUEUE_COLUMNS
-from rushes.money.costs import Reservation
+from rushes.jobs.new_job import NewJob
+from rushes.jobs.rows import ACCEPTED_COLUMNS, JOB_COLUMNS, QUEUE_COLUMNS
 from rushes.money.ledger import close, costs_of, ending_of, list_for_operator, note_costs, reserve, unlist
-from rushes.money.usage import count_recovery, count_usage
+from rushes.money.usage import count_accepted, count_recovery, count_usage
 
 JOBS_CHANNEL = "jobs"
 """Carries the ids of jobs that have changed, for the code that shows them (`Database.listen`)."""
@@ -48,8 +48,10 @@ _NEW_COLUMNS = (*ACCEPTED_COLUMNS, *QUEUE_COLUMNS)
 INSERT_JOB = f"""
 INSERT INTO jobs ({", ".join(_NEW_COLUMNS)})
 VALUES ({", ".join(_EXPRESSIONS.get(column, f":{column}") for column in _NEW_COLUMNS)})
-RETURNING *
+RETURNING seq, {", ".join(_EXPRESSIONS)}
 """  # noqa: S608 - fixed texts only
+
+_NOT_YET = dict.fromkeys((*JOB_COLUMNS, *QUEUE_COLUMNS))
 
 _WITHOUT_LEASE = ("lease = NULL", "worker_id = NULL")
 _WITHOUT_TROUBLE = ("trouble_code = NULL", "trouble = NULL", "trouble_at = NULL")
@@ -109,39 +111,37 @@ def check_move(job_id: str, was: State, to: State) -> None:
         raise IllegalMove(f"job '{job_id}' cannot move from {was} to {to}")
 
 
-async def accept(
-    transaction: Transaction,
-    columns: Mapping[str, object],
-    reservation: Reservation,
-    limits: Sequence[Row],
-    *,
-    lane_capacity: int | None,
-    hold_ms: int,
-    deadline_ms: int,
-    unpriced_allowed: bool,
-) -> Row:
-    """Store a queued job with these columns, and return its row. `limits` are the rows of its account and key.
+async def accept(transaction: Transaction, new: Sequence[NewJob], limits: Mapping[str, Sequence[Row]]) -> Sequence[Row]:
+    """Store queued jobs of one tenant and lane, in this order, and return their rows.
 
-    Raises SpendLimitReached or PriceUnknown, which undo the transaction.
+    `limits` has the rows of `limits` for their account and each of their keys, by the key's id. What the jobs share is
+    changed once for all of them. Raises SpendLimitReached or PriceUnknown, which undo the transaction.
     """
+    route = new[-1].route
     # From here on other jobs of the same lane or account wait for this transaction.
-    lane_turn = await enter_lane(transaction, str(columns["lane"]), lane_capacity)
-    (job,) = await transaction.fetch(
-        INSERT_JOB,
-        **columns,
-        reserved_microusd=reservation.microusd,
-        held=int(hold_ms > 0),
-        hold_ms=hold_ms,
-        deadline_ms=deadline_ms,
-        lane_turn=lane_turn,
-    )
-    await record_event(transaction, job, State.QUEUED, "accepted")
+    lane_turn = await enter_lane(transaction, route.lane, route.lane_capacity, len(new))
+    jobs = [await _insert(transaction, one, lane_turn) for one in new]
     # Counters, usage, balances: the order in which a job's end locks them too, or the two would wait for each other.
-    await _count(transaction, job, State.QUEUED.status, 1)
-    await count_usage(transaction, job, State.QUEUED)
-    await reserve(transaction, job, reservation, limits, unpriced_allowed=unpriced_allowed)
-    _report(transaction, job, None, State.QUEUED, "accepted")
-    transaction.notify(WORK_CHANNEL, str(hold_ms))
+    await _count(transaction, jobs[0], State.QUEUED.status, len(jobs))
+    await count_accepted(transaction, jobs)
+    for one, job in zip(new, jobs, strict=True):
+        await reserve(transaction, job, one.reservation, limits[one.key_id], unpriced_allowed=one.unpriced_allowed)
+        _report(transaction, job, None, State.QUEUED, "accepted")
+        transaction.notify(WORK_CHANNEL, str(one.hold_ms))
+    return jobs
+
+
+async def _insert(transaction: Transaction, new: NewJob, lane_turn: int) -> Row:
+    columns = {
+        **new.columns(),
+        "reserved_microusd": new.reservation.microusd,
+        "held": int(new.hold_ms > 0),
+    }
+    (found,) = await transaction.fetch(
+        INSERT_JOB, **columns, hold_ms=new.hold_ms, deadline_ms=int(new.route.deadline_s * 1000), lane_turn=lane_turn
+    )
+    job = {**_NOT_YET, **columns, **found}
+    await record_event(transaction, job, State.QUEUED, "accepted")
     return job
 
 

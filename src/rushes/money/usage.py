@@ -5,6 +5,7 @@ A job counts on the day it was accepted, so that a day's finished, failed and op
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -272,17 +273,23 @@ class UsageStore:
 async def count_usage(
     transaction: Transaction, job: Row, state: State, *, cost_microusd: int = 0, unpriced: int = 0
 ) -> None:
-    """Count a job's move to `state`, its acceptance or its end, once each, with what the ledger says that it cost."""
+    """Count a job's end in `state`, once, with what the ledger says that it cost."""
     completed = state is State.SUCCEEDED
     await _add(
         transaction,
         _Counted.of(job),
-        jobs=int(state is State.QUEUED),
         completed=int(completed),
         failed=int(state.is_final and not completed),
         unpriced=unpriced,
         cost_microusd=cost_microusd,
     )
+
+
+async def count_accepted(transaction: Transaction, jobs: Sequence[Row]) -> None:
+    """Count the acceptance of these jobs, once each; those that count alike together."""
+    counted = Counter(_Counted.of(job) for job in jobs)
+    for one in sorted(counted, key=lambda same: (same.tenant, same.day, same.provider, same.model, same.user or "")):
+        await _add(transaction, one, jobs=counted[one])
 
 
 async def add_cost(
