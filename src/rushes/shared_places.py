@@ -205,6 +205,7 @@ class SharedPlace:
         kept = declaration.kept * most // declaration.most
         self.declaration = replace(declaration, most=most, share=share, kept=kept)
         self._held: Counter[str] = Counter()
+        self._held_by_all = 0
         self._queues: dict[str, deque[_Waiting]] = {}
         self._has_given = False
         """Whether a paced place was given away in this pass of the event loop."""
@@ -214,7 +215,7 @@ class SharedPlace:
     @property
     def held(self) -> int:
         """How much of it is held now."""
-        return self._held.total()
+        return self._held_by_all
 
     @property
     def waiting(self) -> int:
@@ -265,6 +266,7 @@ class SharedPlace:
     def give_back(self, account_id: str, amount: int) -> None:
         """Hold `amount` less, and let those go on whose turn has come."""
         self._held[account_id] -= amount
+        self._held_by_all -= amount
         if self._held[account_id] <= 0:
             del self._held[account_id]
         self._serve()
@@ -285,7 +287,7 @@ class SharedPlace:
                 if queue:
                     self._queues[account_id] = queue
                 if not waiting.granted.done():
-                    self._held[account_id] += waiting.amount
+                    self._hold(account_id, waiting.amount)
                     waiting.granted.set_result(None)
                     self._pace()
                 progress = True
@@ -328,6 +330,7 @@ class SharedPlace:
 
     def _hold(self, account_id: str, amount: int) -> Holding:
         self._held[account_id] += amount
+        self._held_by_all += amount
         return Holding(self, account_id, amount)
 
     def _account_busy(self) -> AccountBusy:

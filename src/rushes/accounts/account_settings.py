@@ -72,6 +72,9 @@ class InForce:
     defaults: AccountSettings = NO_SETTINGS
 
 
+NO_RULES = InForce()
+
+
 class AccountSettingStore:
     """Reads and changes settings of accounts and keys."""
 
@@ -86,7 +89,7 @@ class AccountSettingStore:
         """What holds for requests with this key."""
         rows = await self._database.read(SETTINGS_OF_BOTH, account_id=account_id, key_id=key_id)
         if not rows:
-            return InForce()
+            return NO_RULES
         of_account = _settings([row for row in rows if row["key_id"] == WHOLE_ACCOUNT])
         of_key = _settings([row for row in rows if row["key_id"] != WHOLE_ACCOUNT])
         return InForce(ModelAccess(of_account.models, of_key.models), of_account)

@@ -77,13 +77,17 @@ LOCK_KEY = "SELECT id FROM api_keys WHERE id = :id FOR UPDATE"
 
 KEY_BY_HASH = SELECT_KEYS + " WHERE api_keys.hash = :hash"
 
-# One query with the rate limits too, because every request pays for it.
+# One query with the rate limits too, and with whether there is more to read, because every request pays for it.
 _VALID_KEYS = f"""
 SELECT api_keys.id, account_id, mode, scopes, expires_at, accounts.disabled_at AS account_disabled_at,
        (SELECT value FROM limits WHERE limits.account_id = api_keys.account_id AND key_id = ''
         AND limits.name = '{LimitName.REQUESTS_PER_MINUTE}') AS account_rate,
        (SELECT value FROM limits WHERE limits.account_id = api_keys.account_id AND key_id = api_keys.id
-        AND limits.name = '{LimitName.REQUESTS_PER_MINUTE}') AS key_rate
+        AND limits.name = '{LimitName.REQUESTS_PER_MINUTE}') AS key_rate,
+       EXISTS (SELECT 1 FROM limits WHERE limits.account_id = api_keys.account_id
+               AND key_id IN ('', api_keys.id)) AS has_limits,
+       EXISTS (SELECT 1 FROM account_settings WHERE account_settings.account_id = api_keys.account_id
+               AND key_id IN ('', api_keys.id)) AS has_settings
 FROM api_keys JOIN accounts ON accounts.id = api_keys.account_id
 WHERE revoked_at IS NULL AND api_keys.disabled_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
 """  # noqa: S608 - fixed texts only
@@ -436,6 +440,8 @@ def _caller(row: Row) -> Caller:
         scopes=scopes_from(row["scopes"]),
         account_rate=row["account_rate"],
         key_rate=row["key_rate"],
+        has_limits=bool(row["has_limits"]),
+        has_settings=bool(row["has_settings"]),
     )
 
 

@@ -57,6 +57,10 @@ class Caller:
     scopes: frozenset[Scope] = USUAL_SCOPES
     account_rate: int | None = None
     key_rate: int | None = None
+    has_limits: bool = True
+    """Whether a limit of its account or its own may be set; what none is set for need not be read."""
+    has_settings: bool = True
+    """The same of settings."""
     viewed: Mode | None = None
     """The mode that a request looks at, where that is not the mode of the key."""
 

@@ -71,6 +71,8 @@ def refuse_reserved(additional_params: Mapping[str, Json], reserved: Iterable[st
 
     Not for a job that runs on the caller's own key, where everything is theirs to decide. Raises UnsupportedOption.
     """
+    if not additional_params:
+        return
     for name in reserved:
         if _holds(additional_params, name.split(".")):
             raise UnsupportedOption(

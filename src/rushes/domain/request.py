@@ -14,6 +14,8 @@ Json = Any
 
 VERSION = 1
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 class MediaKind(StrEnum):
     """What an input file holds."""
@@ -131,14 +133,14 @@ class VideoRequest:
 
     def to_json(self) -> str:
         """The versioned form that the job row keeps."""
-        content = {item.name: getattr(self, item.name) for item in fields(self)}
+        content = {name: getattr(self, name) for name in VideoRequest.__slots__}
         content["media"] = [_given(media) for media in self.media]
         content["previous"] = None if self.previous is None else asdict(self.previous)
         # The previous release does not know these, and may read this row while both run.
         for name in ("video_task", "previous"):
             if content[name] is None:
                 del content[name]
-        return json.dumps({"version": VERSION, **content}, ensure_ascii=False, separators=(",", ":"))
+        return _ENCODER.encode({"version": VERSION, **content})
 
     @classmethod
     def from_json(cls, text: str) -> VideoRequest:

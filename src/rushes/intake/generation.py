@@ -34,6 +34,11 @@ LONGEST_RETENTION_S = 100 * 366 * 86_400
 MOST_REQUEST_BYTES = 64 * 1024
 """What a job stores of its request, without its media: every list of jobs and every worker reads it."""
 
+LONGEST_CHARACTER_BYTES = 6
+"""Of one character in JSON, escaped as `\\u0000`; in UTF-8 it has at most four."""
+ROOM_FOR_REST_BYTES = 8192
+"""More than the options beside the texts can take."""
+
 TOO_LARGE = f"Makes the request to be stored larger than {MOST_REQUEST_BYTES // 1024} KiB"
 _ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
 
@@ -150,6 +155,13 @@ def _check_params(params: Mapping[str, Any]) -> None:
 
 def _check_stored_size(request: VideoRequest) -> None:
     """Raise InvalidRequest, naming the largest option, if the request takes more than a job may store."""
+    texts = (
+        request.prompt, request.negative_prompt, request.aspect_ratio, request.resolution, request.person_generation
+    )  # fmt: skip
+    characters = sum(len(text) for text in texts if text is not None)
+    at_most = characters * LONGEST_CHARACTER_BYTES + ROOM_FOR_REST_BYTES
+    if at_most <= MOST_REQUEST_BYTES and not request.additional_params:
+        return
     if len(request.to_json().encode("utf-8", "surrogatepass")) <= MOST_REQUEST_BYTES:
         return
     sizes = {
@@ -175,10 +187,9 @@ def known_events(events: object) -> object:
 
 def given_media(body: GenerationBody) -> list[GivenMedia]:
     """The input files of a body, each with the name its errors use; references in the order given."""
-    media = []
+    media: list[GivenMedia] = []
     for option in OPTIONS:
-        value = getattr(body, option.name)
-        if option.role is None or value is None:
+        if option.role is None or (value := getattr(body, option.name)) is None:
             continue
         if isinstance(value, str):
             media.append(GivenMedia(option.role, option.name, value))

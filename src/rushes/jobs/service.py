@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from typing import TypedDict
 
 from rushes import origin
-from rushes.accounts.account_settings import AccountSettingStore, InForce
+from rushes.accounts.account_settings import NO_RULES, AccountSettingStore, InForce
 from rushes.accounts.keys import Caller, Mode
 from rushes.accounts.user_rate import UserRates
 from rushes.catalogue.choose import choose
@@ -110,12 +110,12 @@ class JobService:
 
     async def catalogue_for(self, caller: Caller) -> Catalogue:
         """The models that the caller may use."""
-        rules = await self._settings.in_force(caller.account_id, caller.key_id)
+        rules = await self._rules(caller)
         return self._catalogue.only(rules.access.allows) if rules.access.is_limited else self._catalogue
 
     async def default_model(self, caller: Caller) -> str | None:
         """What the caller's account runs where no model is named, if it has a word of its own."""
-        return (await self._settings.in_force(caller.account_id, caller.key_id)).defaults.default_model
+        return (await self._rules(caller)).defaults.default_model
 
     async def create(self, caller: Caller, asked: Asked, once: Once | None = None) -> Job | Replay:
         """Accept one generation: choose the model, check and complete the options, pin key and price, store the job.
@@ -132,22 +132,24 @@ class JobService:
     async def _create(
         self, caller: Caller, asked: Asked, once: Once | None, job_id: str, traceparent: str | None
     ) -> Job | Replay:
-        await self._users.admit(caller.account_id, caller.key_id, asked.user)
-        rules = await self._settings.in_force(caller.account_id, caller.key_id)
+        if caller.has_limits:
+            await self._users.admit(caller.account_id, caller.key_id, asked.user)
+        rules = await self._rules(caller)
         asked = with_default_model(asked, rules.defaults)
         retention_ms = retention_ms_for(asked, rules.defaults, self._policy.retention_s)
         source = await self._source(caller, asked)
         plan = self._plan(caller, asked, self._expected(asked, source), rules)
         refuse_beyond_budget(asked.budget, plan.quoted)
         # The limits are kept where the job is stored; this only spares fetching media for nothing.
-        await self._spending.check(
-            caller.account_id,
-            caller.key_id,
-            quote_of(plan.quoted).reservation,
-            self._clock.now_ms(),
-            unpriced_allowed=self._policy.unpriced_allowed,
-            user=asked.user,
-        )
+        if caller.has_limits:
+            await self._spending.check(
+                caller.account_id,
+                caller.key_id,
+                quote_of(plan.quoted).reservation,
+                self._clock.now_ms(),
+                unpriced_allowed=self._policy.unpriced_allowed,
+                user=asked.user,
+            )
         if asked.media or source is not None:
             await self._store.check_room(caller.tenant, caller.key_id)
             media = await self._inputs.take(caller.tenant, asked.media)
@@ -165,7 +167,7 @@ class JobService:
             asked=asked,
             provider=plan.model.provider,
             model=plan.model.id,
-            request=replace(plan.route.request, previous=None if source is None else source.previous),
+            request=plan.route.request if source is None else replace(plan.route.request, previous=source.previous),
             route=_stored_route(plan.route),
             hold_s=self._policy.test_hold_s if plan.route.model.provider == ANIMATIC else self._policy.hold_s,
             sealed_secret=self._seal(plan.route, job_id),
@@ -213,7 +215,7 @@ class JobService:
         limits = await self._spending.limits_of(
             caller.account_id, caller.key_id, now_ms, is_test=is_test, user=asked.user
         )
-        rules = await self._settings.in_force(caller.account_id, caller.key_id)
+        rules = await self._rules(caller)
         asked = with_default_model(asked, rules.defaults)
         retention_ms_for(asked, rules.defaults, self._policy.retention_s)
         source = await self._source(caller, asked)
@@ -262,6 +264,10 @@ class JobService:
         """Cancel a pending job; again is no error. Raises JobNotFound or NotCancellable."""
         return await self._store.cancel(caller.tenant, job_id)
 
+    async def _rules(self, caller: Caller) -> InForce:
+        """The settings that hold for the caller's requests."""
+        return await self._settings.in_force(caller.account_id, caller.key_id) if caller.has_settings else NO_RULES
+
     async def _source(self, caller: Caller, asked: Asked) -> Source | None:
         """The video that the request goes on from, if it does."""
         if asked.previous is None:
@@ -279,7 +285,7 @@ class JobService:
         """Which models would run, each with the request as it would get it."""
         model = choose(self._catalogue, asked.model, asked.provider)
         rules.access.check(model)
-        expected = replace(asked.request, media=media)
+        expected = asked.request if media == asked.request.media else replace(asked.request, media=media)
         how = _How(
             test=caller.mode is Mode.TEST,
             byok_api_key=asked.byok_api_key,
@@ -291,6 +297,8 @@ class JobService:
         if asked.fallback_models is not None:
             named = self._choose_fallbacks(model, asked.fallback_models)
             return _Plan(model, route, tuple(self._fallback(route, *one, expected, how, rules) for one in named))
+        if not rules.defaults.fallback_models:
+            return _Plan(model, route, ())
         fallbacks, notes = self._accounts_fallbacks(route, expected, how, rules)
         return _Plan(model, replace(route, warnings=(*route.warnings, *notes)), tuple(fallbacks))
 

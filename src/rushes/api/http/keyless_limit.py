@@ -7,6 +7,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -110,6 +111,7 @@ def address_of(scope: Scope) -> str:
     return network_of(scope["client"][0] if scope.get("client") else "")
 
 
+@lru_cache(MOST_ADDRESSES)
 def network_of(host: str) -> str:
     """An IPv4 address as it is; of an IPv6 address its network of 64 bits."""
     try:

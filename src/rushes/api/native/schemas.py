@@ -24,7 +24,8 @@ class JobPage:
     next_cursor: str | None
 
 
-class StartedJob(BaseModel):
+@dataclass(slots=True, kw_only=True)
+class StartedJob:
     """What a create answers about its job."""
 
     job_id: str
@@ -34,7 +35,8 @@ class StartedJob(BaseModel):
     status_url: str
 
 
-class GenerationStarted(BaseModel):
+@dataclass(slots=True, kw_only=True)
+class GenerationStarted:
     """The envelope that a create answers with."""
 
     request_id: str
