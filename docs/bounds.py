@@ -14,6 +14,7 @@ from types import ModuleType
 from rushes import shared_places
 from rushes.accounts import keys, model_access, rate
 from rushes.api.http import keyless_limit, multipart, server_protocol
+from rushes.catalogue import size
 from rushes.cli import listening, open_files
 from rushes.db import postgres, postgres_notes, sqlite
 from rushes.engine import breaker
@@ -303,6 +304,7 @@ BOUNDS = (
         "accounts/model_access.py",
     ),
     Bound("Scopes of keys", _kept(keys, "scopes_from"), SMALL, NONE, "", "accounts/keys.py"),
+    Bound("Sizes of aspect ratios and resolutions", _kept(size, "pixels"), SMALL, NONE, "", "catalogue/size.py"),
     Bound("Times as text", _kept(times, "_second"), SMALL, NONE, "", "views/times.py"),
     Bound(
         "Addresses that callers reach us by",

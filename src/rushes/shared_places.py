@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from rushes.errors import AccountBusy, Overloaded
+from rushes.pace import Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,8 @@ class Declaration:
     more than `little` leave `kept` of it free, so that a few busy accounts cannot shut out the next one. Where `queue`
     is 0 a request beyond these is refused at once; else up to `queue` requests of one account wait for their turn.
     With `for_each` there is one such place for each of these. A `paced` place is given to one request in each pass of
-    the event loop: a request that never waits holds the place for no time at all, and its bound would mean nothing.
+    the event loop: a request that never waits holds the place for no time at all, and its bound would mean nothing. An
+    account whose requests hold the event loop for long rests between them (`pace.py`).
     """
 
     name: str
@@ -209,6 +212,8 @@ class SharedPlace:
         self._queues: dict[str, deque[_Waiting]] = {}
         self._has_given = False
         """Whether a paced place was given away in this pass of the event loop."""
+        self._pace = Pace(time.monotonic) if declaration.paced else None
+        self._after_rest: asyncio.TimerHandle | None = None
         self.refused: Counter[str] = Counter()
         """How many requests were refused, by reason: `account` or `all`."""
 
@@ -244,14 +249,20 @@ class SharedPlace:
         Raises AccountBusy if too many requests of the account wait already.
         """
         self._check_fits(account_id, amount)
+        rests = False
+        if self._pace is not None:
+            self._pace.asks(account_id)
+            rests = self._pace.wait_s(account_id) > 0
         queue = self._queues.get(account_id)
-        if not queue and not self._has_given and self._fits(account_id, amount):
-            self._pace()
+        if not queue and not self._has_given and not rests and self._fits(account_id, amount):
+            self._give()
             return self._hold(account_id, amount)
         if len(queue or ()) >= self.declaration.queue:
             raise self._account_busy()
         waiting = _Waiting(amount, asyncio.get_running_loop().create_future())
         self._queues.setdefault(account_id, deque()).append(waiting)
+        if rests:
+            self._serve()
         try:
             await waiting.granted
         except asyncio.CancelledError:
@@ -263,8 +274,14 @@ class SharedPlace:
             raise
         return Holding(self, account_id, amount)
 
+    def has_held_up(self, account_id: str, seconds: float) -> None:
+        """Note that a request of this account has held the event loop for so long, in a paced place."""
+        if self._pace is not None:
+            self._pace.held(account_id, seconds)
+
     def give_back(self, account_id: str, amount: int) -> None:
         """Hold `amount` less, and let those go on whose turn has come."""
+        self._held_by_all -= amount
         self._held[account_id] -= amount
         self._held_by_all -= amount
         if self._held[account_id] <= 0:
@@ -276,9 +293,14 @@ class SharedPlace:
         progress = True
         while progress and self._queues and not self._has_given:
             progress = False
+            rests: list[float] = []
             for account_id in list(self._queues):
                 queue = self._queues[account_id]
                 waiting = queue[0]
+                rest_s = 0.0 if self._pace is None else self._pace.wait_s(account_id)
+                if rest_s > 0:
+                    rests.append(rest_s)
+                    continue
                 if not self._fits(account_id, waiting.amount):
                     continue
                 queue.popleft()
@@ -289,11 +311,18 @@ class SharedPlace:
                 if not waiting.granted.done():
                     self._hold(account_id, waiting.amount)
                     waiting.granted.set_result(None)
-                    self._pace()
+                    self._give()
                 progress = True
                 break
+            if not progress and rests:
+                self._serve_after(min(rests))
 
-    def _pace(self) -> None:
+    def _serve_after(self, seconds: float) -> None:
+        if self._after_rest is not None:
+            self._after_rest.cancel()
+        self._after_rest = asyncio.get_running_loop().call_later(seconds, self._serve)
+
+    def _give(self) -> None:
         if self.declaration.paced:
             self._has_given = True
             asyncio.get_running_loop().call_soon(self._go_on)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rushes import pace
 from rushes.errors import AccountBusy, Overloaded
 from rushes.shared_places import DECLARED, Declaration, Holding, SharedPlace, SharedPlaces
 
@@ -164,3 +165,25 @@ async def play(steps: list[tuple[str, str, int]]) -> None:
                     held.append(task.result())
     assert place.held == place.waiting == 0
     assert Counter(place.refused).total() <= len(steps)
+
+
+async def test_an_account_that_rests_goes_on_by_itself_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "REST", 1.0)
+    place = SharedPlace(Declaration("paced", "Requests", "requests", most=9, share=9, queue=9, paced=True))
+    for account_id in ("heavy", "other"):
+        (await place.wait(account_id)).release()
+    place.has_held_up("heavy", 0.2)
+    waiting = [asyncio.create_task(place.wait("heavy")) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert place.waiting == 2
+    (await place.wait("other")).release()
+    assert place.waiting == 2
+    for holding in await asyncio.gather(*waiting):
+        holding.release()
+    assert place.held == place.waiting == 0
+
+
+def test_only_a_paced_place_takes_rests() -> None:
+    place = SharedPlace(SMALL)
+    place.has_held_up("a", 10)
+    assert place.take("a").amount == 1

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any, Final
 
 from rushes.errors import AccountBusy, Overloaded
+from rushes.pace import HEAVY_S
 from rushes.shared_places import REQUESTS, TURNS, Holding, SharedPlaces
 
 LONGEST_TURN_S: Final = 1.0
@@ -24,6 +25,7 @@ async def take_turn(state: dict[str, Any], account_id: str) -> None:
     if places is None or "turn" in state:
         return
     state["turn"] = None
+    state["turn_of"] = account_id
     try:
         holding = places[REQUESTS].take(account_id)
     except (AccountBusy, Overloaded):
@@ -33,6 +35,16 @@ async def take_turn(state: dict[str, Any], account_id: str) -> None:
     turn = await places[TURNS].wait(account_id)
     state["holdings"].append(turn)
     state["turn"] = turn, asyncio.get_running_loop().call_later(LONGEST_TURN_S, turn.release)
+
+
+def note_held(state: dict[str, Any], seconds: float) -> None:
+    """Note that a step of the request with this state has held the event loop for so long."""
+    if seconds <= HEAVY_S:
+        return
+    account_id: str | None = state.get("turn_of")
+    if account_id is not None:
+        places: SharedPlaces = state["places"]
+        places[TURNS].has_held_up(account_id, seconds)
 
 
 def end_turn(state: dict[str, Any]) -> None:

@@ -180,7 +180,9 @@ def build_probes(process_status: ProcessStatus, answered: Answered, *, logs_requ
 
 
 def _wrapped(inner: ASGIApp, answered: Answered, *, logs_requests: bool, places: SharedPlaces | None = None) -> ASGIApp:
-    access = Access(RequestLine(inner), refusal_of, logs_requests=logs_requests, answered=answered, places=places)
+    access = Access(
+        RequestLine(inner, refusal_of), refusal_of, logs_requests=logs_requests, answered=answered, places=places
+    )
     return SecurityHeaders(access)
 
 

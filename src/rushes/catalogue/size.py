@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from typing import Final
 
@@ -58,13 +59,16 @@ def size_options(size: str) -> tuple[str, str]:
     return aspect_ratio, resolution
 
 
+NAMED_SIDES: Final = {name: side for side, name in SHORT_SIDES.items()}
+
+
+@functools.lru_cache(1024)
 def pixels(resolution: str, aspect_ratio: str) -> str | None:
     """The size that an aspect ratio and a resolution stand for, such as `1280x720`: even numbers, as video wants them.
 
     None for a resolution that is not named for its short side (`720p`, `4k`), or a ratio that is not W:H.
     """
-    named = {name: side for side, name in SHORT_SIDES.items()}
-    short = named.get(resolution)
+    short = NAMED_SIDES.get(resolution)
     if short is None and (line := re.fullmatch(r"([1-9][0-9]{1,3})p", resolution)):
         short = int(line[1])
     ratio = re.fullmatch(r"([1-9][0-9]?):([1-9][0-9]?)", aspect_ratio)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 
@@ -12,12 +13,13 @@ from structlog.contextvars import bind_contextvars
 
 from rushes import origin
 from rushes.accounts.keys import Caller
-from rushes.accounts.turns import end_turn
+from rushes.accounts.turns import end_turn, note_held
 from rushes.api.errors import Refusal, problem_of
 from rushes.api.http.response_headers import noted_response_headers
 from rushes.api.http.route_names import method_of, route_of
 from rushes.ids import new_id
 from rushes.net.redact import scrub_path
+from rushes.pace import metered
 from rushes.shared_places import Holding, SharedPlaces
 
 log = structlog.get_logger(__name__)
@@ -81,7 +83,7 @@ class Access:
             whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         try:
-            await self._app(scope, receive, send_with_id)
+            await metered(self._app(scope, receive, send_with_id), functools.partial(note_held, state))
         except Exception as error:
             if _is_disconnect(error):
                 # The framework may have answered already, but the client did not receive that answer.

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rushes.api.errors import Refusal, problem_of
+from rushes.errors import FieldError, InvalidRequest
+
+MOST_PARAMETERS: Final = 256
+"""Of a query. The framework parses all of them before it looks at one."""
 
 
 class RequestLine:
     """Lets the application answer HEAD as GET, and an address with a slash at its end as the one without.
 
     RFC 9110 (section 9.1) has every server support HEAD. A redirect to the address without the slash would name the
-    scheme and path that a proxy in front of us has replaced.
+    scheme and path that a proxy in front of us has replaced. A query of more than MOST_PARAMETERS is refused.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, refusal: Refusal = problem_of) -> None:
         self._app = app
+        self._refusal = refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -23,7 +33,11 @@ class RequestLine:
         if path.endswith("/") and path != "/":
             scope["path"] = path.rstrip("/") or "/"
             scope["raw_path"] = scope["raw_path"].rstrip(b"/") or b"/"
-        if scope["method"] == "HEAD":
+        if scope["query_string"].count(b"&") >= MOST_PARAMETERS:
+            trouble = f"has more than {MOST_PARAMETERS} parameters"
+            error = InvalidRequest(f"The query {trouble}", [FieldError("query", trouble)])
+            await self._refusal(Request(scope), error)(scope, receive, send)
+        elif scope["method"] == "HEAD":
             await _without_body(self._app, scope, receive, send)
         else:
             await self._app(scope, receive, send)
