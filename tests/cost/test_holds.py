@@ -46,7 +46,7 @@ def _got(target: str) -> tuple[str, bytes]:
 
 GENERATIONS, LIST = "/api/v1/videos/generations", "/api/v1/videos/jobs"
 PART = b'--l\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n'
-VALUES = {"values": [[] for _ in range(12_000)]}
+VALUES: dict[str, list[list[int]]] = {"values": [[] for _ in range(12_000)]}
 REQUESTS = {
     "a long list": _got(f"{LIST}?limit=100"),
     "OpenRouter's list of models": _got("/api/v1/videos/models"),
