@@ -281,7 +281,6 @@ class SharedPlace:
 
     def give_back(self, account_id: str, amount: int) -> None:
         """Hold `amount` less, and let those go on whose turn has come."""
-        self._held_by_all -= amount
         self._held[account_id] -= amount
         self._held_by_all -= amount
         if self._held[account_id] <= 0:
