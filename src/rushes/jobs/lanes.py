@@ -13,11 +13,9 @@ from rushes.domain.job import State
 # An account's next job in a lane comes one turn after its last that waits there, or after the last that was claimed
 # (`lane_turn`). The lane's row is locked by then, so the account takes no turn twice.
 NEXT_TURN = """
-COALESCE((SELECT MAX(turn) FROM jobs WHERE lane = :lane AND account_id = :account_id
-          AND state IN ('queued', 'rerouted') AND lease IS NULL AND turn > :lane_turn), :lane_turn) + 1
+SELECT COALESCE((SELECT MAX(turn) FROM jobs WHERE lane = :lane AND account_id = :account_id
+                 AND state IN ('queued', 'rerouted') AND lease IS NULL AND turn > :lane_turn), :lane_turn) + 1 AS turn
 """
-
-READ_NEXT_TURN = f"SELECT {NEXT_TURN} AS turn"
 
 ENTER_LANE = """
 INSERT INTO lanes (lane, capacity, ready, in_use) VALUES (:lane, :capacity, :jobs, 0)
@@ -59,6 +57,6 @@ async def change_lane(transaction: Transaction, lane: str, *, ready: int, in_use
 
 async def next_turn(transaction: Transaction, lane: str, account_id: str, lane_turn: int) -> int:
     """The turn of an account's next job in a lane that it has just entered."""
-    (row,) = await transaction.fetch(READ_NEXT_TURN, lane=lane, account_id=account_id, lane_turn=lane_turn)
+    (row,) = await transaction.fetch(NEXT_TURN, lane=lane, account_id=account_id, lane_turn=lane_turn)
     turn: int = row["turn"]
     return turn

@@ -14,13 +14,15 @@ does not exist yet.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from rushes.db.database import Row, Transaction, fetch_one
 from rushes.domain.fallbacks import Fallback
 from rushes.domain.job import MOVES, Job, Move, State, Status
-from rushes.jobs.lanes import NEXT_TURN, Place, change_lane, enter_lane, next_turn
+from rushes.jobs.lanes import Place, change_lane, enter_lane, next_turn
 from rushes.jobs.new_job import NewJob
 from rushes.jobs.rows import ACCEPTED_COLUMNS, JOB_COLUMNS, QUEUE_COLUMNS
 from rushes.money.ledger import close, costs_of, ending_of, list_for_operator, note_costs, reserve, unlist
@@ -41,15 +43,11 @@ _EXPRESSIONS = {
     "available_at": ":now + :hold_ms",
     "deadline_at": ":now + :deadline_ms",
     "created_at": ":now",
-    "turn": NEXT_TURN,
 }
 _NEW_COLUMNS = (*ACCEPTED_COLUMNS, *QUEUE_COLUMNS)
 
-INSERT_JOB = f"""
-INSERT INTO jobs ({", ".join(_NEW_COLUMNS)})
-VALUES ({", ".join(_EXPRESSIONS.get(column, f":{column}") for column in _NEW_COLUMNS)})
-RETURNING seq, {", ".join(_EXPRESSIONS)}
-"""  # noqa: S608 - fixed texts only
+_OWN_PARAMETER = re.compile(r":(?!now\b)([a-z_]+)")
+"""A parameter that each job of a statement has its own value of."""
 
 _NOT_YET = dict.fromkeys((*JOB_COLUMNS, *QUEUE_COLUMNS))
 
@@ -120,7 +118,8 @@ async def accept(transaction: Transaction, new: Sequence[NewJob], limits: Mappin
     route = new[-1].route
     # From here on other jobs of the same lane or account wait for this transaction.
     lane_turn = await enter_lane(transaction, route.lane, route.lane_capacity, len(new))
-    jobs = [await _insert(transaction, one, lane_turn) for one in new]
+    turn = await next_turn(transaction, route.lane, new[0].account_id, lane_turn)
+    jobs = await _insert(transaction, new, turn)
     # Counters, usage, balances: the order in which a job's end locks them too, or the two would wait for each other.
     await _count(transaction, jobs[0], State.QUEUED.status, len(jobs))
     await count_accepted(transaction, jobs)
@@ -131,18 +130,59 @@ async def accept(transaction: Transaction, new: Sequence[NewJob], limits: Mappin
     return jobs
 
 
-async def _insert(transaction: Transaction, new: NewJob, lane_turn: int) -> Row:
-    columns = {
-        **new.columns(),
-        "reserved_microusd": new.reservation.microusd,
-        "held": int(new.hold_ms > 0),
-    }
-    (found,) = await transaction.fetch(
-        INSERT_JOB, **columns, hold_ms=new.hold_ms, deadline_ms=int(new.route.deadline_s * 1000), lane_turn=lane_turn
-    )
-    job = {**_NOT_YET, **columns, **found}
-    await record_event(transaction, job, State.QUEUED, "accepted")
-    return job
+async def _insert(transaction: Transaction, new: Sequence[NewJob], turn: int) -> Sequence[Row]:
+    """Store these jobs, with turns from this one on, and the first line of each job's history."""
+    given = [
+        {
+            **one.columns(),
+            "reserved_microusd": one.reservation.microusd,
+            "held": int(one.hold_ms > 0),
+            "turn": turn + index,
+            "hold_ms": one.hold_ms,
+            "deadline_ms": int(one.route.deadline_s * 1000),
+        }
+        for index, one in enumerate(new)
+    ]
+    inserted: list[Row] = []
+    for start, count in _powers_of_two(len(given)):
+        part = given[start : start + count]
+        named = {f"{name}_{index}": value for index, one in enumerate(part) for name, value in one.items()}
+        inserted += await transaction.fetch(_insert_jobs(count), **named)
+        await transaction.execute(
+            _insert_accepted(count), **{f"id_{index}": one["id"] for index, one in enumerate(part)}
+        )
+    by_id = {row["id"]: row for row in inserted}
+    for one in new:
+        transaction.notify(JOBS_CHANNEL, one.id)
+    return [{**_NOT_YET, **one, **by_id[one["id"]]} for one in given]
+
+
+def _powers_of_two(count: int) -> Iterator[tuple[int, int]]:
+    """Parts of so many things, each with its begin and its size: few sizes, so that each statement is prepared once."""
+    start = 0
+    while start < count:
+        size = 1 << ((count - start).bit_length() - 1)
+        yield start, size
+        start += size
+
+
+@lru_cache
+def _insert_jobs(count: int) -> str:
+    rows = ", ".join(f"({', '.join(_value_of(column, index) for column in _NEW_COLUMNS)})" for index in range(count))
+    # SQLite spends on RETURNING what it spends on a row, so it returns only what is not known before.
+    returned = ", ".join(("seq", "id", *_EXPRESSIONS))
+    return f"INSERT INTO jobs ({', '.join(_NEW_COLUMNS)}) VALUES {rows} RETURNING {returned}"  # noqa: S608 - fixed texts
+
+
+def _value_of(column: str, index: int) -> str:
+    expression = _EXPRESSIONS.get(column, f":{column}")
+    return _OWN_PARAMETER.sub(rf":\1_{index}", expression)
+
+
+@lru_cache
+def _insert_accepted(count: int) -> str:
+    rows = ", ".join(f"(:id_{index}, :now, 'queued', 'accepted')" for index in range(count))
+    return f"INSERT INTO job_events (job_id, at, state, cause) VALUES {rows}"  # noqa: S608 - fixed texts only
 
 
 async def move(
