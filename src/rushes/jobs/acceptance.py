@@ -70,12 +70,21 @@ class Acceptances:
 
     async def _write_queue(self, place: tuple[Tenant, str]) -> None:
         try:
-            while queue := self._queues[place]:
+            while self._queues[place]:
+                queue = await self._gathered(place)
                 together, self._queues[place] = queue[:MOST_TOGETHER], queue[MOST_TOGETHER:]
                 await self._settle(together)
         finally:
             for left in self._queues.pop(place):
                 left.stored.cancel()
+
+    async def _gathered(self, place: tuple[Tenant, str]) -> list[_Waiting]:
+        """What waits there once a pass of the event loop has brought no further job, or there are enough."""
+        queue, before = self._queues[place], 0
+        while before < len(queue) < MOST_TOGETHER:
+            before = len(queue)
+            await asyncio.sleep(0)
+        return queue
 
     async def _settle(self, together: list[_Waiting]) -> None:
         try:
