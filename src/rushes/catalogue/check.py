@@ -62,12 +62,11 @@ def complete(model: Model, request: VideoRequest, *, test: bool) -> VideoRequest
 def offers_of(model: Model, request: VideoRequest, *, test: bool) -> dict[str, tuple[Offer, Offer]]:
     """For each option: what the model offers at all, and what of that goes with this request's files and task."""
     task = _task(model, request)
-    entry = TaskEntry() if task is None else model.video_tasks[task]
     roles = {item.role for item in request.media}
     found = {}
     for option in DEFAULTED:
         base = _base(model, option, test=test)
-        offer = base if task is None else _for_task(base, option, task, entry)
+        offer = base if task is None else _for_task(base, option, task, model.video_tasks[task])
         for rule in model.input_rules:
             if (rule.role in roles) is rule.given:
                 offer = _for_rule(offer, option, rule)
@@ -209,7 +208,7 @@ def _check_seed(model: Model, seed: int | None) -> None:
 
 
 def _check_inputs(model: Model, request: VideoRequest) -> None:
-    for role in Role:
+    for role in Role if request.media else ():
         count, most = len(request.media_for(role)), model.inputs.get(role, 0)
         if count == 0 or count <= most:
             continue
@@ -249,9 +248,9 @@ def _check_params(model: Model, request: VideoRequest) -> None:
 def _check_companions(model: Model, request: VideoRequest) -> None:
     given = {item.role for item in request.media}
     for rule in model.input_rules:
-        field = rule.role.field
         if not rule.given or rule.role not in given:
             continue
+        field = rule.role.field
         for role in rule.needs:
             if role not in given:
                 raise UnsupportedOption(f"{field} needs {role.field} with '{model.id}'; add it", field=field)
@@ -267,7 +266,8 @@ def _check_companions(model: Model, request: VideoRequest) -> None:
 
 def _check_lengths(model: Model, request: VideoRequest) -> None:
     """Of the files that have been read; the others are not known to be too long."""
-    for role in (role for role in Role if request.media_for(role)):
+    given = {item.role for item in request.media}
+    for role in (role for role in Role if role in given) if given else ():
         limit = model.input_limits.get(role)
         entry = None
         if role is Role.VIDEO and request.video_task is not None:

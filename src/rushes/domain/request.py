@@ -129,6 +129,8 @@ class VideoRequest:
 
     def media_for(self, role: Role) -> tuple[InputMedia, ...]:
         """The inputs that play `role`, in the order given."""
+        if not self.media:
+            return ()
         return tuple(item for item in self.media if item.role is role)
 
     def to_json(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pydantic_core
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from rushes.errors import BodyTooLarge, EncodedBody, FieldError, InvalidRequest, UnknownField, WrongContentType
 from rushes.near_names import near_names
@@ -149,9 +149,14 @@ async def _read_bounded(request: Request, most_bytes: int, otherwise: str) -> by
     text = io.BytesIO()
     values = 0
     hold = hold_body(request)
-    async for chunk in request.stream():
+    is_coming = True
+    while is_coming:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, is_coming = message.get("body", b""), message.get("more_body", False)
         hold(len(chunk))
-        values += sum(chunk.count(mark) for mark in (b",", b"[", b"{"))
+        values += chunk.count(b",") + chunk.count(b"[") + chunk.count(b"{")
         if values > MOST_VALUES:
             raise InvalidRequest(
                 f"The body has more than {MOST_VALUES} values or commas; send a large file as base64, or {otherwise}"

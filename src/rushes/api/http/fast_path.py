@@ -58,10 +58,15 @@ class FastPath:
         self._api = api
         self._otherwise = otherwise
         self._refusal = refusal
+        self._exact: dict[tuple[str, str], _Route] = {}
+        """Routes without a parameter, by method and address."""
         self._routes: dict[str, list[_Route]] = {}
         for prefix, router in routers:
             for method, route in _marked(prefix, router):
-                self._routes.setdefault(method, []).append(route)
+                if route.beginning == route.template:
+                    self._exact.setdefault((method, route.template), route)
+                else:
+                    self._routes.setdefault(method, []).append(route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self._found(scope) if scope["type"] == "http" else None
@@ -81,6 +86,9 @@ class FastPath:
 
     def _found(self, scope: Scope) -> tuple[_Route, dict[str, str]] | None:
         path: str = scope["path"]
+        exact = self._exact.get((scope["method"], path))
+        if exact is not None:
+            return None if exact.takes_query and scope["query_string"] else (exact, {})
         for route in self._routes.get(scope["method"], ()):
             if not path.startswith(route.beginning):
                 continue

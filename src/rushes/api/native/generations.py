@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from email.utils import format_datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import structlog
@@ -124,13 +125,16 @@ async def _answer(request: Request, caller: Caller, made: Job | Replay, *, is_ke
         else:
             # An answer kept for repetitions must equal the one sent; otherwise the newest state of the job is sent.
             response = _started(request, made if is_kept or job is None else job)
-    response.headers.update(preference.applied(has_waited=job is not None))
+    applied = preference.applied(has_waited=job is not None)
+    if applied:
+        response.headers.update(applied)
     return response
 
 
 def _started(request: Request, job: Job) -> Response:
-    headers = _headers(request, job.id, job.provider, job.model)
-    return json_response(_envelope(request, job), headers=headers)
+    envelope = _envelope(request, job)
+    headers = {"Location": envelope.data.status_url, **_retirement(request, job.provider, job.model)}
+    return json_response(envelope, headers=headers)
 
 
 def _replay(request: Request, replay: Replay) -> Response:
@@ -148,7 +152,7 @@ def _status_url(request: Request, job_id: str) -> str:
 
 def _envelope(request: Request, job: Job) -> GenerationStarted:
     return GenerationStarted(
-        request_id=request.state.request_id,
+        request_id=request.scope["state"]["request_id"],
         created_at=rfc3339(job.created_at),
         duration_ms=_duration_ms(request),
         provider=job.provider,
@@ -165,17 +169,24 @@ def _envelope(request: Request, job: Job) -> GenerationStarted:
 
 def _duration_ms(request: Request) -> float:
     """Measured once, because the answer that is kept for repetitions must be the one that is sent."""
-    if not hasattr(request.state, "duration_ms"):
-        request.state.duration_ms = round((time.perf_counter() - request.state.began) * 1000, 1)
-    return float(request.state.duration_ms)
+    state = request.scope["state"]
+    if "duration_ms" not in state:
+        state["duration_ms"] = round((time.perf_counter() - state["began"]) * 1000, 1)
+    return float(state["duration_ms"])
 
 
 def _headers(request: Request, job_id: str, provider: str, model_id: str) -> dict[str, str]:
-    """Where the job is; and that its model is retired, or will be: RFC 9745 and RFC 8594."""
-    headers = {"Location": _status_url(request, job_id)}
+    """Where the job is, and what is to be said of its model."""
+    return {"Location": _status_url(request, job_id), **_retirement(request, provider, model_id)}
+
+
+def _retirement(request: Request, provider: str, model_id: str) -> Mapping[str, str]:
+    """That the model is retired, or will be: RFC 9745 and RFC 8594."""
     model = services_of(request).catalogue.find(provider, model_id)
-    if model is not None and model.retired is not None:
-        moment = datetime.combine(model.retired, datetime.min.time(), UTC)
-        headers["Deprecation"] = f"@{int(moment.timestamp())}"
-        headers["Sunset"] = format_datetime(moment, usegmt=True)
-    return headers
+    return {} if model is None or model.retired is None else _retired_on(model.retired)
+
+
+@lru_cache
+def _retired_on(day: date) -> Mapping[str, str]:
+    moment = datetime.combine(day, datetime.min.time(), UTC)
+    return {"Deprecation": f"@{int(moment.timestamp())}", "Sunset": format_datetime(moment, usegmt=True)}
