@@ -1,4 +1,4 @@
-"""GET of a job against the same framework answering a constant of the same size."""
+"""GET of a job, on each surface, against the same framework answering a constant of the same size."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ CONNECTIONS = 32
 ROUNDS = 5
 WARM_UP_S = 1.0
 ROUND_S = 1.5
-SHARE = 0.6
+SHARE = 0.65
+POLL_TIMES = 1.3
+"""How much more than our own read a poll of another surface may cost."""
 FINISHED, QUIET = "a finished job", "a finished job without its line in the log"
 PENDING, CONSTANT = "a pending job", "a constant"
+OPENAI, OPENROUTER, GEMINI = "OpenAI's poll", "OpenRouter's poll", "Gemini's poll"
+POLLS = (OPENAI, OPENROUTER, GEMINI)
 
 
 def measure() -> Report:
@@ -28,7 +32,7 @@ def _measure(folder: Path) -> Report:
     (folder / "quiet").mkdir()
     key, finished_id = finish_a_job(folder)
     quiet_key, quiet_id = finish_a_job(folder / "quiet")
-    rates: dict[str, list[float]] = {name: [] for name in (FINISHED, QUIET, PENDING, CONSTANT)}
+    rates: dict[str, list[float]] = {name: [] for name in (FINISHED, QUIET, PENDING, *POLLS, CONSTANT)}
     costs_us: dict[str, list[float]] = {name: [] for name in rates}
     lags_ms: dict[str, list[float]] = {name: [] for name in rates}
     busy = []
@@ -45,6 +49,9 @@ def _measure(folder: Path) -> Report:
                 FINISHED: (service, finished),
                 QUIET: (quiet, load.request("GET", f"{JOBS}/{quiet_id}", key=quiet_key)),
                 PENDING: (service, pending),
+                OPENAI: (service, load.request("GET", f"/v1/videos/{finished_id}", key=key)),
+                OPENROUTER: (service, load.request("GET", f"/api/v1/videos/{finished_id}", key=key)),
+                GEMINI: (service, load.request("GET", f"/v1beta/models/storyboard/operations/{finished_id}", key=key)),
                 CONSTANT: (constant, load.request("GET", "/constant")),
             }
             for side, message in sides.values():
@@ -65,18 +72,22 @@ def _measure(folder: Path) -> Report:
         f"GET at {CONNECTIONS} connections, the answer of a finished job with its signed link {size_bytes} bytes;"
         f" {ROUNDS} rounds of {ROUND_S} s for each by turns, after {WARM_UP_S:.0f} s of warm-up."
         " The constant comes from FastAPI on uvicorn with the same settings, and is logged by nobody; so is one of the"
-        " finished jobs (RUSHES_LOG_REQUESTS=false), to which the goal belongs. The others have their line in a file.",
+        " finished jobs (RUSHES_LOG_REQUESTS=false). The others have their line in a file. The polls are of the same"
+        " finished job on the other surfaces.",
         [
             *rows.values(),
-            ratio(f"{QUIET} / constant", rows[QUIET], rows[CONSTANT], at_least=SHARE),
-            ratio(f"{FINISHED} / constant", rows[FINISHED], rows[CONSTANT]),
+            ratio(f"{FINISHED} / constant", rows[FINISHED], rows[CONSTANT], at_least=SHARE),
+            ratio(f"{QUIET} / constant", rows[QUIET], rows[CONSTANT]),
             ratio(f"{PENDING} / constant", rows[PENDING], rows[CONSTANT]),
             *costs.values(),
             # Steadier than the rates on a machine that others use too.
             *(
                 ratio(f"processor time, constant / {name}", costs[CONSTANT], costs[name])
-                for name in rows
-                if name != CONSTANT
+                for name in (FINISHED, QUIET, PENDING)
+            ),
+            *(
+                ratio(f"processor time, {name} / {FINISHED}", costs[name], costs[FINISHED], at_most=POLL_TIMES)
+                for name in POLLS
             ),
             *(Row(f"event loop's worst lag, {name}", "ms", rounds) for name, rounds in lags_ms.items()),
             Row("load's own core", "busy", busy),
