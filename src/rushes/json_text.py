@@ -14,8 +14,8 @@ import orjson
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-_SUSPECT = re.compile(rb"[0-9](?:\.0[^0-9]|\.0$|[eE])")
-"""What may be a number in another spelling; most texts have none."""
+_SUSPECT = re.compile(rb"(?:^|[:\[,])-?[0-9]++(?:\.0(?![0-9])|(?:\.[0-9]++)?[eE])")
+"""What may be a number in another spelling; most contents have none, and the digits of a hash are in quotes."""
 _SPELLED_OTHERWISE = re.compile(
     rb'(?:[^"0-9-]++|"(?:[^"\\]++|\\.)*+"|-?[0-9]++(?:(?![.eE])|\.[0-9]++(?<!0)(?![eE])))++|(-?[0-9][-+.0-9eE]*)',
     re.DOTALL,

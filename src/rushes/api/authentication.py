@@ -66,7 +66,7 @@ async def authenticate_to_view(request: Request, documented: Documented, mode: M
 
 async def view_directly(request: Request, _documented: object = None) -> Caller:
     """The same for a route that bypasses the framework."""
-    given = request.query_params.get("mode")
+    given = request.query_params.get("mode") if request.scope["query_string"] else None
     if given is not None and given not in set(Mode):
         raise invalid_fields([FieldError("mode", "must be 'live' or 'test'")])
     return (await authenticate(request, None)).looking_at(None if given is None else Mode(given))

@@ -102,8 +102,10 @@ class KeylessLimit:
 
 def has_key(scope: Scope) -> bool:
     """Whether the request brings something that may be a key."""
-    in_query = KEY_PARAMETER.search(scope.get("query_string", b"")) is not None
-    return in_query or any(name in KEY_HEADERS for name, _ in scope["headers"])
+    for name, _ in scope["headers"]:
+        if name in KEY_HEADERS:
+            return True
+    return KEY_PARAMETER.search(scope.get("query_string", b"")) is not None
 
 
 def address_of(scope: Scope) -> str:
