@@ -39,14 +39,16 @@ _MEANING: Final = {
 }
 
 
+_ERROR: Final = TypeAdapter(GoogleError).json_schema()
+
+
 def refusals(*statuses: int) -> Documented:
     """The OpenAPI entries for these statuses and for those that every route can answer."""
-    schema = {"schema": TypeAdapter(GoogleError).json_schema()}
     return {
         status: {
             "description": _MEANING[status],
             "headers": dict(LIMIT_HEADERS) if status == 429 else {},
-            "content": {"application/json": schema},
+            "content": {"application/json": {"schema": _ERROR}},
         }
         for status in sorted({400, 401, 403, 429, 503, *statuses})
     }

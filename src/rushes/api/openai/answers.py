@@ -51,16 +51,18 @@ LINKS_OF_A_VIDEO = leads_to(
 """Where the id in the answer leads."""
 
 
+_ERROR = TypeAdapter(ErrorEnvelope).json_schema()
+
+
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI entries for these statuses. A caller that can get 401 can also lack a scope or meet a limit."""
-    schema = {"schema": TypeAdapter(ErrorEnvelope).json_schema()}
     if HTTPStatus.UNAUTHORIZED in statuses:
         statuses = tuple(sorted({*statuses, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}))
     return {
         status: {
             "description": _MEANING[status],
             "headers": dict(LIMIT_HEADERS) if status == HTTPStatus.TOO_MANY_REQUESTS else {},
-            "content": {"application/json": schema},
+            "content": {"application/json": {"schema": _ERROR}},
         }
         for status in statuses
     }
