@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from rushes.accounts import key_store
+from rushes.accounts.account_settings import AccountSettingStore, SettingName
 from rushes.accounts.account_store import AccountStore
 from rushes.accounts.key_store import KeyStore
 from rushes.accounts.keys import USUAL_SCOPES, Caller, Mode, Scope, hash_key
+from rushes.accounts.limits import WHOLE_ACCOUNT, LimitName, LimitStore
 from rushes.errors import KeyLimitReached, KeyNotFound, NotAuthenticated
 from tests.contract.database_harness import Desk, together
 
@@ -21,8 +23,21 @@ async def test_a_key_speaks_for_its_account_in_its_mode(keys: KeyStore) -> None:
     for mode in Mode:
         record, key = await keys.create_key(account="alice", name="laptop", mode=mode)
         caller = await keys.authenticate(key)
-        assert caller == Caller(account_id=caller.account_id, key_id=record.id, mode=mode)
+        assert caller == Caller(caller.account_id, record.id, mode, has_limits=False, has_settings=False)
         assert (record.account, record.name, record.mode, record.hint) == ("alice", "laptop", mode, key[-4:])
+
+
+@pytest.mark.parametrize("of", ["account", "key", "another key"])
+async def test_a_key_knows_whether_a_limit_or_a_setting_is_there_to_read(desk: Desk, keys: KeyStore, of: str) -> None:
+    made = [await keys.create_key(account="alice", name="", mode=Mode.LIVE) for _ in range(2)]
+    (record, key), (another, _) = made
+    where = {"account": WHOLE_ACCOUNT, "key": record.id, "another key": another.id}[of]
+    await LimitStore(desk.harness.database).set("alice", where, {LimitName.SPEND_DAY: 1})
+    caller = await keys.authenticate(key)
+    assert (caller.has_limits, caller.has_settings) == (of != "another key", False)
+    settings = AccountSettingStore(desk.harness.database)
+    await settings.change(caller.account_id, {SettingName.MODELS: ["*"]}, where)
+    assert (await keys.authenticate(key)).has_settings == (of != "another key")
 
 
 async def test_keys_of_one_name_share_the_account_and_others_do_not(keys: KeyStore) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from rushes.decoding.box import Box, BoxUnavailableError, Cause, TaskEndedError
 from rushes.decoding.sandbox import MIB, Limits
+from tests.fixtures.box_processes import server_of, tasks_of
 
 LIMITS = Limits(memory_bytes=256 * MIB, cpu_s=20, wall_s=60)
 MODULE = "tests.fixtures.boxed_tasks"
@@ -41,13 +42,6 @@ async def ended(box: Box, task: str, limits: Limits = LIMITS) -> Cause:
     with pytest.raises(TaskEndedError) as caught:
         await run(box, task, limits=limits)
     return caught.value.cause
-
-
-def server_of(box: Box) -> int:
-    server = box._server
-    assert server is not None
-    assert server._process is not None
-    return server._process.pid
 
 
 async def test_its_environment_is_empty_and_so_is_its_servers(box: Box) -> None:
@@ -157,12 +151,12 @@ async def test_a_file_cannot_grow_beyond_its_limit(box: Box, tmp_path: Path) -> 
 async def test_a_task_whose_caller_has_gone_is_killed(box: Box) -> None:
     await box.test()
     task = asyncio.create_task(run(box, "compute_on", limits=Limits(cpu_s=600, wall_s=600)))
-    while not children_of(server_of(box)):  # noqa: ASYNC110 - a process is no event of ours
+    while not tasks_of(box):  # noqa: ASYNC110 - a process is no event of ours
         await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    while children_of(server_of(box)):  # noqa: ASYNC110 - a process is no event of ours
+    while tasks_of(box):  # noqa: ASYNC110 - a process is no event of ours
         await asyncio.sleep(0.01)
 
 
@@ -185,7 +179,7 @@ async def test_a_server_that_was_killed_is_started_again(box: Box) -> None:
 async def test_its_processes_end_with_the_server(box: Box) -> None:
     await box.test()
     waiting = asyncio.create_task(run(box, "sleep_on", limits=Limits(wall_s=600)))
-    while not (children := children_of(server_of(box))):  # noqa: ASYNC110 - a process is no event of ours
+    while not (children := tasks_of(box)):  # noqa: ASYNC110 - a process is no event of ours
         await asyncio.sleep(0.01)
     box.close()
     with pytest.raises(BoxUnavailableError):
@@ -209,10 +203,6 @@ async def test_a_closed_box_takes_nothing_more(box: Box) -> None:
     box.close()
     with pytest.raises(BoxUnavailableError, match="stopping"):
         await box.test()
-
-
-def children_of(process: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def is_alive(process: int) -> bool:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import av
 import pytest
@@ -26,6 +25,7 @@ from rushes.errors import (
 from rushes.providers.animatic.behaviours import BEHAVIOURS
 from rushes.providers.base import NO_CREDENTIAL
 from rushes.shared_places import DRAWINGS, SharedPlace
+from tests.fixtures.box_processes import tasks_of
 from tests.fixtures.catalogue import shipped_catalogue
 
 from .studio import TINY, Studio, catalogued
@@ -103,8 +103,8 @@ async def test_a_film_swept_from_scratch_is_lost_to_fetch_and_drawn_again_by_pol
 async def test_a_drawing_whose_process_is_killed_is_drawn_again(studio: Studio) -> None:
     submission = await studio.submit("storyboard", replace(TINY, resolution="720p", duration_s=30))
     await studio.until_written("att_1.progress")
-    await until(drawing_processes)
-    kill(drawing_processes())
+    await until(lambda: tasks_of(studio.box))
+    kill(tasks_of(studio.box))
     assert isinstance(await studio.until_ended(submission.handle), Done)
 
 
@@ -112,7 +112,7 @@ async def test_a_drawing_that_always_ends_its_process_fails(studio: Studio) -> N
     submission = await studio.submit("storyboard", replace(TINY, resolution="4k", duration_s=60))
     ended = None
     while not isinstance(ended, Failed):
-        kill(drawing_processes())
+        kill(tasks_of(studio.box))
         await asyncio.sleep(0.05)
         ended = await studio.poll(submission.handle)
         assert not isinstance(ended, Done)
@@ -146,9 +146,9 @@ async def test_a_released_drawing_leaves_no_files(studio: Studio) -> None:
 
 async def test_releasing_a_drawing_under_way_ends_its_process(studio: Studio) -> None:
     submission = await studio.submit("storyboard", replace(TINY, resolution="4k", duration_s=60))
-    await until(drawing_processes)
+    await until(lambda: tasks_of(studio.box))
     await studio.adapter.release(submission.handle, credential=NO_CREDENTIAL)
-    await until(lambda: not drawing_processes())
+    await until(lambda: not tasks_of(studio.box))
     assert list(studio.scratch.iterdir()) == []
 
 
@@ -174,19 +174,6 @@ async def test_accounts_take_turns_at_drawing(studio: Studio) -> None:
 async def until(happens: Callable[[], object]) -> None:
     while not happens():  # noqa: ASYNC110 - a process is no event of ours
         await asyncio.sleep(0.01)
-
-
-def drawing_processes() -> list[int]:
-    """The processes that a fork server of this test has started."""
-    servers = children_of(os.getpid())
-    return [child for server in servers for child in children_of(server)]
-
-
-def children_of(process_id: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{process_id}/task").iterdir():
-        found += [int(child) for child in (task / "children").read_text().split()]
-    return found
 
 
 def kill(processes: list[int]) -> None:
