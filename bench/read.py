@@ -14,6 +14,11 @@ ROUNDS = 5
 WARM_UP_S = 1.0
 ROUND_S = 1.5
 SHARE = 0.65
+LIMITS = (
+    "What limits a read is the core, and what it does that a constant does not: the key and the job are read from the"
+    " database, the account takes turns with others, so that one request begins in a pass of the event loop, and each"
+    " request has an id, a line in the log, metrics and strict headers. No part is more than an eighth."
+)
 POLL_TIMES = 1.3
 """How much more than our own read a poll of another surface may cost."""
 FINISHED, QUIET = "a finished job", "a finished job without its line in the log"
@@ -92,6 +97,7 @@ def _measure(folder: Path) -> Report:
             *(Row(f"event loop's worst lag, {name}", "ms", rounds) for name, rounds in lags_ms.items()),
             Row("load's own core", "busy", busy),
         ],
+        [LIMITS],
     )
 
 

@@ -16,6 +16,11 @@ REST_S = 1.0
 """How long a service is left alone before its memory is read."""
 START_S = 0.8
 IDLE_MB = 95.0
+LIMITS = (
+    "What limits the start is Python: of the time to import everything a third goes to what the framework makes of 103"
+    " declared routes, an eighth to the framework itself, a tenth each to the settings, the HTTP client and the command"
+    " line. Memory is mostly the same modules and the shapes that pydantic makes of them."
+)
 
 
 def measure() -> Report:
@@ -60,6 +65,7 @@ def _measure(folder: Path) -> Report:
             constant_idle,
             ratio("idle / framework alone", idle, constant_idle),
         ],
+        [LIMITS],
     )
 
 
