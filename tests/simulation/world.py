@@ -27,6 +27,7 @@ from rushes.errors import NoCredentials, RushesError
 from rushes.jobs.retention import Cleaner, RetentionStore
 from rushes.jobs.store import JobStore
 from rushes.media.output_store import OutputStore
+from rushes.operations import recovery
 from rushes.providers.base import Credential, Provider
 from rushes.providers.credentials import Keyring, KeyTerms, Pinned, api_key
 from rushes.providers.registry import ProviderApi
@@ -44,8 +45,11 @@ from tests.simulation.storage import SimulatedDecoder, SimulatedStorage
 from tests.simulation.upstream import KINDS, SimulatedProvider, Upstream
 
 LEASE_S = 15.0
+RECOVERY_DEADLINE_MS = 600 * 1000
+"""What a recovery has here: long beside all that a job does, and short beside the real hour, of which each idle second
+is work for the machine that plays it."""
 REST_LIMIT_S = 4 * 3600
-"""An operator takes a job up three times, and a generation that never ends lasts each time for the hour that a recovery
+"""An operator takes a job up three times, and a generation that never ends lasts each time for as long as a recovery
 has, and for as long as its provider would keep an output."""
 LOOK_EVERY_S = 25.0
 
@@ -104,6 +108,7 @@ def simulate(seed: int, only: Collection[Fault] = ()) -> Outcome:
             stack.enter_context(mock.patch.object(ids, "os", SimpleNamespace(urandom=source.randbytes)))
             stack.enter_context(mock.patch.object(claims, "secrets", tokens))
             stack.enter_context(mock.patch.object(outbox, "secrets", tokens))
+            stack.enter_context(mock.patch.object(recovery, "RECOVERY_DEADLINE_MS", RECOVERY_DEADLINE_MS))
             world = World(seed, chance, logged)
             return loop.run_until_complete(world.run())
     finally:
