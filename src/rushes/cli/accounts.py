@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -30,7 +29,6 @@ AllowedModels = Annotated[
     list[str] | None,
     typer.Option("--models", metavar="PATTERN", help="Only these, such as 'google/*' or 'seedance-*'; repeatable."),
 ]
-UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 HEADINGS = ("id", "name", "created", "state")
 PAGE = 1000
 
@@ -227,10 +225,12 @@ def option_of(name: SettingName) -> str:
 
 def length_s(text: str, option: str) -> float:
     """A length of time such as 12h, in seconds."""
-    match = re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", text)
-    if match is None:
-        raise typer.BadParameter(f"'{text}' is not a length of time such as 12h, 30d or 8w", param_hint=option)
-    return float(int(match[1]) * UNITS_S[match[2]])
+    from rushes.intake import lengths
+
+    span_s = lengths.length_s(text)
+    if span_s is None:
+        raise typer.BadParameter(f"'{text}' is not a length of time such as {lengths.EXAMPLES}", param_hint=option)
+    return span_s
 
 
 def _check_models(administration: Administration, default_model: str | None, fallback_models: list[str]) -> None:

@@ -13,12 +13,13 @@ from starlette.responses import Response
 from rushes.accounts.key_store import KeyStore
 from rushes.accounts.keys import KeyRecord, Mode, Scope
 from rushes.accounts.limits import LARGEST, LimitName, Limits
-from rushes.accounts.model_access import LONGEST_PATTERN, MOST_PATTERNS, Patterns, trouble_of
+from rushes.accounts.model_access import Patterns
 from rushes.api.answers import json_response
 from rushes.api.native.paging import paged, place_after
 from rushes.api.services import services_of
 from rushes.catalogue.price import to_microusd, to_usd
 from rushes.errors import FieldError
+from rushes.intake.account_settings import ModelPatterns
 from rushes.intake.body import invalid_fields, read_json_object, refuse_unknown, shaped
 from rushes.views.times import rfc3339, rfc3339_or_none
 
@@ -28,19 +29,6 @@ USD_DECIMALS = 6
 
 Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Most = Annotated[int | None, Field(ge=1, le=LARGEST, strict=True)]
-
-
-def _pattern(text: str) -> str:
-    trouble = trouble_of(text)
-    if trouble is not None:
-        raise PydanticCustomError("pattern", "{trouble}", {"trouble": trouble[0].upper() + trouble[1:]})
-    return text
-
-
-ModelPatterns = Annotated[
-    list[Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_PATTERN), AfterValidator(_pattern)]] | None,
-    Field(min_length=1, max_length=MOST_PATTERNS, description="Patterns such as `google/*` or `seedance-*`."),
-]
 
 
 class KeyView(BaseModel):

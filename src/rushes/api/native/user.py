@@ -9,11 +9,12 @@ from starlette.responses import Response
 from rushes.accounts.keys import Mode, Scope
 from rushes.api.answers import json_response
 from rushes.api.authentication import Authenticated
-from rushes.api.native.account_settings import AccountSettingsView, KeySettingsView, settings_view
+from rushes.api.native.account_settings import settings_view
 from rushes.api.native.answers import problems
 from rushes.api.native.key_shapes import KeyView, LimitsView, key_view, limits_view
 from rushes.api.native.usage import Remaining, remaining_of
 from rushes.api.services import services_of
+from rushes.intake.account_settings import AccountSettingsView, KeySettingsView
 from rushes.views.times import rfc3339
 
 router = APIRouter()
