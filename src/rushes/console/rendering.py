@@ -29,6 +29,7 @@ class Templates:
         )
         self._environment.filters.update(
             usd=usd, moment=moment, day=day, size=size, seconds=seconds, number=number, json=pretty, ago=ago,
+            sentence=sentence,
         )  # fmt: skip
         self._environment.globals.update(icon=icon, static=statics.path, version=__version__, sections=sections)
 
@@ -101,6 +102,11 @@ def seconds(span_s: float) -> str:
 def number(amount: int) -> str:
     """A count with its thousands divided."""
     return f"{amount:,}"
+
+
+def sentence(text: str) -> str:
+    """A message of ours, which begins in lower case, as the beginning of a sentence."""
+    return text[:1].upper() + text[1:]
 
 
 def pretty(content: object) -> str:

@@ -1,4 +1,4 @@
-"""Accounts and their limits, for administrators."""
+"""Accounts with their limits and settings, for administrators."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from rushes.accounts.keys import Scope
 from rushes.accounts.limits import LARGEST, LimitName
 from rushes.catalogue.price import to_microusd, to_usd
 from rushes.console.errors import field_errors, status_of
+from rushes.console.pages.account_settings import changed_settings, settings_form
+from rushes.console.pages.models import names_by_provider
 from rushes.console.routes import Page
 from rushes.console.visit import Form, Visit, sentence_of
 from rushes.domain.tenant import tenant_of
@@ -80,6 +82,18 @@ async def change_limits(visit: Visit) -> Response:
     return visit.go(f"/accounts/{account_id}", notice="saved")
 
 
+async def change_settings(visit: Visit) -> Response:
+    """Set what the account may use and what its requests get by default, and clear what is left empty."""
+    account_id = visit.request.path_params["account_id"]
+    await visit.services.accounts.get(account_id)
+    try:
+        changes = await changed_settings(visit, account_id, visit.form)
+    except CallerError as error:
+        return await _account_page(visit, visit.form, error)
+    await visit.services.settings.change(account_id, changes)
+    return visit.go(f"/accounts/{account_id}", notice="saved")
+
+
 async def revoke_account_key(visit: Visit) -> Response:
     """Ask first, then end a key of any account."""
     parameters = visit.request.path_params
@@ -128,6 +142,8 @@ async def _account_page(visit: Visit, form: Form | None = None, error: CallerErr
             (name.value, *NAMES[name], values[name], _shown(name, services.default_limits.of(name)))
             for name in LimitName
         ],
+        settings=await settings_form(visit, account.id, form if error is not None else None),
+        models=names_by_provider(services.catalogue),
         jobs=sum(item.usage.jobs for item in used),
         cost_usd=sum((item.usage.cost_usd for item in used), Decimal(0)),
         errors=errors,
@@ -177,5 +193,6 @@ PAGES = (
     Page("GET", "/accounts/{account_id}", show_account, scope=Scope.ADMIN),
     Page("POST", "/accounts/{account_id}", change_account, scope=Scope.ADMIN),
     Page("POST", "/accounts/{account_id}/limits", change_limits, scope=Scope.ADMIN),
+    Page("POST", "/accounts/{account_id}/settings", change_settings, scope=Scope.ADMIN),
     Page("POST", "/accounts/{account_id}/keys/{key_id}/revoke", revoke_account_key, scope=Scope.ADMIN),
 )

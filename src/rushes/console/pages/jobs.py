@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
@@ -12,6 +12,7 @@ from starlette.responses import Response
 from rushes.accounts.keys import Scope
 from rushes.console.archive import archive_response
 from rushes.console.job_card import card_of
+from rushes.console.pages.models import names_by_provider
 from rushes.console.routes import Page
 from rushes.console.visit import Form, Visit, sentence_of
 from rushes.domain.job import Job, Status
@@ -101,7 +102,7 @@ async def show_jobs(visit: Visit) -> Response:
         counts=await service.counts(caller),
         searched=searched,
         next_path=None if next_seq is None else visit.path("/jobs", **kept, view=view, before=next_seq),
-        models=_model_names(visit),
+        models=names_by_provider(visit.services.catalogue),
         statuses=list(Status),
     )
 
@@ -129,13 +130,6 @@ async def act_on_picked(visit: Visit) -> Response:
         deleted = len(jobs) - len(troubles)
         return visit.page("not_all_deleted.html", status=HTTPStatus.CONFLICT, troubles=troubles, deleted=deleted)
     return visit.go("/jobs", notice="deleted")
-
-
-def _model_names(visit: Visit) -> Mapping[str, list[str]]:
-    catalogue = visit.services.catalogue
-    return {
-        provider: [f"{provider}/{model.id}" for model in catalogue.models(provider)] for provider in catalogue.providers
-    }
 
 
 def _day(query: Form, name: str) -> date | None:

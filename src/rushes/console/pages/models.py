@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -10,11 +11,13 @@ from starlette.responses import Response
 from rushes.accounts.keys import Mode
 from rushes.catalogue.choices import FILTERS, resolutions_of, wish_of
 from rushes.catalogue.choose import get_model, served
+from rushes.catalogue.load import Catalogue
 from rushes.catalogue.model import Audio, Model, Price
 from rushes.console.rendering import usd
 from rushes.console.routes import Page
 from rushes.console.visit import Visit
 from rushes.console.wish import full_id
+from rushes.jobs.routing import ANIMATIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ async def list_models(visit: Visit) -> Response:
         if cards:
             cards.sort(key=lambda card: card.is_retired)
             groups.append((provider, provider in visit.services.served_apis, cards))
-    groups.sort(key=lambda group: not group[1])
+    # The provider that is always there is what few have come to look for.
+    groups.sort(key=lambda group: (not group[1], group[0] == ANIMATIC))
     return visit.page(
         "models.html", groups=groups, text=visit.query.text("q"), filters=written, resolutions=resolutions_of(catalogue)
     )
@@ -88,6 +92,11 @@ def card_of(visit: Visit, model: Model) -> ModelCard:
         successor = None if running is model else running
     usable = model.provider in visit.services.served_apis or visit.signed_in.mode is Mode.TEST
     return ModelCard(model, full_id(model), usable, is_retired, successor)
+
+
+def names_by_provider(catalogue: Catalogue) -> Mapping[str, Sequence[str]]:
+    """Every model as `provider/id`, for a list to choose from."""
+    return {provider: [full_id(model) for model in catalogue.models(provider)] for provider in catalogue.providers}
 
 
 def today_of(visit: Visit) -> date:

@@ -65,6 +65,8 @@ async def _page(visit: Visit, error: str | None = None) -> Response:
     after = _place(visit.query.text("after"))
     waiting = await services.needs_operator.list(PAGE_SIZE, after=after)
     snapshot = await services.telemetry.read()
+    providers = _providers(visit)
+    named = {name for name, _, _ in providers}
     more = None
     if len(waiting) == PAGE_SIZE:
         place = waiting[-1].place
@@ -76,7 +78,8 @@ async def _page(visit: Visit, error: str | None = None) -> Response:
         trouble=await services.ready(),
         snapshot=snapshot,
         lanes=sorted(snapshot.lanes.items(), key=lambda item: -item[1].oldest_s),
-        providers=_providers(visit),
+        providers=providers,
+        without_key=[name for name in services.catalogue.providers if name not in named],
         credentials=_credentials(visit),
         waiting=waiting,
         more=more,
@@ -88,7 +91,7 @@ async def _page(visit: Visit, error: str | None = None) -> Response:
 
 
 def _providers(visit: Visit) -> Sequence[tuple[str, str, str]]:
-    """Each provider with a status word and a sentence."""
+    """Each provider that is in use, with a status word and a sentence."""
     troubled: dict[str, tuple[str, str]] = {}
     takes_jobs = (CredentialState.UP, CredentialState.LIMITED)
     others_work = {one.provider for one in visit.services.credentials() if one.state in takes_jobs}
@@ -108,9 +111,7 @@ def _providers(visit: Visit) -> Sequence[tuple[str, str, str]]:
             found.append((provider, *troubled[provider]))
         elif provider in visit.services.served_apis:
             found.append((provider, "ok", "No trouble since its last answer to this process"))
-        else:
-            found.append((provider, "", "No key is configured; callers may bring their own"))
-    order = {"broken": 0, "warned": 1, "ok": 2, "": 3}
+    order = {"broken": 0, "warned": 1, "ok": 2}
     return sorted(found, key=lambda entry: order[entry[1]])
 
 

@@ -53,7 +53,7 @@ async def show_usage(visit: Visit) -> Response:
         by_user=_parts(by_user)[:MOST_USERS],
         users=len(by_user),
         spent_chart=bar_chart(spent),
-        jobs_chart=bar_chart(made, least=4),
+        jobs_chart=bar_chart(made, counts=True),
         has_spent=any(value for _, value in spent),
         keys=[(key, balances[key.id]) for key in keys if key.id in balances],
         month=month,

@@ -153,6 +153,9 @@ if (arrived) {
   } else location.replace(arrived.dataset.signedIn);
 }
 
+// A form that came back: its first wrong field is where to go on.
+document.querySelector('main [aria-invalid="true"]')?.focus();
+
 // Charts that are wider than a phone begin with their newest day.
 for (const chart of document.querySelectorAll("figure.scroll")) chart.scrollLeft = chart.scrollWidth;
 
