@@ -13,7 +13,10 @@ TOP = 12
 MOST_LABELS = 8
 GAP = 0.28
 """How much of a bar's place stays empty."""
+PARTS = 4
+"""How many parts the axis has, each with a line above it."""
 STEPS = (1, 2, 2.5, 5, 10)
+WHOLE_STEPS = (1, 2, 5, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,10 @@ class BarChart:
     floor: int = HEIGHT - BOTTOM
 
 
-def bar_chart(values: Sequence[tuple[str, float]], *, least: float = 0) -> BarChart:
-    """A bar for each label and value, in their order; values are 0 or more. The axis reaches `least` at least."""
-    top = _round_up(max([least, *(value for _, value in values)]))
+def bar_chart(values: Sequence[tuple[str, float]], *, counts: bool = False) -> BarChart:
+    """A bar for each label and value, in their order; values are 0 or more. The axis of `counts` has no fractions."""
+    top = max((value for _, value in values), default=0)
+    top = PARTS * _round_up(max(1, top / PARTS), WHOLE_STEPS) if counts else _round_up(top, STEPS)
     room = HEIGHT - BOTTOM - TOP
     place = (WIDTH - LEFT) / max(1, len(values))
     bars, labels = [], []
@@ -62,7 +66,7 @@ def bar_chart(values: Sequence[tuple[str, float]], *, least: float = 0) -> BarCh
         bars.append(Bar(x, round(HEIGHT - BOTTOM - height, 2), round(place * (1 - GAP), 2), height, label, value))
         if index % every == 0:
             labels.append((round(LEFT + place * (index + 0.5), 2), label))
-    ticks = [Tick(round(HEIGHT - BOTTOM - room * part / 4, 2), top * part / 4) for part in range(5)]
+    ticks = [Tick(round(HEIGHT - BOTTOM - room * part / PARTS, 2), top * part / PARTS) for part in range(PARTS + 1)]
     return BarChart(bars, ticks, labels)
 
 
@@ -70,8 +74,8 @@ SMALLEST = 1e-9
 """A billionth of a dollar or a job."""
 
 
-def _round_up(value: float) -> float:
-    """The next number that divides well into four; 1 for what is too small to show."""
+def _round_up(value: float, steps: Sequence[float]) -> float:
+    """The next step of this size or a power of ten of it; 1 for what is too small to show."""
     if value < SMALLEST:
         return 1
     power = 1.0
@@ -79,4 +83,4 @@ def _round_up(value: float) -> float:
         power *= 10
     while power > value:
         power /= 10
-    return next(step * power for step in STEPS if step * power >= value)
+    return next(step * power for step in steps if step * power >= value)

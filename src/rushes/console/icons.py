@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from markupsafe import Markup
@@ -48,6 +49,7 @@ _SHAPES: Final = {
 }
 
 
+@cache
 def icon(name: str, label: str | None = None) -> Markup:
     """An icon; hidden from screen readers unless it stands alone and needs a label."""
     about = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
