@@ -8,10 +8,9 @@ import re
 
 import pytest
 from PIL import Image
-from playwright.async_api import BrowserContext, FilePayload, Page, expect
+from playwright.async_api import FilePayload, Page, expect
 
 from tests.browser.hands import Hand, Keys, Pointer
-from tests.e2e.conftest import Start
 from tests.fixtures.receiver import receiving
 from tests.fixtures.service import Client, Key, Service
 
@@ -42,9 +41,29 @@ async def signed_in(page: Page, service: Service, key: str, hand: Hand, path: st
     await page.wait_for_url(lambda url: "/sign-in" not in url)
 
 
-async def test_a_first_video_is_made_watched_and_played(page: Page, service: Service, hand: Hand) -> None:
-    key = service.key(account=f"first-{type(hand).__name__}")
-    await signed_in(page, service, key.text, hand)
+async def new_key(service: Service, admin: str, account: str) -> str:
+    """A test key of a new account."""
+    async with Client(service, admin) as client:
+        made = (await client.post("/api/v1/admin/accounts", json={"name": account})).json()
+        keys = f"/api/v1/admin/accounts/{made['id']}/keys"
+        return str((await client.post(keys, json={"mode": "test"})).json()["key"])
+
+
+def copy_job(service: Service, job_id: str, copies: int) -> None:
+    """Store more finished jobs like this one."""
+    columns = [name for _, name, *_ in service.rows("PRAGMA table_info(jobs)") if name != "seq"]
+    values = ", ".join({"id": "'job_' || hex(randomblob(12))"}.get(column, column) for column in columns)
+    service.change(
+        "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?)"
+        f" INSERT INTO jobs ({', '.join(columns)}) SELECT {values} FROM jobs, number WHERE id = ?",
+        copies,
+        job_id,
+    )
+
+
+async def test_a_first_video_is_made_watched_and_played(page: Page, service: Service, admin: str, hand: Hand) -> None:
+    key = await new_key(service, admin, f"first-{type(hand).__name__}")
+    await signed_in(page, service, key, hand)
     await hand.press(page.get_by_role("button", name="Make a first video"))
     await page.wait_for_url(JOB)
     video = page.locator("video")
@@ -103,36 +122,6 @@ async def test_a_pasted_image_finds_its_place(page: Page, service: Service, key:
     await expect(page.locator('[data-drop="input_image"] .thumb')).to_have_count(1)
 
 
-async def test_a_file_that_is_too_large_shows_its_progress_and_its_refusal(context: BrowserContext, service: Service,
-                                                                           key: Key) -> None:  # fmt: skip
-    # Not by the fixture `page`: the browser writes a refused upload to its log as an error. Nor through the watch over
-    # hosts, which would hold all of the file.
-    await context.unroute_all()
-    page = await context.new_page()
-    await signed_in(page, service, key.text, Pointer(), "/playground?model=animatic/storyboard")
-    await page.evaluate(
-        """() => {
-            window.seen = [];
-            new MutationObserver(() => {
-                const bar = document.querySelector('[data-drop="input_image"] progress');
-                if (bar) window.seen.push(bar.value);
-            }).observe(document.body, { subtree: true, childList: true, attributes: true });
-            const bytes = new Uint8Array(40 * 1024 * 1024);
-            bytes.set([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-            const transfer = new DataTransfer();
-            transfer.items.add(new File([bytes], "huge.png", { type: "image/png" }));
-            const drop = document.querySelector('[data-drop="input_image"] .drop');
-            drop.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
-        }"""
-    )
-    trouble = page.locator('[data-drop="input_image"] .field-error')
-    await expect(trouble).to_contain_text("huge.png")
-    assert await page.evaluate("window.seen.length") > 0
-    await page.get_by_label("Prompt", exact=True).fill("the form still works")
-    await page.get_by_role("button", name="Generate").click()
-    await page.wait_for_url(JOB)
-
-
 async def test_options_and_price_follow_the_form(page: Page, google: Service, live_key: str, hand: Hand) -> None:
     await signed_in(page, google, live_key, hand, "/playground?model=google/veo-3.1-generate-preview")
     price = page.locator(".price")
@@ -173,14 +162,13 @@ async def test_a_pending_job_is_cancelled(page: Page, held: Service, hand: Hand)
     await expect(page.get_by_text("Cancelled before anything was charged.")).to_be_visible()
 
 
-async def test_jobs_are_filtered_paged_picked_and_deleted(page: Page, held: Service, hand: Hand) -> None:
-    key = held.key(account=f"many-{type(hand).__name__}")
-    async with Client(held, key.text) as client:
-        for number in range(53):
-            await client.create(prompt=f"number {number} of many")
-        job_id = (await client.create(prompt="a needle"))["job_id"]
-        await client.cancel(job_id)
-    await signed_in(page, held, key.text, hand)
+async def test_jobs_are_filtered_paged_picked_and_deleted(page: Page, service: Service, admin: str, hand: Hand) -> None:
+    key = await new_key(service, admin, f"many-{type(hand).__name__}")
+    async with Client(service, key) as client:
+        jobs = [(await client.create(prompt=prompt))["job_id"] for prompt in ("one of many", "a needle")]
+        await client.completed(jobs)
+        copy_job(service, jobs[0], 52)
+    await signed_in(page, service, key, hand)
     await expect(page.locator(".job")).to_have_count(50)
     await hand.press(page.get_by_role("link", name="Older"))
     await expect(page.locator(".job")).to_have_count(4)
@@ -197,19 +185,21 @@ async def test_jobs_are_filtered_paged_picked_and_deleted(page: Page, held: Serv
     await expect(page.get_by_text("No job matches")).to_be_visible()
 
 
-async def test_a_message_is_sent_again(page: Page, start: Start, hand: Hand) -> None:
+async def test_a_message_is_sent_again(page: Page, service: Service, admin: str, hand: Hand) -> None:
+    key = await new_key(service, admin, f"told-{type(hand).__name__}")
     with receiving() as receiver:
-        service = start(RUSHES_NET_ALLOW__WEBHOOKS='["127.0.0.0/8"]')
-        key = service.key()
-        await signed_in(page, service, key.text, hand, "/webhooks")
-        await hand.write(page.get_by_label("URL", exact=True), receiver.url)
+        await signed_in(page, service, key, hand, "/webhooks")
+        await hand.write(page.get_by_label("URL", exact=True), f"{receiver.url}/ok")
         await hand.press(page.get_by_role("button", name="Add"))
         await expect(page.get_by_text("whsec_")).to_be_visible()
-        async with Client(service, key.text) as client:
+        async with Client(service, key) as client:
             await client.completed([(await client.create())["job_id"]])
         await hand.press(page.get_by_role("link", name="I have copied it"))
         await hand.press(page.get_by_role("button", name="Send a ping"))
         await expect(page.get_by_text("The receiver accepted the ping")).to_be_visible()
+        await hand.press(page.get_by_role("link", name="video.completed"))
+        await expect(page.get_by_label("Body as JSON")).to_contain_text('"type": "video.completed"')
+        await hand.press(page.get_by_role("link", name="Webhooks").last)
         await hand.press(page.get_by_role("button", name=re.compile("Send again")).first)
         await expect(page.get_by_text("It is sent again now")).to_be_visible()
 
@@ -233,8 +223,7 @@ async def test_a_key_is_made_and_revoked(page: Page, service: Service, key: Key,
         (await client.get("/api/v1/videos/jobs")).problem(401)
 
 
-async def test_an_operator_settles_a_job(page: Page, service: Service, key: Key, hand: Hand) -> None:
-    made = service.run("keys", "create", "--scope", "read", "--scope", "admin")
+async def test_an_operator_settles_a_job(page: Page, service: Service, admin: str, key: Key, hand: Hand) -> None:
     async with Client(service, key.text) as client:
         job_id = (await client.create())["job_id"]
         await client.completed([job_id])
@@ -245,67 +234,11 @@ async def test_an_operator_settles_a_job(page: Page, service: Service, key: Key,
             job_id,
         )
         service.change("UPDATE jobs SET reserved_microusd = 500000 WHERE id = ?", job_id)
-        await signed_in(page, service, made.stdout.splitlines()[-1], hand, "/operations")
+        await signed_in(page, service, admin, hand, "/operations")
         await hand.write(page.get_by_label(f"What {job_id} cost in USD"), "0.25")
         await hand.press(page.get_by_role("button", name="Record what it cost"))
         await expect(page.get_by_text("Done; the job's timeline shows it.")).to_be_visible()
         assert (await client.job(job_id))["usage"]["cost"] == 0.25
-
-
-async def test_a_stream_that_breaks_comes_back(context: BrowserContext, held: Service) -> None:
-    # Not by the fixture `page`: the browser writes the broken connection to its log as an error.
-    page = await context.new_page()
-    key = held.key()
-    async with Client(held, key.text) as client:
-        job_id = (await client.create())["job_id"]
-        broken: list[str] = []
-
-        async def break_once(route: object) -> None:
-            if broken:
-                await route.continue_()  # type: ignore[attr-defined]
-            else:
-                broken.append("once")
-                await route.abort()  # type: ignore[attr-defined]
-
-        await page.route("**/events", break_once)
-        await signed_in(page, held, key.text, Pointer(), f"/jobs/{job_id}")
-        await expect(page.get_by_role("button", name="Cancel")).to_be_visible()
-        (await client.cancel(job_id)).ok()
-        await expect(page.get_by_text("Cancelled before anything was charged.")).to_be_visible()
-    assert broken
-
-
-async def test_a_session_that_ends_in_another_tab_loses_nothing(
-    context: BrowserContext, service: Service, key: Key
-) -> None:
-    # Not by the fixture `page`: the browser writes the refused form to its log as an error.
-    page = await context.new_page()
-    await signed_in(page, service, key.text, Pointer(), "/playground?model=animatic/storyboard")
-    await page.get_by_label("Prompt", exact=True).fill("typed in the first tab")
-    await expect(page.locator("#text-curl")).to_contain_text("typed in the first tab")
-    second = await context.new_page()
-    await second.goto(f"{service.url}/console/jobs")
-    await second.get_by_role("button", name="Sign out").last.click()
-    await expect(second.get_by_text("You have signed out.")).to_be_visible()
-    async with page.expect_navigation():
-        await page.get_by_role("button", name="Generate").click()
-    await expect(page.get_by_text("what you typed is kept")).to_be_visible()
-    await page.get_by_label("API key").fill(key.text)
-    await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_label("Prompt", exact=True)).to_have_value("typed in the first tab")
-    await page.get_by_role("button", name="Generate").click()
-    await page.wait_for_url(JOB)
-
-
-async def test_a_model_that_is_gone_while_the_page_is_open_is_said(context: BrowserContext, service: Service,
-                                                                   key: Key) -> None:  # fmt: skip
-    page = await context.new_page()
-    await signed_in(page, service, key.text, Pointer(), "/playground?model=animatic/storyboard")
-    await page.get_by_label("Prompt", exact=True).fill("kept")
-    await page.evaluate("document.querySelector('#model').selectedOptions[0].value = 'animatic/retired-since'")
-    await page.get_by_role("button", name="Generate").click()
-    await expect(page.get_by_text("Model 'animatic/retired-since' not found").first).to_be_visible()
-    await expect(page.get_by_label("Prompt", exact=True)).to_have_value("kept")
 
 
 async def test_a_link_from_another_site_finds_the_session(page: Page, service: Service, key: Key) -> None:

@@ -294,6 +294,54 @@ async def test_an_account_gets_limits_and_is_disabled(service: Service, admin: K
         assert "already" in browser.page
 
 
+async def test_an_account_gets_models_and_defaults(service: Service, admin: Key) -> None:
+    async with Browser(service) as browser, Client(service, admin.text) as client:
+        await browser.sign_in(admin.text)
+        await browser.get("/console/accounts")
+        await browser.send("/console/accounts", {"name": "choosy"})
+        path = browser.address
+        settings = f"/api/v1/admin{path.removeprefix('/console')}/settings"
+        form = {
+            "models": " google/* \n\nseedance-99\n",
+            "default_model": "google/veo-3.1-generate-001",
+            "fallback_models": "google/veo-3.1-lite-generate-001\nanimatic/storyboard",
+            "on_retired": "refuse",
+            "retention_s": "30d",
+        }
+        for field, value, said in (
+            ("models", "google/*\nno good", "&#39;no good&#39;: must be 1 to 200 letters"),
+            ("models", "x\n" * 101, "at most 100 items"),
+            ("default_model", "veo-99", "not found"),
+            ("fallback_models", "animatic/storyboard\nveo-99", "&#39;veo-99&#39;: model"),
+            ("fallback_models", "animatic/storyboard\n" * 6, "at most 5 items"),
+            ("on_retired", "shrug", "&#39;successor&#39; or &#39;refuse&#39;"),
+            ("retention_s", "a while", "such as 12h, 30d or 8w"),
+            ("retention_s", "999999w", "less than or equal to"),
+        ):
+            answer = await browser.send(f"{path}/settings", {**form, field: value})
+            assert answer.status == 400, (field, answer.status)
+            assert said in browser.page, (field, said)
+            assert "30d" in browser.page or field == "retention_s", "what was typed stays"
+        await browser.send(f"{path}/settings", form)
+        assert "Saved" in browser.page
+        assert "seedance-99&#39; matches no model" in browser.page
+        given = (await client.get(settings)).ok()
+        assert given["models"] == ["google/*", "seedance-99"]
+        assert given["default_model"] == form["default_model"]
+        assert given["fallback_models"] == ["google/veo-3.1-lite-generate-001", "animatic/storyboard"]
+        assert (given["on_retired"], given["retention_s"]) == ("refuse", 30 * 86_400)
+        # What the API has stored and no one would type stays as it is, unless it is changed.
+        (await client.call("PUT", settings, json={"retention_s": 0.5})).ok()
+        await browser.get(path)
+        assert 'value="0.5s"' in browser.page
+        await browser.send(f"{path}/settings", {"retention_s": "0.5s"})
+        given = (await client.get(settings)).ok()
+        assert given == dict.fromkeys(given, None) | {"retention_s": 0.5, "warnings": []}
+    async with Browser(service) as browser:
+        await browser.sign_in(service.key(test=False).text)
+        assert (await browser.send(f"{path}/settings", form)).status == 403
+
+
 async def test_the_page_of_a_job_can_be_followed(service: Service, key: Key) -> None:
     async with Browser(service) as browser, Client(service, key.text) as client:
         job_id = (await client.create())["job_id"]

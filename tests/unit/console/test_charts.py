@@ -23,7 +23,14 @@ def test_bars_stand_on_the_axis_and_inside_the_drawing(values: list[float]) -> N
 def test_the_axis_reaches_the_largest_value() -> None:
     chart = bar_chart([("a", 7), ("b", 3)])
     assert max(tick.value for tick in chart.ticks) >= 7
-    assert bar_chart([("a", 0)], least=4).ticks[-1].value >= 4
+
+
+@settings(deadline=None, database=None)
+@given(st.integers(0, 10**9))
+def test_the_axis_of_counts_has_whole_numbers(value: int) -> None:
+    ticks = [tick.value for tick in bar_chart([("a", value)], counts=True).ticks]
+    assert ticks[-1] >= max(4, value)
+    assert all(tick == int(tick) for tick in ticks)
 
 
 def test_no_value_is_an_empty_chart() -> None:
