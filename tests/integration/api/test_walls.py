@@ -162,19 +162,23 @@ async def test_shared_places_are_metrics(tmp_path: Path) -> None:
 async def test_a_flood_of_one_account_is_answered_between_requests_of_others(tmp_path: Path, path: str) -> None:
     async with running_front(tmp_path) as front:
         hostile, other = await front.new_account("hostile"), await front.new_account("other")
-        answered = 0
+        turns = front.places[TURNS]
+        answered: list[str] = []
 
-        async def flood() -> None:
-            nonlocal answered
-            assert (await front.ask("GET", f"{API}{path}", key=hostile)).status == 200
-            answered += 1
+        async def ask(key: str, name: str) -> None:
+            assert (await front.ask("GET", f"{API}{path}", key=key)).status == 200
+            answered.append(name)
 
-        flooding = [asyncio.create_task(flood()) for _ in range(80)]
-        await until(lambda: answered > 0)
-        before = answered
-        assert (await front.ask("GET", f"{API}/videos/jobs", key=other)).status == 200
-        # The client opens at most 100 connections. First come, first served would answer all of them before.
-        assert answered - before < 40
-        await asyncio.gather(*flooding)
+        # Nobody has a turn until the flood and the other's request are all there, in this order.
+        held = [turns.take(f"holder-{number}") for number in range(TURNS.most)]
+        flooding = [asyncio.create_task(ask(hostile, "hostile")) for _ in range(80)]
+        await until(lambda: turns.waiting == 80)
+        asking = asyncio.create_task(ask(other, "other"))
+        await until(lambda: turns.waiting == 81)
+        for holding in held:
+            holding.release()
+        await asyncio.gather(asking, *flooding)
+        # First come, first served would answer the whole flood before.
+        assert answered.index("other") < 40
         await until(lambda: not front.places[REQUESTS].held)
-        assert not front.places[TURNS].held
+        assert not turns.held
