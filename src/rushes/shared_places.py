@@ -150,13 +150,23 @@ GUARDRAIL = Declaration(
 )
 PROVIDER_CONNECTIONS = Declaration(
     "provider_connections",
-    "Polls and downloads at one provider",
+    "Submissions, polls and downloads at one provider",
     "calls",
     most=200,
     share=100,
     kept=50,
     queue=100_000,
     for_each="provider",
+)
+SUBMITTED_MEDIA = Declaration(
+    "submitted_media",
+    "Bytes of input files in memory, for submissions under way",
+    "bytes",
+    most=512 * MIB,
+    share=256 * MIB,
+    kept=128 * MIB,
+    little=20 * MIB,
+    queue=100_000,
 )
 LOOKUPS = Declaration(
     "lookups",
@@ -187,6 +197,7 @@ DECLARED = (
     WEBHOOK_TESTS,
     GUARDRAIL,
     PROVIDER_CONNECTIONS,
+    SUBMITTED_MEDIA,
     LOOKUPS,
 )
 """Every shared place, in the order of the documentation."""

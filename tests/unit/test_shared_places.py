@@ -52,7 +52,9 @@ def test_a_holding_that_may_not_grow_keeps_what_it_has() -> None:
         holding.grow(1)
     assert place.held_by("a") == 2
     holding.release()
-    assert place.held == 0
+    assert place.held == place.held_by("a") == 0
+    place.take("b")
+    assert place.held == place.held_by("b") == 1
 
 
 def test_more_than_a_share_is_refused_even_when_all_is_free() -> None:

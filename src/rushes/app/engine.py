@@ -17,7 +17,7 @@ from rushes.engine.breaker import Circuit, CircuitHealth
 from rushes.engine.claims import ClaimStore
 from rushes.engine.credential_pool import CredentialHealth
 from rushes.engine.job_resources import JobResources
-from rushes.engine.provider_turns import ProviderInTurn
+from rushes.engine.provider_turns import ProviderInTurn, SubmissionTurns
 from rushes.engine.storage_health import StorageHealth
 from rushes.engine.worker import Worker, WorkerLimits
 from rushes.errors import CredentialElsewhere, NoCredentials
@@ -27,7 +27,7 @@ from rushes.media.input_cleaner import InputCleaner
 from rushes.media.output_store import OutputStore
 from rushes.providers.base import Provider
 from rushes.providers.credentials import Pinned
-from rushes.shared_places import PROVIDER_CONNECTIONS, WEBHOOK_ATTEMPTS
+from rushes.shared_places import PROVIDER_CONNECTIONS, SUBMITTED_MEDIA, WEBHOOK_ATTEMPTS
 from rushes.telemetry.providers import ObservedClock, ObservedProvider
 from rushes.views.job import view_of
 from rushes.views.openrouter import openrouter_video
@@ -159,6 +159,9 @@ class Engine:
             read_media=base.inputs.read,
             outputs=self._outputs,
             clock=self._waiting_clock,
+            submission_turn=SubmissionTurns(
+                base.places.of(PROVIDER_CONNECTIONS, job.served_provider), base.places[SUBMITTED_MEDIA], job.account_id
+            ),
             breaker=access.breaker,
             keys=access.keys,
             storage_health=self._storage_health,

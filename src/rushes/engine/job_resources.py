@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 from rushes.catalogue.model import Model
 from rushes.clock import SteadyClock
+from rushes.domain.request import VideoRequest
 from rushes.engine.breaker import Breaker
 from rushes.engine.credential_pool import JobKeys
 from rushes.engine.storage_health import StorageHealth
 from rushes.media.output_store import OutputStore
 from rushes.providers.base import Credential, Provider, ReadMedia
+
+SubmissionTurn = Callable[[VideoRequest], AbstractAsyncContextManager[None]]
+"""Waits until this request may be submitted, and holds what it takes within the block."""
+
+
+@asynccontextmanager
+async def _at_once(_request: VideoRequest) -> AsyncIterator[None]:
+    yield
 
 
 @dataclass(slots=True)
@@ -30,6 +41,7 @@ class JobResources:
     read_media: ReadMedia
     outputs: OutputStore
     clock: SteadyClock
+    submission_turn: SubmissionTurn = _at_once
     breaker: Breaker = field(default_factory=Breaker)
     keys: JobKeys | None = None
     storage_health: StorageHealth = field(default_factory=StorageHealth)

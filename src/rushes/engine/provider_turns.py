@@ -1,9 +1,9 @@
-"""Turns of accounts at a provider: polls and downloads of one account leave connections for the others."""
+"""Turns of accounts at a provider: the calls of one account leave connections and memory for those of the others."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import ExitStack, aclosing, asynccontextmanager
 
 from rushes.catalogue.model import Model
 from rushes.domain.output import Output
@@ -13,11 +13,34 @@ from rushes.providers.base import Credential, Provider, ReadMedia
 from rushes.shared_places import SharedPlace
 
 
+class SubmissionTurns:
+    """The turns of one job's submissions: a connection to its provider, and memory for its input files.
+
+    Adapters read whole files, and write them once more as base64.
+    """
+
+    def __init__(self, connections: SharedPlace, media: SharedPlace, account_id: str) -> None:
+        self._connections = connections
+        self._media = media
+        self._account_id = account_id
+
+    @asynccontextmanager
+    async def __call__(self, request: VideoRequest) -> AsyncIterator[None]:
+        """Wait for the account's turn to submit this request, and hold it within the block."""
+        # A request of larger files than an account's share goes alone.
+        size_bytes = min(sum(media.size_bytes for media in request.media), self._media.declaration.share)
+        with ExitStack() as held:
+            if size_bytes:
+                held.enter_context(await self._media.wait(self._account_id, size_bytes))
+            held.enter_context(await self._connections.wait(self._account_id))
+            yield
+
+
 class ProviderInTurn(Provider):
-    """`Provider` around another one, for one job. Polls, downloads and cancellations wait for the account's turn.
+    """`Provider` around another one, for one job. All but its submissions wait here for the account's turn.
 
     The wait comes before the call, so that it counts neither for the provider's time limit nor for its breaker. A
-    submission does not wait: its intent is recorded already, and how many run is bounded by the jobs in flight.
+    submission waits before its intent is recorded (`SubmissionTurns`): an intent says that the provider may be called.
     """
 
     def __init__(self, provider: Provider, place: SharedPlace, account_id: str) -> None:
@@ -44,7 +67,8 @@ class ProviderInTurn(Provider):
             return await self._provider.poll(handle, credential=credential)
 
     async def find(self, attempt_id: str, *, credential: Credential) -> Submission | None:
-        return await self._provider.find(attempt_id, credential=credential)
+        with await self._place.wait(self._account_id):
+            return await self._provider.find(attempt_id, credential=credential)
 
     def handle_for(self, provider_video_id: str) -> Handle:
         return self._provider.handle_for(provider_video_id)

@@ -105,22 +105,19 @@ class Submitting:
                 return found
         failures = 0
         while True:
-            self._state.check_time(part)
-            self._check_abort(part)
             may_choose = self._may_choose_key(part)
-            call = self._resources.begin_call(may_choose=may_choose)
-            if call is None:
+            try:
+                outcome = await self._submit_in_turn(part, n, may_choose=may_choose)
+            except CredentialBusy as busy:
+                self._full(busy.wait_s)
+                continue
+            if outcome is None:
                 wait_s = self._resources.wait_s(may_choose=may_choose)
                 if self._resources.is_closed(may_choose=may_choose):
                     self._turn_away_if_closed(part)
                     # An intent of ours is looked up by the next worker, as after a crash.
                     await self._hand_over.unsubmitted(wait_s)
                 await self._state.rest(wait_s, until_deadline=True)
-                continue
-            try:
-                outcome = await self._call_through(call, part, n)
-            except CredentialBusy as busy:
-                self._full(busy.wait_s)
                 continue
             if isinstance(outcome, Submission):
                 return outcome
@@ -142,6 +139,18 @@ class Submitting:
             if self._resources.has_other_keys and self._may_choose_key(part):
                 asked_s = self._resources.wait_s(may_choose=True)
             await self._state.pause(part, failures, asked_s)
+
+    async def _submit_in_turn(self, part: int, n: int, *, may_choose: bool) -> Submission | RushesError | None:
+        """One call once the account's turn has come, or None if none may be made now."""
+        self._state.check_time(part)
+        self._check_abort(part)
+        request = request_for_call(await self._record.request(), part, n, seeded=self._resources.model.seed)
+        async with self._resources.submission_turn(request):
+            # The turn may have been long in coming.
+            self._state.check_time(part)
+            self._check_abort(part)
+            call = self._resources.begin_call(may_choose=may_choose)
+            return None if call is None else await self._call_through(call, request, part, n)
 
     def _may_choose_key(self, part: int) -> bool:
         """Whether the job has no key yet, or nothing that could have been accepted with the one that it has."""
@@ -184,11 +193,11 @@ class Submitting:
             )
         raise Aborted(NOT_SUBMITTED, may_be_charged=False)
 
-    async def _call_through(self, call: int, part: int, n: int) -> Submission | RushesError:
+    async def _call_through(self, call: int, request: VideoRequest, part: int, n: int) -> Submission | RushesError:
         """A call that the breaker has let through, and its intent; the breaker learns how it went."""
         trouble: BaseException | None = None
         try:
-            outcome = await self._even_if_stopped(self._submit_once(part, n))
+            outcome = await self._even_if_stopped(self._submit_once(request, part, n))
             trouble = outcome if isinstance(outcome, RushesError) else None
             return outcome
         except BaseException as error:
@@ -221,9 +230,8 @@ class Submitting:
                 provider_error=error.provider_error,
             ) from error
 
-    async def _submit_once(self, part: int, n: int) -> Submission | RushesError:
+    async def _submit_once(self, request: VideoRequest, part: int, n: int) -> Submission | RushesError:
         """One call between its intent and the record of its answer; or the error after which another may be right."""
-        request = request_for_call(await self._record.request(), part, n, seeded=self._resources.model.seed)
         attempt_id = self._state.attempt_ids.get(part)
         if attempt_id is None:
             attempt_id = await self._intend(part, n)
