@@ -27,6 +27,7 @@ from pydantic_settings import (
 
 from rushes.errors import StartupError
 from rushes.near_names import near_names
+from rushes.stored_places import INPUT_FILES
 
 NAMES_BESIDE_SETTINGS = frozenset({"CONFIG", "BASE_URL", "API_KEY"})
 """What else begins with `RUSHES_`: where the settings file is, and what the commands that are clients use."""
@@ -326,7 +327,7 @@ class Settings(BaseSettings):
         " (docs/operating/monitoring.md).",
     )
     input_quota_bytes: int = Field(
-        2 * 1024**3, ge=1, description="How much room one account's input files may take, in bytes."
+        INPUT_FILES.share, ge=1, description="How much room one account's input files may take, in bytes."
     )
     input_grace_s: float = Field(
         3600, ge=0.1, description="How long an input file stays that no unfinished job needs, in seconds."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rushes.accounts import key_store
@@ -11,6 +13,7 @@ from rushes.accounts.key_store import KeyStore
 from rushes.accounts.keys import USUAL_SCOPES, Caller, Mode, Scope, hash_key
 from rushes.accounts.limits import WHOLE_ACCOUNT, LimitName, LimitStore
 from rushes.errors import KeyLimitReached, KeyNotFound, NotAuthenticated
+from rushes.stored_places import KEYS
 from tests.contract.database_harness import Desk, together
 
 
@@ -118,7 +121,7 @@ async def test_keys_are_listed_oldest_first_with_the_revoked(desk: Desk, keys: K
 async def test_an_account_has_a_bounded_number_of_keys_however_they_are_made(
     keys: KeyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_store, "MOST_KEYS", 5)
+    monkeypatch.setattr(key_store, "KEYS", replace(KEYS, share=5))
     made = await together(*(keys.create_key(account="a", name="", mode=Mode.TEST) for _ in range(10)))
     assert sum(isinstance(one, KeyLimitReached) for one in made) == 5
     await keys.create_key(account="b", name="", mode=Mode.TEST)

@@ -6,7 +6,10 @@ import asyncio
 
 import pytest
 
+from rushes.accounts.key_store import KeyStore
+from rushes.accounts.keys import Mode
 from rushes.accounts.sessions import SessionStore
+from rushes.stored_places import SESSIONS
 from tests.contract.database_harness import Desk
 
 
@@ -50,6 +53,26 @@ async def test_expired_sessions_go_when_the_next_is_opened(desk: Desk, sessions:
     await sessions.open("key_2", lifetime_s=60)
     rows = await desk.harness.database.read("SELECT key_id FROM console_sessions")
     assert [row["key_id"] for row in rows] == ["key_2"]
+
+
+async def test_the_oldest_of_too_many_sessions_of_one_key_ends(desk: Desk, sessions: SessionStore) -> None:
+    others = await sessions.open("key_2", lifetime_s=3600)
+    opened = []
+    for _ in range(SESSIONS.share + 2):
+        opened.append(await sessions.open("key_1", lifetime_s=3600))
+        desk.harness.pass_time(1)
+    found = [await sessions.find(token) is not None for token in opened]
+    assert found == [False] * 2 + [True] * SESSIONS.share
+    assert await sessions.find(others) is not None
+
+
+async def test_sessions_that_are_opened_at_once_are_no_more_than_one_key_may_have(
+    desk: Desk, sessions: SessionStore
+) -> None:
+    key, _ = await KeyStore(desk.harness.database).create_key(account="alice", name="", mode=Mode.LIVE)
+    await asyncio.gather(*(sessions.open(key.id, lifetime_s=60) for _ in range(SESSIONS.share + 5)))
+    rows = await desk.harness.database.read("SELECT hash FROM console_sessions WHERE key_id = :key_id", key_id=key.id)
+    assert len(rows) == SESSIONS.share
 
 
 async def test_of_many_who_use_a_link_at_once_one_is_signed_in(sessions: SessionStore) -> None:

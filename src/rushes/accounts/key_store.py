@@ -30,6 +30,7 @@ from rushes.audit.log import record
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.errors import AccountDisabled, KeyLimitReached, KeyNotFound, NotAuthenticated
 from rushes.ids import new_id
+from rushes.stored_places import KEYS
 
 BOOTSTRAP_ACCOUNT = "default"
 
@@ -37,9 +38,6 @@ MOST_KEPT = 1_000
 """How many callers one process caches between two commits."""
 
 ACCOUNT_BY_NAME = "SELECT id FROM accounts WHERE name = :name"
-
-MOST_KEYS = 1_000
-"""The most keys of one account, revoked and expired ones included."""
 
 READ_AT_ONCE = 256
 """How many keys one query looks for."""
@@ -379,9 +377,9 @@ async def check_count(transaction: Transaction, account_id: str) -> None:
     """Raise KeyLimitReached if the account can have no further key."""
     # Locked, so that two requests at once cannot both create the last allowed key.
     await transaction.fetch(LOCK_ACCOUNT, account_id=account_id)
-    counted = await fetch_one(transaction, COUNT_KEYS, account_id=account_id, most=MOST_KEYS)
-    if counted is not None and counted["keys"] >= MOST_KEYS:
-        raise KeyLimitReached(f"An account can have {MOST_KEYS} API keys, also revoked ones; delete some first")
+    counted = await fetch_one(transaction, COUNT_KEYS, account_id=account_id, most=KEYS.share)
+    if counted is not None and counted["keys"] >= KEYS.share:
+        raise KeyLimitReached(f"An account can have {KEYS.share} API keys, also revoked ones; delete some first")
 
 
 async def _insert(

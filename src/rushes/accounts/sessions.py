@@ -13,12 +13,22 @@ from dataclasses import dataclass
 from rushes.audit.actor import actor
 from rushes.audit.log import record
 from rushes.db.database import Database, Transaction, fetch_one
+from rushes.stored_places import SESSIONS
 
 TOKEN_BYTES = 32
 
 INSERT_SESSION = """
 INSERT INTO console_sessions (hash, key_id, created_at, expires_at)
 VALUES (:hash, :key_id, :now, :now + :lifetime_ms)
+"""
+
+LOCK_KEY = "SELECT id FROM api_keys WHERE id = :key_id FOR UPDATE"
+
+END_OLDEST = """
+DELETE FROM console_sessions WHERE hash IN (
+    SELECT hash FROM console_sessions WHERE key_id = :key_id
+    ORDER BY created_at DESC, expires_at DESC, hash LIMIT 1000 OFFSET :kept
+)
 """
 
 FIND_SESSION = "SELECT key_id, expires_at FROM console_sessions WHERE hash = :hash AND expires_at > :now"
@@ -55,7 +65,7 @@ class SessionStore:
         self._database = database
 
     async def open(self, key_id: str, *, lifetime_s: float) -> str:
-        """A new session for this key; the token is returned and not stored."""
+        """A new session for this key; the token is returned and not stored. The oldest of too many ends."""
         token = _new_token()
 
         async def body(transaction: Transaction) -> None:
@@ -115,6 +125,9 @@ class SessionStore:
 async def _insert_session(transaction: Transaction, token: str, key_id: str, lifetime_s: float) -> None:
     # Signing in is the one moment when sessions are written anyway, so the old ones go then.
     await transaction.execute(DELETE_EXPIRED_SESSIONS)
+    # Locked, so that two sign-ins at once end the right sessions.
+    await transaction.fetch(LOCK_KEY, key_id=key_id)
+    await transaction.execute(END_OLDEST, key_id=key_id, kept=SESSIONS.share - 1)
     await transaction.execute(INSERT_SESSION, hash=_hash(token), key_id=key_id, lifetime_ms=int(lifetime_s * 1000))
 
 

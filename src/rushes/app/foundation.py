@@ -25,6 +25,7 @@ from rushes.errors import StartupError
 from rushes.jobs.events.store import HistoryStore
 from rushes.jobs.store import JobStore
 from rushes.media.decoder import Decoder
+from rushes.media.free_space import FreeSpace
 from rushes.media.input_store import InputStore
 from rushes.media.inputs import Inputs, Terms
 from rushes.media.storage import Storage
@@ -178,7 +179,15 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
             decoder=decoder,
             storage=storage,
             input_store=input_store,
-            inputs=Inputs(input_store, storage, client, decoder, terms, places[INPUT_CONNECTIONS]),
+            inputs=Inputs(
+                input_store,
+                storage,
+                client,
+                decoder,
+                terms,
+                places[INPUT_CONNECTIONS],
+                FreeSpace(directory.storage if settings.storage_url is None else None),
+            ),
             providers=providers,
             adapters=adapters,
             sealer=Sealer(keys.derive("byok")),

@@ -28,6 +28,7 @@ from rushes.errors import (
 from rushes.ids import ALPHABET, LENGTH, new_id
 from rushes.media.decoder import Decoder
 from rushes.media.encoded import decode, decode_data_url, is_data_url, malformed
+from rushes.media.free_space import FreeSpace
 from rushes.media.input_store import InputStore, OwnedInput, StoredInput, quota_reached
 from rushes.media.output_store import LARGEST_VIDEO_BYTES
 from rushes.media.remote import fetch
@@ -35,6 +36,7 @@ from rushes.media.sniff import AUDIO_TYPES, HEAD_BYTES, IMAGE_TYPES, VIDEO_TYPES
 from rushes.media.storage import Storage
 from rushes.net.client import HttpClient
 from rushes.shared_places import INPUT_CONNECTIONS, Holding, SharedPlace
+from rushes.stored_places import INPUT_FILES
 
 MIB = 1024**2
 MOST_IMAGE_BYTES = 20 * MIB
@@ -72,7 +74,7 @@ class GivenMedia:
 class Terms:
     """What is allowed: room per account, how long a file is kept that no job needs, and how long a URL may take."""
 
-    quota_bytes: int = 2 * 1024**3
+    quota_bytes: int = INPUT_FILES.share
     grace_s: float = 3600
     upload_s: float = 24 * 3600
     fetch_s: float = 30
@@ -108,8 +110,10 @@ class Inputs:
         decoder: Decoder,
         terms: Terms,
         connections: SharedPlace | None = None,
+        free_space: FreeSpace | None = None,
     ) -> None:
         """`connections` is where accounts take turns to fetch files by URL."""
+        self._free_space = free_space or FreeSpace(None)
         self._store = store
         self._storage = storage
         self._http = http
@@ -149,6 +153,7 @@ class Inputs:
             and await self._store.total_bytes(account_of(tenant)) + size_bytes > self._terms.quota_bytes
         ):
             raise quota_reached(self._terms.quota_bytes)
+        await self._free_space.check(size_bytes or 0)
         wanted = _Wanted("The file", None, ALL_TYPES, MOST_UPLOAD_BYTES)
         return await self._keep(tenant, chunks, wanted, keep_s=self._terms.upload_s, within_s=UPLOAD_S)
 
@@ -251,6 +256,7 @@ class Inputs:
         turn: Holding | None = None,
     ) -> StoredInput:
         """`turn` is given back once the file is here: decoding has turns of its own."""
+        await self._free_space.check()
         input_id = new_id(UPLOAD_PREFIX)
         key = f"inputs/{account_of(tenant)}/{input_id}"
         await self._store.announce(input_id, tenant, key, keep_s=ARRIVAL_S)

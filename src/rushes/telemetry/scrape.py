@@ -106,6 +106,9 @@ def _snapshot_families(snapshot: Snapshot) -> list[GaugeMetricFamily]:
         waiting.add_metric(served, lane.ready)
         in_use.add_metric(served, lane.in_use)
         oldest.add_metric(served, lane.oldest_s)
+    stored = GaugeMetricFamily("rushes_stored", "What accounts keep, of all accounts together", labels=("what",))
+    for name, held in snapshot.stored.items():
+        stored.add_metric((name,), held)
     workers = GaugeMetricFamily("rushes_workers", "Workers: alive, or overdue with their heartbeat", labels=("state",))
     workers.add_metric(("alive",), snapshot.workers_alive)
     workers.add_metric(("overdue",), snapshot.workers_overdue)
@@ -114,6 +117,7 @@ def _snapshot_families(snapshot: Snapshot) -> list[GaugeMetricFamily]:
         waiting,
         in_use,
         oldest,
+        stored,
         workers,
         GaugeMetricFamily(
             "rushes_jobs_needing_operator",

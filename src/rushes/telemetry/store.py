@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rushes.db.database import Database
+from rushes.stored_places import INPUT_FILES, KEYS, SESSIONS, WEBHOOKS
 
 COUNT_JOBS = "SELECT status, SUM(jobs) AS jobs FROM job_counts GROUP BY status"
 
@@ -25,7 +26,15 @@ SELECT COUNT(*) AS jobs FROM (SELECT job_id FROM unsettled_jobs LIMIT :most) AS 
 """
 
 MOST_COUNTED = 10_000
-"""The table of these jobs is read as far as this."""
+"""These tables are read as far as this."""
+
+COUNTS = {
+    KEYS.name: "SELECT COUNT(*) AS held FROM (SELECT id FROM api_keys LIMIT :most) AS found",
+    WEBHOOKS.name: "SELECT COUNT(*) AS held FROM (SELECT id FROM webhook_endpoints LIMIT :most) AS found",
+    SESSIONS.name: "SELECT COUNT(*) AS held FROM (SELECT hash FROM console_sessions LIMIT :most) AS found",
+}
+
+INPUT_BYTES = "SELECT COALESCE(SUM(size_bytes), 0) AS held FROM input_totals"
 
 WEBHOOK_LANES = """
 SELECT COUNT(*) AS waiting, :now - MIN(next_at) AS age_ms FROM webhook_lanes WHERE next_at <= :now
@@ -52,6 +61,8 @@ class Snapshot:
     receivers_due: int
     webhook_oldest_s: float
     need_operator: int
+    stored: Mapping[str, int]
+    """How much all accounts keep, by the names of `stored_places.py`; counts go as far as MOST_COUNTED."""
 
 
 class TelemetryStore:
@@ -75,11 +86,17 @@ class TelemetryStore:
             receivers_due=webhooks["waiting"],
             webhook_oldest_s=_seconds(webhooks["age_ms"]),
             need_operator=unsettled["jobs"],
+            stored=await self._stored(),
         )
 
     async def workers_alive(self) -> int:
         """How many workers the service has now. Raises DatabaseUnavailable."""
         return sum(row["left_ms"] >= 0 for row in await self._database.read(WORKERS))
+
+    async def _stored(self) -> Mapping[str, int]:
+        stored = {name: await self._database.read(sql, most=MOST_COUNTED) for name, sql in COUNTS.items()}
+        stored[INPUT_FILES.name] = await self._database.read(INPUT_BYTES)
+        return {name: int(rows[0]["held"]) for name, rows in stored.items()}
 
     async def _lanes(self) -> Mapping[tuple[str, str], Lane]:
         lanes: dict[tuple[str, str], Lane] = {}

@@ -13,10 +13,11 @@ from rushes.catalogue.wording import shown
 from rushes.db.database import Database, Row, Transaction, fetch_one
 from rushes.domain.tenant import Tenant, account_of
 from rushes.errors import DeliveryNotFound, NotRedeliverable, WebhookLimitReached, WebhookNotFound
+from rushes.stored_places import WEBHOOKS
 from rushes.webhooks.endpoint import Delivery, DeliveryState, Endpoint, SealedSecret, shown_url
 
-MOST_ENDPOINTS = 10
-"""The most endpoints of one account in each mode: each change of each job is sent to all of them."""
+MOST_ENDPOINTS = WEBHOOKS.share
+"""Of one account in each mode: each change of each job is sent to all of them."""
 
 OLD_SECRET_MS = 24 * 3600 * 1000
 """How long a replaced secret signs beside the new one."""

@@ -485,5 +485,6 @@ CREATE TABLE credential_usage_rollups (
 	cost_microusd BIGINT NOT NULL, 
 	PRIMARY KEY (day, provider, credential)
 );
+CREATE INDEX console_sessions_by_key ON console_sessions (key_id, created_at);
 INSERT INTO schema_floor (version) VALUES ('0020');
-INSERT INTO alembic_version (version_num) VALUES ('0027');
+INSERT INTO alembic_version (version_num) VALUES ('0028');
