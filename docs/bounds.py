@@ -331,6 +331,7 @@ PLACES = {
     "guardrail": ("256 KiB each", "one each"),
     "provider_connections": (f"{2 * media_storage.WRITE_BYTES // 1024:,} KiB each", "2 each"),
     "submitted_media": ("three times the same, with what is written for the provider", "one each"),
+    "database": ("the server's", "one each"),
     "lookups": ("a thread each", "one each"),
 }
 """What one unit of a shared place takes of memory and of open files."""

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -168,6 +169,15 @@ SUBMITTED_MEDIA = Declaration(
     little=20 * MIB,
     queue=100_000,
 )
+DATABASE = Declaration(
+    "database",
+    "Connections to Postgres that run a statement or a transaction",
+    "connections",
+    most=10,
+    share=8,
+    kept=2,
+    queue=2500,
+)
 LOOKUPS = Declaration(
     "lookups",
     "Host names given by accounts that are being resolved",
@@ -198,9 +208,14 @@ DECLARED = (
     GUARDRAIL,
     PROVIDER_CONNECTIONS,
     SUBMITTED_MEDIA,
+    DATABASE,
     LOOKUPS,
 )
 """Every shared place, in the order of the documentation."""
+
+
+account_served: ContextVar[str] = ContextVar("account_served", default="")
+"""The account that the current task works for; empty for the service itself. The database knows no accounts."""
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rushes.errors import AccountBusy, Overloaded
 from rushes.pace import HEAVY_S
-from rushes.shared_places import REQUESTS, TURNS, Holding, SharedPlaces
+from rushes.shared_places import REQUESTS, TURNS, Holding, SharedPlaces, account_served
 
 LONGEST_TURN_S: Final = 1.0
 """A request that takes longer mostly waits for something else, such as a picture that it names, and does no work."""
@@ -22,6 +22,7 @@ async def take_turn(state: dict[str, Any], account_id: str) -> None:
     account are not answered to the end, and Overloaded if too many of all accounts are.
     """
     places: SharedPlaces | None = state.get("places")
+    account_served.set(account_id)
     if places is None or "turn" in state:
         return
     state["turn"] = None

@@ -24,6 +24,7 @@ from rushes.db.migrate import (
 from rushes.db.transfer import services_on, unfinished_from
 from rushes.errors import DatabaseUnavailable, StartupError
 from rushes.settings import Settings
+from rushes.shared_places import SharedPlace
 
 LOCK_WAIT_S = 2.0
 MIGRATION_WAIT_S = 10.0
@@ -44,10 +45,12 @@ class Opened:
 
 
 @asynccontextmanager
-async def opened_for_service(settings: Settings, directory: DataDirectory, clock: Clock) -> AsyncIterator[Opened]:
+async def opened_for_service(
+    settings: Settings, directory: DataDirectory, clock: Clock, place: SharedPlace | None = None
+) -> AsyncIterator[Opened]:
     """The database of a service, brought up to date unless the settings leave that to `rushes migrate`.
 
-    An embedded one belongs to this process alone.
+    An embedded one belongs to this process alone. At the connections to a server, accounts take turns in `place`.
 
     Raises StartupError.
     """
@@ -68,7 +71,7 @@ async def opened_for_service(settings: Settings, directory: DataDirectory, clock
             from rushes.db.postgres import PULSE, PULSE_NAME, PostgresDatabase
 
             await (_migrate_postgres(url) if settings.migrate_on_start else _check_postgres(url))
-            database = _postgres(settings, url)
+            database = _postgres(settings, url, place)
             pulse = PostgresDatabase(url, PULSE, name=PULSE_NAME)
             pulse.guard()
             opened = Opened(database, pulse, shared=True)
@@ -254,7 +257,7 @@ def _place_named(url: str) -> Iterator[None]:
         raise StartupError(f"{exc.message} ({place_of(url)})") from exc
 
 
-def _postgres(settings: Settings, url: str) -> Database:
+def _postgres(settings: Settings, url: str, place: SharedPlace | None = None) -> Database:
     from rushes.db.postgres import PoolLimits, PostgresDatabase
 
     limits = PoolLimits(
@@ -262,7 +265,7 @@ def _postgres(settings: Settings, url: str) -> Database:
         wait_s=settings.database_wait_s,
         statement_s=settings.database_statement_s,
     )
-    return PostgresDatabase(url, limits)
+    return PostgresDatabase(url, limits, place=place)
 
 
 def _url(settings: Settings) -> str | None:

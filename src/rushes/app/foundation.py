@@ -38,7 +38,16 @@ from rushes.providers.registry import ProviderApi
 from rushes.sealing import Sealer
 from rushes.secret_keys import SecretKeys
 from rushes.settings import Settings
-from rushes.shared_places import CONNECTIONS, DRAWINGS, INPUT_CONNECTIONS, LOOKUPS, REQUESTS, STREAMS, SharedPlaces
+from rushes.shared_places import (
+    CONNECTIONS,
+    DATABASE,
+    DRAWINGS,
+    INPUT_CONNECTIONS,
+    LOOKUPS,
+    REQUESTS,
+    STREAMS,
+    SharedPlaces,
+)
 from rushes.telemetry.metrics import UNDELIVERED_CODES, Metrics
 from rushes.telemetry.moves import Moves
 from rushes.telemetry.spans import NoSpans, Spans
@@ -110,7 +119,24 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
                 f"{secret_keys.SETTING} is not set; on Postgres it must be, and be the same for every process that "
                 "shares the database (`openssl rand -hex 32` makes a key)"
             )
-        opened = await closing.enter_async_context(opened_for_service(settings, directory, clock))
+        places = SharedPlaces(
+            # One drawing more than one account may have, so that another account's begins at once. What waits for a job
+            # is a request too, so more of these are more requests.
+            {
+                STREAMS.name: settings.most_watchers,
+                CONNECTIONS.name: _most_connections(),
+                REQUESTS.name: REQUESTS.most + max(0, settings.most_watchers - STREAMS.most),
+                DRAWINGS.name: settings.child_processes + 1,
+                DATABASE.name: settings.database_connections,
+            },
+            {
+                STREAMS.name: settings.most_watchers_per_account,
+                REQUESTS.name: REQUESTS.share + max(0, settings.most_watchers_per_account - STREAMS.share),
+                DRAWINGS.name: settings.child_processes,
+                DATABASE.name: max(1, settings.database_connections * DATABASE.share // DATABASE.most),
+            },
+        )
+        opened = await closing.enter_async_context(opened_for_service(settings, directory, clock, places[DATABASE]))
         keys = _secret_keys(settings, directory)
         providers = configured_providers(settings, clock)
 
@@ -123,21 +149,6 @@ async def opened_foundation(settings: Settings, role: Role) -> AsyncIterator[Fou
         moves = Moves(metrics, spans)
         write_probe = WriteProbe(opened.pulse, clock, has_server=opened.shared)
         database = ObservedDatabase(opened.database, moves.moved, metrics.writes.observe, write_probe.ended)
-        places = SharedPlaces(
-            # One drawing more than one account may have, so that another account's begins at once. What waits for a job
-            # is a request too, so more of these are more requests.
-            {
-                STREAMS.name: settings.most_watchers,
-                CONNECTIONS.name: _most_connections(),
-                REQUESTS.name: REQUESTS.most + max(0, settings.most_watchers - STREAMS.most),
-                DRAWINGS.name: settings.child_processes + 1,
-            },
-            {
-                STREAMS.name: settings.most_watchers_per_account,
-                REQUESTS.name: REQUESTS.share + max(0, settings.most_watchers_per_account - STREAMS.share),
-                DRAWINGS.name: settings.child_processes,
-            },
-        )
         client = HttpClient(
             allow={sink: getattr(settings.net_allow, sink.value) for sink in Sink}, lookups=places[LOOKUPS]
         )

@@ -30,7 +30,8 @@ from rushes.db.postgres_connect import (
 )
 from rushes.db.postgres_notes import LONGEST_PAYLOAD, PostgresNotes, send
 from rushes.domain.job import Move
-from rushes.errors import DatabaseUnavailable, OutcomeUnknown, Overloaded, RushesError, WritesRefused
+from rushes.errors import AccountBusy, DatabaseUnavailable, OutcomeUnknown, Overloaded, RushesError, WritesRefused
+from rushes.shared_places import DATABASE, Holding, SharedPlace, account_served
 
 T = TypeVar("T")
 
@@ -101,16 +102,22 @@ class PostgresDatabase:
     """`Database` on a Postgres server, for any number of processes. `clock` replaces the server's, for tests."""
 
     def __init__(
-        self, url: str, limits: PoolLimits | None = None, *, name: str = NAME, clock: Clock | None = None
+        self,
+        url: str,
+        limits: PoolLimits | None = None,
+        *,
+        name: str = NAME,
+        clock: Clock | None = None,
+        place: SharedPlace | None = None,
     ) -> None:
+        """`place` is where accounts take turns at the connections; it has as many as `limits` say."""
         self._connector = Connector(url)
         self._limits = limits or PoolLimits()
         self._name = name
         self._clock = clock
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
-        self._slots = asyncio.Semaphore(self._limits.connections)
-        self._waiting = 0
+        self._place = place or connections_place(self._limits.connections)
         self._writes: set[asyncio.Task[Any]] = set()
         self._notes = PostgresNotes(
             lambda: self._connector.connect(server_settings={"application_name": f"{name} notes"}), DRIVER_ERRORS
@@ -237,8 +244,7 @@ class PostgresDatabase:
         """One of the pool's connections. Raises Overloaded if all stay busy, or DatabaseUnavailable."""
         if self._closed:
             raise DatabaseUnavailable("the database is closed; the service is stopping")
-        await self._take_slot()
-        try:
+        with await self._turn():
             pool = await self._opened()
             try:
                 connection = await pool.acquire(timeout=self._connector.address.longest_s)
@@ -254,29 +260,25 @@ class PostgresDatabase:
                 raise
             finally:
                 await self._give_back(pool, connection)
-        finally:
-            self._slots.release()
 
     async def _give_back(self, pool: asyncpg.Pool, connection: Any) -> None:
         with contextlib.suppress(*DRIVER_ERRORS):
             await pool.release(connection, timeout=CONNECT_S)
 
-    async def _take_slot(self) -> None:
-        if not self._slots.locked():
-            await self._slots.acquire()
-            return
-        if self._waiting >= self._limits.most_waiting:
-            raise Overloaded("too many requests are waiting for the database; try again shortly", retry_after_s=1)
-        self._waiting += 1
+    async def _turn(self) -> Holding:
+        """A connection's worth of the pool, once it is the turn of the account that this task works for."""
+        is_full = self._place.held >= self._limits.connections
+        if is_full and self._place.waiting >= self._limits.most_waiting:
+            raise _too_many()
         try:
             async with asyncio.timeout(self._limits.wait_s):
-                await self._slots.acquire()
+                return await self._place.wait(account_served.get())
+        except AccountBusy as exc:
+            raise _too_many() from exc
         except TimeoutError as exc:
             raise Overloaded(
                 "every connection to the database stayed busy; nothing was changed, try again shortly", retry_after_s=1
             ) from exc
-        finally:
-            self._waiting -= 1
 
     async def _opened(self) -> asyncpg.Pool:
         if self._pool is None:
@@ -308,6 +310,16 @@ class PostgresDatabase:
             connection.terminate()
             raise
         return connection
+
+
+def connections_place(connections: int) -> SharedPlace:
+    """Where accounts take turns at so many connections; each may have as large a part of them as is declared."""
+    share = max(1, connections * DATABASE.share // DATABASE.most)
+    return SharedPlace(DATABASE, most=connections, share=share)
+
+
+def _too_many() -> Overloaded:
+    return Overloaded("too many requests are waiting for the database; try again shortly", retry_after_s=1)
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]  # the driver has no types

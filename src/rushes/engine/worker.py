@@ -32,6 +32,7 @@ from rushes.errors import (
     RushesError,
     SecretKeyMissing,
 )
+from rushes.shared_places import account_served
 
 T = TypeVar("T")
 
@@ -264,6 +265,7 @@ class Worker:
     async def _run(self, claim: Claim, epoch: LeaseEpoch) -> None:
         # For every line of this task, and of those that it starts.
         bind_contextvars(job_id=claim.job.id, **_request_of(claim.job))
+        account_served.set(claim.job.account_id)
         is_last_try = self._is_last_try(claim)
         record = self._claims.record(claim)
         try:

@@ -19,7 +19,7 @@ from rushes.errors import JobNotFound, RushesError
 from rushes.jobs.rows import job_from
 from rushes.jobs.store import JobStore
 from rushes.jobs.transitions import ANNOUNCEMENTS_CHANNEL
-from rushes.shared_places import WEBHOOK_ATTEMPTS, Holding, SharedPlace
+from rushes.shared_places import WEBHOOK_ATTEMPTS, Holding, SharedPlace, account_served
 from rushes.webhooks.capacity import Capacity, CapacityLimits, Failures
 from rushes.webhooks.delivery import Sender, SendResult
 from rushes.webhooks.endpoint import Delivery, Endpoint
@@ -165,6 +165,7 @@ class Dispatcher:
         self._wake.set()
 
     async def _deliver(self, delivery: Delivery) -> None:
+        account_served.set(delivery.account_id)
         delivery_log = log.bind(delivery_id=delivery.id, job_id=delivery.job_id, endpoint_id=delivery.endpoint_id)
         try:
             outcome = await self._try(delivery)

@@ -12,13 +12,15 @@ import asyncpg
 import pytest
 
 from rushes.db.database import Transaction
-from rushes.db.postgres import PoolLimits, PostgresDatabase, check_url
+from rushes.db.postgres import PoolLimits, PostgresDatabase, check_url, connections_place
 from rushes.db.postgres_connect import place_of
 from rushes.engine.claims import ClaimStore
 from rushes.errors import DatabaseUnavailable, OutcomeUnknown, Overloaded, StartupError
 from rushes.jobs.store import JobStore
+from rushes.shared_places import account_served
 from tests.fixtures.new_jobs import ACCOUNT, new_job
 from tests.fixtures.postgres import run_sql, shared_server
+from tests.fixtures.service import until
 from tests.fixtures.time_limits import GENEROUS_S
 
 PUT = "INSERT INTO doomed_files (key) VALUES (:key)"
@@ -249,6 +251,34 @@ async def test_with_every_connection_busy_the_next_is_refused(url: str, most_wai
     enough.set()
     await task
     assert await files(database) == 0
+    await database.close()
+
+
+async def test_an_account_whose_transactions_hang_leaves_connections_to_others(url: str) -> None:
+    database = PostgresDatabase(url, PoolLimits(connections=10))
+    share = connections_place(10).declaration.share
+    enough = asyncio.Event()
+    began = 0
+
+    async def body(transaction: Transaction) -> None:
+        nonlocal began
+        began += 1
+        await transaction.fetch("SELECT 1")
+        await enough.wait()
+
+    async def of_one_account() -> None:
+        account_served.set("hostile")
+        await database.write(body)
+
+    hanging = [asyncio.create_task(of_one_account()) for _ in range(50)]
+    await until(lambda: began == share)
+    account_served.set("other")
+    assert await database.read("SELECT 1 AS one")
+    await database.write(lambda transaction: transaction.execute(BEAT))
+    assert began == share
+    enough.set()
+    await asyncio.gather(*hanging)
+    assert began == 50
     await database.close()
 
 
