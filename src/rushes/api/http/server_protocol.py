@@ -66,6 +66,8 @@ class ServerProtocol(HttpToolsProtocol):
         """Bytes since the last head or piece of a body: of a head, a trailer, or the lines between chunks."""
         self._body_bytes = 0
         """Bytes of the body in the current interval."""
+        self._pieces: list[bytes] = []
+        """Pieces of the body that came with the bytes being parsed. uvicorn would copy the body for each of them."""
         self._reading: asyncio.TimerHandle | None = None
         self._reading_what: str | None = None
         self._writing: asyncio.TimerHandle | None = None
@@ -125,6 +127,7 @@ class ServerProtocol(HttpToolsProtocol):
         rest: bytes | None = data
         while rest is not None and not self._refused:
             rest = self._fed(rest)
+        self._deliver_pieces()
         if self._refused:
             return
         if self._undelivered_bytes > LARGEST_HEAD_BYTES:
@@ -220,7 +223,14 @@ class ServerProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        """A piece of a body."""
+        """A piece of a body; it may be one byte of many thousand."""
+        self._pieces.append(body)
+
+    def _deliver_pieces(self) -> None:
+        if not self._pieces:
+            return
+        body = b"".join(self._pieces)
+        self._pieces.clear()
         self._undelivered_bytes = 0
         self._body_bytes += len(body)
         if not self._refused:
@@ -228,6 +238,7 @@ class ServerProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """A request is complete, unless it is to be parsed again."""
+        self._deliver_pieces()
         if self._refused or self.parser.should_upgrade():
             return
         self._in_body = False

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rushes.api.http.server_protocol import LARGEST_HEAD_BYTES, MOST_PIPELINED, ServerProtocol
 from rushes.shared_places import CONNECTIONS, HEADS, SharedPlace
@@ -243,6 +244,26 @@ async def test_endless_trailers_are_refused(endless: bytes) -> None:
             await asyncio.sleep(0)
         assert (await client.answer())[0] == 431
         assert app.served == 0
+
+
+async def test_pieces_of_a_body_that_arrive_together_are_handed_on_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    handed_on: list[int] = []
+    on_body = HttpToolsProtocol.on_body
+
+    def counted(protocol: HttpToolsProtocol, body: bytes) -> None:
+        handed_on.append(len(body))
+        on_body(protocol, body)
+
+    monkeypatch.setattr(HttpToolsProtocol, "on_body", counted)
+    async with serving(App()) as port, connected(port) as client:
+        pieces = b"1\r\na\r\n" * 20_000
+        client.send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", pieces, b"0\r\n\r\n")
+        assert (await client.answer())[1]["size"] == 20_000
+        client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello")
+        assert (await client.answer())[1]["body"] == "hello"
+    assert sum(handed_on) == 20_005
+    # One for each read of the socket, which the kernel may cut as it likes.
+    assert len(handed_on) < 1000
 
 
 async def test_trailers_are_not_taken_for_headers() -> None:
