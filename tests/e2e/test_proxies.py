@@ -3,102 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import shutil
-import subprocess
-import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from socket import create_connection
+from contextlib import ExitStack
 
 import aiohttp
 import pytest
 
 from tests.fixtures.ports import free_port
 from tests.fixtures.postgres import blocking, shared_server
+from tests.fixtures.proxies import PROXIES, Proxy
 from tests.fixtures.service import QUICK, Service
-from tests.fixtures.time_limits import GENEROUS_S
 
-DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 SECRET = "0123456789abcdef0123456789abcdef"
-FRONTS = ("127.0.0.1:8080", "127.0.0.1:8081")
-PROXIES = ("nginx", "caddy", "haproxy")
 CREATES = 200
 LAME_DUCK_S = 3
 """Longer than two checks of each proxy."""
-
-
-@dataclass(frozen=True)
-class Proxy:
-    """A proxy on a port of its own, before these fronts, in this folder."""
-
-    folder: Path
-    port: int
-    fronts: tuple[str, str]
-
-    def shipped(self, name: str) -> str:
-        """A file of deploy/, with our fronts in place of its own."""
-        text = (DEPLOY / name).read_text("utf-8")
-        for shipped, ours in zip(FRONTS, self.fronts, strict=True):
-            text = text.replace(shipped, ours)
-        return text
-
-    def nginx(self) -> list[str]:
-        """nginx.conf with the upstream block of two-fronts/nginx.conf."""
-        both = self.shipped("two-fronts/nginx.conf")
-        site = re.sub(r"^upstream rushes \{.*?^\}\n", lambda _: both, self.shipped("nginx.conf"), flags=re.M | re.S)
-        assert site.count("upstream rushes {") == 1
-        site = site.replace("listen 80;", f"listen 127.0.0.1:{self.port};")
-        site = site.replace("/var/log/nginx/rushes.log", f"{self.folder}/access.log")
-        places = "".join(
-            f"{name}_temp_path {self.folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        config = self.folder / "nginx.conf"
-        config.write_text(
-            f"daemon off; pid {self.folder}/pid; worker_processes 2; events {{}}\nhttp {{ {places}\n{site}\n}}\n"
-        )
-        return ["nginx", "-p", str(self.folder), "-e", "stderr", "-c", str(config)]
-
-    def caddy(self) -> list[str]:
-        """two-fronts/Caddyfile."""
-        config = self.folder / "Caddyfile"
-        config.write_text(self.shipped("two-fronts/Caddyfile"))
-        return ["caddy", "run", "--config", str(config), "--adapter", "caddyfile"]
-
-    def haproxy(self) -> list[str]:
-        """haproxy.cfg."""
-        config = self.folder / "haproxy.cfg"
-        config.write_text(self.shipped("haproxy.cfg").replace("bind :80 ", f"bind 127.0.0.1:{self.port} "))
-        return ["haproxy", "-db", "-f", str(config)]
-
-    @contextmanager
-    def running(self, name: str) -> Iterator[None]:
-        """The program, from when it answers."""
-        environment = {
-            "PATH": "/usr/sbin:/usr/bin:/bin",
-            "HOME": str(self.folder),
-            "SITE": f":{self.port}",
-            "CADDY_ADMIN": f"127.0.0.1:{free_port()}",
-        }
-        with (self.folder / "log").open("wb") as log:
-            process = subprocess.Popen(getattr(self, name)(), env=environment, stdout=log, stderr=log)
-        try:
-            give_up = time.monotonic() + GENEROUS_S
-            while True:
-                try:
-                    create_connection(("127.0.0.1", self.port), 1).close()
-                    break
-                except OSError:
-                    assert process.poll() is None, (self.folder / "log").read_text()
-                    assert time.monotonic() < give_up
-                    time.sleep(0.05)
-            yield
-        finally:
-            process.terminate()
-            process.wait()
 
 
 @pytest.fixture(scope="module")
