@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 LARGEST_HEAD_BYTES: Final = 64 * 1024
 MOST_PIPELINED: Final = 32
+MOST_PIECES: Final = 2000
+SMALLEST_PIECES_BYTES: Final = 16
+"""What pieces of a body have on average where more than `MOST_PIECES` arrive together: each takes time of its own."""
 LINGER_S: Final = 2.0
 """How long what a refused client still sends is thrown away before the connection closes."""
 CONNECT: Final = b"CONNECT"
@@ -34,6 +37,10 @@ OFFERS: Final = frozenset({b"upgrade", b"http2-settings"})
 UNIX_PEER: Final = "unix"
 """Who a client is that has connected to a Unix socket."""
 IPV4_IN_IPV6: Final = "::ffff:"
+
+
+class _TinyPiecesError(Exception):
+    """Many tiny pieces of a body have arrived together."""
 
 
 class ServerProtocol(HttpToolsProtocol):
@@ -165,8 +172,13 @@ class ServerProtocol(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
             return self._without_offer(data[offer.args[0] :])
-        except httptools.HttpParserError:
-            self.send_400_response("The request is not HTTP as this server reads it")
+        except httptools.HttpParserError as error:
+            is_tiny = isinstance(error.__context__, _TinyPiecesError)
+            self.send_400_response(
+                f"The body comes in pieces of less than {SMALLEST_PIECES_BYTES} bytes; send larger ones"
+                if is_tiny
+                else "The request is not HTTP as this server reads it"
+            )
         return None
 
     def _without_offer(self, rest: bytes) -> bytes | None:
@@ -223,8 +235,14 @@ class ServerProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        """A piece of a body; it may be one byte of many thousand."""
+        """A piece of a body. Raises _TinyPiecesError, which ends the parsing, if they are many and tiny."""
         self._pieces.append(body)
+        if len(self._pieces) < MOST_PIECES:
+            return
+        is_tiny = sum(map(len, self._pieces)) < MOST_PIECES * SMALLEST_PIECES_BYTES
+        self._deliver_pieces()
+        if is_tiny:
+            raise _TinyPiecesError
 
     def _deliver_pieces(self) -> None:
         if not self._pieces:

@@ -256,14 +256,27 @@ async def test_pieces_of_a_body_that_arrive_together_are_handed_on_as_one(monkey
 
     monkeypatch.setattr(HttpToolsProtocol, "on_body", counted)
     async with serving(App()) as port, connected(port) as client:
-        pieces = b"1\r\na\r\n" * 20_000
-        client.send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", pieces, b"0\r\n\r\n")
-        assert (await client.answer())[1]["size"] == 20_000
+        pieces = b"14\r\n" + b"a" * 20 + b"\r\n"
+        client.send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", pieces * 20_000, b"0\r\n\r\n")
+        assert (await client.answer())[1]["size"] == 400_000
         client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello")
         assert (await client.answer())[1]["body"] == "hello"
-    assert sum(handed_on) == 20_005
+    assert sum(handed_on) == 400_005
     # One for each read of the socket, which the kernel may cut as it likes.
     assert len(handed_on) < 1000
+
+
+async def test_many_tiny_pieces_of_a_body_are_refused_and_a_few_are_not() -> None:
+    app = App()
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with serving(app) as port, connected(port) as client:
+        client.send(head, b"1\r\na\r\n" * 1000, b"0\r\n\r\n")
+        assert (await client.answer())[1]["size"] == 1000
+        client.send(head, b"1\r\na\r\n" * 50_000)
+        status, problem = await client.answer()
+        assert status == 400
+        assert "pieces of less than 16 bytes" in str(problem["detail"])
+    assert app.served == 1
 
 
 async def test_trailers_are_not_taken_for_headers() -> None:
