@@ -134,6 +134,7 @@ ATTACKS: dict[str, Attack] = {
     "heads that do not end": sends(
         lambda w: w.head("GET", "/", "X: " + "a" * 60_000, key="")[:-4], holds_s=1, reads=False
     ),
+    "headers without number": sends(lambda w: w.head("GET", "/", "a: b\r\n" * 40_000, key="")),
     "connections without a request": sends(lambda _: b"G", holds_s=1, reads=False),
     "bodies that do not end": sends(lambda w: w.post(QUOTE, b" " * 20 * MIB)[:-1], holds_s=1, reads=False),
     "forms of many parts": sends(lambda w: forms(w, 100_000)),

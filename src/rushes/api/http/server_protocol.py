@@ -24,6 +24,8 @@ from rushes.shared_places import Holding, SharedPlace
 log = structlog.get_logger(__name__)
 
 LARGEST_HEAD_BYTES: Final = 64 * 1024
+MOST_HEADERS: Final = 1000
+"""Of one request, with its trailers: each takes time of its own."""
 MOST_PIPELINED: Final = 32
 MOST_PIECES: Final = 2000
 SMALLEST_PIECES_BYTES: Final = 16
@@ -39,8 +41,8 @@ UNIX_PEER: Final = "unix"
 IPV4_IN_IPV6: Final = "::ffff:"
 
 
-class _TinyPiecesError(Exception):
-    """Many tiny pieces of a body have arrived together."""
+class _UnwantedError(Exception):
+    """Ends the parsing of what has arrived; its arguments are those of the refusal."""
 
 
 class ServerProtocol(HttpToolsProtocol):
@@ -73,6 +75,7 @@ class ServerProtocol(HttpToolsProtocol):
         """Bytes since the last head or piece of a body: of a head, a trailer, or the lines between chunks."""
         self._body_bytes = 0
         """Bytes of the body in the current interval."""
+        self._header_count = 0
         self._pieces: list[bytes] = []
         """Pieces of the body that came with the bytes being parsed. uvicorn would copy the body for each of them."""
         self._reading: asyncio.TimerHandle | None = None
@@ -173,12 +176,10 @@ class ServerProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as offer:
             return self._without_offer(data[offer.args[0] :])
         except httptools.HttpParserError as error:
-            is_tiny = isinstance(error.__context__, _TinyPiecesError)
-            self.send_400_response(
-                f"The body comes in pieces of less than {SMALLEST_PIECES_BYTES} bytes; send larger ones"
-                if is_tiny
-                else "The request is not HTTP as this server reads it"
-            )
+            if isinstance(error.__context__, _UnwantedError):
+                self._refuse(*error.__context__.args)
+            else:
+                self.send_400_response("The request is not HTTP as this server reads it")
         return None
 
     def _without_offer(self, rest: bytes) -> bytes | None:
@@ -202,9 +203,17 @@ class ServerProtocol(HttpToolsProtocol):
         """A request begins."""
         super().on_message_begin()
         self._head_begun = True
+        self._header_count = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer, which nothing here reads."""
+        """A header, or a trailer, which nothing here reads. Raises _UnwantedError if they are many."""
+        self._header_count += 1
+        if self._header_count > MOST_HEADERS:
+            raise _UnwantedError(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "headers_too_large",
+                f"The request has more than {MOST_HEADERS} headers",
+            )
         if not self._in_body:
             super().on_header(name, value)
 
@@ -235,14 +244,18 @@ class ServerProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        """A piece of a body. Raises _TinyPiecesError, which ends the parsing, if they are many and tiny."""
+        """A piece of a body. Raises _UnwantedError if they are many and tiny."""
         self._pieces.append(body)
         if len(self._pieces) < MOST_PIECES:
             return
         is_tiny = sum(map(len, self._pieces)) < MOST_PIECES * SMALLEST_PIECES_BYTES
         self._deliver_pieces()
         if is_tiny:
-            raise _TinyPiecesError
+            raise _UnwantedError(
+                HTTPStatus.BAD_REQUEST,
+                "malformed_request",
+                f"The body comes in pieces of less than {SMALLEST_PIECES_BYTES} bytes; send larger ones",
+            )
 
     def _deliver_pieces(self) -> None:
         if not self._pieces:

@@ -12,7 +12,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from rushes.api.http.server_protocol import LARGEST_HEAD_BYTES, MOST_PIPELINED, ServerProtocol
+from rushes.api.http.server_protocol import LARGEST_HEAD_BYTES, MOST_HEADERS, MOST_PIPELINED, ServerProtocol
 from rushes.shared_places import CONNECTIONS, HEADS, SharedPlace
 from tests.fixtures.service import until
 
@@ -276,6 +276,21 @@ async def test_many_tiny_pieces_of_a_body_are_refused_and_a_few_are_not() -> Non
         status, problem = await client.answer()
         assert status == 400
         assert "pieces of less than 16 bytes" in str(problem["detail"])
+    assert app.served == 1
+
+
+@pytest.mark.parametrize(
+    "before", ["", "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"], ids=["headers", "trailers"]
+)
+async def test_a_request_has_a_bounded_number_of_headers(before: str) -> None:
+    app = App()
+    begun = f"POST / HTTP/1.1\r\nHost: h\r\n{before}".encode()
+    async with serving(app) as port, connected(port) as client:
+        client.send(begun, b"a: b\r\n" * (MOST_HEADERS - 10), b"\r\n")
+        assert (await client.answer())[0] == 200
+        client.send(begun, b"a: b\r\n" * (MOST_HEADERS + 1))
+        status, problem = await client.answer()
+        assert (status, problem["code"]) == (431, "headers_too_large")
     assert app.served == 1
 
 
