@@ -235,3 +235,31 @@ async def test_only_hashes_of_sessions_are_stored(service: Service, key: Key) ->
         await browser.sign_in(key.text)
         token = browser.cookies["rushes_console"]
         assert token not in str(service.rows("SELECT * FROM console_sessions"))
+
+
+async def test_a_script_in_what_others_said_is_text(service: Service, key: Key) -> None:
+    async with Browser(service) as browser, Client(service, key.text) as client:
+        job_id = (await client.create(model="animatic/fail", user=SCRIPT, webhook_url="https://receiver.invalid/"))[
+            "job_id"
+        ]
+        await client.reached(job_id)
+        said = ("model", "served_model", "error", "provider_error", "error_code", "trouble", "trouble_code",
+                "provider_video_id")  # fmt: skip
+        values = ", ".join(f"{column} = ?" for column in said)
+        service.change(f"UPDATE jobs SET {values}, trouble_at = created_at WHERE id = ?", *[SCRIPT] * len(said), job_id)
+        service.change("UPDATE webhook_deliveries SET last_error = ? WHERE job_id = ?", SCRIPT, job_id)
+        ((delivery,),) = service.rows(f"SELECT min(id) FROM webhook_deliveries WHERE job_id = '{job_id}'")
+        await browser.sign_in(key.text)
+        for path in (
+            "jobs",
+            "jobs?view=rows",
+            f"jobs/{job_id}",
+            f"compare?job={job_id}",
+            "usage",
+            "webhooks",
+            f"webhooks/deliveries/{delivery}",
+        ):
+            answer = await browser.get(f"/console/{path}")
+            assert answer.status == 200, path
+            assert "<script>alert" not in browser.page, path
+            assert ESCAPED in browser.page, path
