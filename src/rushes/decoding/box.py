@@ -245,22 +245,22 @@ class _Server:
         ours: list[int] = []
         theirs: list[int] = []
         try:
-            theirs.append(_file_of(json.dumps(arguments).encode()))
-            for _ in range(2):
-                reading, writing = os.pipe()
-                ours.append(reading)
-                theirs.append(writing)
-            socket.send_fds(self._control, [request], [*theirs, *files])
-        except BaseException:
+            try:
+                theirs.append(_file_of(json.dumps(arguments).encode()))
+                for _ in range(2):
+                    reading, writing = os.pipe()
+                    ours.append(reading)
+                    theirs.append(writing)
+                socket.send_fds(self._control, [request], [*theirs, *files])
+            finally:
+                for descriptor in theirs:
+                    os.close(descriptor)
+            answer, report = await asyncio.gather(_all_of(ours[0], most_bytes), _all_of(ours[1], MOST_ANSWER_BYTES))
+            return answer, report
+        finally:
+            # After leaving early, the server takes this for "kill it".
             for descriptor in ours:
                 os.close(descriptor)
-            raise
-        finally:
-            for descriptor in theirs:
-                os.close(descriptor)
-        # Leaving here early closes the pipes, which the server takes for "kill it".
-        answer, report = await asyncio.gather(_all_of(ours[0], most_bytes), _all_of(ours[1], MOST_ANSWER_BYTES))
-        return answer, report
 
     def close(self) -> None:
         """End it and its children."""
@@ -273,24 +273,35 @@ class _Server:
 
 
 async def _all_of(descriptor: int, most_bytes: int) -> bytes:
-    """What a pipe gives until it is closed at the other end; what is beyond `most_bytes` is not kept."""
-    reader = asyncio.StreamReader()
-    file = os.fdopen(descriptor, "rb", buffering=0)
+    """What a pipe gives until it is closed at the other end, or nothing if that is more than `most_bytes`.
+
+    The caller closes the pipe. A transport would: uvloop's closes its file twice, and a thread may have been given the
+    number in between.
+    """
+    os.set_blocking(descriptor, False)
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+    content = bytearray()
+
+    def read() -> None:
+        try:
+            chunk = os.read(descriptor, MOST_ANSWER_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        if not chunk:
+            loop.remove_reader(descriptor)
+            ended.set_result(None)
+        elif len(content) <= most_bytes:
+            content.extend(chunk)
+
+    loop.add_reader(descriptor, read)
     try:
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), file
-        )
-    except BaseException:
-        file.close()
-        raise
-    try:
-        content = bytearray()
-        while chunk := await reader.read(MOST_ANSWER_BYTES):
-            if len(content) <= most_bytes:
-                content += chunk
-        return bytes(content) if len(content) <= most_bytes else b""
+        await ended
     finally:
-        transport.close()
+        loop.remove_reader(descriptor)
+    return bytes(content) if len(content) <= most_bytes else b""
 
 
 def _file_of(content: bytes) -> int:

@@ -6,13 +6,14 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
-from rushes.decoding.box import Box, BoxUnavailableError, Cause, TaskEndedError
+from rushes.decoding.box import Box, BoxUnavailableError, Cause, TaskEndedError, _all_of
 from rushes.decoding.sandbox import MIB, Limits
 from tests.fixtures.box_processes import server_of, tasks_of
 
@@ -166,6 +167,28 @@ async def test_an_answer_larger_than_asked_for_is_not_taken(box: Box) -> None:
         await box.run(f"{MODULE}:answer_much", (), 5000, limits=LIMITS, most_bytes=4000)
     large = await box.run(f"{MODULE}:answer_much", (), 10 * MIB, limits=LIMITS, most_bytes=11 * MIB)
     assert len(large) == 10 * MIB
+
+
+@pytest.mark.parametrize("run_in_loop", [asyncio.run, uvloop.run])
+def test_a_pipe_is_closed_once_and_by_who_opened_it(run_in_loop: Callable[[Coroutine[Any, Any, bytes]], bytes]) -> None:
+    # A number that is closed twice may be another thread's file by then.
+    reading, writing = os.pipe()
+    os.write(writing, b"an answer")
+    os.close(writing)
+    assert run_in_loop(_all_of(reading, 100)) == b"an answer"
+    os.close(reading)
+
+
+async def test_callers_that_go_at_any_moment_leave_no_file_open(box: Box) -> None:
+    await box.test()
+    before = len(os.listdir("/proc/self/fd"))
+    for passes in range(6):
+        task = asyncio.create_task(run(box, "look_around"))
+        for _ in range(passes):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 async def test_a_server_that_was_killed_is_started_again(box: Box) -> None:
