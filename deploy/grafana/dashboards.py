@@ -157,6 +157,12 @@ SERVICE = Dashboard(
             {"{{place}} {{reason}}": "60 * sum by (place, reason) (rate(rushes_shared_place_refusals_total[5m]))"},
         ),
         Panel(
+            "Kept by accounts",
+            "none",
+            "Keys, webhooks, console sessions and bytes of input files of all accounts.",
+            {"{{what}}": "max by (what) (rushes_stored)"},
+        ),
+        Panel(
             "Lost telemetry",
             "none",
             "Jobs of the last hour whose stages and trace are missing.",
