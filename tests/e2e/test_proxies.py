@@ -64,15 +64,24 @@ def statuses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Cou
 async def created(ports: dict[str, int], key: str, fronts: list[Service]) -> dict[str, Counter[int | str]]:
     stop = asyncio.Event()
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as session:
+        await used(session, ports, fronts, "before")
         loads = {name: asyncio.create_task(load(session, port, stop)) for name, port in ports.items()}
-        for front in fronts:
-            await asyncio.sleep(1)
+        for number, front in enumerate(fronts):
             assert await asyncio.to_thread(front.stop) == 0
             await asyncio.to_thread(front.start)
-        # A proxy must have seen that the last one is back.
-        await asyncio.sleep(1)
+            await used(session, ports, fronts, f"after_{number}")
         stop.set()
         return {name: await task for name, task in loads.items()}
+
+
+async def used(session: aiohttp.ClientSession, ports: dict[str, int], fronts: list[Service], when: str) -> None:
+    """Returns once every proxy has handed a request to every front: a proxy takes a while to see that one is back."""
+    for name, port in ports.items():
+        path = f"/api/v1/videos/jobs/{name}_{when}"
+        while not all(path in front.log_text() for front in fronts):
+            async with session.get(f"http://127.0.0.1:{port}{path}") as response:
+                await response.read()
+            await asyncio.sleep(0.05)
 
 
 async def load(session: aiohttp.ClientSession, port: int, stop: asyncio.Event) -> Counter[int | str]:
