@@ -10,6 +10,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
+from rushes.accounts.key_store import LOCK_KEY
 from rushes.audit.actor import actor
 from rushes.audit.log import record
 from rushes.db.database import Database, Transaction, fetch_one
@@ -21,8 +22,6 @@ INSERT_SESSION = """
 INSERT INTO console_sessions (hash, key_id, created_at, expires_at)
 VALUES (:hash, :key_id, :now, :now + :lifetime_ms)
 """
-
-LOCK_KEY = "SELECT id FROM api_keys WHERE id = :key_id FOR UPDATE"
 
 END_OLDEST = """
 DELETE FROM console_sessions WHERE hash IN (
@@ -126,7 +125,7 @@ async def _insert_session(transaction: Transaction, token: str, key_id: str, lif
     # Signing in is the one moment when sessions are written anyway, so the old ones go then.
     await transaction.execute(DELETE_EXPIRED_SESSIONS)
     # Locked, so that two sign-ins at once end the right sessions.
-    await transaction.fetch(LOCK_KEY, key_id=key_id)
+    await transaction.fetch(LOCK_KEY, id=key_id)
     await transaction.execute(END_OLDEST, key_id=key_id, kept=SESSIONS.share - 1)
     await transaction.execute(INSERT_SESSION, hash=_hash(token), key_id=key_id, lifetime_ms=int(lifetime_s * 1000))
 
